@@ -64,8 +64,7 @@ def ms_ssim(a: np.ndarray, b: np.ndarray) -> float:
 
     Wang, Simoncelli and Bovik 2003: five scales, Gaussian window of 11 taps and sigma 1.5, mean
     over the channels, by pytorch-msssim, as CompressAI has it (which pads sides that turn odd
-    with zeros before it halves them). In float64, so that equal images give exactly 1 and the
-    value is the same on any machine to about 1e-12.
+    with zeros before it halves them). In float64, so that equal images give exactly 1.
 
     Raises ``HeqError`` when pytorch-msssim is missing, for other types or unequal shapes, and
     for images with a side below ``MS_SSIM_MIN_SIDE``. Our choice: an error, because a smaller

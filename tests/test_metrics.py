@@ -62,13 +62,14 @@ def test_ms_ssim_is_one_for_equal_images_and_falls_with_noise(
 
 def test_ms_ssim_of_flat_images_is_the_luminance_term() -> None:
     # Contrast and structure of two flat images are exactly 1 at each scale, so what is left is
-    # the luminance term at the coarsest scale with its exponent 0.1333. Sides are multiples of 16:
-    # pytorch-msssim pads odd ones with zeros, which are structure.
+    # the luminance term at the coarsest scale with its exponent 0.1333. Sides are multiples of
+    # 16: pytorch-msssim pads odd ones with zeros, which are structure. Its window is float32
+    # and sums to 1 within 1e-6, hence the tolerance.
     a, b = 100.0, 140.0
     c1 = (0.01 * 255) ** 2
     expected = ((2 * a * b + c1) / (a * a + b * b + c1)) ** 0.1333
     flat = [np.full((192, 176, 3), int(v), np.uint8) for v in (a, b)]
-    assert metrics.ms_ssim(*flat) == pytest.approx(expected, rel=1e-6)
+    assert metrics.ms_ssim(*flat) == pytest.approx(expected, rel=1e-5)
 
 
 def test_ms_ssim_agrees_with_one_built_on_scikit_image(
