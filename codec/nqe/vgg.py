@@ -1,0 +1,229 @@
+"""`nqe-vgg`, the paper's encoder, as a graph to train (arXiv 2501.05097)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.nn.utils import parametrize
+
+from ..quantizers.base import WeightQuantizer
+from ..quantizers.binary import BinaryQuantizer, binary_sign
+from ..quantizers.bsn import BitShiftNorm, fold_thresholds
+from ..quantizers.heq import HistogramEqualizedQuantizer, StepRule
+from ..quantizers.hwmsb import half_wave_msb
+from .payload import CODE_CHANNELS, RATE_CHANNELS
+from .vgg_layout import PIXEL_CENTRE, VGG_LAYERS, VggLayer
+
+NormInit = Literal["balanced", "halfwave"]
+
+# "balanced": standard normal accumulators fall into the four activation levels a quarter each
+# (quartiles 0.5 +- 0.6745 * 0.37), and four fifths of them get a gradient. "halfwave": no bias from
+# the start, as bit-shift normalization will have it.
+NORM_INIT: dict[NormInit, tuple[float, float]] = {"balanced": (0.37, 0.5), "halfwave": (1.0, 0.0)}
+
+
+class QuantizedBlock(nn.Module):
+    """Convolution with integer weights, normalization, 2x2 maximum, activation.
+
+    The maximum comes before the activation: the same values, since the activation is monotone,
+    but the gradient goes to the true maximum and not to the first of equal levels.
+    """
+
+    def __init__(self, layer: VggLayer, rule: StepRule, norm_init: NormInit) -> None:
+        super().__init__()
+        self.layer = layer
+        self.conv = nn.Conv2d(
+            layer.inputs,
+            layer.outputs,
+            layer.kernel,
+            padding=layer.kernel // 2,
+            groups=layer.groups,
+            bias=False,
+        )
+        nn.init.kaiming_normal_(self.conv.weight, nonlinearity="relu")
+        quantizer: WeightQuantizer = (
+            BinaryQuantizer(window="inward")
+            if layer.level_bits == 1
+            else HistogramEqualizedQuantizer(len(layer.levels), rule, window="inward")
+        )
+        parametrize.register_parametrization(self.conv, "weight", quantizer)
+        self.is_code = layer.name == "bottleneck"
+        scale, bias = (1.0, 0.0) if self.is_code else NORM_INIT[norm_init]
+        self.norm = BitShiftNorm(layer.outputs, scale, bias)
+        self.refresh()
+
+    @property
+    def latent(self) -> nn.Parameter:
+        """The float weights behind the integer levels."""
+        return self.conv.parametrizations["weight"].original  # type: ignore[return-value,union-attr]
+
+    @property
+    def quantizer(self) -> WeightQuantizer:
+        """The quantizer of this layer's weights."""
+        return self.conv.parametrizations["weight"][0]  # type: ignore[return-value,index]
+
+    def refresh(self) -> None:
+        """Let the quantizer follow the latent weights."""
+        self.quantizer.refresh(self.latent.data)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Integer activations (N, in, H, W) -> integers 0..3, or the code in {-1, +1}."""
+        return self._train_forward(x) if self.training else self._integer_forward(x)
+
+    def _train_forward(self, x: Tensor) -> Tensor:
+        z = self.norm(self.conv(x))
+        if self.layer.pool:
+            z = F.max_pool2d(z, 2)
+        return binary_sign(z) if self.is_code else half_wave_msb(z)
+
+    @torch.no_grad()
+    def _integer_forward(self, x: Tensor) -> Tensor:
+        # Rounding undoes the fractions of any fast convolution algorithm (Winograd): the
+        # accumulators are integers far below 2^24.
+        total = torch.round(self.conv(x))
+        if self.norm.is_bsn:
+            if self.layer.pool:
+                total = F.max_pool2d(total, 2)
+            if self.is_code:
+                return torch.where(total >= 0, 1.0, -1.0)
+            return torch.floor(total * 2.0 ** (2 - self.norm.shift)).clamp_(0, 3)
+        thresholds, sign = self.thresholds()
+        total = total * torch.from_numpy(sign).to(total).view(1, -1, 1, 1)
+        if self.layer.pool:
+            total = F.max_pool2d(total, 2)
+        cuts = torch.from_numpy(thresholds).to(total)
+        level = torch.zeros_like(total)
+        for index in range(cuts.shape[1]):
+            level += total >= cuts[:, index].view(1, -1, 1, 1)
+        return 2 * level - 1 if self.is_code else level
+
+    def thresholds(self) -> tuple[np.ndarray, np.ndarray]:
+        """Integer thresholds of phase 1 and the signs to fold into the weights.
+
+        Returns:
+            As ``fold_thresholds``: int32 (out, cuts) and int8 (out,).
+        """
+        return fold_thresholds(*self.norm.folded(), self.layer.cuts, self.layer.bound)
+
+    @torch.no_grad()
+    def switch_to_bsn(self) -> None:
+        """Begin the bit-shift phase; channels with a negative gamma get their weights negated."""
+        self.latent.mul_(self.norm.switch_to_bsn().view(-1, 1, 1, 1))
+
+
+class NqeVgg(nn.Module):
+    """The encoder: 32x32x3 patches -> binary codes of 4x4 positions x 32 channels.
+
+    In training mode a float graph with straight-through gradients; it may run under bf16
+    autocast, because its operands (centred pixels, levels, activations) are exact in bf16, and
+    only the accumulators are rounded, by 2^-9 of their value, before they are normalized.
+    In evaluation mode autocast is off and every value is an exact integer held in float32: the
+    folded thresholds or the shifts are those that ``integer_layers`` exports, so ties fall as in
+    ``IntegerVgg``. Evaluation mode gives no gradients.
+
+    Args:
+        rule: HEQ step rule of the quinary and ternary layers.
+        norm_init: ``"balanced"`` (default; all activation levels equally likely at first) or
+            ``"halfwave"`` (no bias at first, kinder to a later ``switch_to_bsn``).
+    """
+
+    def __init__(self, rule: StepRule = "A", norm_init: NormInit = "balanced") -> None:
+        super().__init__()
+        self.blocks = nn.ModuleList(QuantizedBlock(layer, rule, norm_init) for layer in VGG_LAYERS)
+
+    def quantized_blocks(self) -> Iterator[QuantizedBlock]:
+        """The blocks from the pixels to the code."""
+        for block in self.blocks:
+            assert isinstance(block, QuantizedBlock)
+            yield block
+
+    def forward(self, patches: Tensor) -> Tensor:
+        """uint8 or integer-valued float pixels (N, 3, 32, 32), 0..255 -> float (N, 32, 4, 4).
+
+        The code is -1 or +1, most important channel first once ``truncate_code`` has been used
+        in training.
+        """
+        x = patches.to(torch.float32) - PIXEL_CENTRE
+        if self.blocks[0].latent.is_contiguous(memory_format=torch.channels_last):
+            x = x.contiguous(memory_format=torch.channels_last)
+        if self.training:
+            for block in self.blocks:
+                x = block(x)
+            return x.float()
+        with torch.autocast(x.device.type, enabled=False):
+            for block in self.blocks:
+                x = block(x)
+        return x
+
+    def refresh(self) -> None:
+        """Refresh all quantizers from their latent weights (HEQ: once an epoch)."""
+        for block in self.quantized_blocks():
+            block.refresh()
+
+    @property
+    def is_bsn(self) -> bool:
+        """Whether the bit-shift phase has begun."""
+        return all(block.norm.is_bsn for block in self.quantized_blocks())
+
+    def switch_to_bsn(self) -> None:
+        """Replace batch normalization by one power of two per layer; training then goes on.
+
+        Raises:
+            RuntimeError: called twice.
+        """
+        for block in self.quantized_blocks():
+            block.switch_to_bsn()
+
+    @torch.no_grad()
+    def recalibrate(self, batches: Iterable[Tensor]) -> None:
+        """Recompute the running statistics of phase 1 as plain means over the batches.
+
+        Worth doing before an evaluation or export of phase 1: levels that flipped since make the
+        exponential averages lag behind. Leaves the mode (train or eval) as it was. No effect in
+        the bit-shift phase.
+
+        Args:
+            batches: pixel tensors as for ``forward``.
+        """
+        norms = [block.norm.bn for block in self.quantized_blocks()]
+        was_training, momenta = self.training, [norm.momentum for norm in norms]
+        for norm in norms:
+            norm.reset_running_stats()
+            norm.momentum = None
+        self.train()
+        try:
+            for batch in batches:
+                self(batch)
+        finally:
+            for norm, momentum in zip(norms, momenta, strict=True):
+                norm.momentum = momentum
+            self.train(was_training)
+
+
+def truncate_code(code: Tensor, channels: int | Tensor) -> Tensor:
+    """Keep the first channels and set the others, which are not sent, to zero.
+
+    Args:
+        code: (N, 32, 4, 4).
+        channels: how many to keep, one number for all or an integer tensor (N,).
+
+    Returns:
+        Same shape and dtype, differentiable.
+    """
+    index = torch.arange(code.shape[1], device=code.device).view(1, -1, 1, 1)
+    keep = torch.as_tensor(channels, device=code.device).view(-1, 1, 1, 1)
+    return code * (index < keep)
+
+
+def random_channels(count: int, generator: torch.Generator | None = None) -> Tensor:
+    """Channel counts for the random truncation: int64 (count,), uniform over 4, 8, 16, 32."""
+    choice = torch.randint(len(RATE_CHANNELS), (count,), generator=generator)
+    return torch.tensor(RATE_CHANNELS)[choice]
+
+
+assert VGG_LAYERS[-1].outputs == CODE_CHANNELS

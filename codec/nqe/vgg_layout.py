@@ -1,0 +1,109 @@
+"""Layers of `nqe-vgg` and what they cost in bits; shared by the training graph and its twin."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+BUDGET_BITS = 2**20
+PATCH = 32
+PIXEL_CENTRE = 128
+SHIFT_BITS = 8
+ACTIVATION_CUTS = (0.25, 0.5, 0.75)
+SIGN_CUTS = (0.0,)
+
+
+@dataclass(frozen=True)
+class VggLayer:
+    """One convolution, stride 1, zero-padded within the patch.
+
+    Attributes:
+        name: also the tensor's name in a weight file.
+        inputs: channels in.
+        outputs: channels out.
+        groups: groups of the convolution.
+        kernel: side of the square kernel, odd.
+        levels: the integers a weight can be, ascending and symmetric.
+        pool: whether a 2x2 maximum follows.
+        top: largest magnitude of an input (128 for centred pixels, 3 for activations).
+        cuts: where the function behind it steps up; three for HWMSB, one for the sign.
+    """
+
+    name: str
+    inputs: int
+    outputs: int
+    groups: int
+    kernel: int
+    levels: tuple[int, ...]
+    pool: bool
+    top: int
+    cuts: tuple[float, ...] = ACTIVATION_CUTS
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """Shape of the weights, (out, in / groups, kernel, kernel)."""
+        return self.outputs, self.inputs // self.groups, self.kernel, self.kernel
+
+    @property
+    def weights(self) -> int:
+        """Number of weights."""
+        return math.prod(self.shape)
+
+    @property
+    def level_bits(self) -> int:
+        """Bits of one stored weight: 3 quinary, 2 ternary, 1 binary."""
+        return math.ceil(math.log2(len(self.levels)))
+
+    @property
+    def bound(self) -> int:
+        """Largest magnitude that an accumulator can reach with any weights."""
+        return math.prod(self.shape[1:]) * max(self.levels) * self.top
+
+    @property
+    def threshold_bits(self) -> int:
+        """Bits of one stored threshold, which lies in [-bound, bound + 1]."""
+        return math.ceil(math.log2(2 * self.bound + 2))
+
+
+QUINARY, TERNARY, BINARY = (-2, -1, 0, 1, 2), (-1, 0, 1), (-1, 1)
+
+# VGG-7 with grouped convolutions late and precision falling with depth (arXiv 2501.05097); widths
+# and groups are our reconstruction, since they land on the paper's headline of 1 Mb.
+VGG_LAYERS = (
+    VggLayer("conv1", 3, 64, 1, 3, QUINARY, False, PIXEL_CENTRE),
+    VggLayer("conv2", 64, 64, 1, 3, QUINARY, True, 3),
+    VggLayer("conv3", 64, 128, 1, 3, TERNARY, False, 3),
+    VggLayer("conv4", 128, 128, 1, 3, TERNARY, True, 3),
+    VggLayer("conv5", 128, 256, 2, 3, BINARY, False, 3),
+    VggLayer("conv6", 256, 256, 2, 3, BINARY, True, 3),
+    VggLayer("bottleneck", 256, 32, 1, 1, BINARY, False, 3, SIGN_CUTS),
+)
+
+
+def weight_bits() -> int:
+    """Bits of all weights, without thresholds or shifts."""
+    return sum(layer.weights * layer.level_bits for layer in VGG_LAYERS)
+
+
+def total_bits(form: str) -> int:
+    """Bits of everything that the encoder stores.
+
+    Args:
+        form: ``"thresholds"`` (integer comparisons per channel, from the batch-normalization
+            phase) or ``"shift"`` (one shift per layer; the paper's final form).
+
+    Raises:
+        ValueError: another form.
+    """
+    if form == "shift":
+        return weight_bits() + SHIFT_BITS * (len(VGG_LAYERS) - 1)
+    if form == "thresholds":
+        return weight_bits() + sum(
+            layer.outputs * len(layer.cuts) * layer.threshold_bits for layer in VGG_LAYERS
+        )
+    raise ValueError(f'the form is "thresholds" or "shift", but got {form!r}.')
+
+
+for _form in ("shift", "thresholds"):
+    if total_bits(_form) > BUDGET_BITS:
+        raise AssertionError(f"nqe-vgg with its {_form} exceeds {BUDGET_BITS} bits")

@@ -1,0 +1,145 @@
+"""Bit-shift normalization (BSN): batch normalization first, then one power of two per layer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+
+def power_of_two_exponent(channel_scales: Tensor, quantile: float = 0.9) -> int:
+    """k such that 2^-k stands for the channel scales of a layer.
+
+    BSN (arXiv 2501.05097): one power of two for all channels, from the 0.9-quantile of
+    |gamma / sigma|. The logarithm is rounded to the nearest integer (our choice, because the paper
+    text at hand does not say; it keeps the ratio to the quantile within sqrt(2)).
+
+    Args:
+        channel_scales: gamma / sqrt(variance + eps), shape (C,), any signs.
+        quantile: which quantile of their absolute values, 0 to 1.
+
+    Returns:
+        k, so that the layer's scale is 2 ** -k.
+
+    Raises:
+        ValueError: the quantile is zero or not finite, so that no power of two stands for it.
+    """
+    value = float(torch.quantile(channel_scales.detach().abs().double(), quantile))
+    if not np.isfinite(value) or value <= 0:
+        raise ValueError(
+            f"the {quantile}-quantile of the channel scales is {value}; bit-shift normalization "
+            "needs a positive one, so train the batch-normalization phase first."
+        )
+    return int(-np.round(np.log2(value)))
+
+
+def fold_thresholds(
+    scale: np.ndarray, bias: np.ndarray, cuts: tuple[float, ...], bound: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Integer thresholds that do what ``scale * S + bias >= cut`` does to an integer S.
+
+    With sign = -1 where the scale is negative, else +1, and T the result, the comparison holds
+    exactly when ``sign * S >= T``, in float64 and for every integer |S| <= bound. The sign can be
+    folded into the channel's weights, whose level sets are symmetric.
+
+    Args:
+        scale: float64 (C,), the channel multipliers.
+        bias: float64 (C,).
+        cuts: the values at which the activation steps up, ascending.
+        bound: largest |S| that can occur, >= 0.
+
+    Returns:
+        (T, sign): T int32 (C, len(cuts)) in [-bound, bound + 1], where -bound means always and
+        bound + 1 never; sign int8 (C,).
+    """
+    magnitude = np.abs(scale)[:, None]
+    sign = np.where(scale < 0, -1, 1).astype(np.int8)
+    gap = np.asarray(cuts, dtype=np.float64)[None, :] - bias[:, None]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        thresholds = np.ceil(gap / magnitude)
+    # A dead channel (scale 0) is constant: above the cut always, or never.
+    constant = np.where(gap <= 0, -np.inf, np.inf)
+    thresholds = np.where(magnitude > 0, thresholds, constant)
+    return np.clip(thresholds, -bound, bound + 1).astype(np.int32), sign
+
+
+class BitShiftNorm(nn.Module):
+    """Normalization of integer accumulators, in its two phases.
+
+    Phase 1 is an ordinary ``BatchNorm2d``. ``switch_to_bsn`` starts phase 2, y = x * 2^-k, with k
+    from the 0.9-quantile of the channel scales; no per-channel factor and no bias remain. k is
+    frozen then. The phase is part of the state dict.
+
+    Args:
+        channels: C.
+        scale: initial gamma.
+        bias: initial beta.
+    """
+
+    exponent: Tensor
+    switched: Tensor
+
+    def __init__(self, channels: int, scale: float = 1.0, bias: float = 0.0) -> None:
+        super().__init__()
+        self.bn = nn.BatchNorm2d(channels)
+        nn.init.constant_(self.bn.weight, scale)
+        nn.init.constant_(self.bn.bias, bias)
+        self.register_buffer("exponent", torch.zeros((), dtype=torch.int64))
+        self.register_buffer("switched", torch.zeros((), dtype=torch.bool))
+        # Mirrors of the buffers on the Python side: reading a buffer would wait for the device.
+        self._switched, self._exponent = False, 0
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) accumulators -> same shape, of order one."""
+        return x * 2.0**-self._exponent if self._switched else self.bn(x)
+
+    @property
+    def is_bsn(self) -> bool:
+        """Whether phase 2 has begun."""
+        return self._switched
+
+    @property
+    def shift(self) -> int:
+        """k of phase 2: y = x * 2^-k."""
+        return self._exponent
+
+    def folded(self) -> tuple[np.ndarray, np.ndarray]:
+        """Phase 1 in evaluation as ``scale * x + bias``: two float64 arrays (C,)."""
+        mean, var = self.bn.running_mean, self.bn.running_var
+        assert mean is not None and var is not None
+        gamma = self.bn.weight.detach().double()
+        scale = gamma / torch.sqrt(var.double() + self.bn.eps)
+        bias = self.bn.bias.detach().double() - mean.double() * scale
+        return scale.cpu().numpy(), bias.cpu().numpy()
+
+    @torch.no_grad()
+    def switch_to_bsn(self, quantile: float = 0.9) -> Tensor:
+        """Begin phase 2.
+
+        Returns:
+            Float (C,) of -1 and +1, the signs of gamma. The caller multiplies the channel's
+            weights by them: a shared positive scale cannot invert a channel, and without this
+            every channel with a negative gamma would start phase 2 upside down.
+
+        Raises:
+            RuntimeError: phase 2 has begun already.
+        """
+        if self._switched:
+            raise RuntimeError("this layer is in its bit-shift phase already.")
+        scale, _ = self.folded()
+        self.exponent.fill_(power_of_two_exponent(torch.from_numpy(scale), quantile))
+        self.switched.fill_(True)
+        self._mirror_buffers()
+        return torch.where(self.bn.weight < 0, -1.0, 1.0)
+
+    def _mirror_buffers(self) -> None:
+        self._switched, self._exponent = bool(self.switched), int(self.exponent)
+
+    def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
+        super()._load_from_state_dict(*args, **kwargs)
+        self._mirror_buffers()
+
+    def extra_repr(self) -> str:
+        return f"shift={self._exponent}" if self._switched else "batch normalization"
