@@ -1,0 +1,318 @@
+"""Images as people have them, in and out: files, arrays and Pillow images to uint8 samples."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import threading
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO, Union
+
+import numpy as np
+from heqcodec import metadata, samples
+from heqcodec.container.header import DEFAULT_MAX_PIXELS, MAGIC
+from heqcodec.errors import HeqError, HeqLimitError, HeqUnsupportedError
+from heqcodec.files import replaced_file
+from PIL import Image
+
+__all__ = ["ImageSource", "LoadedImage", "load_image", "save_image"]
+
+# Ghostscript (EPS) and the system's metafile player would run to draw these.
+_PROGRAM_FORMATS = frozenset({"EPS", "WMF"})
+_TRANSPOSITIONS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+# Who decodes to a lossy format wants our losses, not that format's on top.
+_SAVE_OPTIONS: dict[str, dict[str, Any]] = {
+    "AVIF": {"quality": 95},
+    "JPEG": {"quality": 95, "subsampling": 0},
+    "WEBP": {"lossless": True},
+}
+
+
+@dataclass
+class LoadedImage:
+    """An image ready for the encoder.
+
+    Attributes:
+        pixels: uint8 (H, W, C), C is 1 (gray) or 3 (RGB), contiguous.
+        alpha: uint8 (H, W), 255 is opaque; None if the image has no transparency.
+        icc: ICC profile that matches ``pixels``, or None.
+        exif: EXIF as a bare TIFF structure without an orientation tag, or None.
+        xmp: XMP packet, or None.
+        notes: what was changed on the way in, one sentence each.
+    """
+
+    pixels: np.ndarray
+    alpha: np.ndarray | None = None
+    icc: bytes | None = None
+    exif: bytes | None = None
+    xmp: bytes | None = None
+    notes: list[str] = field(default_factory=list)
+
+
+ImageSource = Union[
+    str, "os.PathLike[str]", bytes, bytearray, memoryview, BinaryIO, np.ndarray, Image.Image,
+    LoadedImage,
+]  # fmt: skip
+
+
+def load_image(source: ImageSource, max_pixels: int | None = DEFAULT_MAX_PIXELS) -> LoadedImage:
+    """Read an image of any kind as uint8 gray or RGB samples with optional alpha.
+
+    Args:
+        source: a path, the bytes of an image file, a binary file object, a Pillow image, or a
+            uint8 array (H, W), (H, W, 1) gray, (H, W, 2) gray and alpha, (H, W, 3) RGB or
+            (H, W, 4) RGB and alpha. Other array dtypes are an error and not a guess, because an
+            array's range is the caller's to know. A ``LoadedImage`` is returned as it is.
+        max_pixels: largest width times height, checked before anything is decompressed; None for
+            no limit.
+
+    Conversions of files and Pillow images, each told in ``notes``: 16-bit samples lose their low
+    byte; 32-bit integers are read as 16-bit ones; floats are read as 0..1 or else as 0..255; CMYK
+    goes through its ICC profile if it has one; EXIF orientation is applied; of several frames the
+    first is taken.
+
+    Raises:
+        HeqLimitError: more than ``max_pixels`` pixels.
+        HeqUnsupportedError: a sample type or file type that heqcodec does not take.
+        HeqError: the source cannot be read. Nothing else escapes for a bad file.
+    """
+    if isinstance(source, LoadedImage):
+        height, width = source.pixels.shape[:2]
+        _check_size(width, height, max_pixels, "the image")
+        return source
+    if isinstance(source, np.ndarray):
+        return _from_array(source, max_pixels)
+    if isinstance(source, Image.Image):
+        return _guarded(source, getattr(source, "filename", "") or "the image", max_pixels)
+    if isinstance(source, (str, os.PathLike)):
+        name = os.fspath(source)
+        try:
+            with open(source, "rb") as stream:
+                return _from_stream(stream, name, max_pixels)
+        except OSError as error:
+            raise HeqError(f"{name} cannot be read: {error.strerror or error}.") from error
+    if isinstance(source, (bytes, bytearray, memoryview)):
+        return _from_stream(io.BytesIO(source), "the image", max_pixels)
+    if hasattr(source, "read"):
+        name = str(getattr(source, "name", "the image"))
+        try:
+            data = source.read()
+        except OSError as error:
+            raise HeqError(f"{name} cannot be read: {error.strerror or error}.") from error
+        if not isinstance(data, bytes):
+            raise HeqError(f"{name} was opened as text; open it in binary mode ('rb').")
+        return _from_stream(io.BytesIO(data), name, max_pixels)
+    raise HeqError(
+        f"An image cannot be read from a {type(source).__name__}; give a path, bytes, a binary "
+        "file object, a numpy array or a Pillow image."
+    )
+
+
+def save_image(
+    pixels: np.ndarray,
+    target: str | os.PathLike[str] | BinaryIO,
+    format: str | None = None,
+    icc: bytes | None = None,
+    exif: bytes | None = None,
+    xmp: bytes | None = None,
+) -> None:
+    """Write samples to an image file; a file at a path appears whole or not at all.
+
+    Args:
+        pixels: uint8 (H, W), (H, W, 1), (H, W, 2) gray and alpha, (H, W, 3) or (H, W, 4).
+        target: a path, whose suffix chooses the format, or a binary file object.
+        format: a Pillow format name, instead of the suffix; PNG for a file object without one.
+        icc, exif, xmp: metadata as in ``LoadedImage``, written where the format has a place.
+
+    Raises:
+        HeqUnsupportedError: no such format, or it cannot hold these samples.
+        HeqError: the file cannot be written.
+    """
+    is_path = isinstance(target, (str, os.PathLike))
+    name = os.fspath(target) if is_path else "the output"  # type: ignore[arg-type]
+    format = format.upper() if format else _format_of(Path(name)) if is_path else "PNG"
+    options = dict(_SAVE_OPTIONS.get(format, {}))
+    if icc:
+        options["icc_profile"] = icc
+    if exif:
+        options["exif"] = metadata.EXIF_PREFIX + exif
+    if xmp and format == "PNG":
+        from PIL.PngImagePlugin import PngInfo
+
+        options["pnginfo"] = PngInfo()
+        options["pnginfo"].add_itxt("XML:com.adobe.xmp", xmp.decode("utf-8", "replace"))
+    elif xmp:
+        options["xmp"] = xmp
+    image = Image.fromarray(pixels[..., 0] if pixels.shape[2:] == (1,) else pixels)
+    # Into memory first: Pillow seeks in some formats, and a standard output cannot; and an error
+    # of the format is then told apart from one of the disk.
+    buffer = io.BytesIO()
+    try:
+        image.save(buffer, format=format, **options)
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        raise HeqUnsupportedError(
+            f"{name} cannot be written as {format}: {error}; choose .png, which holds everything."
+        ) from error
+    try:
+        if is_path:
+            with replaced_file(target) as stream:  # type: ignore[arg-type]
+                stream.write(buffer.getbuffer())
+        else:
+            target.write(buffer.getbuffer())  # type: ignore[union-attr]
+    except OSError as error:
+        raise HeqError(f"{name} cannot be written: {error.strerror or error}.") from error
+
+
+def _format_of(path: Path) -> str:
+    suffix = path.suffix.lower()
+    format = Image.registered_extensions().get(suffix)
+    if format is None or format == "HEQ" or format not in Image.SAVE:
+        raise HeqUnsupportedError(
+            f"{path} has the suffix {suffix!r}, which names no image format that can be written; "
+            "use .png, .jpg, .webp, .tif or .bmp."
+        )
+    return format
+
+
+def _check_size(width: int, height: int, max_pixels: int | None, name: str) -> None:
+    if max_pixels is not None and width * height > max_pixels:
+        raise HeqLimitError(
+            f"{name} is {width}x{height}, {width * height:,} pixels, and the limit is "
+            f"{max_pixels:,}; raise max_pixels if you trust it."
+        )
+
+
+def _from_array(array: np.ndarray, max_pixels: int | None) -> LoadedImage:
+    shape = "x".join(map(str, array.shape))
+    if array.dtype != np.uint8:
+        raise HeqUnsupportedError(
+            f"The array holds {array.dtype} samples and heqcodec takes uint8, 0 to 255; convert "
+            "it first, for example (x * 255).round().clip(0, 255).astype('uint8') for 0 to 1."
+        )
+    if array.ndim == 2:
+        array = array[..., None]
+    if array.ndim != 3 or not 1 <= array.shape[2] <= 4 or 0 in array.shape:
+        raise HeqUnsupportedError(
+            f"The array has the shape {shape} and heqcodec takes HxW, HxWx1 (gray), HxWx2 (gray "
+            "and alpha), HxWx3 (RGB) or HxWx4 (RGB and alpha), at least 1x1."
+        )
+    _check_size(array.shape[1], array.shape[0], max_pixels, "the array")
+    colours = 1 if array.shape[2] < 3 else 3
+    alpha = array[..., colours] if array.shape[2] > colours else None
+    return LoadedImage(
+        pixels=np.ascontiguousarray(array[..., :colours]),
+        alpha=None if alpha is None else np.ascontiguousarray(alpha),
+    )
+
+
+_limit_lock = threading.RLock()
+
+
+@contextlib.contextmanager
+def _pillow_limit(max_pixels: int | None) -> Iterator[None]:
+    """Silence Pillow's warnings, and lift its own size limit as far as the caller's goes."""
+    with _limit_lock, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        before = Image.MAX_IMAGE_PIXELS
+        if max_pixels is None or (before is not None and max_pixels > before):
+            Image.MAX_IMAGE_PIXELS = max_pixels
+        try:
+            yield
+        finally:
+            Image.MAX_IMAGE_PIXELS = before
+
+
+def _from_stream(stream: BinaryIO, name: str, max_pixels: int | None) -> LoadedImage:
+    head = stream.read(8)
+    stream.seek(0)
+    if not head:
+        raise HeqError(f"{name} is empty; give an image file.")
+    if head == MAGIC:
+        raise HeqUnsupportedError(f"{name} is a .heq file already; decode it first.")
+    with _pillow_limit(max_pixels):
+        try:
+            image = Image.open(stream)
+        except Image.UnidentifiedImageError as error:
+            raise HeqError(
+                f"{name} is not an image that Pillow can read, or its first bytes are damaged; "
+                "convert it to PNG."
+            ) from error
+        except Image.DecompressionBombError as error:
+            raise HeqLimitError(
+                f"{name} has more than twice the {Image.MAX_IMAGE_PIXELS:,} pixels of the limit; "
+                "raise max_pixels if you trust it."
+            ) from error
+        # Pillow's plugins raise whatever their parser meets in a damaged file (SyntaxError,
+        # struct.error, OverflowError and others), so the net has to be this wide.
+        except Exception as error:
+            raise HeqError(_damaged(name, error)) from error
+    return _guarded(image, name, max_pixels)
+
+
+def _guarded(image: Image.Image, name: str, max_pixels: int | None) -> LoadedImage:
+    _check_size(image.width, image.height, max_pixels, name)
+    if 0 in image.size:
+        raise HeqUnsupportedError(
+            f"{name} is {image.width}x{image.height}; an image needs a pixel at least."
+        )
+    if image.format in _PROGRAM_FORMATS:
+        raise HeqUnsupportedError(
+            f"{name} is a {image.format} drawing, not samples; convert it to PNG."
+        )
+    with _pillow_limit(max_pixels):
+        try:
+            return _from_pillow(image, name)
+        except HeqError:
+            raise
+        except Exception as error:  # as in _from_stream
+            raise HeqError(_damaged(name, error)) from error
+
+
+def _damaged(name: str, error: Exception) -> str:
+    reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
+    return f"{name} is damaged or unusual ({reason}); fetch it again or convert it to PNG."
+
+
+def _from_pillow(image: Image.Image, name: str) -> LoadedImage:
+    notes: list[str] = []
+    frames = getattr(image, "n_frames", 1)
+    if frames > 1:
+        notes.append(f"Only the first of {frames} frames was taken.")
+        if image.tell():
+            image.seek(0)
+    raw_mode = samples.raw_mode(image)
+    image.load()
+
+    icc = image.info.get("icc_profile") or None
+    try:
+        exif, turn = metadata.exif_block(image), metadata.orientation(image)
+        exif = metadata.without_exif_orientation(exif) if exif else None
+    except Exception:  # Pillow's EXIF reader, on damaged EXIF: the pixels are still good
+        exif, turn = None, 1
+        notes.append("The EXIF data are damaged and were left out.")
+    xmp = metadata.xmp_block(image)
+
+    array = samples.uint8_samples(image, raw_mode, icc, name, notes)
+    if turn != 1:
+        array = np.asarray(Image.fromarray(array).transpose(_TRANSPOSITIONS[turn]))
+        xmp = metadata.without_xmp_orientation(xmp) if xmp else None
+        notes.append("The EXIF orientation was applied.")
+    loaded = _from_array(array, None)
+    space = "GRAY" if loaded.pixels.shape[2] == 1 else "RGB"
+    if icc and metadata.icc_space(icc) != space:
+        if image.mode != "CMYK":
+            notes.append("The ICC profile is for another kind of samples and was left out.")
+        icc = None
+    return LoadedImage(loaded.pixels, loaded.alpha, icc, exif, xmp, notes)
