@@ -1,0 +1,132 @@
+"""``heqcodec eval``: measure the codec on a folder of images."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Optional
+
+import typer
+
+app = typer.Typer(
+    help="Measure the codec on a folder of images.", no_args_is_help=True, add_completion=False
+)
+
+
+@app.callback()
+def _group() -> None:
+    """Keep ``patch-table`` a subcommand while it is the only one."""
+
+
+@app.command("patch-table")
+def patch_table(
+    data: Annotated[Path, typer.Option(help="Folder of test images.")],
+    out: Annotated[Path, typer.Option(help="Folder for the CSV and JSON files.")],
+    # Optional and List in full: typer reads these annotations at run time, on Python 3.10 too.
+    model: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Option(help="Model, may be given several times; all of them when left out."),
+    ] = None,
+    bpp: Annotated[
+        Optional[list[float]],  # noqa: UP045
+        typer.Option(help="Bits per pixel, may be given several times; all rates when left out."),
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", "-f", help="Replace files of earlier results.")
+    ] = False,
+) -> None:
+    """Encode and decode each image as a real file in patch mode; print and keep the figures.
+
+    Writes patch-table.csv, one line an image, and MODEL.json for each model, its curve in
+    CompressAI's schema.
+    """
+    from heqcodec.errors import HeqError
+
+    try:
+        _patch_table(data, out, model or [], bpp or [], force)
+    except HeqError as error:
+        typer.echo(f"heqcodec: {error}", err=True)
+        raise typer.Exit(1) from error
+
+
+def _patch_table(data: Path, out: Path, models: list[str], rates: list[float], force: bool) -> None:
+    from heqcodec import models as registry
+    from heqcodec.errors import HeqError
+    from heqcodec.eval import patch_table as table
+    from heqcodec.eval import report
+    from heqcodec.eval.folder import data_hash, image_files
+    from heqcodec.files import write_bytes
+    from rich.console import Console
+    from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn
+
+    models = list(dict.fromkeys(models)) or registry.model_names()
+    rates = list(dict.fromkeys(rates)) or list(table.RATES)
+    files = image_files(data)
+    targets = {name: out / f"{name}.json" for name in models}
+    csv_file = out / "patch-table.csv"
+    existing = [path for path in (csv_file, *targets.values()) if path.exists()]
+    if existing and not force:
+        raise HeqError(f"{existing[0]} exists; give another --out, or -f to replace it.")
+    encoders = {name: registry.load_encoder(name) for name in models}
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise HeqError(f"{out} cannot be made a folder: {error.strerror}.") from error
+
+    results: list[table.ImageResult] = []
+    columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("measuring", total=len(models) * len(rates) * len(files))
+        for result in table.measure(files, models, rates):
+            results.append(result)
+            progress.update(task, advance=1, description=f"{result.model} {result.rate:g} bpp")
+    summaries = table.summarize(results)
+
+    write_bytes(csv_file, report.csv_text(results).encode())
+    described = {entry.get("name"): entry for entry in registry.describe_models()}
+    run: dict[str, Any] = {
+        **report.environment(),
+        "command": shlex.join(["heqcodec", *sys.argv[1:]]),
+        "data": {"images": len(files), "sha256": data_hash(files)},
+    }
+    for name, target in targets.items():
+        encoder = encoders[name]
+        ids = {"encoder_id": encoder.encoder_id.hex(), "coder_id": encoder.coder_id.hex()}
+        text = report.compressai_json(
+            name,
+            summaries,
+            f"heqcodec {name}, patch-constant rate, real files, mean of {len(files)} images",
+            {**run, "model": {**described.get(name, {}), **ids}},
+        )
+        write_bytes(target, text.encode())
+    Console().print(_rich_table(summaries))
+    typer.echo(f"Wrote {csv_file} and {', '.join(str(path) for path in targets.values())}.")
+
+
+def _rich_table(summaries: list[Any]) -> Any:
+    from rich.table import Table
+
+    table = Table(title=f"Mean of {summaries[0].images} images")
+    table.add_column("model")
+    headings = ("rate", "bpp", "max bpp", "PSNR dB", "MS-SSIM", "border ratio", "worst")
+    for heading in (*headings, "encode s", "decode s"):
+        table.add_column(heading, justify="right")
+    for s in summaries:
+        table.add_row(
+            s.model,
+            f"{s.rate:g}",
+            f"{s.bpp:.4f}",
+            f"{s.bpp_max:.4f}",
+            f"{s.psnr:.2f}",
+            _optional(s.ms_ssim, ".4f"),
+            _optional(s.border_ratio, ".3f"),
+            _optional(s.border_ratio_worst, ".3f"),
+            f"{s.encode_seconds:.2f}",
+            f"{s.decode_seconds:.2f}",
+        )
+    return table
+
+
+def _optional(value: float | None, form: str) -> str:
+    return "-" if value is None else format(value, form)

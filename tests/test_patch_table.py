@@ -1,0 +1,184 @@
+"""``heqcodec eval patch-table``: its figures, files and errors, over a JPEG in the codec's place.
+
+The table must be right whatever the codec is, so a known one stands in for it here: Pillow's
+JPEG, whose bytes and pixels each test can make again on its own.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+import sys
+import types
+from pathlib import Path
+from typing import Any
+
+import heqcodec
+import numpy as np
+import pytest
+from heqcodec.cli.eval import app
+from heqcodec.errors import HeqError
+from heqcodec.eval import folder, metrics, patch_table, report
+from PIL import Image
+from typer.testing import CliRunner
+
+QUALITY = {0.0625: 5, 0.125: 15, 0.25: 30, 0.5: 60}
+
+
+def jpeg(pixels: np.ndarray, quality: int) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(pixels.squeeze()).save(buffer, "JPEG", quality=quality)
+    return buffer.getvalue()
+
+
+def pixels_of(data: bytes) -> np.ndarray:
+    pixels = np.asarray(Image.open(io.BytesIO(data)))
+    return pixels if pixels.ndim == 3 else pixels[:, :, None]
+
+
+@pytest.fixture(autouse=True)
+def jpeg_codec(monkeypatch: pytest.MonkeyPatch) -> None:
+    def encode(image: np.ndarray, bpp: float, mode: str, model: str) -> bytes:
+        assert mode == "patch"
+        if bpp not in QUALITY:
+            raise HeqError(f"no rate of {bpp}")
+        return jpeg(image, QUALITY[bpp] + (model == "better"))
+
+    def load_encoder(name: str) -> Any:
+        if name not in ("plain", "better"):
+            raise HeqError(f"no model named {name}")
+        return types.SimpleNamespace(encoder_id=name.encode(), coder_id=bytes(8))
+
+    registry: Any = types.ModuleType("heqcodec.models")
+    registry.model_names = lambda: ["plain", "better"]
+    registry.load_encoder = load_encoder
+    registry.describe_models = lambda: [{"name": "plain", "weights": np.int64(7)}]
+    monkeypatch.setitem(sys.modules, "heqcodec.models", registry)
+    monkeypatch.setattr(heqcodec, "models", registry, raising=False)
+    monkeypatch.setattr(heqcodec, "encode", encode, raising=False)
+    monkeypatch.setattr(heqcodec, "decode", pixels_of, raising=False)
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> Path:
+    """A photograph, a grey one too small for MS-SSIM, and files that are not test images."""
+    data = pytest.importorskip("skimage.data")
+    path = tmp_path / "images"
+    path.mkdir()
+    Image.fromarray(data.astronaut()[:200, :176]).save(path / "b.png")
+    Image.fromarray(data.camera()[:100, :90]).save(path / "a.PNG")
+    (path / "notes.txt").write_text("not an image")
+    (path / ".hidden.png").write_bytes(b"not an image")
+    return path
+
+
+def test_every_figure_is_of_the_file(images: Path, tmp_path: Path) -> None:
+    out = tmp_path / "new" / "out"
+    options = ["--model", "better", "--bpp", "0.5", "--bpp", "0.25"]
+    command = ["patch-table", "--data", str(images), "--out", str(out), *options]
+    result = CliRunner().invoke(app, command)
+    assert result.exit_code == 0, result.output
+    rows = list(csv.DictReader((out / "patch-table.csv").open()))
+    assert [(r["rate"], r["image"]) for r in rows] == [
+        ("0.5", "a.PNG"), ("0.5", "b.png"), ("0.25", "a.PNG"), ("0.25", "b.png"),
+    ]  # fmt: skip
+    for row in rows:
+        original = pixels_of((images / row["image"]).read_bytes())
+        data = jpeg(original, QUALITY[float(row["rate"])] + 1)
+        assert int(row["bytes"]) == len(data)
+        assert float(row["bpp"]) * original.shape[0] * original.shape[1] == 8 * len(data)
+        decoded = pixels_of(data)
+        assert float(row["psnr"]) == metrics.psnr(original, decoded)
+        assert float(row["border_ratio"]) == metrics.relative_border_step_ratio(original, decoded)
+        if row["image"] == "b.png":
+            assert float(row["ms_ssim"]) == metrics.ms_ssim(original, decoded)
+        else:
+            assert row["ms_ssim"] == ""
+        assert float(row["encode_seconds"]) > 0 and float(row["decode_seconds"]) > 0
+
+
+def test_the_json_is_a_curve_in_compressais_schema(images: Path, tmp_path: Path) -> None:
+    command = ["patch-table", "--data", str(images), "--out", str(tmp_path)]
+    assert CliRunner().invoke(app, command).exit_code == 0
+    rows = list(csv.DictReader((tmp_path / "patch-table.csv").open()))
+    for model in ("plain", "better"):
+        document = json.loads((tmp_path / f"{model}.json").read_text())
+        assert model in document["name"] and document["description"]
+        results = document["results"]
+        assert set(results) == {
+            "bpp", "psnr-rgb", "ms-ssim-rgb", "encoding_time", "decoding_time",
+        }  # fmt: skip
+        assert results["bpp"] == sorted(results["bpp"])
+        for k, rate in enumerate(QUALITY):
+            own = [r for r in rows if r["model"] == model and float(r["rate"]) == rate]
+            assert results["bpp"][k] == pytest.approx(np.mean([float(r["bpp"]) for r in own]))
+            assert results["psnr-rgb"][k] == pytest.approx(np.mean([float(r["psnr"]) for r in own]))
+            similar = [float(r["ms_ssim"]) for r in own if r["ms_ssim"]]
+            assert results["ms-ssim-rgb"][k] == pytest.approx(np.mean(similar))
+        extra = document["heqcodec"]
+        assert extra["model"]["encoder_id"] == model.encode().hex()
+        assert extra["data"]["images"] == 2
+        assert extra["versions"]["numpy"] == np.__version__
+        assert extra["command"].startswith("heqcodec ")
+    assert json.loads((tmp_path / "plain.json").read_text())["heqcodec"]["model"]["weights"] == 7
+
+
+def test_earlier_results_are_kept_without_force(images: Path, tmp_path: Path) -> None:
+    command = ["patch-table", "--data", str(images), "--out", str(tmp_path), "--bpp", "0.25"]
+    (tmp_path / "plain.json").write_text("earlier")
+    result = CliRunner().invoke(app, command)
+    assert result.exit_code == 1 and "plain.json exists" in result.output
+    assert (tmp_path / "plain.json").read_text() == "earlier"
+    assert not (tmp_path / "patch-table.csv").exists()
+    assert CliRunner().invoke(app, [*command, "-f"]).exit_code == 0
+    assert json.loads((tmp_path / "plain.json").read_text())["heqcodec"]["rates"] == [0.25]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--model", "absent"], "no model named absent"),
+        (["--bpp", "0.3"], "no rate of 0.3"),
+        (["--data", "absent"], "absent is not a folder"),
+    ],
+)
+def test_bad_requests_get_one_sentence_and_exit_1(
+    images: Path, tmp_path: Path, options: list[str], message: str
+) -> None:
+    command = ["patch-table", "--data", str(images), "--out", str(tmp_path / "out"), *options]
+    result = CliRunner().invoke(app, command)
+    assert result.exit_code == 1
+    assert message in result.output and "Traceback" not in result.output
+
+
+def test_a_decoder_that_changes_the_shape_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(heqcodec, "decode", lambda data: pixels_of(data)[:-1])
+    with pytest.raises(HeqError, match="came back as"):
+        patch_table.measure_image("x.png", np.zeros((40, 40, 3), np.uint8), "plain", 0.25)
+
+
+def test_measures_that_are_not_defined_stay_empty() -> None:
+    flat = np.full((20, 20, 3), 128, np.uint8)
+    result = patch_table.measure_image("flat.png", flat, "plain", 0.5)
+    assert result.psnr == float("inf") and result.ms_ssim is None and result.border_ratio is None
+    text = report.compressai_json("plain", patch_table.summarize([result]), "", {})
+    assert json.loads(text)["results"]["psnr-rgb"] == [None]
+
+
+def test_data_hash_is_that_of_the_sha256sum_listing(images: Path) -> None:
+    files = folder.image_files(images)
+    listing = "".join(
+        f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n" for path in files
+    )
+    assert folder.data_hash(files) == hashlib.sha256(listing.encode()).hexdigest()
+    with (images / "b.png").open("ab") as file:
+        file.write(b"\0")
+    assert folder.data_hash(files) != hashlib.sha256(listing.encode()).hexdigest()
+
+
+def test_a_folder_without_images_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("")
+    with pytest.raises(HeqError, match="holds no image"):
+        folder.image_files(tmp_path)
