@@ -3,6 +3,7 @@
 from .base import GradientWindow, WeightQuantizer
 from .binary import BinaryQuantizer, binary_sign
 from .bsn import BitShiftNorm
+from .diagnostics import code_statistics, layer_report, level_statistics, plot_layer_log
 from .heq import HistogramEqualizedQuantizer, StepRule, quantile_step
 from .hwmsb import HalfWaveMsb, half_wave_msb
 
@@ -15,6 +16,10 @@ __all__ = [
     "StepRule",
     "WeightQuantizer",
     "binary_sign",
+    "code_statistics",
     "half_wave_msb",
+    "layer_report",
+    "level_statistics",
+    "plot_layer_log",
     "quantile_step",
 ]

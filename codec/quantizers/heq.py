@@ -62,7 +62,7 @@ class _RoundToLevels(torch.autograd.Function):
         return torch.round(u).clamp_(-half, half)
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None]:  # type: ignore[override]
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None]:
         (u,) = ctx.saved_tensors
         return window_gradient(grad, u, ctx.bound, ctx.window), None, None, None
 
@@ -87,15 +87,15 @@ class HistogramEqualizedQuantizer(WeightQuantizer):
         super().__init__()
         if levels < 3 or levels % 2 == 0:
             raise ValueError(f"HEQ needs an odd number of levels, 3 or more, but got {levels}.")
-        self.half = (levels - 1) // 2
-        self.levels = tuple(range(-self.half, self.half + 1))
+        self.top = (levels - 1) // 2
+        self.levels = tuple(range(-self.top, self.top + 1))
         self.rule: StepRule = rule
         self.window: GradientWindow = window
         self.register_buffer("step", torch.ones(()))
 
     def forward(self, weight: Tensor) -> Tensor:
         """Float weights, any shape -> integers in [-(n-1)/2, (n-1)/2], same shape and dtype."""
-        return _RoundToLevels.apply(weight, self.step, self.half, self.window)
+        return _RoundToLevels.apply(weight, self.step, self.top, self.window)
 
     @torch.no_grad()
     def refresh(self, weight: Tensor) -> None:

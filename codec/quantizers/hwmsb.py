@@ -17,7 +17,7 @@ class _HalfWaveMsb(torch.autograd.Function):
         return torch.floor(4 * x).clamp_(0, TOP_LEVEL)
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> Tensor:  # type: ignore[override]
+    def backward(ctx: Any, grad: Tensor) -> Tensor:
         (x,) = ctx.saved_tensors
         return TOP_LEVEL * grad * ((x >= 0) & (x <= 1))
 

@@ -1,0 +1,334 @@
+"""`nqe-vgg` as it runs on a device: integers, additions, shifts and comparisons only."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from ..errors import HeqError, HeqFormatError
+from .bit_fields import pack_fields, unpack_fields
+from .payload import RATES, check_rate, pack_code
+from .vgg_layout import (
+    BUDGET_BITS,
+    PATCH,
+    PIXEL_CENTRE,
+    SHIFT_BITS,
+    VGG_LAYERS,
+    VggLayer,
+    total_bits,
+)
+
+if TYPE_CHECKING:
+    import torch
+
+Arithmetic = Literal["float32", "float64", "int64"]
+
+FLOAT32_EXACT = 2**24
+TORCH_BATCH = 64
+NUMPY_BATCH = 8
+MODEL_NAME = "nqe-vgg"
+
+
+@dataclass(frozen=True)
+class IntegerLayer:
+    """One layer: weights, and either thresholds or a shift.
+
+    Attributes:
+        layer: its place in the network.
+        levels: int8 (out, in / groups, kernel, kernel), each one of ``layer.levels``.
+        thresholds: int32 (out, len(layer.cuts)), ascending; the output is how many of them the
+            accumulator reaches. None in the shift form.
+        shift: the output is the accumulator, shifted right by so many bits (left if negative) and
+            clamped to 0..3; the code layer ignores it and takes the sign, with sign(0) = +1.
+    """
+
+    layer: VggLayer
+    levels: np.ndarray
+    thresholds: np.ndarray | None = None
+    shift: int = 0
+
+    def __post_init__(self) -> None:
+        name = self.layer.name
+        if self.levels.shape != self.layer.shape or self.levels.dtype != np.int8:
+            raise HeqFormatError(
+                f"{MODEL_NAME}: the weights of {name} are {self.levels.dtype} of shape "
+                f"{self.levels.shape}, but int8 of shape {self.layer.shape} are needed."
+            )
+        if not np.isin(self.levels, self.layer.levels).all():
+            raise HeqFormatError(
+                f"{MODEL_NAME}: {name} holds weights other than {self.layer.levels}."
+            )
+        if self.thresholds is not None:
+            shape = (self.layer.outputs, len(self.layer.cuts))
+            if self.thresholds.shape != shape or self.thresholds.dtype != np.int32:
+                raise HeqFormatError(
+                    f"{MODEL_NAME}: the thresholds of {name} must be int32 of shape {shape}."
+                )
+            if (np.diff(self.thresholds, axis=1) < 0).any():
+                raise HeqFormatError(f"{MODEL_NAME}: the thresholds of {name} must ascend.")
+        check_float32_exact(self.levels, self.layer.top, name)
+
+
+def check_float32_exact(levels: np.ndarray, top: int, name: str) -> None:
+    """Raise HeqError unless float32 holds every partial sum of the convolution exactly.
+
+    Args:
+        levels: integers, (out, ...): the weights of each output along the other axes.
+        top: largest magnitude of an input.
+        name: for the message.
+    """
+    magnitudes = np.abs(levels.astype(np.int64)).reshape(len(levels), -1).sum(axis=1)
+    worst = int(magnitudes.max()) * top
+    if worst >= FLOAT32_EXACT:
+        raise HeqError(
+            f"{name}: an accumulator can reach {worst}, and float32 is exact below "
+            f"{FLOAT32_EXACT} only; split the convolution or use float64."
+        )
+
+
+class IntegerVgg:
+    """The integer twin of ``NqeVgg``; a ``PatchEncoder``.
+
+    The same bytes for every batch size, thread count and device: activations are 0..3, weights are
+    small integers, every sum is exact in float32 (checked from the weights), and rounding removes
+    what a fast convolution algorithm could add.
+
+    Args:
+        layers: the seven layers, all with thresholds or all with shifts.
+        device: where torch runs the convolutions.
+
+    Raises:
+        HeqFormatError: layers missing, of wrong shape or form, or with impossible weights.
+
+    Attributes:
+        form: ``"thresholds"`` or ``"shift"``.
+        encoder_id: first 8 bytes of SHA-256 over the form and the packed parameters.
+        coder, coder_id: no entropy coder, hence 0 and zeros.
+        rates: bits per patch on offer.
+    """
+
+    coder = 0
+    coder_id = bytes(8)
+    rates: tuple[int, ...] = RATES
+
+    def __init__(self, layers: Sequence[IntegerLayer], device: str = "cpu") -> None:
+        if tuple(item.layer for item in layers) != VGG_LAYERS:
+            raise HeqFormatError(f"{MODEL_NAME}: its {len(VGG_LAYERS)} layers are not all there.")
+        with_thresholds = [item.thresholds is not None for item in layers]
+        if any(with_thresholds) != all(with_thresholds):
+            raise HeqFormatError(f"{MODEL_NAME}: either all layers have thresholds or none.")
+        self.layers = tuple(layers)
+        self.device = device
+        self.form = "thresholds" if with_thresholds[0] else "shift"
+        self.bits = total_bits(self.form)
+        assert self.bits <= BUDGET_BITS
+        digest = hashlib.sha256(f"{MODEL_NAME} {self.form}\n".encode())
+        for packed in self.packed().values():
+            digest.update(packed.tobytes())
+        self.encoder_id = digest.digest()[:8]
+
+    def encode_patches(self, patches: np.ndarray, bits: int) -> np.ndarray:
+        """Pixels -> payload.
+
+        Args:
+            patches: uint8 (N, 32, 32, C), C = 1 (taken as gray) or 3 (RGB).
+            bits: bits per patch, one of ``rates``.
+
+        Returns:
+            uint8 (N, bits // 8), see ``payload.pack_code``.
+
+        Raises:
+            HeqUnsupportedError: ``bits`` is not one of ``rates``.
+            ValueError: patches of another shape or dtype.
+        """
+        check_rate(bits)
+        return pack_code(self.codes(patches), bits)
+
+    def codes(self, patches: np.ndarray, arithmetic: Arithmetic = "float32") -> np.ndarray:
+        """Pixels -> all code bits, by one of three arithmetics that must agree.
+
+        Args:
+            patches: as for ``encode_patches``.
+            arithmetic: ``"float32"`` (torch, fast), ``"float64"`` (torch, reference) or
+                ``"int64"`` (numpy integers and nothing else, reference, slow).
+
+        Returns:
+            uint8 (N, 32, 4, 4) of 0 and 1.
+        """
+        if patches.dtype != np.uint8 or patches.ndim != 4 or patches.shape[1:3] != (PATCH, PATCH):
+            raise ValueError(
+                f"patches must be uint8 (N, {PATCH}, {PATCH}, C), not {patches.dtype} "
+                f"{patches.shape}."
+            )
+        if patches.shape[3] not in (1, 3):
+            raise ValueError(f"patches have 1 or 3 channels, not {patches.shape[3]}.")
+        if patches.shape[3] == 1:
+            patches = np.broadcast_to(patches, (*patches.shape[:3], 3))
+        batch = NUMPY_BATCH if arithmetic == "int64" else TORCH_BATCH
+        run = self._run_numpy if arithmetic == "int64" else self._run_torch
+        last = self.layers[-1].layer
+        codes = np.empty((len(patches), last.outputs, PATCH // 8, PATCH // 8), dtype=np.uint8)
+        for start in range(0, len(patches), batch):
+            part = np.ascontiguousarray(patches[start : start + batch].transpose(0, 3, 1, 2))
+            codes[start : start + batch] = run(part, arithmetic)
+        return codes
+
+    def _run_torch(self, pixels: np.ndarray, arithmetic: Arithmetic) -> np.ndarray:
+        import torch
+        from torch.nn import functional as F
+
+        dtype = getattr(torch, arithmetic)
+        # cuDNN may round operands to TF32; ours are exact in it, but nothing should hang on that.
+        with (
+            torch.inference_mode(),
+            torch.autocast(self.device.partition(":")[0], enabled=False),
+            torch.backends.cudnn.flags(enabled=True, allow_tf32=False),
+        ):
+            x = torch.from_numpy(pixels).to(self.device).to(dtype) - PIXEL_CENTRE
+            for item in self.layers:
+                layer = item.layer
+                weight = torch.from_numpy(item.levels).to(self.device).to(dtype)
+                total = F.conv2d(x, weight, padding=layer.kernel // 2, groups=layer.groups)
+                total = torch.round(total)
+                if layer.pool:
+                    total = F.max_pool2d(total, 2)
+                x = self._activate_torch(item, total)
+            return x.to(torch.uint8).cpu().numpy()
+
+    @staticmethod
+    def _activate_torch(item: IntegerLayer, total: torch.Tensor) -> torch.Tensor:
+        import torch
+
+        if item.thresholds is not None:
+            cuts = torch.from_numpy(item.thresholds).to(total)
+            level = torch.zeros_like(total)
+            for index in range(cuts.shape[1]):
+                level += total >= cuts[:, index].view(1, -1, 1, 1)
+            return level
+        if len(item.layer.cuts) == 1:
+            return (total >= 0).to(total.dtype)
+        # A power of two scales exactly, so this floor is the arithmetic shift.
+        return torch.floor(total * 2.0**-item.shift).clamp_(0, len(item.layer.cuts))
+
+    def _run_numpy(self, pixels: np.ndarray, arithmetic: Arithmetic) -> np.ndarray:
+        x = pixels.astype(np.int64) - PIXEL_CENTRE
+        for item in self.layers:
+            total = _convolve_int64(x, item.levels.astype(np.int64), item.layer)
+            if item.layer.pool:
+                n, c, h, w = total.shape
+                total = total.reshape(n, c, h // 2, 2, w // 2, 2).max(axis=(3, 5))
+            if item.thresholds is not None:
+                cuts = item.thresholds.astype(np.int64)[None, :, :, None, None]
+                x = (total[:, :, None] >= cuts).sum(axis=2)
+            elif len(item.layer.cuts) == 1:
+                x = (total >= 0).astype(np.int64)
+            else:
+                shifted = total >> item.shift if item.shift >= 0 else total << -item.shift
+                x = np.clip(shifted, 0, len(item.layer.cuts))
+        return x.astype(np.uint8)
+
+    def packed(self) -> dict[str, np.ndarray]:
+        """The parameters at their real size: uint8 tensors by name, in the order they are hashed.
+
+        The weights of a layer as fields of 3, 2 or 1 bits holding the index of the level, and
+        ``thresholds`` (all layers, each threshold plus ``bound`` in ``threshold_bits`` bits) or
+        ``shifts`` (int8, two's complement).
+        """
+        tensors = {}
+        for item in self.layers:
+            index = np.searchsorted(np.asarray(item.layer.levels), item.levels.ravel())
+            tensors[item.layer.name] = pack_fields([(index, item.layer.level_bits)])
+        if self.form == "thresholds":
+            tensors["thresholds"] = pack_fields(
+                [
+                    (item.thresholds.ravel() + item.layer.bound, item.layer.threshold_bits)
+                    for item in self.layers
+                    if item.thresholds is not None
+                ]
+            )
+        else:
+            shifts = [item.shift % 2**SHIFT_BITS for item in self.layers[:-1]]
+            tensors["shifts"] = np.asarray(shifts, dtype=np.uint8)
+        return tensors
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write a safetensors file of at most 2^20 bits, complete or not at all."""
+        from safetensors.numpy import save
+
+        target = Path(path)
+        data = save(self.packed(), metadata={"model": MODEL_NAME})
+        part = target.with_name(f"{target.name}.{os.getpid()}.part")
+        try:
+            part.write_bytes(data)
+            os.replace(part, target)
+        finally:
+            part.unlink(missing_ok=True)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str], device: str = "cpu") -> IntegerVgg:
+        """Read what ``save`` wrote.
+
+        Raises:
+            OSError: the file cannot be read.
+            HeqFormatError: it is not such a file; the message names it.
+        """
+        from safetensors import SafetensorError
+        from safetensors.numpy import load
+
+        data = Path(path).read_bytes()
+        try:
+            return cls(_unpack_layers(load(data)), device)
+        except (SafetensorError, HeqFormatError, KeyError) as error:
+            raise HeqFormatError(
+                f"{path} does not hold the weights of {MODEL_NAME} ({error}); install them again."
+            ) from error
+
+
+def _unpack_layers(tensors: dict[str, np.ndarray]) -> list[IntegerLayer]:
+    thresholds: list[np.ndarray | None] = [None] * len(VGG_LAYERS)
+    shifts = [0] * len(VGG_LAYERS)
+    if "thresholds" in tensors:
+        layout = [(la.outputs * len(la.cuts), la.threshold_bits) for la in VGG_LAYERS]
+        for index, field in enumerate(unpack_fields(tensors["thresholds"], layout)):
+            layer = VGG_LAYERS[index]
+            shape = (layer.outputs, len(layer.cuts))
+            thresholds[index] = (field - layer.bound).astype(np.int32).reshape(shape)
+    else:
+        stored = tensors["shifts"]
+        if stored.shape != (len(VGG_LAYERS) - 1,) or stored.dtype != np.uint8:
+            raise HeqFormatError("its shifts are not one byte for each layer")
+        shifts[:-1] = stored.view(np.int8).tolist()
+    layers = []
+    for layer, cuts, shift in zip(VGG_LAYERS, thresholds, shifts, strict=True):
+        (places,) = unpack_fields(tensors[layer.name], [(layer.weights, layer.level_bits)])
+        if places.max() >= len(layer.levels):
+            raise HeqFormatError(f"{layer.name} holds a weight that is no level")
+        levels = np.asarray(layer.levels, dtype=np.int8)[places].reshape(layer.shape)
+        layers.append(IntegerLayer(layer, levels, cuts, shift))
+    return layers
+
+
+def _convolve_int64(x: np.ndarray, weight: np.ndarray, layer: VggLayer) -> np.ndarray:
+    """Zero-padded convolution as a product of integer matrices: (N, in, H, W) -> (N, out, H, W)."""
+    pad = layer.kernel // 2
+    padded = np.pad(x, ((0, 0), (0, 0), (pad, pad), (pad, pad)))
+    windows = np.lib.stride_tricks.sliding_window_view(
+        padded, (layer.kernel, layer.kernel), axis=(2, 3)
+    )
+    n, _, height, width = windows.shape[:4]
+    results = []
+    for part, kernel in zip(
+        np.split(windows, layer.groups, axis=1),
+        np.split(weight, layer.groups, axis=0),
+        strict=True,
+    ):
+        columns = part.transpose(0, 2, 3, 1, 4, 5).reshape(n * height * width, -1)
+        product = columns @ kernel.reshape(len(kernel), -1).T
+        results.append(product.reshape(n, height, width, -1).transpose(0, 3, 1, 2))
+    return np.concatenate(results, axis=1)
