@@ -1,0 +1,35 @@
+"""The ``.heq`` container, as specified in ``docs/FORMAT.md``."""
+
+from heqcodec.container.chunks import Chunk
+from heqcodec.container.header import (
+    DEFAULT_MAX_PIXELS,
+    FORMAT_VERSION,
+    HEADER_LENGTH,
+    MAGIC,
+    PATCH,
+    Coder,
+    Header,
+    Mode,
+    parse_header,
+)
+from heqcodec.container.reader import ContainerReader
+from heqcodec.container.strips import patch_offset, strip_offset
+from heqcodec.container.writer import ContainerWriter, total_size
+
+__all__ = [
+    "DEFAULT_MAX_PIXELS",
+    "FORMAT_VERSION",
+    "HEADER_LENGTH",
+    "MAGIC",
+    "PATCH",
+    "Chunk",
+    "Coder",
+    "ContainerReader",
+    "ContainerWriter",
+    "Header",
+    "Mode",
+    "parse_header",
+    "patch_offset",
+    "strip_offset",
+    "total_size",
+]

@@ -1,0 +1,53 @@
+"""heqcodec: a learned image codec whose encoder needs only additions, shifts and comparisons.
+
+After ``import heqcodec``, Pillow opens and saves ``.heq`` files too. Importing it does not import
+torch; :func:`encode` and :func:`decode` do, with the model that they need.
+"""
+
+from heqcodec.api import (
+    Metadata,
+    PartialImage,
+    decode,
+    decode_partial,
+    encode,
+    info,
+    read_metadata,
+)
+from heqcodec.container.header import DEFAULT_MAX_PIXELS, FORMAT_VERSION
+from heqcodec.errors import (
+    HeqChecksumError,
+    HeqError,
+    HeqFormatError,
+    HeqLimitError,
+    HeqTruncatedError,
+    HeqUnsupportedError,
+)
+
+try:
+    from heqcodec import pillow_plugin
+except ImportError:  # until the plugin is committed
+    pillow_plugin = None  # type: ignore[assignment]
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "DEFAULT_MAX_PIXELS",
+    "FORMAT_VERSION",
+    "HeqChecksumError",
+    "HeqError",
+    "HeqFormatError",
+    "HeqLimitError",
+    "HeqTruncatedError",
+    "HeqUnsupportedError",
+    "Metadata",
+    "PartialImage",
+    "__version__",
+    "decode",
+    "decode_partial",
+    "encode",
+    "info",
+    "read_metadata",
+]
+
+if pillow_plugin is not None:
+    pillow_plugin.register()

@@ -1,0 +1,160 @@
+"""Reading the chunks at the end of a file, and finding the next one after damage."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable
+
+from heqcodec.container.chunks import (
+    CHUNK_CRC,
+    CHUNK_HEAD,
+    CHUNK_OVERHEAD,
+    CHUNK_TYPES,
+    END,
+    Chunk,
+    is_ancillary,
+    is_chunk_type,
+)
+from heqcodec.errors import (
+    HeqChecksumError,
+    HeqError,
+    HeqFormatError,
+    HeqTruncatedError,
+    HeqUnsupportedError,
+)
+
+MAX_CANDIDATES = 64
+"""Places tried in the search after damage: each may cost one pass over the rest of the file."""
+
+Read = Callable[[int, int], bytes]
+"""``read(offset, length)`` gives exactly ``length`` bytes of the file."""
+
+
+def read_chunks(
+    read: Read,
+    begin: int,
+    end: int,
+    *,
+    types: frozenset[bytes] | None = None,
+    partial: bool = False,
+) -> tuple[list[Chunk], list[str]]:
+    """Chunks between two offsets, END_ excepted.
+
+    Args:
+        read: gives bytes of the file.
+        begin: offset of the first chunk.
+        end: offset of the end of the file.
+        types: only these are read; the data of others are passed over unverified. None for all.
+        partial: list damage instead of raising it.
+
+    Returns:
+        The chunks in file order, and the names of the damaged ones.
+
+    Raises:
+        HeqFormatError, HeqTruncatedError, HeqChecksumError, HeqUnsupportedError: damage, or a
+            chunk that is needed and unknown, unless ``partial``.
+    """
+    chunks: list[Chunk] = []
+    damaged: list[str] = []
+    seen: set[bytes] = set()
+    position = begin
+    while True:
+        try:
+            chunk, stop = _read_chunk(read, position, end, types)
+            if chunk.type in seen and not is_ancillary(chunk.type):
+                raise HeqFormatError(
+                    f"Chunk {chunk.name} appears twice; one was expected; the file was written by "
+                    "a faulty program."
+                )
+        except HeqError:
+            if not partial:
+                raise
+            damaged.append(_name_at(read, position, end))
+            following = _find_chunk(read, position + 1, end)
+            if following is None:
+                return chunks, damaged
+            position = following
+            continue
+        if chunk.type == END:
+            if stop != end:
+                if not partial:
+                    raise HeqFormatError(
+                        f"{end - stop} bytes follow the end of the file; nothing was expected; "
+                        "cut them off, or decode with partial."
+                    )
+                damaged.append("after END_")
+            return chunks, damaged
+        seen.add(chunk.type)
+        if types is None or chunk.type in types:
+            chunks.append(chunk)
+        position = stop
+
+
+def _read_chunk(
+    read: Read, position: int, end: int, types: frozenset[bytes] | None
+) -> tuple[Chunk, int]:
+    """The chunk at ``position`` (without data if it is not wanted) and the offset after it."""
+    if position + CHUNK_OVERHEAD > end:
+        raise HeqTruncatedError(
+            f"The file ends at byte {end} without its END_ chunk; get a complete copy, or decode "
+            "with partial to keep what is there."
+        )
+    head = read(position, CHUNK_HEAD.size)
+    name, length = CHUNK_HEAD.unpack(head)
+    stop = position + CHUNK_OVERHEAD + length
+    label = Chunk(name).name
+    if not is_chunk_type(name):
+        raise HeqFormatError(
+            f"At byte {position} a chunk was expected and {head[:4].hex(' ')} was found; the file "
+            "is damaged; get another copy, or decode with partial."
+        )
+    if stop > end:
+        raise HeqTruncatedError(
+            f"Chunk {label} announces {length} bytes and only {end - position - CHUNK_OVERHEAD} "
+            "are there; get a complete copy, or decode with partial to go without it."
+        )
+    wanted = types is None or name in types or name == END
+    data = b""
+    if wanted:
+        data = read(position + CHUNK_HEAD.size, length)
+        (stored,) = CHUNK_CRC.unpack(read(stop - CHUNK_CRC.size, CHUNK_CRC.size))
+        expected = zlib.crc32(data, zlib.crc32(head))
+        if stored != expected:
+            raise HeqChecksumError(
+                f"Chunk {label} is damaged: its CRC-32 is {expected:08x}, the file says "
+                f"{stored:08x}; get another copy, or decode with partial to go without it."
+            )
+    if name not in CHUNK_TYPES and not is_ancillary(name):
+        raise HeqUnsupportedError(
+            f"The file has a chunk {label} that this version does not know and that is needed to "
+            "show it right; upgrade heqcodec, or decode with partial to go without it."
+        )
+    if name == END and length:
+        raise HeqFormatError(f"The END_ chunk has {length} bytes of data; none were expected.")
+    return Chunk(name, data), stop
+
+
+def _find_chunk(read: Read, begin: int, end: int) -> int | None:
+    """Offset of the first intact chunk of a known type at or after ``begin``."""
+    tail = read(begin, max(0, end - begin)) if begin < end else b""
+    places: list[int] = []
+    for name in CHUNK_TYPES:
+        place = tail.find(name)
+        while place >= 0 and len(places) < MAX_CANDIDATES * len(CHUNK_TYPES):
+            places.append(place)
+            place = tail.find(name, place + 1)
+    for place in sorted(places)[:MAX_CANDIDATES]:
+        try:
+            _read_chunk(read, begin + place, end, None)
+        except HeqError:
+            continue
+        return begin + place
+    return None
+
+
+def _name_at(read: Read, position: int, end: int) -> str:
+    """The type at ``position`` if it is a lawful one, else ``"?"``; END_ if nothing is left."""
+    if position >= end:
+        return Chunk(END).name
+    name = read(position, min(4, end - position))
+    return Chunk(name).name if is_chunk_type(name) else "?"

@@ -1,0 +1,303 @@
+"""The ``.heq`` header: one declarative list of fields, read and written by one loop.
+
+The list is the specification: ``docs/FORMAT.md`` prints it as a table and a test compares the
+two. Nothing in the header depends on later data, so a line camera writes it first.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from dataclasses import dataclass
+from enum import IntEnum
+
+from heqcodec.errors import (
+    HeqChecksumError,
+    HeqFormatError,
+    HeqLimitError,
+    HeqTruncatedError,
+    HeqUnsupportedError,
+)
+
+MAGIC = b"\x89HEQ\r\n\x1a\n"
+"""PNG's manner: a byte above 127, the name, and line ends that a text transfer would alter."""
+
+FORMAT_VERSION = 1
+PATCH = 32
+"""Side of a patch in pixels."""
+ID_LENGTH = 8
+"""Bytes of a SHA-256 that name an encoder or a coder."""
+NO_CODER = bytes(ID_LENGTH)
+
+DEFAULT_MAX_PIXELS = 89_478_485
+"""Pillow's limit: one GiB of RGBA, less a quarter."""
+SMALL_FRAME = 1 << 20
+"""Padded frames up to this many pixels are never refused for their padding."""
+U32_MAX = 0xFFFF_FFFF
+
+
+class Mode(IntEnum):
+    """How the payload is spread over the image."""
+
+    PATCH = 0
+    RATE = 1
+
+
+class Coder(IntEnum):
+    """What stands between the encoder's integers and the payload."""
+
+    NONE = 0
+    PATCH = 1
+    DEVICE = 2
+    PACKED = 3
+
+
+PATCH_CODERS = (Coder.NONE, Coder.PATCH)
+"""The coders that give every patch the same number of bits."""
+
+
+@dataclass(frozen=True)
+class Field:
+    """One field of the header.
+
+    Attributes:
+        name: key in :class:`Header`, or the name of a fixed field.
+        code: ``struct`` code, little-endian.
+        type: the type as ``docs/FORMAT.md`` prints it.
+    """
+
+    name: str
+    code: str
+    type: str
+
+    @property
+    def size(self) -> int:
+        """Bytes of the field."""
+        return struct.calcsize("<" + self.code)
+
+
+FIELDS: tuple[Field, ...] = (
+    Field("magic", "8s", "bytes"),
+    Field("version", "B", "u8"),
+    Field("mode", "B", "u8"),
+    Field("coder", "B", "u8"),
+    Field("channels", "B", "u8"),
+    Field("width", "I", "u32"),
+    Field("height", "I", "u32"),
+    Field("rate", "H", "u16"),
+    Field("strip_rows", "B", "u8"),
+    Field("reserved", "B", "u8"),
+    Field("encoder_id", "8s", "bytes"),
+    Field("coder_id", "8s", "bytes"),
+    Field("header_crc", "I", "u32"),
+)
+HEADER_LENGTH = sum(field.size for field in FIELDS)
+CRC_LENGTH = FIELDS[-1].size
+
+
+def field_offsets() -> dict[str, int]:
+    """Byte offset of every header field, by name."""
+    offsets, position = {}, 0
+    for field in FIELDS:
+        offsets[field.name] = position
+        position += field.size
+    return offsets
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a ``.heq`` file says about itself before any payload.
+
+    Attributes:
+        width: image width in pixels, 1 to 2^32 - 1.
+        height: image height in pixels, 1 to 2^32 - 1.
+        channels: 1 (grey) or 3 (RGB).
+        rate: patch mode: bits per patch, a multiple of 8.
+        encoder_id: first 8 bytes of the SHA-256 of the encoder's weights.
+        coder_id: first 8 bytes of the SHA-256 of the coder's tables; zeros for coder 0.
+        coder: a :class:`Coder`.
+        mode: a :class:`Mode`.
+        strip_rows: patch rows in a strip, 1 to 255.
+    """
+
+    width: int
+    height: int
+    channels: int
+    rate: int
+    encoder_id: bytes
+    coder_id: bytes = NO_CODER
+    coder: int = Coder.NONE
+    mode: int = Mode.PATCH
+    strip_rows: int = 1
+
+    @property
+    def patch_rows(self) -> int:
+        """Rows of patches, edges padded to whole patches."""
+        return -(-self.height // PATCH)
+
+    @property
+    def patch_columns(self) -> int:
+        """Columns of patches, edges padded to whole patches."""
+        return -(-self.width // PATCH)
+
+    @property
+    def patch_bytes(self) -> int:
+        """Payload bytes of one patch (patch mode)."""
+        return self.rate // 8
+
+    @property
+    def strip_count(self) -> int:
+        """Number of strips."""
+        return -(-self.patch_rows // self.strip_rows)
+
+    def pack(self) -> bytes:
+        """The 44 bytes of this header, checked and with their CRC-32.
+
+        Raises:
+            HeqFormatError, HeqUnsupportedError: the header breaks a rule of the format.
+        """
+        check_header(self)
+        fixed = {"magic": MAGIC, "version": FORMAT_VERSION, "reserved": 0}
+        packed = b"".join(
+            struct.pack("<" + field.code, fixed.get(field.name, getattr(self, field.name, None)))
+            for field in FIELDS[:-1]
+        )
+        return packed + struct.pack("<I", zlib.crc32(packed))
+
+
+def parse_header(data: bytes) -> Header:
+    """Read and verify a header.
+
+    Args:
+        data: the first bytes of a file; what follows byte 43 is ignored.
+
+    Raises:
+        HeqFormatError: not a ``.heq`` file, or a rule of the format is broken.
+        HeqTruncatedError: fewer than 44 bytes.
+        HeqChecksumError: the header's CRC-32 does not match.
+        HeqUnsupportedError: another format version, the variable-rate mode, or a field value
+            that only a later version defines.
+    """
+    if data[: len(MAGIC)] != MAGIC[: len(data)] or not data:
+        raise HeqFormatError(
+            f"This is not a .heq file: it begins with {data[:8].hex(' ') or 'nothing'}, and a .heq "
+            f"file begins with {MAGIC.hex(' ')}; check that the right file was given."
+        )
+    if len(data) < HEADER_LENGTH:
+        raise HeqTruncatedError(
+            f"The file ends inside its header: {len(data)} bytes found, {HEADER_LENGTH} needed; "
+            "get a complete copy."
+        )
+    values: dict[str, int | bytes] = {}
+    position = 0
+    for field in FIELDS:
+        (values[field.name],) = struct.unpack_from("<" + field.code, data, position)
+        position += field.size
+    # The checksum comes first: a damaged version byte must not send people after an upgrade.
+    expected = zlib.crc32(data[: HEADER_LENGTH - CRC_LENGTH])
+    if values["header_crc"] != expected:
+        raise HeqChecksumError(
+            f"The header is damaged: its CRC-32 is {expected:08x}, the file says "
+            f"{values['header_crc']:08x}; get another copy, or try partial decoding, which can "
+            "repair one damaged byte of a header."
+        )
+    if values["version"] != FORMAT_VERSION:
+        raise HeqUnsupportedError(
+            f"The file has format version {values['version']} and this heqcodec reads version "
+            f"{FORMAT_VERSION}; upgrade heqcodec."
+        )
+    if values["reserved"] != 0:
+        raise HeqUnsupportedError(
+            f"The reserved header byte is {values['reserved']} and version {FORMAT_VERSION} knows "
+            "0 only; upgrade heqcodec."
+        )
+    fixed = ("magic", "version", "reserved", "header_crc")
+    header = Header(**{k: v for k, v in values.items() if k not in fixed})  # type: ignore[arg-type]
+    check_header(header)
+    return header
+
+
+def check_header(header: Header) -> None:
+    """Raise a typed error unless this version can read and write such a header.
+
+    Raises:
+        HeqFormatError: a value that no version allows.
+        HeqUnsupportedError: a value that another version may define.
+    """
+    if header.mode == Mode.RATE:
+        raise HeqUnsupportedError(
+            "The file is in the variable-rate mode and this version reads patch-constant files "
+            "only (mode 0); upgrade heqcodec."
+        )
+    if header.mode != Mode.PATCH or header.coder not in tuple(Coder):
+        raise HeqUnsupportedError(
+            f"The file has mode {header.mode} and coder {header.coder}; this version knows modes "
+            f"0 to {max(Mode)} and coders 0 to {max(Coder)}; upgrade heqcodec."
+        )
+    if header.coder not in PATCH_CODERS:
+        raise HeqFormatError(
+            f"Coder {header.coder} does not go with the patch mode, which takes 0 or 1; the file "
+            "was written by a faulty program."
+        )
+    if header.coder == Coder.NONE and header.coder_id != NO_CODER:
+        raise HeqFormatError(
+            f"Coder 0 has no tables, so its coder_id must be zeros and not "
+            f"{header.coder_id.hex()}; the file was written by a faulty program."
+        )
+    if header.channels not in (1, 3):
+        raise HeqFormatError(
+            f"The file has {header.channels} channels; 1 (grey) or 3 (RGB) were expected."
+        )
+    if not (1 <= header.width <= U32_MAX and 1 <= header.height <= U32_MAX):
+        raise HeqFormatError(
+            f"The image is {header.width} x {header.height} pixels; both sides must be 1 to "
+            f"{U32_MAX}."
+        )
+    if header.rate < 8 or header.rate > 0xFFFF or header.rate % 8:
+        raise HeqFormatError(
+            f"The rate is {header.rate} bits per patch; a multiple of 8 from 8 to 65528 was "
+            "expected."
+        )
+    if not 1 <= header.strip_rows <= 255:
+        raise HeqFormatError(f"A strip has {header.strip_rows} patch rows; 1 to 255 were expected.")
+    if header.strip_rows * header.patch_columns * header.patch_bytes > U32_MAX:
+        raise HeqFormatError(
+            f"One strip of this image would need {header.strip_rows} x {header.patch_columns} "
+            f"patches of {header.patch_bytes} bytes, more than its 32-bit length can say; use "
+            "fewer rows per strip."
+        )
+    if len(header.encoder_id) != ID_LENGTH or len(header.coder_id) != ID_LENGTH:
+        raise HeqFormatError(
+            f"encoder_id and coder_id must have {ID_LENGTH} bytes, not {len(header.encoder_id)} "
+            f"and {len(header.coder_id)}."
+        )
+
+
+def check_pixels(width: int, height: int, max_pixels: int | None) -> None:
+    """Raise unless an image of this size may be coded.
+
+    Work and memory follow the padded frame (an image one pixel wide pads to 32), so it may hold
+    at most four times the limit; small frames are exempt, so that a limit of exactly the image's
+    size always serves.
+
+    Args:
+        width, height: pixels.
+        max_pixels: largest number of pixels; None for no limit.
+
+    Raises:
+        HeqLimitError: the image is too large.
+    """
+    if max_pixels is None:
+        return
+    if width * height > max_pixels:
+        raise HeqLimitError(
+            f"The image has {width} x {height} = {width * height} pixels and the limit is "
+            f"{max_pixels}; if you trust it, raise max_pixels."
+        )
+    padded = (-(-width // PATCH) * PATCH) * (-(-height // PATCH) * PATCH)
+    if padded > max(4 * max_pixels, SMALL_FRAME):
+        raise HeqLimitError(
+            f"The image of {width} x {height} pixels pads to {padded} pixels in whole patches and "
+            f"the limit for those is {max(4 * max_pixels, SMALL_FRAME)} (4 x max_pixels); if you "
+            "trust it, raise max_pixels."
+        )

@@ -1,0 +1,165 @@
+"""Reader: verifies before it trusts, and reads only what is asked for.
+
+Nothing is allocated from a length in the file before it was checked against the bytes that are
+there. With ``partial`` the reader never gives up after the header: damaged strips and chunks are
+listed, everything else is returned.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from typing import BinaryIO
+
+from heqcodec.container.chunk_reader import read_chunks
+from heqcodec.container.chunks import Chunk
+from heqcodec.container.header import (
+    DEFAULT_MAX_PIXELS,
+    HEADER_LENGTH,
+    Header,
+    check_pixels,
+    parse_header,
+)
+from heqcodec.container.repair import repair_header
+from heqcodec.container.strips import check_strip, chunks_offset, repair_strip, strip_offset
+from heqcodec.container.writer import total_size
+from heqcodec.errors import HeqChecksumError, HeqError, HeqFormatError, HeqTruncatedError
+
+
+class ContainerReader:
+    """Random access to the parts of a ``.heq`` file.
+
+    Attributes:
+        header: the verified header.
+        file_size: bytes from the start of the file to the end of the stream.
+        partial: whether damage is listed instead of raised.
+        damaged_chunks: names of the chunks found damaged so far; ``"?"`` for one whose type is
+            not readable.
+    """
+
+    def __init__(
+        self,
+        stream: BinaryIO,
+        *,
+        max_pixels: int | None = DEFAULT_MAX_PIXELS,
+        partial: bool = False,
+    ) -> None:
+        """Read and verify the header, the limit, and the size of the file.
+
+        Args:
+            stream: seekable, at the first byte of the file; it is not closed.
+            max_pixels: largest number of pixels; None for no limit.
+            partial: list damage instead of raising it.
+
+        Raises:
+            HeqFormatError, HeqTruncatedError, HeqChecksumError, HeqUnsupportedError: see
+                :func:`heqcodec.container.header.parse_header`.
+            HeqLimitError: more pixels than ``max_pixels``.
+        """
+        self.partial = partial
+        self.damaged_chunks: list[str] = []
+        self._damaged_strips: set[int] = set()
+        self._repaired: dict[str, None] = {}
+        self._stream = stream
+        self._start = stream.tell()
+        self.file_size = stream.seek(0, os.SEEK_END) - self._start
+        self.header = self._read_header()
+        check_pixels(self.header.width, self.header.height, max_pixels)
+        smallest = total_size(self.header)
+        if not partial and self.file_size < smallest:
+            raise HeqTruncatedError(
+                f"The file is cut short: {self.file_size} bytes found, at least {smallest} needed "
+                f"for {self.header.width} x {self.header.height} pixels; get a complete copy, or "
+                "decode with partial to keep what is there."
+            )
+
+    @property
+    def damaged_strips(self) -> list[int]:
+        """Indices of the strips found damaged or missing so far, ascending."""
+        return sorted(self._damaged_strips)
+
+    @property
+    def repaired(self) -> list[str]:
+        """What was put right without loss so far, such as ``"header"`` or ``"strip 3"``."""
+        return list(self._repaired)
+
+    @property
+    def strips_present(self) -> int:
+        """Number of strips that lie wholly inside the file, damaged or not."""
+        if self.file_size >= chunks_offset(self.header):
+            return self.header.strip_count
+        first, second = strip_offset(self.header, 0), strip_offset(self.header, 1)
+        return max(0, self.file_size - first) // (second - first)
+
+    def read_strip(self, index: int) -> bytes | None:
+        """Verified payload of one strip; None if it is damaged and ``partial`` is set.
+
+        Raises:
+            HeqChecksumError, HeqFormatError, HeqTruncatedError: damage, unless ``partial``.
+        """
+        start, stop = strip_offset(self.header, index), strip_offset(self.header, index + 1)
+        if stop > self.file_size:
+            if not self.partial:
+                raise HeqTruncatedError(
+                    f"The file ends at byte {self.file_size}, inside strip {index}, which ends at "
+                    f"{stop}; get a complete copy, or decode with partial."
+                )
+            self._damaged_strips.add(index)
+            return None
+        data = self._read(start, stop - start)
+        try:
+            return check_strip(self.header, index, data)
+        except (HeqChecksumError, HeqFormatError):
+            if not self.partial:
+                raise
+        payload = repair_strip(self.header, index, data)
+        if payload is None:
+            self._damaged_strips.add(index)
+        else:
+            self._repaired[f"strip {index}"] = None
+        return payload
+
+    def read_strips(self, indices: Iterable[int]) -> dict[int, bytes | None]:
+        """Verified payloads of several strips, by index; see :meth:`read_strip`."""
+        return {index: self.read_strip(index) for index in indices}
+
+    def read_chunks(self, types: frozenset[bytes] | None = None) -> list[Chunk]:
+        """Verified chunks, END_ excepted, in file order.
+
+        Args:
+            types: only these are read, others are passed over unread; None for all.
+
+        Raises:
+            HeqFormatError, HeqTruncatedError, HeqChecksumError, HeqUnsupportedError: damage or a
+                chunk that is needed and unknown, unless ``partial``.
+        """
+        begin = min(chunks_offset(self.header), self.file_size)
+        chunks, damaged = read_chunks(
+            self._read, begin, self.file_size, types=types, partial=self.partial
+        )
+        self.damaged_chunks = damaged
+        return chunks
+
+    def _read_header(self) -> Header:
+        data = self._read(0, min(HEADER_LENGTH, self.file_size))
+        try:
+            return parse_header(data)
+        except HeqError as error:
+            if not self.partial:
+                raise
+            repaired = repair_header(data)
+            if repaired is None or repaired == data:
+                raise error
+        header = parse_header(repaired)
+        self._repaired["header"] = None
+        return header
+
+    def _read(self, offset: int, length: int) -> bytes:
+        self._stream.seek(self._start + offset)
+        data = self._stream.read(length)
+        if len(data) != length:
+            raise HeqTruncatedError(
+                f"The file gave {len(data)} of {length} bytes at offset {offset}; it was cut short "
+                "while it was read; get a complete copy."
+            )
+        return data

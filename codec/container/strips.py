@@ -1,0 +1,123 @@
+"""Strips: rows of patches with their own length and checksum, and where each one lies.
+
+In patch mode all lengths follow from the header, so every strip and every patch has an offset
+that is known before anything is encoded, and damage to one strip cannot move another.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+
+from heqcodec.container.header import HEADER_LENGTH, Header
+from heqcodec.errors import HeqChecksumError, HeqFormatError, HeqLimitError
+
+STRIP_HEAD = struct.Struct("<II")
+"""Index and payload length, before the payload."""
+STRIP_CRC = struct.Struct("<I")
+"""CRC-32 of index, length and payload: last, so that a camera computes it as it sends."""
+STRIP_OVERHEAD = STRIP_HEAD.size + STRIP_CRC.size
+
+
+def strip_patch_rows(header: Header, index: int) -> int:
+    """Patch rows of strip ``index``; the last strip may have fewer than ``strip_rows``."""
+    return min(header.strip_rows, header.patch_rows - index * header.strip_rows)
+
+
+def strip_length(header: Header, index: int) -> int:
+    """Payload bytes of strip ``index``."""
+    return strip_patch_rows(header, index) * header.patch_columns * header.patch_bytes
+
+
+def strip_offset(header: Header, index: int) -> int:
+    """Byte offset in the file of strip ``index`` (of its index field).
+
+    ``index`` may be ``strip_count``: the offset where the chunks begin.
+    """
+    rows_before = min(index * header.strip_rows, header.patch_rows)
+    payload = rows_before * header.patch_columns * header.patch_bytes
+    return HEADER_LENGTH + index * STRIP_OVERHEAD + payload
+
+
+def chunks_offset(header: Header) -> int:
+    """Byte offset in the file of the first chunk, right after the last strip."""
+    return strip_offset(header, header.strip_count)
+
+
+def patch_offset(header: Header, row: int, column: int) -> int:
+    """Byte offset in the file of the ``rate / 8`` payload bytes of one patch.
+
+    Args:
+        header: any valid header in patch mode; nothing needs to be encoded yet.
+        row: patch row, 0 to ``patch_rows - 1``.
+        column: patch column, 0 to ``patch_columns - 1``.
+
+    Raises:
+        HeqLimitError: no such patch.
+    """
+    if not (0 <= row < header.patch_rows and 0 <= column < header.patch_columns):
+        raise HeqLimitError(
+            f"There is no patch ({row}, {column}): the image has {header.patch_rows} x "
+            f"{header.patch_columns} patches, counted from 0."
+        )
+    index, row_in_strip = divmod(row, header.strip_rows)
+    patches_before = row_in_strip * header.patch_columns + column
+    start = strip_offset(header, index) + STRIP_HEAD.size
+    return start + patches_before * header.patch_bytes
+
+
+def pack_strip(header: Header, index: int, payload: bytes) -> bytes:
+    """The bytes of one strip: index, length, payload, CRC-32.
+
+    Raises:
+        HeqFormatError: the payload has not the length that the header fixes.
+    """
+    if len(payload) != strip_length(header, index):
+        raise HeqFormatError(
+            f"Strip {index} has {len(payload)} bytes of payload; the header fixes "
+            f"{strip_length(header, index)}."
+        )
+    body = STRIP_HEAD.pack(index, len(payload)) + payload
+    return body + STRIP_CRC.pack(zlib.crc32(body))
+
+
+def check_strip(header: Header, index: int, data: bytes) -> bytes:
+    """Verify one strip and return its payload.
+
+    Args:
+        data: the bytes from ``strip_offset(index)`` to ``strip_offset(index + 1)``, all of them.
+
+    Raises:
+        HeqChecksumError: the CRC-32 does not match.
+        HeqFormatError: it matches, but index or length are not those that the header fixes.
+    """
+    body = memoryview(data)[: -STRIP_CRC.size]
+    (stored,) = STRIP_CRC.unpack_from(data, len(body))
+    expected = zlib.crc32(body)
+    if stored != expected:
+        raise HeqChecksumError(
+            f"Strip {index} of {header.strip_count} is damaged: its CRC-32 is {expected:08x}, the "
+            f"file says {stored:08x}; get another copy, or decode with partial to keep the rest."
+        )
+    found = STRIP_HEAD.unpack_from(data)
+    if found != (index, strip_length(header, index)):
+        raise HeqFormatError(
+            f"Strip {index} calls itself number {found[0]} with {found[1]} bytes; the header fixes "
+            f"{strip_length(header, index)} bytes; the file was written by a faulty program, or "
+            "decode with partial to keep the rest."
+        )
+    return bytes(body[STRIP_HEAD.size :])
+
+
+def repair_strip(header: Header, index: int, data: bytes) -> bytes | None:
+    """The payload, if only the strip's index or length field was damaged; else None.
+
+    Both fields are known from the header, and the CRC-32 covers them: with the known values in
+    their place it matches exactly when the rest is intact.
+    """
+    payload = memoryview(data)[STRIP_HEAD.size : -STRIP_CRC.size]
+    (stored,) = STRIP_CRC.unpack_from(data, len(data) - STRIP_CRC.size)
+    known = STRIP_HEAD.pack(index, strip_length(header, index))
+    if zlib.crc32(payload, zlib.crc32(known)) != stored:
+        return None
+    return bytes(payload)

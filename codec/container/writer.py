@@ -1,0 +1,91 @@
+"""Streaming writer: header, strips from top to bottom, chunks, end; it never seeks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import BinaryIO
+
+from heqcodec.container.chunks import CHUNK_OVERHEAD, CHUNK_TYPES, END, Chunk, is_ancillary
+from heqcodec.container.header import Header
+from heqcodec.container.strips import chunks_offset, pack_strip
+from heqcodec.errors import HeqFormatError
+
+
+def total_size(header: Header, chunk_lengths: Iterable[int] = ()) -> int:
+    """Bytes of the whole file, known before anything is encoded.
+
+    Args:
+        header: a valid header in patch mode.
+        chunk_lengths: data bytes of each chunk that will follow, END_ (always there) excepted.
+    """
+    chunks = sum(CHUNK_OVERHEAD + length for length in chunk_lengths)
+    return chunks_offset(header) + chunks + CHUNK_OVERHEAD
+
+
+class ContainerWriter:
+    """Writes a ``.heq`` file to a stream as the data come, for instance from a line camera.
+
+    Example:
+        ``writer = ContainerWriter(stream, header)``, then ``writer.write_strip(payload)`` for
+        each strip from top to bottom, ``writer.write_chunk(chunk)`` for each chunk, and
+        ``writer.finish()``. Only ``stream.write`` is called, so a pipe or socket serves.
+    """
+
+    def __init__(self, stream: BinaryIO, header: Header) -> None:
+        """Check the header and write it.
+
+        Raises:
+            HeqFormatError, HeqUnsupportedError: the header breaks a rule of the format.
+        """
+        self.header = header
+        self._stream = stream
+        self._strips = 0
+        self._chunks: set[bytes] = set()
+        stream.write(header.pack())
+
+    def write_strip(self, payload: bytes) -> None:
+        """Write the next strip.
+
+        Args:
+            payload: the codes of its patches, row by row, ``rate / 8`` bytes each.
+
+        Raises:
+            HeqFormatError: wrong length, or more strips than the header has.
+        """
+        if self._strips == self.header.strip_count:
+            raise HeqFormatError(
+                f"All {self._strips} strips are written; chunks or the end follow."
+            )
+        self._stream.write(pack_strip(self.header, self._strips, payload))
+        self._strips += 1
+
+    def write_chunk(self, chunk: Chunk) -> None:
+        """Write one chunk, after the last strip.
+
+        Raises:
+            HeqFormatError: before the last strip, after the end, or a known type twice.
+        """
+        if self._strips != self.header.strip_count:
+            raise HeqFormatError(
+                f"Chunks follow the strips: {self._strips} of {self.header.strip_count} are "
+                "written."
+            )
+        if END in self._chunks:
+            raise HeqFormatError("The file is finished; no chunk can follow END_.")
+        if chunk.type in self._chunks and not is_ancillary(chunk.type):
+            raise HeqFormatError(f"Chunk {chunk.name} is written already; a file has one.")
+        if chunk.type not in CHUNK_TYPES and not is_ancillary(chunk.type):
+            raise HeqFormatError(
+                f"Chunk {chunk.name} is not of this format version; begin the type of a private "
+                "chunk with a lower-case letter."
+            )
+        self._stream.write(chunk.pack())
+        self._chunks.add(chunk.type)
+
+    def finish(self) -> None:
+        """Write the END_ chunk; the stream stays open.
+
+        Raises:
+            HeqFormatError: strips are missing, or the file is finished already.
+        """
+        self.write_chunk(Chunk(END))
