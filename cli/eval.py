@@ -5,9 +5,14 @@ from __future__ import annotations
 import shlex
 import sys
 from pathlib import Path
-from typing import Annotated, Any, Optional
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from heqcodec.cli.terminal import Force, Threads, reports_errors, set_threads
+
+if TYPE_CHECKING:
+    from heqcodec.eval.patch_table import Summary
+    from rich.table import Table
 
 app = typer.Typer(
     help="Measure the codec on a folder of images.", no_args_is_help=True, add_completion=False
@@ -20,38 +25,33 @@ def _group() -> None:
 
 
 @app.command("patch-table")
+@reports_errors
 def patch_table(
     data: Annotated[Path, typer.Option(help="Folder of test images.")],
     out: Annotated[Path, typer.Option(help="Folder for the CSV and JSON files.")],
-    # Optional and List in full: typer reads these annotations at run time, on Python 3.10 too.
     model: Annotated[
-        Optional[list[str]],  # noqa: UP045
+        list[str] | None,
         typer.Option(help="Model, may be given several times; all of them when left out."),
     ] = None,
     bpp: Annotated[
-        Optional[list[float]],  # noqa: UP045
+        list[float] | None,
         typer.Option(help="Bits per pixel, may be given several times; all rates when left out."),
     ] = None,
-    force: Annotated[
-        bool, typer.Option("--force", "-f", help="Replace files of earlier results.")
-    ] = False,
+    threads: Threads = None,
+    force: Force = False,
 ) -> None:
     """Encode and decode each image as a real file in patch mode; print and keep the figures.
 
     Writes patch-table.csv, one line an image, and MODEL.json for each model, its curve in
     CompressAI's schema.
     """
-    from heqcodec.errors import HeqError
-
-    try:
-        _patch_table(data, out, model or [], bpp or [], force)
-    except HeqError as error:
-        typer.echo(f"heqcodec: {error}", err=True)
-        raise typer.Exit(1) from error
+    set_threads(threads)
+    _patch_table(data, out, model or [], bpp or [], force)
 
 
 def _patch_table(data: Path, out: Path, models: list[str], rates: list[float], force: bool) -> None:
     from heqcodec import models as registry
+    from heqcodec.api import BITS_PER_PIXEL
     from heqcodec.errors import HeqError
     from heqcodec.eval import patch_table as table
     from heqcodec.eval import report
@@ -61,7 +61,7 @@ def _patch_table(data: Path, out: Path, models: list[str], rates: list[float], f
     from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn
 
     models = list(dict.fromkeys(models)) or registry.model_names()
-    rates = list(dict.fromkeys(rates)) or list(table.RATES)
+    rates = list(dict.fromkeys(rates)) or list(BITS_PER_PIXEL)
     files = image_files(data)
     targets = {name: out / f"{name}.json" for name in models}
     csv_file = out / "patch-table.csv"
@@ -69,10 +69,7 @@ def _patch_table(data: Path, out: Path, models: list[str], rates: list[float], f
     if existing and not force:
         raise HeqError(f"{existing[0]} exists; give another --out, or -f to replace it.")
     encoders = {name: registry.load_encoder(name) for name in models}
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise HeqError(f"{out} cannot be made a folder: {error.strerror}.") from error
+    out.mkdir(parents=True, exist_ok=True)
 
     results: list[table.ImageResult] = []
     columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeElapsedColumn())
@@ -104,7 +101,7 @@ def _patch_table(data: Path, out: Path, models: list[str], rates: list[float], f
     typer.echo(f"Wrote {csv_file} and {', '.join(str(path) for path in targets.values())}.")
 
 
-def _rich_table(summaries: list[Any]) -> Any:
+def _rich_table(summaries: list[Summary]) -> Table:
     from rich.table import Table
 
     table = Table(title=f"Mean of {summaries[0].images} images")

@@ -17,9 +17,6 @@ from heqcodec.errors import HeqError
 from heqcodec.eval import metrics
 from heqcodec.eval.folder import read_pixels
 
-RATES = (0.0625, 0.125, 0.25, 0.5)
-"""Rates of patch mode in bits per pixel: 8, 16, 32 and 64 bytes for a patch of 32x32."""
-
 
 @dataclass(frozen=True)
 class ImageResult:
