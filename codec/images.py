@@ -19,7 +19,7 @@ from heqcodec.errors import HeqError, HeqLimitError, HeqUnsupportedError
 from heqcodec.files import replaced_file
 from PIL import Image
 
-__all__ = ["ImageSource", "LoadedImage", "load_image", "save_image"]
+__all__ = ["ImageSource", "LoadedImage", "load_image", "output_format", "save_image"]
 
 # Ghostscript (EPS) and the system's metafile player would run to draw these.
 _PROGRAM_FORMATS = frozenset({"EPS", "WMF"})
@@ -38,6 +38,8 @@ _SAVE_OPTIONS: dict[str, dict[str, Any]] = {
     "JPEG": {"quality": 95, "subsampling": 0},
     "WEBP": {"lossless": True},
 }
+_ALPHA_FORMATS = frozenset({"AVIF", "JPEG2000", "PNG", "TGA", "TIFF", "WEBP"})
+_TIFF_XMP_TAG = 700
 
 
 @dataclass
@@ -142,7 +144,13 @@ def save_image(
     """
     is_path = isinstance(target, (str, os.PathLike))
     name = os.fspath(target) if is_path else "the output"  # type: ignore[arg-type]
-    format = format.upper() if format else _format_of(Path(name)) if is_path else "PNG"
+    format = format.upper() if format else output_format(name) if is_path else "PNG"
+    if pixels.shape[2:] in ((2,), (4,)) and format not in _ALPHA_FORMATS:
+        # Several of Pillow's writers drop alpha in silence.
+        raise HeqUnsupportedError(
+            f"{name} would lose the transparency, which {format} has no place for; choose .png, "
+            ".webp or .tif."
+        )
     options = dict(_SAVE_OPTIONS.get(format, {}))
     if icc:
         options["icc_profile"] = icc
@@ -153,6 +161,8 @@ def save_image(
 
         options["pnginfo"] = PngInfo()
         options["pnginfo"].add_itxt("XML:com.adobe.xmp", xmp.decode("utf-8", "replace"))
+    elif xmp and format == "TIFF":
+        options["tiffinfo"] = {_TIFF_XMP_TAG: xmp}
     elif xmp:
         options["xmp"] = xmp
     image = Image.fromarray(pixels[..., 0] if pixels.shape[2:] == (1,) else pixels)
@@ -175,13 +185,18 @@ def save_image(
         raise HeqError(f"{name} cannot be written: {error.strerror or error}.") from error
 
 
-def _format_of(path: Path) -> str:
-    suffix = path.suffix.lower()
+def output_format(path: str | os.PathLike[str]) -> str:
+    """The Pillow format that the suffix of ``path`` names, such as "PNG".
+
+    Raises:
+        HeqUnsupportedError: none that can be written; ``.heq`` is not an output of decoding.
+    """
+    suffix = Path(path).suffix.lower()
     format = Image.registered_extensions().get(suffix)
     if format is None or format == "HEQ" or format not in Image.SAVE:
         raise HeqUnsupportedError(
-            f"{path} has the suffix {suffix!r}, which names no image format that can be written; "
-            "use .png, .jpg, .webp, .tif or .bmp."
+            f"{os.fspath(path)} has the suffix {suffix!r}, which names no image format that can be "
+            "written; use .png, .jpg, .webp, .tif or .bmp."
         )
     return format
 

@@ -1,0 +1,167 @@
+"""``heqcodec decode``: ``.heq`` files to images."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from heqcodec.cli.batch import Job, plan_jobs, run_jobs
+from heqcodec.cli.terminal import (
+    STANDARD,
+    Force,
+    Json,
+    MaxPixels,
+    Threads,
+    Verbose,
+    check_output,
+    read_input,
+    reports_errors,
+    say,
+    set_threads,
+    usage_error,
+)
+
+
+@reports_errors
+def decode(
+    inputs: Annotated[
+        list[str],
+        typer.Argument(metavar="IN...", help=".heq files, folders or globs; - is standard input."),
+    ],
+    output: Annotated[
+        str,
+        typer.Argument(
+            metavar="OUT",
+            help="An image, its format by its suffix, or a folder for PNGs; - is PNG on standard "
+            "output.",
+        ),
+    ],
+    region: Annotated[
+        str | None,
+        typer.Option("--region", metavar="X,Y,W,H", help="Decode this rectangle only, in pixels."),
+    ] = None,
+    partial: Annotated[
+        bool,
+        typer.Option(
+            "--partial", help="Decode what is intact, list what is damaged, and exit with 1."
+        ),
+    ] = False,
+    max_pixels: MaxPixels = None,
+    device: Annotated[
+        str, typer.Option("--device", metavar="D", help="auto, cpu, cuda or cuda:1.")
+    ] = "auto",
+    threads: Threads = None,
+    force: Force = False,
+    as_json: Json = False,
+    verbose: Verbose = False,
+) -> None:
+    """Decode .heq files to images.
+
+    Several inputs, a folder or a quoted glob make OUT a folder of PNGs; a bad file then does not
+    stop the others, and the exit code is 1 in the end.
+    """
+    rectangle = _rectangle(region)
+    if as_json and output == STANDARD:
+        raise usage_error("standard output cannot carry the image and JSON both.", "--json")
+    plan = plan_jobs(inputs, output, ".png", _is_heq)
+    set_threads(threads)
+
+    from heqcodec import api
+    from heqcodec.container.header import DEFAULT_MAX_PIXELS
+    from heqcodec.images import output_format, save_image
+
+    limit = max_pixels or DEFAULT_MAX_PIXELS
+
+    def work(job: Job) -> dict[str, Any]:
+        check_output(job.source, job.target, force)
+        if job.target != STANDARD:
+            output_format(job.target)  # a wrong suffix is told before the work, not after it
+        start = time.perf_counter()
+        data = read_input(job.source)
+        damage: dict[str, Any] = {}
+        if partial:
+            image = api.decode_partial(data, rectangle, max_pixels=limit, device=device)
+            pixels, metadata = image.pixels, image.metadata
+            damage = {
+                "damaged_strips": image.damaged_strips,
+                "damaged_chunks": image.damaged_chunks,
+                "repaired": image.repaired,
+            }
+        else:
+            pixels = api.decode(data, rectangle, max_pixels=limit, device=device)
+            metadata = api.read_metadata(data)
+        save_image(
+            pixels,
+            sys.stdout.buffer if job.target == STANDARD else job.target,
+            icc=metadata.icc,
+            exif=metadata.exif,
+            xmp=metadata.xmp,
+        )
+        height, width, channels = pixels.shape
+        if verbose:
+            kept = [k for k in ("icc", "exif", "xmp") if getattr(metadata, k) is not None]
+            say(f"{job.source}: {channels} channels; metadata: {', '.join(kept) or 'none'}.")
+        result: dict[str, Any] = {
+            "input": job.source,
+            "output": job.target,
+            "width": width,
+            "height": height,
+            "channels": channels,
+            "seconds": round(time.perf_counter() - start, 4),
+            **damage,
+        }
+        if any(damage.values()):
+            result["failed"] = _damage_sentence(job.source, damage)
+        return result
+
+    run_jobs(plan, work, _line, as_json, "decoding")
+
+
+def _rectangle(text: str | None) -> tuple[int, int, int, int] | None:
+    if text is None:
+        return None
+    try:
+        x, y, width, height = (int(part) for part in text.split(","))
+    except ValueError:
+        width = 0
+    if width < 1 or height < 1 or x < 0 or y < 0:
+        raise usage_error(
+            f"{text!r} is not four whole numbers X,Y,W,H, such as 64,0,320,240.", "--region"
+        )
+    return x, y, width, height
+
+
+def _damage_sentence(source: str, damage: dict[str, Any]) -> str:
+    parts = []
+    if damage["damaged_strips"]:
+        parts.append(f"strips {_ranges(damage['damaged_strips'])} are damaged and were filled")
+    if damage["damaged_chunks"]:
+        parts.append(f"chunks {', '.join(damage['damaged_chunks'])} are damaged and were left out")
+    if damage["repaired"]:
+        parts.append(f"{', '.join(damage['repaired'])} had damage that was put right")
+    return f"{source}: {'; '.join(parts)}."
+
+
+def _ranges(indices: list[int]) -> str:
+    """``[1, 2, 3, 7]`` as ``1-3, 7``: a file cut in half would else list thousands."""
+    runs: list[list[int]] = []
+    for index in indices:
+        if runs and index == runs[-1][1] + 1:
+            runs[-1][1] = index
+        else:
+            runs.append([index, index])
+    return ", ".join(f"{a}" if a == b else f"{a}-{b}" for a, b in runs)
+
+
+def _line(result: dict[str, Any]) -> str:
+    return (
+        f"{result['output']}: {result['width']}x{result['height']}, "
+        f"{result['channels']} channels, {result['seconds']:.2f} s"
+    )
+
+
+def _is_heq(path: Path) -> bool:
+    return path.suffix.lower() == ".heq"

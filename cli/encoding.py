@@ -1,0 +1,147 @@
+"""``heqcodec encode``: images to ``.heq`` files."""
+
+from __future__ import annotations
+
+import sys
+import time
+from enum import Enum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from heqcodec.cli.batch import Job, plan_jobs, run_jobs
+from heqcodec.cli.terminal import (
+    STANDARD,
+    Force,
+    Json,
+    MaxPixels,
+    Threads,
+    Verbose,
+    check_output,
+    reports_errors,
+    say,
+    set_threads,
+    usage_error,
+    write_output,
+)
+
+
+class ModeChoice(str, Enum):
+    """Values of ``--mode``."""
+
+    auto = "auto"
+    patch = "patch"
+    rate = "rate"
+
+
+class CoderChoice(str, Enum):
+    """Values of ``--coder``."""
+
+    device = "device"
+    packed = "packed"
+
+
+@reports_errors
+def encode(
+    inputs: Annotated[
+        list[str],
+        typer.Argument(metavar="IN...", help="Images, folders or globs; - is standard input."),
+    ],
+    output: Annotated[
+        str, typer.Argument(metavar="OUT", help="A .heq file, or a folder; - is standard output.")
+    ],
+    bpp: Annotated[
+        float | None,
+        typer.Option(
+            "--bpp", metavar="R", help="Bits per pixel: 0.0625, 0.125, 0.25 (if unset) or 0.5."
+        ),
+    ] = None,
+    mode: Annotated[
+        ModeChoice, typer.Option("--mode", help="patch: each 32x32 patch has the same size.")
+    ] = ModeChoice.auto,
+    model: Annotated[
+        str, typer.Option("--model", metavar="M", help="A name that `heqcodec models` lists.")
+    ] = "default",
+    coder: Annotated[
+        CoderChoice, typer.Option("--coder", help="device: what a camera can run.")
+    ] = CoderChoice.device,
+    strip: Annotated[
+        bool, typer.Option("--strip", help="Leave out ICC profile, EXIF and XMP; alpha stays.")
+    ] = False,
+    max_pixels: MaxPixels = None,
+    threads: Threads = None,
+    force: Force = False,
+    as_json: Json = False,
+    verbose: Verbose = False,
+) -> None:
+    """Encode images as .heq files.
+
+    Several inputs, a folder or a quoted glob make OUT a folder; a bad file then does not stop the
+    others, and the exit code is 1 in the end.
+    """
+    from heqcodec.api import BITS_PER_PIXEL
+
+    if bpp is not None and bpp not in BITS_PER_PIXEL:
+        allowed = ", ".join(f"{rate:g}" for rate in sorted(BITS_PER_PIXEL))
+        raise usage_error(f"{bpp:g} is not one of {allowed}.", "--bpp")
+    if as_json and output == STANDARD:
+        raise usage_error("standard output cannot carry the image and JSON both.", "--json")
+    plan = plan_jobs(inputs, output, ".heq", _is_image)
+    set_threads(threads)
+
+    from heqcodec.api import encode as encode_image
+    from heqcodec.container.header import DEFAULT_MAX_PIXELS
+    from heqcodec.images import load_image
+
+    limit = max_pixels or DEFAULT_MAX_PIXELS
+
+    def work(job: Job) -> dict[str, Any]:
+        check_output(job.source, job.target, force)
+        start = time.perf_counter()
+        source = sys.stdin.buffer if job.source == STANDARD else job.source
+        image = load_image(source, limit)
+        for note in image.notes:
+            say(f"{job.source}: {note}")
+        data = encode_image(
+            image,
+            bpp=bpp,
+            mode=mode.value,
+            coder=coder.value,
+            model=model,
+            strip=strip,
+            max_pixels=limit,
+        )
+        write_output(job.target, data)
+        height, width, channels = image.pixels.shape
+        if verbose:
+            kept = [k for k in ("alpha", "icc", "exif", "xmp") if getattr(image, k) is not None]
+            say(f"{job.source}: {channels} channels; beside them: {', '.join(kept) or 'nothing'}.")
+        return {
+            "input": job.source,
+            "output": job.target,
+            "width": width,
+            "height": height,
+            "channels": channels,
+            "alpha": image.alpha is not None,
+            "bytes": len(data),
+            "bpp": 8 * len(data) / (width * height),
+            "seconds": round(time.perf_counter() - start, 4),
+            "notes": image.notes,
+        }
+
+    run_jobs(plan, work, _line, as_json, "encoding")
+
+
+def _line(result: dict[str, Any]) -> str:
+    return (
+        f"{result['output']}: {result['bytes']:,} bytes, {result['bpp']:.4f} bpp, "
+        f"{result['width']}x{result['height']}, {result['seconds']:.2f} s"
+    )
+
+
+def _is_image(path: Path) -> bool:
+    from PIL import Image
+
+    extensions = Image.registered_extensions()
+    format = extensions.get(path.suffix.lower())
+    return format is not None and format != "HEQ" and format in Image.OPEN

@@ -1,0 +1,157 @@
+"""What the commands share: options, messages, standard streams, exit codes."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, ParamSpec
+
+import typer
+from heqcodec.errors import HeqError, HeqLimitError
+
+P = ParamSpec("P")
+
+STANDARD = "-"
+"""The path that means standard input or output."""
+DATA_ERROR = 1
+INTERRUPTED = 130
+"""128 + SIGINT, as shells report it."""
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
+Force = Annotated[bool, typer.Option("-f", "--force", help="Replace an output that exists.")]
+Threads = Annotated[
+    int | None,
+    typer.Option(
+        "-j",
+        "--threads",
+        min=1,
+        metavar="N",
+        help="Use N threads; all cores by default. Encoded bytes do not depend on it.",
+    ),
+]
+MaxPixels = Annotated[
+    int | None,
+    typer.Option(
+        "--max-pixels", min=1, metavar="N", help="Refuse larger images; about 90 million if unset."
+    ),
+]
+Verbose = Annotated[
+    bool, typer.Option("-v", "--verbose", help="Say more, and show where an error comes from.")
+]
+
+
+def reports_errors(command: Callable[P, None]) -> Callable[P, None]:
+    """Decorate a command: a bad file becomes one sentence on stderr and exit code 1."""
+
+    @functools.wraps(command)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            command(*args, **kwargs)
+        except (HeqError, OSError, MemoryError) as error:
+            if kwargs.get("verbose"):
+                traceback.print_exc()
+            say(f"heqcodec: {sentence(error)}")
+            raise typer.Exit(DATA_ERROR) from error
+        except KeyboardInterrupt as error:
+            say("heqcodec: Interrupted.")
+            raise typer.Exit(INTERRUPTED) from error
+
+    return wrapped
+
+
+def sentence(error: BaseException) -> str:
+    """One line that tells a user what an exception means."""
+    if isinstance(error, HeqLimitError):
+        return _line(error).replace("max_pixels", "--max-pixels")
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}." if error.filename else f"{error.strerror}."
+    if isinstance(error, MemoryError):
+        return "Not enough memory for an image of this size."
+    return _line(error)
+
+
+def _line(error: BaseException) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def say(text: str) -> None:
+    """Print a line on standard error."""
+    typer.echo(text, err=True)
+
+
+def print_json(value: Any) -> None:
+    """Print a JSON object on standard output."""
+    typer.echo(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def usage_error(text: str, option: str) -> typer.BadParameter:
+    """The exception for a wrong command; typer prints it and exits with 2."""
+    return typer.BadParameter(text, param_hint=f"'{option}'")
+
+
+def set_threads(threads: int | None) -> None:
+    """Limit torch to this many threads; None leaves its own choice, one for each core."""
+    if threads is not None:
+        import torch
+
+        torch.set_num_threads(threads)
+
+
+def read_input(path: str) -> bytes:
+    """All bytes of a file, or of standard input for ``-``.
+
+    Raises:
+        HeqError: it cannot be read.
+    """
+    if path == STANDARD:
+        return sys.stdin.buffer.read()
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise HeqError(f"{path} cannot be read: {error.strerror}.") from error
+
+
+def check_output(source: str, target: str, force: bool) -> None:
+    """Refuse to write over something, before any work is done.
+
+    Raises:
+        HeqError: the target exists and ``force`` is not set, is the source, is a folder, or its
+            folder does not exist; or standard output is a terminal.
+    """
+    if target == STANDARD:
+        if sys.stdout.isatty():
+            raise HeqError("Standard output is a terminal and the image is binary; redirect it.")
+        return
+    path = Path(target)
+    if not path.parent.is_dir():
+        raise HeqError(f"The folder {path.parent} does not exist; make it first.")
+    if path.is_dir():
+        raise HeqError(f"{target} is a folder; name a file in it.")
+    same = source != STANDARD and path.exists() and os.path.exists(source)
+    if same and os.path.samefile(source, path):
+        raise HeqError(f"{target} is the input itself; name another output.")
+    if path.is_file() and not force:
+        raise HeqError(f"{target} exists; add -f to replace it.")
+
+
+def write_output(path: str, data: bytes) -> None:
+    """Write a file whole or not at all, or to standard output for ``-``.
+
+    Raises:
+        HeqError: it cannot be written.
+    """
+    from heqcodec.files import write_bytes
+
+    try:
+        if path == STANDARD:
+            sys.stdout.buffer.write(data)
+            sys.stdout.buffer.flush()
+        else:
+            write_bytes(path, data)
+    except OSError as error:
+        raise HeqError(f"{path} cannot be written: {error.strerror}.") from error

@@ -1,0 +1,52 @@
+"""``heqcodec train``: make weights from a recipe and a folder of images."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from heqcodec.cli.terminal import Verbose, reports_errors
+
+
+@reports_errors
+def train(
+    recipe: Annotated[
+        Path,
+        typer.Argument(
+            metavar="RECIPE", exists=True, dir_okay=False, help="A recipe, such as nqe-t.toml."
+        ),
+    ],
+    data: Annotated[
+        Path,
+        typer.Option(
+            "--data", metavar="DIR", exists=True, file_okay=False, help="A folder of images."
+        ),
+    ],
+    minutes: Annotated[
+        float | None,
+        typer.Option("--minutes", min=0.0, metavar="N", help="Stop after N minutes of training."),
+    ] = None,
+    device: Annotated[
+        str, typer.Option("--device", metavar="D", help="auto, cpu, cuda or cuda:1.")
+    ] = "auto",
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on from the last checkpoint in the output folder.")
+    ] = False,
+    out: Annotated[
+        Path, typer.Option("--out", metavar="DIR", help="Folder for checkpoints, log and weights.")
+    ] = Path("heqcodec-training"),
+    verbose: Verbose = False,
+) -> None:
+    """Train a model from RECIPE on a folder of images; it can be stopped and resumed any time."""
+    try:
+        from heqcodec.training.run import train as run_training
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("heqcodec"):
+            raise
+        from heqcodec.errors import HeqError
+
+        raise HeqError(
+            f'Training needs the package {error.name}; pip install "heqcodec[train]".'
+        ) from error
+    run_training(recipe, data, minutes=minutes, device=device, resume=resume, out_dir=out)
