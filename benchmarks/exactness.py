@@ -1,0 +1,122 @@
+"""Are a model's bytes the same for every batch size and thread count? Over a folder of images.
+
+    python benchmarks/exactness.py DIR [--model M ...] [--bits N ...]
+
+Each image is encoded at each rate in batches of 1, of 7 and of all patches, with 1 and with 2
+threads, and all the bytes are compared. Ends with exit code 1 when any differ.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import numpy as np
+import typer
+from heqcodec.patches import patch_batches
+
+if TYPE_CHECKING:
+    from heqcodec.backend import PatchEncoder
+
+BATCHES = (1, 7, None)
+"""Patches a call; None is all patches of the image."""
+THREADS = (1, 2)
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A way of encoding whose bytes are not those of one batch on one thread."""
+
+    image: str
+    bits: int
+    batch: int | None
+    threads: int
+    patches: int  # how many patches differ
+
+
+def all_patches(pixels: np.ndarray) -> np.ndarray:
+    """Return uint8 (N, 32, 32, C), all patches of an image as the codec cuts and pads it."""
+    return np.concatenate(list(patch_batches(pixels)))
+
+
+def encode_in_batches(
+    encoder: PatchEncoder, patches: np.ndarray, bits: int, batch: int | None
+) -> np.ndarray:
+    """Encode uint8 (N, 32, 32, C) in calls of ``batch`` patches: uint8 (N, bits // 8)."""
+    step = len(patches) if batch is None else batch
+    parts = [
+        encoder.encode_patches(patches[start : start + step], bits)
+        for start in range(0, len(patches), step)
+    ]
+    return np.concatenate(parts)
+
+
+def differences(
+    encoder: PatchEncoder, name: str, patches: np.ndarray, rates: Sequence[int]
+) -> Iterator[tuple[bytes, list[Difference]]]:
+    """For each rate, yield the reference bytes and the ways of encoding that differ from them."""
+    import torch
+
+    before = torch.get_num_threads()
+    try:
+        for bits in rates:
+            torch.set_num_threads(1)
+            reference = encode_in_batches(encoder, patches, bits, None)
+            found = []
+            for threads in THREADS:
+                torch.set_num_threads(threads)
+                for batch in BATCHES:
+                    codes = encode_in_batches(encoder, patches, bits, batch)
+                    wrong = int((codes != reference).any(axis=1).sum())
+                    if wrong:
+                        found.append(Difference(name, bits, batch, threads, wrong))
+            yield reference.tobytes(), found
+    finally:
+        torch.set_num_threads(before)
+
+
+def main(
+    data: Annotated[Path, typer.Argument(help="Folder of images.")],
+    model: Annotated[list[str] | None, typer.Option(help="Model; all when left out.")] = None,
+    bits: Annotated[
+        list[int] | None, typer.Option(help="Bits per patch; every rate when left out.")
+    ] = None,
+) -> None:
+    """Compare the bytes of every image for batches of 1, 7 and all, on 1 and 2 threads."""
+    from heqcodec import models
+    from heqcodec.eval.folder import image_files, read_pixels
+
+    files = image_files(data)
+    failed = False
+    for name in model or models.model_names():
+        encoder = models.load_encoder(name)
+        rates = bits or list(encoder.rates)
+        hashes = {rate: hashlib.sha256() for rate in rates}
+        found: list[Difference] = []
+        patches_compared = 0
+        for path in files:
+            patches = all_patches(read_pixels(path))
+            patches_compared += len(patches)
+            results = differences(encoder, path.name, patches, rates)
+            for rate, (reference, different) in zip(rates, results, strict=True):
+                hashes[rate].update(reference)
+                found += different
+        ways = len(BATCHES) * len(THREADS)
+        typer.echo(
+            f"{name}: {len(files)} images, {patches_compared} patches, rates {rates} bits, {ways} "
+            f"ways of encoding: {'identical' if not found else f'{len(found)} DIFFERENT'}"
+        )
+        for rate, digest in hashes.items():
+            typer.echo(f"  {rate} bits per patch: SHA-256 of all codes {digest.hexdigest()}")
+        for difference in found:
+            typer.echo(f"  {difference}")
+        failed = failed or bool(found)
+    if failed:
+        raise typer.Exit(1)
+
+
+if __name__ == "__main__":
+    typer.run(main)
