@@ -38,7 +38,7 @@ def pack_code(code: np.ndarray, bits: int) -> np.ndarray:
         HeqUnsupportedError: ``bits`` is not one of RATES.
     """
     check_rate(bits)
-    flat = (np.asarray(code) > 0).reshape(len(code), -1)
+    flat = (np.asarray(code) > 0).reshape(len(code), RATES[-1])
     return np.packbits(flat[:, :bits], axis=1, bitorder="big")
 
 

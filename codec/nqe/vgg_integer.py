@@ -70,6 +70,11 @@ class IntegerLayer:
                 raise HeqFormatError(
                     f"{MODEL_NAME}: the thresholds of {name} must be int32 of shape {shape}."
                 )
+            lowest, highest = -self.layer.bound, self.layer.bound + 1
+            if self.thresholds.min() < lowest or self.thresholds.max() > highest:
+                raise HeqFormatError(
+                    f"{MODEL_NAME}: the thresholds of {name} must lie in {lowest}..{highest}."
+                )
             if (np.diff(self.thresholds, axis=1) < 0).any():
                 raise HeqFormatError(f"{MODEL_NAME}: the thresholds of {name} must ascend.")
         check_float32_exact(self.levels, self.layer.top, name)

@@ -57,7 +57,7 @@ def fold_thresholds(
     magnitude = np.abs(scale)[:, None]
     sign = np.where(scale < 0, -1, 1).astype(np.int8)
     gap = np.asarray(cuts, dtype=np.float64)[None, :] - bias[:, None]
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         thresholds = np.ceil(gap / magnitude)
     # A dead channel (scale 0) is constant: above the cut always, or never.
     constant = np.where(gap <= 0, -np.inf, np.inf)
