@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from heqcodec.cli.terminal import Force, Threads, reports_errors, set_threads
+from heqcodec.cli.terminal import Force, Threads, Verbose, reports_errors, set_threads
 
 if TYPE_CHECKING:
     from heqcodec.eval.patch_table import Summary
@@ -39,6 +39,7 @@ def patch_table(
     ] = None,
     threads: Threads = None,
     force: Force = False,
+    verbose: Verbose = False,
 ) -> None:
     """Encode and decode each image as a real file in patch mode; print and keep the figures.
 
