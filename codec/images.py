@@ -39,7 +39,6 @@ _SAVE_OPTIONS: dict[str, dict[str, Any]] = {
     "WEBP": {"lossless": True},
 }
 _ALPHA_FORMATS = frozenset({"AVIF", "JPEG2000", "PNG", "TGA", "TIFF", "WEBP"})
-_TIFF_XMP_TAG = 700
 
 
 @dataclass
@@ -151,29 +150,17 @@ def save_image(
             f"{name} would lose the transparency, which {format} has no place for; choose .png, "
             ".webp or .tif."
         )
-    options = dict(_SAVE_OPTIONS.get(format, {}))
-    if icc:
-        options["icc_profile"] = icc
-    if exif:
-        options["exif"] = metadata.EXIF_PREFIX + exif
-    if xmp and format == "PNG":
-        from PIL.PngImagePlugin import PngInfo
-
-        options["pnginfo"] = PngInfo()
-        options["pnginfo"].add_itxt("XML:com.adobe.xmp", xmp.decode("utf-8", "replace"))
-    elif xmp and format == "TIFF":
-        options["tiffinfo"] = {_TIFF_XMP_TAG: xmp}
-    elif xmp:
-        options["xmp"] = xmp
     image = Image.fromarray(pixels[..., 0] if pixels.shape[2:] == (1,) else pixels)
     # Into memory first: Pillow seeks in some formats, and a standard output cannot; and an error
     # of the format is then told apart from one of the disk.
     buffer = io.BytesIO()
     try:
-        image.save(buffer, format=format, **options)
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        options = metadata.pillow_options(format, icc, exif, xmp)
+        image.save(buffer, format=format, **_SAVE_OPTIONS.get(format, {}), **options)
+    except Exception as error:  # Pillow's, for sizes or metadata that a format cannot take
         raise HeqUnsupportedError(
-            f"{name} cannot be written as {format}: {error}; choose .png, which holds everything."
+            f"{name} cannot be written as {format} ({_reason(error)}); choose .png, which holds "
+            "everything."
         ) from error
     try:
         if is_path:
@@ -296,8 +283,11 @@ def _guarded(image: Image.Image, name: str, max_pixels: int | None) -> LoadedIma
 
 
 def _damaged(name: str, error: Exception) -> str:
-    reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
-    return f"{name} is damaged or unusual ({reason}); fetch it again or convert it to PNG."
+    return f"{name} is damaged or unusual ({_reason(error)}); fetch it again or convert it to PNG."
+
+
+def _reason(error: Exception) -> str:
+    return " ".join(str(error).split()).rstrip(".") or type(error).__name__
 
 
 def _from_pillow(image: Image.Image, name: str) -> LoadedImage:

@@ -11,11 +11,13 @@ import struct
 from typing import Any
 
 from PIL import ExifTags, Image
+from PIL.PngImagePlugin import PngInfo
 
 __all__ = [
     "exif_block",
     "icc_space",
     "orientation",
+    "pillow_options",
     "without_exif_orientation",
     "without_xmp_orientation",
     "xmp_block",
@@ -23,6 +25,7 @@ __all__ = [
 
 EXIF_PREFIX = b"Exif\x00\x00"
 ORIENTATION_TAG = 0x0112
+TIFF_XMP_TAG = 700
 
 # A TIFF's own directory mixes description with layout (strip offsets, compression), which would
 # be wrong in any other file; these are the descriptive tags of EXIF 2.32 tables 4 and 5.
@@ -130,3 +133,28 @@ def icc_space(icc: bytes) -> str:
     if len(icc) < 128 or icc[36:40] != b"acsp":
         return ""
     return icc[16:20].decode("ascii", "replace").strip()
+
+
+def pillow_options(
+    format: str, icc: bytes | None, exif: bytes | None, xmp: bytes | None
+) -> dict[str, Any]:
+    """Keyword arguments that make Pillow's ``save`` write these blocks in a format.
+
+    May raise whatever Pillow's EXIF reader raises for damaged EXIF.
+    """
+    options: dict[str, Any] = {}
+    if icc:
+        options["icc_profile"] = icc
+    if exif:
+        options["exif"] = EXIF_PREFIX + exif
+    if xmp and format == "PNG":
+        options["pnginfo"] = PngInfo()
+        options["pnginfo"].add_itxt("XML:com.adobe.xmp", xmp.decode("utf-8", "replace"))
+    elif xmp and format == "TIFF":  # XMP is a tag here, and tags come from the EXIF
+        tags = Image.Exif()
+        tags.load(exif or b"")
+        tags[TIFF_XMP_TAG] = xmp
+        options["exif"] = tags
+    elif xmp:
+        options["xmp"] = xmp
+    return options

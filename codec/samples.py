@@ -55,6 +55,8 @@ def uint8_samples(
         return np.asarray(image.convert("RGBA"))
     if mode in ("1", "L", "RGB"):
         return _keyed(image, layout, transparent)
+    if layout == "LA;16B":  # Pillow has no 16-bit LA and repeats the gray
+        return np.asarray(image)[..., [0, 3]]
     if mode in ("LA", "RGBA"):
         return np.asarray(image)
     if mode == "CMYK":

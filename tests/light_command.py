@@ -1,0 +1,20 @@
+"""The ``heqcodec`` command with the light model: ``python light_command.py ARGS``.
+
+For tests that need a process of their own; the others use the ``light`` fixture.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from heqcodec import models
+from heqcodec.cli import main
+from light_model import LightDecoder, LightEncoder
+
+registry: Any = models
+registry.default_model = lambda: "light"
+registry.load_encoder = lambda name: LightEncoder()
+registry.load_decoder = lambda encoder_id, coder_id, device="auto": LightDecoder()
+
+if __name__ == "__main__":
+    main()
