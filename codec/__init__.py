@@ -4,6 +4,7 @@ After ``import heqcodec``, Pillow opens and saves ``.heq`` files too. Importing 
 torch; :func:`encode` and :func:`decode` do, with the model that they need.
 """
 
+from heqcodec import pillow_plugin
 from heqcodec.api import (
     Metadata,
     PartialImage,
@@ -22,11 +23,6 @@ from heqcodec.errors import (
     HeqTruncatedError,
     HeqUnsupportedError,
 )
-
-try:
-    from heqcodec import pillow_plugin
-except ImportError:  # until the plugin is committed
-    pillow_plugin = None  # type: ignore[assignment]
 
 __version__ = "0.1.0"
 
@@ -49,5 +45,4 @@ __all__ = [
     "read_metadata",
 ]
 
-if pillow_plugin is not None:
-    pillow_plugin.register()
+pillow_plugin.register()
