@@ -148,5 +148,6 @@ def run_jobs(
     if failures:
         say(f"heqcodec: {len(failures)} of {len(plan.jobs)} files failed:")
         for failure in failures:
-            say(f"  {failure['input']}: {failure['error']}")
+            name, error = failure["input"], failure["error"]
+            say(f"  {error}" if name in error else f"  {name}: {error}")
         raise typer.Exit(DATA_ERROR)

@@ -16,6 +16,7 @@ from heqcodec.cli.terminal import (
     MaxPixels,
     Threads,
     Verbose,
+    about,
     check_output,
     read_input,
     reports_errors,
@@ -82,17 +83,18 @@ def decode(
         start = time.perf_counter()
         data = read_input(job.source)
         damage: dict[str, Any] = {}
-        if partial:
-            image = api.decode_partial(data, rectangle, max_pixels=limit, device=device)
-            pixels, metadata = image.pixels, image.metadata
-            damage = {
-                "damaged_strips": image.damaged_strips,
-                "damaged_chunks": image.damaged_chunks,
-                "repaired": image.repaired,
-            }
-        else:
-            pixels = api.decode(data, rectangle, max_pixels=limit, device=device)
-            metadata = api.read_metadata(data)
+        with about(job.source):
+            if partial:
+                image = api.decode_partial(data, rectangle, max_pixels=limit, device=device)
+                pixels, metadata = image.pixels, image.metadata
+                damage = {
+                    "damaged_strips": image.damaged_strips,
+                    "damaged_chunks": image.damaged_chunks,
+                    "repaired": image.repaired,
+                }
+            else:
+                pixels = api.decode(data, rectangle, max_pixels=limit, device=device)
+                metadata = api.read_metadata(data)
         save_image(
             pixels,
             sys.stdout.buffer if job.target == STANDARD else job.target,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import typer
-from heqcodec.cli.terminal import Json, Verbose, print_json, read_input, reports_errors
+from heqcodec.cli.terminal import Json, Verbose, about, print_json, read_input, reports_errors
 
 
 @reports_errors
@@ -17,7 +17,9 @@ def info(
     """Print what a .heq file says about itself, after verifying all its checksums."""
     from heqcodec.api import info as describe
 
-    description = describe(read_input(file))
+    data = read_input(file)
+    with about(file):
+        description = describe(data)
     if as_json:
         print_json(description)
         return

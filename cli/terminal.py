@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import os
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Any, ParamSpec
 
@@ -82,6 +83,16 @@ def _line(error: BaseException) -> str:
 def say(text: str) -> None:
     """Print a line on standard error."""
     typer.echo(text, err=True)
+
+
+@contextlib.contextmanager
+def about(path: str) -> Iterator[None]:
+    """Put the file's name before an error of the codec, which sees bytes without a name."""
+    name = "standard input" if path == STANDARD else path
+    try:
+        yield
+    except HeqError as error:
+        raise type(error)(f"{name}: {error}") from error
 
 
 def print_json(value: Any) -> None:

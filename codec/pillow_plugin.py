@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from typing import IO, Any, BinaryIO, cast
 
 import numpy as np
@@ -55,8 +54,7 @@ class HeqImageFile(ImageFile.ImageFile):
             self.info["exif"] = metadata.EXIF_PREFIX + present[chunks.EXIF]
         if chunks.XMP in present:
             self.info["xmp"] = present[chunks.XMP]
-        self._decoded = False
-        self._set_tile()
+        self._loaded = False
 
     def load(self) -> Any:
         """Decode the pixels, once; what is intact of them if Pillow's own switch for damaged
@@ -65,7 +63,7 @@ class HeqImageFile(ImageFile.ImageFile):
         Raises:
             OSError: the file is damaged or needs a model that is not here.
         """
-        if self.tile and not self._decoded:
+        if not self._loaded:
             from heqcodec.api import decode
 
             stream = _opened(self)
@@ -76,16 +74,15 @@ class HeqImageFile(ImageFile.ImageFile):
                 raise OSError(str(error)) from error
             if self.mode == "LA":
                 pixels = pixels[..., [0, -1]]
+            # Not through a "raw" tile, as other plugins do: Pillow would map the file on disk
+            # in place of the decoded samples wherever that is large enough.
+            data = np.ascontiguousarray(pixels).tobytes()
+            self.im = Image.frombytes(self.mode, self.size, data).im
+            self._loaded = True
             if self._exclusive_fp:
                 stream.close()
-            self._decoded = True
-            self.fp = io.BytesIO(np.ascontiguousarray(pixels).tobytes())
-            self._set_tile()
+            self.fp = None
         return super().load()
-
-    def _set_tile(self) -> None:
-        box = (0, 0, *self._size)
-        self.tile = [ImageFile._Tile("raw", box, 0, (self.mode, 0, 1))]
 
 
 def _opened(image: ImageFile.ImageFile) -> BinaryIO:
