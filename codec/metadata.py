@@ -69,8 +69,7 @@ def exif_block(image: Image.Image) -> bytes | None:
     for directory in _DESCRIPTIVE_DIRECTORIES:
         values = source.get_ifd(directory)
         if values:
-            kept.get_ifd(directory).update(values)
-            kept[directory] = kept.get_ifd(directory)
+            kept[directory] = dict(values)
     if not len(kept):
         return None
     return kept.tobytes().removeprefix(EXIF_PREFIX)
@@ -78,7 +77,11 @@ def exif_block(image: Image.Image) -> bytes | None:
 
 def orientation(image: Image.Image) -> int:
     """EXIF orientation 1..8 of a loaded image (XMP's if EXIF has none); 1 for anything odd."""
-    value = image.getexif().get(ORIENTATION_TAG, 1)
+    value = image.getexif().get(ORIENTATION_TAG)
+    if value is None:
+        match = _XMP_ORIENTATION.search(xmp_block(image) or b"")
+        digits = re.search(rb"[1-8]", match[0]) if match else None
+        value = int(digits[0]) if digits else 1
     return value if isinstance(value, int) and 1 <= value <= 8 else 1
 
 

@@ -54,6 +54,7 @@ class HeqImageFile(ImageFile.ImageFile):
             self.info["exif"] = metadata.EXIF_PREFIX + present[chunks.EXIF]
         if chunks.XMP in present:
             self.info["xmp"] = present[chunks.XMP]
+        self.tile = []  # None in older versions of Pillow, which then refuse to load
         self._loaded = False
 
     def load(self) -> Any:

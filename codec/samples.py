@@ -76,6 +76,8 @@ def _keyed(image: Image.Image, layout: str, transparent: Any) -> np.ndarray:
     if transparent is None:
         return samples
     # PNG gives the colour at the file's depth, Pillow the samples at 8 bits.
+    if image.mode == "1":
+        transparent = 255 if transparent else 0
     if match := re.fullmatch(r"L;([24])", layout):
         transparent = transparent * 255 // ((1 << int(match[1])) - 1)
     if layout.startswith("RGB;16"):

@@ -295,7 +295,7 @@ def exif_of(orientation: int | None) -> bytes:
     if orientation is not None:
         exif[0x0112] = orientation
     exif[0x8298] = "nobody"
-    exif.get_ifd(0x8769)[0x9003] = "2020:01:02 03:04:05"
+    exif[0x8769] = {0x9003: "2020:01:02 03:04:05"}
     return exif.tobytes()
 
 
