@@ -164,7 +164,8 @@ def decode(
     """Decode a ``.heq`` file.
 
     The header and all checksums are verified before a model loads. With ``region``, a path or a
-    seekable file object is read only where it matters, and only that is verified.
+    seekable file object is read only where it matters, and only that is verified (the strips
+    around the region after the decoder has told its reach).
 
     Args:
         data: bytes, a path, or a binary file object.
@@ -312,10 +313,10 @@ def _decode(
     with open_source(data) as stream:
         reader = ContainerReader(stream, max_pixels=max_pixels, partial=partial)
         header = reader.header
-        x, y, width, height = _checked_region(region, header)
-        strips = None
-        if region is None:
-            strips = reader.read_strips(range(header.strip_count))
+        x, y, width, height = box = _checked_region(region, header)
+        # Before the model loads, all that is known to be needed is verified: everything, or for a
+        # region its own strips; those of the decoder's reach follow.
+        strips = reader.read_strips(region_window(header, box, 0).strips(header))
         # A region leaves metadata unread; after damage the search for chunks needs them all.
         only_alpha = region is not None and not partial
         chunks = reader.read_chunks(frozenset({chunk_types.ALPHA}) if only_alpha else None)
@@ -324,16 +325,13 @@ def _decode(
         from heqcodec import models
 
         decoder = models.load_decoder(header.encoder_id, header.coder_id, device=device)
-        window = whole_window(header)
-        if strips is None:
-            window = region_window(header, (x, y, width, height), decoder.radius)
-            strips = reader.read_strips(window.strips(header))
+        window = region_window(header, box, decoder.radius)
+        strips |= reader.read_strips(i for i in window.strips(header) if i not in strips)
         damaged = reader.damaged_strips
         if damaged and region is not None:
             # The fill reaches to the next intact rows, wherever they are.
             window = whole_window(header)
-            others = (i for i in range(header.strip_count) if i not in strips)
-            strips = {**strips, **reader.read_strips(others)}
+            strips |= reader.read_strips(i for i in window.strips(header) if i not in strips)
         frame = decode_window(header, window, strips, decoder)
     top, left = y - window.top, x - window.left
     pixels = frame[top : top + height, left : left + width]

@@ -18,7 +18,7 @@ class LightEncoder:
     encoder_id = b"lightenc"
     coder_id = bytes(8)
     coder = 0
-    rates = (64, 128, 256, 512)
+    rates: tuple[int, ...] = (64, 128, 256, 512)
 
     def __init__(self) -> None:
         self.batches: list[int] = []
@@ -54,6 +54,8 @@ class LightDecoder:
         for axis in (0, 1):
             painted, weight = _box(painted, axis), _box(weight, axis)
         smooth = painted // np.maximum(weight, 1)
+        # What a decoder shows in a lost patch is its own affair: here, something plainly wrong.
+        smooth[~np.repeat(np.repeat(present, PATCH, 0), PATCH, 1)] = 255
         return np.repeat(smooth[..., None], channels, axis=2).astype(np.uint8)
 
 

@@ -242,8 +242,13 @@ class TestRegion:
         expected = heqcodec.decode(bytes(data), region=(0, 0, 64, 32))
         data[strip_offset(Header(64, 256, 3, 256, bytes(8)), 6) + 20] ^= 1
         assert np.array_equal(heqcodec.decode(bytes(data), region=(0, 0, 64, 32)), expected)
+        light.decoders_loaded = 0
         with pytest.raises(heqcodec.HeqChecksumError):
             heqcodec.decode(bytes(data), region=(0, 200, 64, 32))
+        assert light.decoders_loaded == 0
+        with pytest.raises(heqcodec.HeqChecksumError):
+            heqcodec.decode(bytes(data), region=(0, 160, 64, 32))
+        assert light.decoders_loaded == 1
 
     @pytest.mark.parametrize(
         "region",

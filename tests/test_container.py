@@ -71,6 +71,14 @@ class WriteOnly:
         return len(data)
 
 
+class Strict(io.BytesIO):
+    """A file that objects when more is asked for than is left: a real one would reserve it."""
+
+    def read(self, size: int | None = -1) -> bytes:
+        assert size is not None and 0 <= size <= len(self.getvalue()) - self.tell()
+        return super().read(size)
+
+
 def patch_code(header: Header, row: int, column: int) -> bytes:
     """A code that is different for every patch of a small image."""
     return struct.pack("<HH", row, column).ljust(header.patch_bytes, b"\xa5")[: header.patch_bytes]
@@ -93,7 +101,7 @@ def build(header: Header = HEADER, chunks: tuple[Chunk, ...] = ()) -> bytes:
 
 def read(data: bytes, partial: bool = False) -> tuple[ContainerReader, list[Chunk]]:
     """Everything of a file, verified."""
-    reader = ContainerReader(io.BytesIO(data), partial=partial)
+    reader = ContainerReader(Strict(data), partial=partial)
     reader.read_strips(range(reader.header.strip_count))
     return reader, reader.read_chunks()
 
@@ -173,7 +181,7 @@ class TestHeader:
         data = bytearray(HEADER.pack())
         data[8] = 2
         with pytest.raises(HeqChecksumError, match="CRC-32"):
-            parse_header(data)
+            parse_header(bytes(data))
 
     def test_repair_of_any_one_byte(self) -> None:
         clean = HEADER.pack()

@@ -255,6 +255,16 @@ class TestConcealment:
         assert set(part.damaged_strips) <= damaged
         assert whole.damaged_strips == sorted(damaged)
 
+    def test_region_keeps_the_alpha_behind_a_damaged_chunk(
+        self, light: LightModels, file: bytes
+    ) -> None:
+        damaged = bytearray(file)
+        damaged[file.index(b"EXIF") + 4] ^= 1
+        result = heqcodec.decode_partial(bytes(damaged), region=(3, 4, 5, 6))
+        assert result.damaged_chunks == ["EXIF"]
+        assert result.pixels.shape == (6, 5, 4)
+        assert (result.pixels[..., 3] == 200).all()
+
     def test_fill(self) -> None:
         rows = np.array([0, 10, 0, 0, 0, 50, 60, 0], np.uint8)
         lost = np.array([1, 0, 1, 1, 1, 0, 0, 1], bool)

@@ -10,6 +10,7 @@ import struct
 import zlib
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import Any
 
 from heqcodec.errors import (
     HeqChecksumError,
@@ -188,7 +189,7 @@ def parse_header(data: bytes) -> Header:
             f"The file ends inside its header: {len(data)} bytes found, {HEADER_LENGTH} needed; "
             "get a complete copy."
         )
-    values: dict[str, int | bytes] = {}
+    values: dict[str, Any] = {}
     position = 0
     for field in FIELDS:
         (values[field.name],) = struct.unpack_from("<" + field.code, data, position)
@@ -212,7 +213,7 @@ def parse_header(data: bytes) -> Header:
             "0 only; upgrade heqcodec."
         )
     fixed = ("magic", "version", "reserved", "header_crc")
-    header = Header(**{k: v for k, v in values.items() if k not in fixed})  # type: ignore[arg-type]
+    header = Header(**{k: v for k, v in values.items() if k not in fixed})
     check_header(header)
     return header
 

@@ -28,8 +28,8 @@ def open_source(source: Source) -> Iterator[BinaryIO]:
     if isinstance(source, (bytes, bytearray, memoryview)):
         yield BytesIO(source)
     elif isinstance(source, (str, os.PathLike)):
-        with Path(source).open("rb") as stream:
-            yield stream
+        with Path(source).open("rb") as opened:
+            yield opened
     elif hasattr(source, "read"):
         stream = cast(BinaryIO, source)
         if not isinstance(stream.read(0), bytes):
