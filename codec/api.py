@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from io import BytesIO
-from operator import index
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from heqcodec.container import chunks as chunk_types
-from heqcodec.container.chunks import Chunk, alpha_chunk, read_alpha
+from heqcodec.container.chunks import Chunk, alpha_chunk
 from heqcodec.container.header import (
     DEFAULT_MAX_PIXELS,
     FORMAT_VERSION,
@@ -22,8 +20,8 @@ from heqcodec.container.header import (
 from heqcodec.container.reader import ContainerReader
 from heqcodec.container.source import Source, open_source
 from heqcodec.container.writer import ContainerWriter
-from heqcodec.errors import HeqError, HeqFormatError, HeqUnsupportedError
-from heqcodec.frame import decode_window, region_window, whole_window
+from heqcodec.decoding import Metadata, PartialImage, Region, collect_metadata, decode_file
+from heqcodec.errors import HeqError, HeqUnsupportedError
 from heqcodec.patches import patch_batches
 
 if TYPE_CHECKING:
@@ -32,49 +30,6 @@ if TYPE_CHECKING:
 BITS_PER_PIXEL = {bits / PATCH**2: bits for bits in (64, 128, 256, 512)}
 """Rates of the patch mode: bits per pixel -> bits per 32 x 32 patch."""
 DEFAULT_BPP = 0.25
-
-Region = tuple[int, int, int, int]
-
-
-@dataclass(frozen=True)
-class Metadata:
-    """What a file carries beside its pixels; None where there is nothing.
-
-    Attributes:
-        icc: ICC profile.
-        exif: EXIF as a bare TIFF structure.
-        xmp: XMP packet.
-    """
-
-    icc: bytes | None = None
-    exif: bytes | None = None
-    xmp: bytes | None = None
-
-
-@dataclass(frozen=True)
-class PartialImage:
-    """A decoded image and what was wrong with its file.
-
-    Attributes:
-        pixels: uint8 (H, W, 1), (H, W, 3) or (H, W, 4).
-        damaged_strips: indices of the strips whose pixels were filled, ascending; with a region,
-            those that were read for it.
-        damaged_chunks: names of the chunks that were dropped, ``"?"`` for an unreadable name;
-            ``"ALPH"`` among them means that the image had an alpha plane and is returned without.
-        repaired: parts that were put right without loss, such as ``"header"``, ``"strip 3"``.
-        metadata: the metadata that were intact.
-    """
-
-    pixels: np.ndarray
-    damaged_strips: list[int] = field(default_factory=list)
-    damaged_chunks: list[str] = field(default_factory=list)
-    repaired: list[str] = field(default_factory=list)
-    metadata: Metadata = field(default_factory=Metadata)
-
-    @property
-    def damaged(self) -> bool:
-        """Whether anything in the file was not as it was written."""
-        return bool(self.damaged_strips or self.damaged_chunks or self.repaired)
 
 
 def encode(
@@ -189,7 +144,7 @@ def decode(
         HeqLimitError: more pixels than ``max_pixels``.
         HeqError: the region is not inside the image.
     """
-    return _decode(data, region, partial, max_pixels, device).pixels
+    return decode_file(data, region, partial, max_pixels, device).pixels
 
 
 def decode_partial(
@@ -202,7 +157,7 @@ def decode_partial(
 
     Arguments and errors are those of :func:`decode` with ``partial``.
     """
-    return _decode(data, region, True, max_pixels, device)
+    return decode_file(data, region, True, max_pixels, device)
 
 
 def info(data: Source, partial: bool = False) -> dict[str, Any]:
@@ -263,7 +218,7 @@ def read_metadata(data: Source, partial: bool = False) -> Metadata:
     """
     with open_source(data) as stream:
         reader = ContainerReader(stream, max_pixels=None, partial=partial)
-        return _metadata(reader.read_chunks())
+        return collect_metadata(reader.read_chunks())
 
 
 _NO_LIMIT = 2**63 - 1
@@ -292,84 +247,3 @@ def _patch_bits(bpp: float | None, rates: tuple[int, ...]) -> int:
         allowed = ", ".join(f"{b:g}" for b, n in BITS_PER_PIXEL.items() if n in rates)
         raise HeqError(f"bpp is {bpp!r}; in patch mode choose one of {allowed}.")
     return bits
-
-
-def _metadata(chunks: list[Chunk]) -> Metadata:
-    data = {chunk.type: chunk.data for chunk in chunks}
-    return Metadata(
-        icc=data.get(chunk_types.ICC),
-        exif=data.get(chunk_types.EXIF),
-        xmp=data.get(chunk_types.XMP),
-    )
-
-
-def _decode(
-    data: Source,
-    region: Region | None,
-    partial: bool,
-    max_pixels: int | None,
-    device: str,
-) -> PartialImage:
-    with open_source(data) as stream:
-        reader = ContainerReader(stream, max_pixels=max_pixels, partial=partial)
-        header = reader.header
-        x, y, width, height = box = _checked_region(region, header)
-        # Before the model loads, all that is known to be needed is verified: everything, or for a
-        # region its own strips; those of the decoder's reach follow.
-        strips = reader.read_strips(region_window(header, box, 0).strips(header))
-        # A region leaves metadata unread; after damage the search for chunks needs them all.
-        only_alpha = region is not None and not partial
-        chunks = reader.read_chunks(frozenset({chunk_types.ALPHA}) if only_alpha else None)
-        alpha = _alpha(chunks, reader)
-
-        from heqcodec import models
-
-        decoder = models.load_decoder(header.encoder_id, header.coder_id, device=device)
-        window = region_window(header, box, decoder.radius)
-        strips |= reader.read_strips(i for i in window.strips(header) if i not in strips)
-        damaged = reader.damaged_strips
-        if damaged and region is not None:
-            # The fill reaches to the next intact rows, wherever they are.
-            window = whole_window(header)
-            strips |= reader.read_strips(i for i in window.strips(header) if i not in strips)
-        frame = decode_window(header, window, strips, decoder)
-    top, left = y - window.top, x - window.left
-    pixels = frame[top : top + height, left : left + width]
-    if alpha is not None:
-        crop = alpha[y : y + height, x : x + width, None]
-        colours = np.broadcast_to(pixels, (height, width, 3))
-        pixels = np.concatenate((colours, crop), axis=2)
-    return PartialImage(
-        pixels=np.ascontiguousarray(pixels),
-        damaged_strips=damaged,
-        damaged_chunks=reader.damaged_chunks,
-        repaired=reader.repaired,
-        metadata=_metadata(chunks),
-    )
-
-
-def _checked_region(region: Region | None, header: Header) -> Region:
-    if region is None:
-        return 0, 0, header.width, header.height
-    if len(region) != 4:
-        raise HeqError(f"A region has four numbers (x, y, width, height); found {len(region)}.")
-    x, y, width, height = (index(value) for value in region)
-    inside = x >= 0 and y >= 0 and x + width <= header.width and y + height <= header.height
-    if not inside or width < 1 or height < 1:
-        raise HeqError(
-            f"The region {x},{y},{width},{height} (x, y, width, height) is not inside the image of "
-            f"{header.width} x {header.height} pixels; choose one that is."
-        )
-    return x, y, width, height
-
-
-def _alpha(chunks: list[Chunk], reader: ContainerReader) -> np.ndarray | None:
-    for chunk in chunks:
-        if chunk.type == chunk_types.ALPHA:
-            try:
-                return read_alpha(chunk.data, reader.header.width, reader.header.height)
-            except HeqFormatError:
-                if not reader.partial:
-                    raise
-                reader.damaged_chunks.append(chunk.name)
-    return None

@@ -1,0 +1,141 @@
+"""Decoding of one file, whole or in part: what is read and verified, in which order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from operator import index
+
+import numpy as np
+from heqcodec.container import chunks as chunk_types
+from heqcodec.container.chunks import Chunk, read_alpha
+from heqcodec.container.header import Header
+from heqcodec.container.reader import ContainerReader
+from heqcodec.container.source import Source, open_source
+from heqcodec.errors import HeqError, HeqFormatError
+from heqcodec.frame import decode_window, region_window, whole_window
+
+Region = tuple[int, int, int, int]
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """What a file carries beside its pixels; None where there is nothing.
+
+    Attributes:
+        icc: ICC profile.
+        exif: EXIF as a bare TIFF structure.
+        xmp: XMP packet.
+    """
+
+    icc: bytes | None = None
+    exif: bytes | None = None
+    xmp: bytes | None = None
+
+
+@dataclass(frozen=True)
+class PartialImage:
+    """A decoded image and what was wrong with its file.
+
+    Attributes:
+        pixels: uint8 (H, W, 1), (H, W, 3) or (H, W, 4).
+        damaged_strips: indices of the strips whose pixels were filled, ascending; with a region,
+            those that were read for it.
+        damaged_chunks: names of the chunks that were dropped, ``"?"`` for an unreadable name;
+            ``"ALPH"`` among them means that the image had an alpha plane and is returned without.
+        repaired: parts that were put right without loss, such as ``"header"``, ``"strip 3"``.
+        metadata: the metadata that were intact.
+    """
+
+    pixels: np.ndarray
+    damaged_strips: list[int] = field(default_factory=list)
+    damaged_chunks: list[str] = field(default_factory=list)
+    repaired: list[str] = field(default_factory=list)
+    metadata: Metadata = field(default_factory=Metadata)
+
+    @property
+    def damaged(self) -> bool:
+        """Whether anything in the file was not as it was written."""
+        return bool(self.damaged_strips or self.damaged_chunks or self.repaired)
+
+
+def decode_file(
+    data: Source,
+    region: Region | None,
+    partial: bool,
+    max_pixels: int | None,
+    device: str,
+) -> PartialImage:
+    """Decode a file; arguments and errors are those of :func:`heqcodec.decode`."""
+    with open_source(data) as stream:
+        reader = ContainerReader(stream, max_pixels=max_pixels, partial=partial)
+        header = reader.header
+        x, y, width, height = box = _checked_region(region, header)
+        # Before the model loads, all that is known to be needed is verified: everything, or for a
+        # region its own strips; those of the decoder's reach follow.
+        strips = reader.read_strips(region_window(header, box, 0).strips(header))
+        # A region leaves metadata unread; after damage the search for chunks needs them all.
+        only_alpha = region is not None and not partial
+        chunks = reader.read_chunks(frozenset({chunk_types.ALPHA}) if only_alpha else None)
+        alpha = _alpha(chunks, reader)
+
+        from heqcodec import models
+
+        decoder = models.load_decoder(header.encoder_id, header.coder_id, device=device)
+        window = region_window(header, box, decoder.radius)
+        strips |= reader.read_strips(i for i in window.strips(header) if i not in strips)
+        damaged = reader.damaged_strips
+        if damaged and region is not None:
+            # The fill reaches to the next intact rows, wherever they are.
+            window = whole_window(header)
+            strips |= reader.read_strips(i for i in window.strips(header) if i not in strips)
+        frame = decode_window(header, window, strips, decoder)
+    top, left = y - window.top, x - window.left
+    pixels = frame[top : top + height, left : left + width]
+    if alpha is not None:
+        crop = alpha[y : y + height, x : x + width, None]
+        colours = np.broadcast_to(pixels, (height, width, 3))
+        pixels = np.concatenate((colours, crop), axis=2)
+    return PartialImage(
+        pixels=np.ascontiguousarray(pixels),
+        damaged_strips=damaged,
+        damaged_chunks=reader.damaged_chunks,
+        repaired=reader.repaired,
+        metadata=collect_metadata(chunks),
+    )
+
+
+def _checked_region(region: Region | None, header: Header) -> Region:
+    if region is None:
+        return 0, 0, header.width, header.height
+    if len(region) != 4:
+        raise HeqError(f"A region has four numbers (x, y, width, height); found {len(region)}.")
+    x, y, width, height = (index(value) for value in region)
+    inside = x >= 0 and y >= 0 and x + width <= header.width and y + height <= header.height
+    if not inside or width < 1 or height < 1:
+        raise HeqError(
+            f"The region {x},{y},{width},{height} (x, y, width, height) is not inside the image of "
+            f"{header.width} x {header.height} pixels; choose one that is."
+        )
+    return x, y, width, height
+
+
+def _alpha(chunks: list[Chunk], reader: ContainerReader) -> np.ndarray | None:
+    for chunk in chunks:
+        if chunk.type == chunk_types.ALPHA:
+            try:
+                return read_alpha(chunk.data, reader.header.width, reader.header.height)
+            except HeqFormatError:
+                if not reader.partial:
+                    raise
+                reader.damaged_chunks.append(chunk.name)
+    return None
+
+
+def collect_metadata(chunks: list[Chunk]) -> Metadata:
+    """The metadata among the chunks of a file."""
+    data = {chunk.type: chunk.data for chunk in chunks}
+    return Metadata(
+        icc=data.get(chunk_types.ICC),
+        exif=data.get(chunk_types.EXIF),
+        xmp=data.get(chunk_types.XMP),
+    )
