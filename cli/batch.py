@@ -148,6 +148,6 @@ def run_jobs(
     if failures:
         say(f"heqcodec: {len(failures)} of {len(plan.jobs)} files failed:")
         for failure in failures:
-            name, error = failure["input"], failure["error"]
-            say(f"  {error}" if name in error else f"  {name}: {error}")
+            name, reason = failure["input"], failure["error"]
+            say(f"  {reason}" if name in reason else f"  {name}: {reason}")
         raise typer.Exit(DATA_ERROR)

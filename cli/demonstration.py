@@ -155,7 +155,7 @@ def side_by_side(pictures: list[np.ndarray], labels: list[str]) -> np.ndarray:
     step = width + GAP
     sheet = Image.new("RGB", (step * len(pictures) - GAP, height + LABEL_HEIGHT), "white")
     draw = ImageDraw.Draw(sheet)
-    font = ImageFont.load_default()
+    font = ImageFont.load_default(size=10 if width < 320 else 15)
     for index, (picture, label) in enumerate(zip(pictures, labels, strict=True)):
         colours = np.broadcast_to(picture, (height, width, 3))
         sheet.paste(Image.fromarray(np.ascontiguousarray(colours)), (index * step, LABEL_HEIGHT))
