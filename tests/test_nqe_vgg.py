@@ -1,7 +1,10 @@
 """`nqe-vgg`: the bit budget, and one code from four arithmetics."""
 
+import copy
 import json
 import struct
+import subprocess
+import sys
 
 import heqcodec.nqe.vgg_integer as vgg_integer
 import numpy as np
@@ -311,9 +314,11 @@ def test_switch_to_bsn_keeps_the_direction_of_inverted_channels():
     assert torch.equal(block.latent[32:], before[32:])
     with pytest.raises(RuntimeError, match="already"):
         graph.switch_to_bsn()
-    copy = NqeVgg()
-    copy.load_state_dict(graph.state_dict())
-    assert torch.equal(copy.eval()(pixels), graph.eval()(pixels))
+    restored = NqeVgg()
+    restored.load_state_dict(graph.state_dict())
+    code = graph.eval()(pixels)
+    assert torch.equal(restored.eval()(pixels), code)
+    assert torch.equal(copy.deepcopy(graph)(pixels), code)
 
 
 def test_recalibration_sets_the_running_statistics_to_those_of_the_batches():
@@ -329,3 +334,17 @@ def test_recalibration_sets_the_running_statistics_to_those_of_the_batches():
     )
     assert first.norm.bn.momentum == 0.1
     assert graph.training
+
+
+def test_the_twin_loads_without_torch_or_training_code(twin, tmp_path):
+    path = tmp_path / "encoder.safetensors"
+    twin.save(path)
+    script = (
+        "import sys; from heqcodec.nqe.vgg_integer import IntegerVgg; "
+        f"print(IntegerVgg.load({str(path)!r}).encoder_id.hex()); "
+        "print([m for m in sys.modules if m == 'torch' or m.startswith('heqcodec.quantizers')])"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert result.stdout.split("\n")[:2] == [twin.encoder_id.hex(), "[]"]
