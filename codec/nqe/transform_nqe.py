@@ -1,0 +1,135 @@
+"""`nqe-t`: the transform stem and the patch coder together, as an encoder and its inverse."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+
+import numpy as np
+from heqcodec.backend import CODER_PATCH
+from numpy.typing import NDArray
+
+from . import zones as geometry
+from .contexts import PLANES
+from .patch_code import (
+    Coefficients,
+    PatchCoderTables,
+    decode_coefficients,
+    encode_coefficients,
+)
+from .transform import CHANNEL_GAIN, TransformStem
+
+RATES = (64, 128, 256, 512)
+"""Bits a patch: 0.0625, 0.125, 0.25 and 0.5 bpp."""
+LONGEST = RATES[-1]
+CENTROID = 0.42
+"""Where in its interval a coefficient is put: its mean over the validation photographs."""
+_BATCH = 1024
+
+
+def tensors_id(tensors: Mapping[str, NDArray[np.generic]], names: tuple[str, ...]) -> bytes:
+    """The first 8 bytes of the SHA-256 over named tensors: name, dtype, shape, bytes of each."""
+    digest = hashlib.sha256()
+    for name in names:
+        array = np.ascontiguousarray(tensors[name])
+        head = f"{name} {array.dtype.newbyteorder('<').str} {array.shape}\n"
+        digest.update(head.encode() + array.astype(array.dtype.newbyteorder("<")).tobytes())
+    return digest.digest()[:8]
+
+
+STEM_TENSORS = ("coarse", "fine")
+CODER_TENSORS = PatchCoderTables._fields
+
+
+class TransformNqe:
+    """The `nqe-t` encoder (a `PatchEncoder`), from its tensors.
+
+    Args:
+        tensors: ``coarse`` and ``fine`` (int8 (32, 32), quinary levels) and the coder's tables
+            (`PatchCoderTables`).
+    """
+
+    coder = CODER_PATCH
+    rates = RATES
+
+    def __init__(self, tensors: Mapping[str, NDArray[np.generic]]) -> None:
+        self.stem = TransformStem(
+            tensors["coarse"].astype(np.int8), tensors["fine"].astype(np.int8)
+        )
+        self.tables = PatchCoderTables(**{name: tensors[name] for name in CODER_TENSORS})  # type: ignore[arg-type]
+        self.encoder_id = tensors_id(tensors, STEM_TENSORS)
+        self.coder_id = tensors_id(tensors, CODER_TENSORS)
+
+    def encode_patches(self, patches: NDArray[np.uint8], bits: int) -> NDArray[np.uint8]:
+        """uint8 (N, 32, 32, C) to codes uint8 (N, bits // 8); see `PatchEncoder`.
+
+        Raises:
+            ValueError: ``bits`` is not a multiple of 8 up to 512.
+        """
+        if bits % 8 or not 0 < bits <= LONGEST:
+            raise ValueError(f"bits a patch must be a multiple of 8 up to {LONGEST}, not {bits}")
+        codes = np.empty((len(patches), bits // 8), dtype=np.uint8)
+        for start in range(0, len(patches), _BATCH):
+            part = self.stem.forward(patches[start : start + _BATCH])
+            coded = encode_coefficients(part, self.tables, LONGEST)
+            codes[start : start + _BATCH] = coded[:, : bits // 8]
+        return codes
+
+    def weight_bits(self) -> dict[str, int]:
+        """Bits of everything that the encoder must hold, by part."""
+        tables = self.tables
+        states = tables.significance.size + tables.flag.size + tables.refinement.size
+        return {
+            "transform, quinary (3 bits)": 3 * 2 * geometry.SIZE**2,
+            "context states (7 bits)": 7 * states,
+            "interval widths (16 bits)": 16 * tables.lps.size,
+            "zone order (8 bits)": 8 * tables.order.size,
+        }
+
+
+class TransformCodeReader:
+    """What a code of `nqe-t` says, in the form that PURENET takes.
+
+    Args:
+        encoder: the encoder whose codes are read.
+    """
+
+    hints = len(geometry.zones())
+    """Numbers a patch beside the pixels: how far each zone was coded."""
+
+    def __init__(self, encoder: TransformNqe) -> None:
+        self._encoder = encoder
+
+    def read(
+        self, codes: NDArray[np.uint8], channels: int
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Decode codes to pixels and hints.
+
+        Args:
+            codes: uint8 (N, bytes).
+            channels: 1 or 3.
+
+        Returns:
+            RGB samples by the plain inverse transform, float32 (N, 3, 32, 32), around 0..255 but
+            not limited to it; and hints, float32 (N, zones), 0..1, the share of bit planes known.
+        """
+        pixels = np.empty((len(codes), 3, geometry.SIZE, geometry.SIZE), dtype=np.float32)
+        hints = np.empty((len(codes), self.hints), dtype=np.float32)
+        for start in range(0, len(codes), _BATCH):
+            part = slice(start, start + _BATCH)
+            told = decode_coefficients(codes[part], channels, self._encoder.tables)
+            pixels[part] = self.pixels(told)
+            hints[part] = told.reached.T.astype(np.float32) / PLANES
+        return pixels, hints
+
+    def pixels(self, told: Coefficients) -> NDArray[np.float32]:
+        """The plain inverse transform of the middles of the intervals, float32 (N, 3, 32, 32)."""
+        stem = self._encoder.stem
+        magnitude = told.low + np.float32(CENTROID) * told.width
+        signed = np.where(told.negative, -magnitude, magnitude)[geometry.cell_map()]
+        count = signed.shape[1]
+        planes = signed.T.reshape(count, 3, geometry.SIZE, geometry.SIZE).astype(np.float32)
+        planes /= np.asarray(CHANNEL_GAIN, dtype=np.float32)[None, :, None, None]
+        planes = stem.inverse_matrix @ planes @ stem.inverse_matrix.T
+        planes[:, 0] += 384
+        return np.einsum("dc,nchw->ndhw", stem.colour_inverse, planes, optimize=True)

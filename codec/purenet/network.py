@@ -1,0 +1,177 @@
+"""PURENET: patch upsampling, patch aggregation, refinement on the full frame.
+
+::
+
+    what the code says, per patch                                       (R C patches)
+      cells (ch, 4, 4): one cell is 8x8 pixels       base (3, 32, 32), where the code has one
+        │                                               │
+        ▼  PATCH UPSAMPLING: each patch alone           │   (nqe-t: the plain inverse transform,
+      1x1 conv ── local residual blocks                 │    nqe-vgg: 1x1 conv and pixel shuffle)
+        │                                               │
+        ▼  AGGREGATION: maps laid at their places       ▼
+      (width, 4R, 4C)                                (3, 32R, 32C)
+        │                                               │
+        ▼  REFINEMENT, full frame                       │
+      residual blocks at 1/8 ── 1x1, shuffle by 8 ─────►+  coarse frame
+        │                                               │
+        └─ 1x1, shuffle by 4 ──► at 1/2 ◄─ unshuffle 2 ─┤
+                                   │                    │
+                      residual blocks at 1/2 ─ shuffle ─►+  frame, RGB / 255
+
+The last layer of each correction starts at zero, so an untrained PURENET is the plain inverse
+transform (our choice: the paper gives no layer table; arXiv 2501.05097). Every residual block is
+told the rate through a learned gain and shift per channel and rate.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+CELLS = 4
+"""Cells along a side of a patch."""
+CELL = 8
+"""Pixels along a side of a cell."""
+
+
+@dataclass(frozen=True)
+class PurenetConfig:
+    """Sizes of a PURENET; stored beside its weights.
+
+    inputs: channels of the cells.
+    has_base: whether the code comes with pixels of its own; else they are learned from the cells.
+    rates: how many rates it knows.
+    width, blocks: channels and residual blocks at 1/8 resolution.
+    local_blocks: residual blocks of patch upsampling.
+    fine_width, fine_blocks: the same at 1/2 resolution.
+    """
+
+    inputs: int
+    has_base: bool
+    rates: int = 4
+    width: int = 160
+    blocks: int = 6
+    local_blocks: int = 1
+    fine_width: int = 48
+    fine_blocks: int = 3
+
+    def as_dict(self) -> dict[str, int | bool]:
+        """Plain values for JSON and TOML."""
+        return asdict(self)
+
+
+class RateBlock(nn.Module):
+    """``x + conv(relu(gain_rate * conv(x) + shift_rate))``, 3x3 convolutions."""
+
+    def __init__(self, width: int, rates: int) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(width, width, 3, padding=1)
+        self.second = nn.Conv2d(width, width, 3, padding=1)
+        self.gain = nn.Parameter(torch.ones(rates, width))
+        self.shift = nn.Parameter(torch.zeros(rates, width))
+        nn.init.kaiming_normal_(self.first.weight, nonlinearity="relu")
+        nn.init.normal_(self.second.weight, std=0.1 * (2 / (9 * width)) ** 0.5)
+        nn.init.zeros_(self.first.bias)  # type: ignore[arg-type]
+        nn.init.zeros_(self.second.bias)  # type: ignore[arg-type]
+
+    def forward(self, x: Tensor, rate: Tensor) -> Tensor:
+        """(B, width, H, W), rate indices (B,) -> the same shape."""
+        gain = self.gain[rate][:, :, None, None]
+        shift = self.shift[rate][:, :, None, None]
+        return x + self.second(F.relu(torch.addcmul(shift, self.first(x), gain)))
+
+
+class Purenet(nn.Module):
+    """The decoder network; see the module's diagram."""
+
+    def __init__(self, config: PurenetConfig) -> None:
+        super().__init__()
+        self.config = config
+        width, fine, rates = config.width, config.fine_width, config.rates
+        self.enter = nn.Conv2d(config.inputs, width, 1)
+        self.local = nn.ModuleList(RateBlock(width, rates) for _ in range(config.local_blocks))
+        self.base = None if config.has_base else nn.Conv2d(config.inputs, 3 * CELL * CELL, 1)
+        self.coarse = nn.ModuleList(RateBlock(width, rates) for _ in range(config.blocks))
+        self.coarse_out = nn.Conv2d(width, 3 * CELL * CELL, 1)
+        self.to_fine = nn.Conv2d(width, fine * (CELL // 2) ** 2, 1)
+        self.fine_in = nn.Conv2d(fine + 12, fine, 3, padding=1)
+        self.fine = nn.ModuleList(RateBlock(fine, rates) for _ in range(config.fine_blocks))
+        self.fine_out = nn.Conv2d(fine, 12, 3, padding=1)
+        for last in (self.coarse_out, self.fine_out):
+            nn.init.zeros_(last.weight)
+            nn.init.zeros_(last.bias)  # type: ignore[arg-type]
+
+    @property
+    def radius(self) -> int:
+        """How far a pixel's value depends on codes, in pixels from the patch's border."""
+        coarse = 2 * CELL * self.config.blocks
+        fine = 2 * (2 + 2 * self.config.fine_blocks)
+        # Corrections are made for whole cells: a cell reached is reached entirely.
+        return coarse + fine + CELL
+
+    def upsample_patches(self, cells: Tensor, rate: Tensor) -> Tensor:
+        """Patch upsampling and aggregation: each patch alone, then laid at its place.
+
+        Args:
+            cells: (B, inputs, 4 R, 4 C).
+            rate: indices (B,).
+
+        Returns:
+            (B, width, 4 R, 4 C).
+        """
+        x = self.enter(cells)
+        batch, width, high, wide = x.shape
+        rows, columns = high // CELLS, wide // CELLS
+        # Patches become the batch, so that the padding of the convolutions ends at their borders.
+        x = x.view(batch, width, rows, CELLS, columns, CELLS).permute(0, 2, 4, 1, 3, 5)
+        x = x.reshape(-1, width, CELLS, CELLS).contiguous(memory_format=torch.channels_last)
+        each = rate.repeat_interleave(rows * columns)
+        for block in self.local:
+            x = block(x, each)
+        x = x.reshape(batch, rows, columns, width, CELLS, CELLS).permute(0, 3, 1, 4, 2, 5)
+        return x.reshape(batch, width, high, wide).contiguous(memory_format=torch.channels_last)
+
+    def forward(self, cells: Tensor, base: Tensor | None, rate: Tensor) -> Tensor:
+        """Decode frames.
+
+        Args:
+            cells: (B, inputs, 4 R, 4 C).
+            base: RGB / 255 of the plain inverse, (B, 3, 32 R, 32 C), or None if the network
+                learns it.
+            rate: int64 (B,), index of the rate.
+
+        Returns:
+            RGB / 255, (B, 3, 32 R, 32 C), not limited to 0..1.
+        """
+        if self.base is not None:
+            base = F.pixel_shuffle(self.base(cells), CELL)
+        assert base is not None
+        x = self.upsample_patches(cells, rate)
+        for block in self.coarse:
+            x = block(x, rate)
+        frame = base + F.pixel_shuffle(self.coarse_out(x), CELL)
+        y = torch.cat(
+            [F.pixel_shuffle(self.to_fine(x), CELL // 2), F.pixel_unshuffle(frame - 0.5, 2)], 1
+        )
+        y = F.relu(self.fine_in(y.contiguous(memory_format=torch.channels_last)))
+        for block in self.fine:
+            y = block(y, rate)
+        return frame + F.pixel_shuffle(self.fine_out(y), 2)
+
+
+def transform_cells(base: Tensor, hints: Tensor) -> Tensor:
+    """The cells of `nqe-t`: its pixels by cell, and the hints of the patch in each of its cells.
+
+    Args:
+        base: RGB / 255, (B, 3, 32 R, 32 C).
+        hints: (B, H, R, C), 0..1.
+
+    Returns:
+        (B, 192 + H, 4 R, 4 C).
+    """
+    pixels = F.pixel_unshuffle(base - 0.5, CELL)
+    spread = hints.repeat_interleave(CELLS, 2).repeat_interleave(CELLS, 3)
+    return torch.cat([4 * pixels, 2 * spread - 1], dim=1)
