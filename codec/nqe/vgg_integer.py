@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -33,6 +33,7 @@ FLOAT32_EXACT = 2**24
 TORCH_BATCH = 64
 NUMPY_BATCH = 8
 MODEL_NAME = "nqe-vgg"
+LEVEL_NAMES = {3: "quinary (3 bits)", 2: "ternary (2 bits)", 1: "binary (1 bit)"}
 
 
 @dataclass(frozen=True)
@@ -288,14 +289,35 @@ class IntegerVgg:
 
         data = Path(path).read_bytes()
         try:
-            return cls(_unpack_layers(load(data)), device)
+            return cls.from_tensors(load(data), device)
         except (SafetensorError, HeqFormatError, KeyError) as error:
             raise HeqFormatError(
                 f"{path} does not hold the weights of {MODEL_NAME} ({error}); install them again."
             ) from error
 
+    @classmethod
+    def from_tensors(cls, tensors: Mapping[str, np.ndarray], device: str = "cpu") -> IntegerVgg:
+        """The encoder of tensors as ``packed`` gives them.
 
-def _unpack_layers(tensors: dict[str, np.ndarray]) -> list[IntegerLayer]:
+        Raises:
+            HeqFormatError: they do not make such an encoder.
+            KeyError: one is missing.
+        """
+        return cls(_unpack_layers(tensors), device)
+
+    def weight_bits(self) -> dict[str, int]:
+        """Bits of everything that the encoder must hold, by part."""
+        parts: dict[str, int] = {}
+        for item in self.layers:
+            kind = f"{LEVEL_NAMES[item.layer.level_bits]} weights"
+            parts[kind] = parts.get(kind, 0) + item.levels.size * item.layer.level_bits
+        parts["thresholds" if self.form == "thresholds" else "shifts"] = self.bits - sum(
+            parts.values()
+        )
+        return parts
+
+
+def _unpack_layers(tensors: Mapping[str, np.ndarray]) -> list[IntegerLayer]:
     thresholds: list[np.ndarray | None] = [None] * len(VGG_LAYERS)
     shifts = [0] * len(VGG_LAYERS)
     if "thresholds" in tensors:

@@ -1,0 +1,86 @@
+"""A folder of photographs as tiles in memory."""
+
+from __future__ import annotations
+
+import hashlib
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+from heqcodec.errors import HeqError
+from heqcodec.images import load_image
+from numpy.typing import NDArray
+
+TILE = 256
+SUFFIXES = {".avif", ".bmp", ".heq", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"}
+
+
+def image_files(folder: Path) -> list[Path]:
+    """All image files below a folder, sorted.
+
+    Raises:
+        HeqError: there are none.
+    """
+    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
+    if not found:
+        raise HeqError(f"there is no image below {folder}; give a folder of photographs.")
+    return found
+
+
+def _rgb(path: Path) -> NDArray[np.uint8]:
+    pixels = load_image(path).pixels
+    return np.repeat(pixels, 3, axis=2) if pixels.shape[2] == 1 else pixels
+
+
+def load_tiles(folder: Path) -> tuple[NDArray[np.uint8], str]:
+    """Whole tiles cut from all images of a folder; what is smaller than a tile is left out.
+
+    Returns:
+        uint8 (N, 256, 256, 3), and the SHA-256 of the files (names and bytes) that they come from.
+
+    Raises:
+        HeqError: no image is as large as a tile, or one cannot be read.
+    """
+    paths = image_files(folder)
+    digest = hashlib.sha256()
+    for path in paths:
+        digest.update(path.relative_to(folder).as_posix().encode() + b"\0" + path.read_bytes())
+    with ThreadPoolExecutor() as pool:
+        images = list(pool.map(_rgb, paths))
+    tiles = [tile for image in images for tile in _cut(image)]
+    if not tiles:
+        raise HeqError(f"no image below {folder} is at least {TILE}x{TILE} pixels.")
+    return np.stack(tiles), digest.hexdigest()
+
+
+def _cut(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    rows, columns = image.shape[0] // TILE, image.shape[1] // TILE
+    whole = image[: rows * TILE, : columns * TILE]
+    grid = whole.reshape(rows, TILE, columns, TILE, 3).swapaxes(1, 2)
+    return grid.reshape(-1, TILE, TILE, 3)
+
+
+def load_frames(folder: Path) -> list[NDArray[np.uint8]]:
+    """Images of a folder, cropped to whole patches: held-out photographs.
+
+    Returns:
+        uint8 (H, W, 3) each, H and W multiples of 32.
+    """
+    with ThreadPoolExecutor() as pool:
+        images = list(pool.map(_rgb, image_files(folder)))
+    return [image[: image.shape[0] // 32 * 32, : image.shape[1] // 32 * 32] for image in images]
+
+
+def turned(tiles: NDArray[np.uint8], view: int) -> NDArray[np.uint8]:
+    """One of the eight flips and turns of square tiles (N, S, S, 3); view 0 changes nothing."""
+    if view & 1:
+        tiles = tiles[:, :, ::-1]
+    if view & 2:
+        tiles = tiles[:, ::-1]
+    if view & 4:
+        tiles = tiles.swapaxes(1, 2)
+    return tiles
+
+
+VIEW_ORDER = (0, 3, 5, 6, 1, 2, 4, 7)
+"""Order in which views are added: the first four make every orientation of an edge appear."""

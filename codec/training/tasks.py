@@ -1,0 +1,74 @@
+"""What the two families train: their networks, losses and held-out figures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from heqcodec.purenet.network import Purenet
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from .recipe import Recipe
+
+RATES = (64, 128, 256, 512)
+
+
+class Task(Protocol):
+    """One family's part of a training run; `heqcodec.training.run` does the rest."""
+
+    networks: dict[str, nn.Module]
+    """What is trained, with names for checkpoints; "purenet" is always among them."""
+
+    def loss(self, generator: torch.Generator) -> Tensor:
+        """The loss of a batch drawn with ``generator``."""
+        ...
+
+    def after_step(self, step: int) -> bool:
+        """Bookkeeping after a step; true if the optimizers must start anew."""
+        ...
+
+    def held_out(self, networks: dict[str, nn.Module], images: int | None) -> dict[int, float]:
+        """Mean PSNR in dB by bits a patch, over the first held-out images (all: None)."""
+        ...
+
+    def rows(self, step: int) -> list[dict[str, Any]]:
+        """Rows for the log of the quantized layers; empty where there are none."""
+        ...
+
+    def encoder_tensors(self, networks: dict[str, nn.Module]) -> dict[str, NDArray[Any]]:
+        """The encoder as it ships."""
+        ...
+
+
+def purenet_of(networks: dict[str, nn.Module]) -> Purenet:
+    """The decoder among the networks."""
+    network = networks["purenet"]
+    assert isinstance(network, Purenet)
+    return network
+
+
+def psnr(frame: Tensor, truth: NDArray[np.uint8]) -> float:
+    """PSNR in dB of a frame (3, H, W) in 0..1, rounded to 8 bits, against (H, W, 3)."""
+    shown = (frame * 255).round().clamp(0, 255).permute(1, 2, 0)
+    error = shown.double().cpu().numpy() - truth.astype(np.float64)
+    return float(10 * np.log10(255**2 / np.mean(error**2)))
+
+
+def rate_indices(recipe: Recipe, count: int, generator: torch.Generator) -> Tensor:
+    """Random rates for a batch, int64 (count,)."""
+    weights = torch.tensor(recipe.rate_weights)
+    return torch.multinomial(weights, count, replacement=True, generator=generator)
+
+
+def crop_places(
+    tiles: int, side: int, crop: int, count: int, generator: torch.Generator
+) -> Iterator[tuple[int, int, int]]:
+    """Random (tile, row, column) of crops, row and column in patches."""
+    span = side // 32 - crop + 1
+    which = torch.randint(tiles, (count,), generator=generator).tolist()
+    rows = torch.randint(span, (count,), generator=generator).tolist()
+    columns = torch.randint(span, (count,), generator=generator).tolist()
+    yield from zip(which, rows, columns, strict=True)

@@ -1,0 +1,156 @@
+"""Training `nqe-vgg`: encoder and PURENET together, straight through the quantizers."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import numpy as np
+import torch
+from heqcodec.nqe.payload import CODE_CHANNELS, RATE_CHANNELS
+from heqcodec.nqe.vgg import NormInit, NqeVgg, truncate_code
+from heqcodec.nqe.vgg_integer import IntegerVgg
+from heqcodec.purenet.network import CELLS, Purenet, PurenetConfig
+from heqcodec.quantizers.diagnostics import layer_report
+from heqcodec.quantizers.heq import StepRule
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from .recipe import Recipe
+from .tasks import RATES, crop_places, psnr, purenet_of, rate_indices
+
+CALIBRATION_BATCHES = 16
+CALIBRATION_PATCHES = 128
+VARIANCE_FLOOR = 1e-3
+
+
+def patches_of(frames: Tensor) -> Tensor:
+    """(B, 3, 32 R, 32 C) to (B R C, 3, 32, 32), row by row."""
+    batch, channels, height, width = frames.shape
+    grid = frames.view(batch, channels, height // 32, 32, width // 32, 32)
+    return grid.permute(0, 2, 4, 1, 3, 5).reshape(-1, channels, 32, 32)
+
+
+def laid_out(codes: Tensor, rows: int, columns: int) -> Tensor:
+    """Codes (B R C, 32, 4, 4) at their places, (B, 32, 4 R, 4 C)."""
+    grid = codes.view(-1, rows, columns, codes.shape[1], CELLS, CELLS).permute(0, 3, 1, 4, 2, 5)
+    return grid.reshape(-1, codes.shape[1], rows * CELLS, columns * CELLS)
+
+
+class VggTask:
+    """See `heqcodec.training.tasks.Task`.
+
+    Args:
+        recipe: of the run.
+        tiles: training photographs, uint8 (N, S, S, 3).
+        frames: held-out photographs, uint8 (H, W, 3) each.
+        device: where tiles and networks live.
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        tiles: NDArray[np.uint8],
+        frames: list[NDArray[np.uint8]],
+        device: torch.device,
+    ) -> None:
+        self._recipe, self._device, self._frames = recipe, device, frames
+        self._tiles = torch.from_numpy(np.ascontiguousarray(tiles.transpose(0, 3, 1, 2))).to(device)
+        torch.manual_seed(recipe.seed)
+        encoder = NqeVgg(
+            rule=cast(StepRule, recipe.rule), norm_init=cast(NormInit, recipe.norm_init)
+        )
+        config = PurenetConfig(inputs=CODE_CHANNELS, has_base=False, **recipe.purenet)
+        self.networks: dict[str, nn.Module] = {"encoder": encoder, "purenet": Purenet(config)}
+
+    def _crops(self, batch: int, generator: torch.Generator) -> Tensor:
+        """Random crops in random orientation, uint8 (batch, 3, S, S)."""
+        side = 32 * self._recipe.crop
+        views = torch.randint(8, (batch,), generator=generator).tolist()
+        places = crop_places(
+            len(self._tiles), self._tiles.shape[-1], self._recipe.crop, batch, generator
+        )
+        crops = []
+        for view, (tile, row, column) in zip(views, places, strict=True):
+            crop = self._tiles[tile][
+                :, 32 * row : 32 * row + side, 32 * column : 32 * column + side
+            ]
+            flips = [axis for axis, bit in ((2, 1), (1, 2)) if view & bit]
+            crop = crop.flip(flips) if flips else crop
+            crops.append(crop.transpose(1, 2) if view & 4 else crop)
+        return torch.stack(crops)
+
+    def loss(self, generator: torch.Generator) -> Tensor:
+        """Squared error of random crops, over the root of their variance.
+
+        The same balance as for `nqe-t`: hard crops keep more weight, but not all of it.
+        """
+        recipe = self._recipe
+        rate = rate_indices(recipe, recipe.batch, generator)
+        crops = self._crops(recipe.batch, generator)
+        code = self.networks["encoder"](patches_of(crops))
+        channels = torch.tensor(RATE_CHANNELS)[rate].repeat_interleave(recipe.crop**2)
+        cells = laid_out(truncate_code(code, channels.to(self._device)), recipe.crop, recipe.crop)
+        target = crops.float() / 255
+        with torch.autocast(self._device.type, dtype=torch.bfloat16):
+            frame = self.networks["purenet"](
+                cells.contiguous(memory_format=torch.channels_last), None, rate.to(self._device)
+            )
+        error = (frame.float() - target).pow(2).mean(dim=(1, 2, 3))
+        spread = target.var(dim=(1, 2, 3)) + VARIANCE_FLOOR
+        return (error / spread.sqrt()).mean()
+
+    def after_step(self, step: int) -> bool:
+        """Refresh the quantizers on schedule; begin the bit-shift phase when its time has come."""
+        encoder = _encoder_of(self.networks)
+        if step % self._recipe.refresh == 0:
+            encoder.refresh()
+        if step >= self._recipe.bsn_at * self._recipe.steps and not encoder.is_bsn:
+            encoder.switch_to_bsn()
+            return True
+        return False
+
+    def _settle(self, encoder: NqeVgg) -> None:
+        """Make an averaged encoder whole: deltas from its weights, statistics from photographs."""
+        encoder.refresh()
+        generator = torch.Generator().manual_seed(self._recipe.seed)
+        if not encoder.is_bsn:
+            crops = max(1, CALIBRATION_PATCHES // self._recipe.crop**2)
+            encoder.recalibrate(
+                patches_of(self._crops(crops, generator)) for _ in range(CALIBRATION_BATCHES)
+            )
+        encoder.eval()
+
+    @torch.no_grad()
+    def held_out(self, networks: dict[str, nn.Module], images: int | None) -> dict[int, float]:
+        """Mean PSNR by rate, codes by the integer graph; see `Task`."""
+        encoder, network = _encoder_of(networks), purenet_of(networks)
+        was_training = encoder.training
+        self._settle(encoder)
+        figures: dict[int, list[float]] = {bits: [] for bits in RATES}
+        for truth in self._frames[:images]:
+            pixels = torch.from_numpy(truth).permute(2, 0, 1)[None].to(self._device)
+            rows, columns = truth.shape[0] // 32, truth.shape[1] // 32
+            code = torch.cat([encoder(part) for part in patches_of(pixels).split(128)])
+            for index, channels in enumerate(RATE_CHANNELS):
+                cells = laid_out(truncate_code(code, channels), rows, columns)
+                rate = torch.tensor([index], device=self._device)
+                cells = cells.contiguous(memory_format=torch.channels_last)
+                figures[RATES[index]].append(psnr(network(cells, None, rate)[0], truth))
+        encoder.train(was_training)
+        return {bits: float(np.mean(values)) for bits, values in figures.items()}
+
+    def rows(self, step: int) -> list[dict[str, Any]]:
+        """Occupancy, entropy, delta / sigma and collapse of every quantized layer."""
+        return layer_report(self.networks["encoder"], step)
+
+    def encoder_tensors(self, networks: dict[str, nn.Module]) -> dict[str, NDArray[Any]]:
+        """The integer twin's packed parameters."""
+        encoder = _encoder_of(networks)
+        self._settle(encoder)
+        return IntegerVgg(encoder.integer_layers()).packed()
+
+
+def _encoder_of(networks: dict[str, nn.Module]) -> NqeVgg:
+    encoder = networks["encoder"]
+    assert isinstance(encoder, NqeVgg)
+    return encoder
