@@ -1,9 +1,11 @@
-"""Are a model's bytes the same for every batch size and thread count? Over a folder of images.
+"""Are a model's bytes the same for every batch size, thread count and arithmetic?
 
-    python benchmarks/exactness.py DIR [--model M ...] [--bits N ...]
+    python benchmarks/exactness.py DIR [--model M ...] [--bits N ...] [--batch N ...]
 
 Each image is encoded at each rate in batches of 1, of 7 and of all patches, with 1 and with 2
-threads, and all the bytes are compared. Ends with exit code 1 when any differ.
+threads, and all the bytes are compared; then once more with every sum held in float64, and, for
+the first 200 patches and some adversarial ones, in plain int64. Ends with exit code 1 when any
+differ.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 import typer
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 BATCHES = (1, 7, None)
 """Patches a call; None is all patches of the image."""
 THREADS = (1, 2)
+PLAIN_PATCHES = 200
+"""Patches for the plain int64 reference, which is slow."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,7 @@ class Difference:
     batch: int | None
     threads: int
     patches: int  # how many patches differ
+    arithmetic: str = "float32"
 
 
 def all_patches(pixels: np.ndarray) -> np.ndarray:
@@ -54,8 +59,35 @@ def encode_in_batches(
     return np.concatenate(parts)
 
 
+def adversarial_patches(seed: int = 1) -> np.ndarray:
+    """Patches at the ends of the range: uint8 (N, 32, 32, 3)."""
+    board = np.indices((32, 32)).sum(axis=0) % 2
+    noise = np.random.default_rng(seed).integers(0, 256, (16, 32, 32, 3))
+    extreme = np.random.default_rng(seed).integers(0, 2, (16, 32, 32, 3)) * 255
+    colours = [np.full((32, 32, 3), value) for value in ([0] * 3, [255] * 3, [255, 0, 255])]
+    boards = [np.repeat((255 * part)[..., None], 3, 2) for part in (board, 1 - board)]
+    stripes = [
+        np.repeat((255 * (np.indices((32, 32))[axis] % 2))[..., None], 3, 2) for axis in (0, 1)
+    ]
+    return np.concatenate([np.stack(colours + boards + stripes), noise, extreme]).astype(np.uint8)
+
+
+def reference_differences(
+    encoder: Any, name: str, patches: np.ndarray, bits: int, arithmetic: str
+) -> list[Difference]:
+    """The patches whose code changes when every sum is held in another arithmetic."""
+    usual = encoder.encode_patches(patches, bits)
+    other = encoder.encode_patches(patches, bits, arithmetic=arithmetic)
+    wrong = int((usual != other).any(axis=1).sum())
+    return [Difference(name, bits, None, 1, wrong, arithmetic)] if wrong else []
+
+
 def differences(
-    encoder: PatchEncoder, name: str, patches: np.ndarray, rates: Sequence[int]
+    encoder: PatchEncoder,
+    name: str,
+    patches: np.ndarray,
+    rates: Sequence[int],
+    batches: Sequence[int | None] = BATCHES,
 ) -> Iterator[tuple[bytes, list[Difference]]]:
     """For each rate, yield the reference bytes and the ways of encoding that differ from them."""
     import torch
@@ -68,7 +100,7 @@ def differences(
             found = []
             for threads in THREADS:
                 torch.set_num_threads(threads)
-                for batch in BATCHES:
+                for batch in batches:
                     codes = encode_in_batches(encoder, patches, bits, batch)
                     wrong = int((codes != reference).any(axis=1).sum())
                     if wrong:
@@ -84,6 +116,10 @@ def main(
     bits: Annotated[
         list[int] | None, typer.Option(help="Bits per patch; every rate when left out.")
     ] = None,
+    batch: Annotated[
+        list[int] | None,
+        typer.Option(help="Batch sizes beside all patches; 1 and 7 when left out."),
+    ] = None,
 ) -> None:
     """Compare the bytes of every image for batches of 1, 7 and all, on 1 and 2 threads."""
     from heqcodec import models
@@ -91,23 +127,32 @@ def main(
 
     files = image_files(data)
     failed = False
+    batches: list[int | None] = [*(batch or [1, 7]), None]
     for name in model or models.model_names():
         encoder = models.load_encoder(name)
         rates = bits or list(encoder.rates)
         hashes = {rate: hashlib.sha256() for rate in rates}
         found: list[Difference] = []
         patches_compared = 0
+        first = np.zeros((0, 32, 32, 3), dtype=np.uint8)
         for path in files:
             patches = all_patches(read_pixels(path))
             patches_compared += len(patches)
-            results = differences(encoder, path.name, patches, rates)
+            if len(first) < PLAIN_PATCHES and patches.shape[3] == 3:
+                first = np.concatenate([first, patches[: PLAIN_PATCHES - len(first)]])
+            results = differences(encoder, path.name, patches, rates, batches)
             for rate, (reference, different) in zip(rates, results, strict=True):
                 hashes[rate].update(reference)
                 found += different
-        ways = len(BATCHES) * len(THREADS)
+            found += reference_differences(encoder, path.name, patches, max(rates), "float64")
+        few = np.concatenate([first, adversarial_patches()])
+        for arithmetic in ("float64", "int64"):
+            found += reference_differences(encoder, "the few", few, max(rates), arithmetic)
+        ways = len(batches) * len(THREADS)
         typer.echo(
             f"{name}: {len(files)} images, {patches_compared} patches, rates {rates} bits, {ways} "
-            f"ways of encoding: {'identical' if not found else f'{len(found)} DIFFERENT'}"
+            f"ways of encoding and float64, {len(few)} also int64: "
+            f"{'identical' if not found else f'{len(found)} DIFFERENT'}"
         )
         for rate, digest in hashes.items():
             typer.echo(f"  {rate} bits per patch: SHA-256 of all codes {digest.hexdigest()}")

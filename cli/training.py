@@ -36,6 +36,36 @@ def train(
     out: Annotated[
         Path, typer.Option("--out", metavar="DIR", help="Folder for checkpoints, log and weights.")
     ] = Path("heqcodec-training"),
+    held_out: Annotated[
+        Path | None,
+        typer.Option(
+            "--held-out",
+            metavar="DIR",
+            exists=True,
+            file_okay=False,
+            help="Photographs for the held-out PSNR; otherwise a fiftieth of the tiles.",
+        ),
+    ] = None,
+    encoder: Annotated[
+        Path | None,
+        typer.Option(
+            "--encoder",
+            metavar="FILE",
+            exists=True,
+            dir_okay=False,
+            help="Keep this transform encoder (safetensors) and train its decoder only.",
+        ),
+    ] = None,
+    start: Annotated[
+        Path | None,
+        typer.Option(
+            "--start",
+            metavar="FILE",
+            exists=True,
+            dir_okay=False,
+            help="Start PURENET from these weights (safetensors).",
+        ),
+    ] = None,
     verbose: Verbose = False,
 ) -> None:
     """Train a model from RECIPE on a folder of images; it can be stopped and resumed any time."""
@@ -49,4 +79,14 @@ def train(
         raise HeqError(
             f'Training needs the package {error.name}; pip install "heqcodec[train]".'
         ) from error
-    run_training(recipe, data, minutes=minutes, device=device, resume=resume, out_dir=out)
+    run_training(
+        recipe,
+        data,
+        minutes=minutes,
+        device=device,
+        resume=resume,
+        out_dir=out,
+        held_out_dir=held_out,
+        encoder_from=encoder,
+        start_from=start,
+    )

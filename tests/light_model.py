@@ -23,7 +23,9 @@ class LightEncoder:
     def __init__(self) -> None:
         self.batches: list[int] = []
 
-    def encode_patches(self, patches: np.ndarray, bits: int) -> np.ndarray:
+    def encode_patches(
+        self, patches: np.ndarray, bits: int, arithmetic: str = "float32"
+    ) -> np.ndarray:
         assert patches.dtype == np.uint8 and patches.shape[1:3] == (PATCH, PATCH)
         self.batches.append(len(patches))
         grey = patches.astype(np.int64).sum(axis=3) // patches.shape[3]

@@ -30,7 +30,9 @@ def load(name: str) -> Any:
 class BatchDependentEncoder(LightEncoder):
     """Wrong in the last patch of every batch of 7."""
 
-    def encode_patches(self, patches: np.ndarray, bits: int) -> np.ndarray:
+    def encode_patches(
+        self, patches: np.ndarray, bits: int, arithmetic: str = "float32"
+    ) -> np.ndarray:
         codes = super().encode_patches(patches, bits)
         if len(patches) == 7:
             codes[-1] ^= 1
@@ -40,11 +42,24 @@ class BatchDependentEncoder(LightEncoder):
 class ThreadDependentEncoder(LightEncoder):
     """Wrong in its first patch on two threads."""
 
-    def encode_patches(self, patches: np.ndarray, bits: int) -> np.ndarray:
+    def encode_patches(
+        self, patches: np.ndarray, bits: int, arithmetic: str = "float32"
+    ) -> np.ndarray:
         import torch
 
         codes = super().encode_patches(patches, bits)
         codes[0] ^= torch.get_num_threads() == 2
+        return codes
+
+
+class RoundingEncoder(LightEncoder):
+    """Wrong in its first patch where sums are not integers of 64 bits."""
+
+    def encode_patches(
+        self, patches: np.ndarray, bits: int, arithmetic: str = "float32"
+    ) -> np.ndarray:
+        codes = super().encode_patches(patches, bits)
+        codes[0] ^= arithmetic != "int64"
         return codes
 
 
@@ -100,6 +115,13 @@ def test_exactness_sees_a_dependence_on_threads(
     code, output = run(monkeypatch, ThreadDependentEncoder(), arguments)
     assert code == 1 and "6 DIFFERENT" in output
     assert "threads=2" in output and "threads=1" not in output
+
+
+def test_exactness_sees_a_dependence_on_the_arithmetic(
+    monkeypatch: pytest.MonkeyPatch, photographs: Path
+) -> None:
+    code, output = run(monkeypatch, RoundingEncoder(), [str(photographs), "--bits", "64"])
+    assert code == 1 and "1 DIFFERENT" in output and "arithmetic='int64'" in output
 
 
 def test_speed_counts_the_fastest_turn_and_not_the_first(monkeypatch: pytest.MonkeyPatch) -> None:

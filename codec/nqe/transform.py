@@ -21,8 +21,12 @@ Units: a coefficient is about 27.7 (16 sqrt 3) times that of the orthonormal tra
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
+
+from .vgg_integer import Arithmetic
 
 SIZE = 32
 STAGE_SHIFT = 3
@@ -71,7 +75,7 @@ class TransformStem:
         second = ((first + 4) >> STAGE_SHIFT) * gain
         if max(first, second) >= _EXACT_FLOAT32:
             raise ValueError("the transform's sums do not fit the 24 bits of float32")
-        self._matrix = eighths.astype(np.float32)
+        self._eighths = eighths
         colour_inverse = np.linalg.inv(COLOUR.astype(np.float64))
         self._colour_inverse = colour_inverse.astype(np.float32)
         self._inverse = np.linalg.inv(eighths.astype(np.float64) / 8).astype(np.float32)
@@ -86,11 +90,15 @@ class TransformStem:
         """RGB from the three colour planes, float32 (3, 3)."""
         return self._colour_inverse
 
-    def forward(self, patches: NDArray[np.uint8]) -> NDArray[np.int32]:
+    def forward(
+        self, patches: NDArray[np.uint8], arithmetic: Arithmetic = "float32"
+    ) -> NDArray[np.int32]:
         """Coefficients of patches, exact integers.
 
         Args:
             patches: uint8 (N, 32, 32, C), C 1 or 3.
+            arithmetic: what holds the integers on the way: "float32" (fast: BLAS), or "float64" or
+                "int64" (references). All give the same; float32 is checked in the constructor.
 
         Returns:
             int32 (N, C, 32, 32), vertical frequency first; below 2^19 in magnitude.
@@ -104,10 +112,9 @@ class TransformStem:
             planes = np.stack(
                 [outer + green + PIXEL_OFFSET[0], red - blue, outer - 2 * green], axis=-1
             )
-        x = np.ascontiguousarray(np.moveaxis(planes, -1, 1)).astype(np.float32)
-        # Integers below 2^24 in float32: exact, and BLAS is fast. Checked in the constructor.
-        rows = _round_shift(x @ self._matrix.T)
-        both = _round_shift(self._matrix @ rows).astype(np.int32)
+        x = np.ascontiguousarray(np.moveaxis(planes, -1, 1)).astype(arithmetic)
+        matrix = self._eighths.astype(arithmetic)
+        both = _round_shift(matrix @ _round_shift(x @ matrix.T)).astype(np.int32)
         if both.shape[1] == 3:
             first, second = both[:, 1], both[:, 2]
             both[:, 1] = first + (first >> 2)
@@ -115,9 +122,11 @@ class TransformStem:
         return both
 
 
-def _round_shift(sums: NDArray[np.float32]) -> NDArray[np.float32]:
-    """``(sums + 4) >> 3`` on integers held in float32: floor of an exact eighth."""
-    return np.floor((sums + 4) * np.float32(0.125))
+def _round_shift(sums: NDArray[Any]) -> NDArray[Any]:
+    """``(sums + 4) >> 3``; on integers held in floats the floor of an exact eighth."""
+    if sums.dtype.kind == "i":
+        return (sums + 4) >> STAGE_SHIFT
+    return np.floor((sums + 4) * sums.dtype.type(0.125))
 
 
 CHANNEL_GAIN = (1.0, 1.25, 0.75)

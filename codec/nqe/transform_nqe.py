@@ -18,6 +18,7 @@ from .patch_code import (
     encode_coefficients,
 )
 from .transform import CHANNEL_GAIN, TransformStem
+from .vgg_integer import Arithmetic
 
 RATES = (64, 128, 256, 512)
 """Bits a patch: 0.0625, 0.125, 0.25 and 0.5 bpp."""
@@ -60,8 +61,12 @@ class TransformNqe:
         self.encoder_id = tensors_id(tensors, STEM_TENSORS)
         self.coder_id = tensors_id(tensors, CODER_TENSORS)
 
-    def encode_patches(self, patches: NDArray[np.uint8], bits: int) -> NDArray[np.uint8]:
+    def encode_patches(
+        self, patches: NDArray[np.uint8], bits: int, arithmetic: Arithmetic = "float32"
+    ) -> NDArray[np.uint8]:
         """uint8 (N, 32, 32, C) to codes uint8 (N, bits // 8); see `PatchEncoder`.
+
+        ``arithmetic`` is for checks: see `TransformStem.forward`.
 
         Raises:
             ValueError: ``bits`` is not a multiple of 8 up to 512.
@@ -70,7 +75,7 @@ class TransformNqe:
             raise ValueError(f"bits a patch must be a multiple of 8 up to {LONGEST}, not {bits}")
         codes = np.empty((len(patches), bits // 8), dtype=np.uint8)
         for start in range(0, len(patches), _BATCH):
-            part = self.stem.forward(patches[start : start + _BATCH])
+            part = self.stem.forward(patches[start : start + _BATCH], arithmetic)
             coded = encode_coefficients(part, self.tables, LONGEST)
             codes[start : start + _BATCH] = coded[:, : bits // 8]
         return codes

@@ -139,12 +139,15 @@ class IntegerVgg:
             digest.update(packed.tobytes())
         self.encoder_id = digest.digest()[:8]
 
-    def encode_patches(self, patches: np.ndarray, bits: int) -> np.ndarray:
+    def encode_patches(
+        self, patches: np.ndarray, bits: int, arithmetic: Arithmetic = "float32"
+    ) -> np.ndarray:
         """Pixels -> payload.
 
         Args:
             patches: uint8 (N, 32, 32, C), C = 1 (taken as gray) or 3 (RGB).
             bits: bits per patch, one of ``rates``.
+            arithmetic: for checks, see ``codes``.
 
         Returns:
             uint8 (N, bits // 8), see ``payload.pack_code``.
@@ -154,7 +157,7 @@ class IntegerVgg:
             ValueError: patches of another shape or dtype.
         """
         check_rate(bits)
-        return pack_code(self.codes(patches), bits)
+        return pack_code(self.codes(patches, arithmetic), bits)
 
     def codes(self, patches: np.ndarray, arithmetic: Arithmetic = "float32") -> np.ndarray:
         """Pixels -> all code bits, by one of three arithmetics that must agree.

@@ -68,7 +68,10 @@ def load_frames(folder: Path) -> list[NDArray[np.uint8]]:
     """
     with ThreadPoolExecutor() as pool:
         images = list(pool.map(_rgb, image_files(folder)))
-    return [image[: image.shape[0] // 32 * 32, : image.shape[1] // 32 * 32] for image in images]
+    # Copies: decoders may hand out memory that must not be written to.
+    return [
+        image[: image.shape[0] // 32 * 32, : image.shape[1] // 32 * 32].copy() for image in images
+    ]
 
 
 def turned(tiles: NDArray[np.uint8], view: int) -> NDArray[np.uint8]:
