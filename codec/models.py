@@ -30,15 +30,20 @@ def manifest() -> dict[str, Any]:
     """The parsed manifest.
 
     Raises:
-        HeqError: it is missing or not JSON: the installation is damaged.
+        HeqError: it is missing or no manifest: the installation is damaged.
     """
     try:
         text = (files("heqcodec.weights") / "manifest.json").read_text(encoding="utf-8")
-        return json.loads(text)
-    except (OSError, ValueError) as error:
-        raise HeqError(
-            f"the manifest of the shipped weights cannot be read ({error}); install heqcodec again."
-        ) from error
+        parsed: dict[str, Any] = json.loads(text)
+        # Reading the two keys is the check that they are there.
+        if parsed["default"] in parsed["models"]:
+            return parsed
+        reason = f"its default {parsed['default']} is not there"
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        reason = f"{type(error).__name__}: {error}"
+    raise HeqError(
+        f"the manifest of the shipped weights cannot be used ({reason}); install heqcodec again."
+    )
 
 
 def model_names() -> list[str]:
@@ -78,7 +83,7 @@ def load_decoder(encoder_id: bytes, coder_id: bytes, device: str = "auto") -> Fr
             reads it, the message names that version. Or the device does not exist.
         HeqError: the weights are damaged.
     """
-    name = _model_of(encoder_id, coder_id)
+    name = model_of(encoder_id, coder_id)
     if name is None:
         retired = manifest().get("retired", {}).get(f"{encoder_id.hex()}-{coder_id.hex()}")
         if retired:
@@ -95,7 +100,11 @@ def load_decoder(encoder_id: bytes, coder_id: bytes, device: str = "auto") -> Fr
 
 def model_of(encoder_id: bytes, coder_id: bytes) -> str | None:
     """Name of the model that wrote a file, or None if it is not here."""
-    return _model_of(encoder_id, coder_id)
+    for name, entry in manifest()["models"].items():
+        ids = entry["encoder"]["encoder_id"], entry["encoder"]["coder_id"]
+        if ids == (encoder_id.hex(), coder_id.hex()):
+            return str(name)
+    return None
 
 
 def describe_models() -> list[dict[str, Any]]:
@@ -142,14 +151,6 @@ def weight_bits(name: str) -> dict[str, int]:
     return parts
 
 
-def _model_of(encoder_id: bytes, coder_id: bytes) -> str | None:
-    for name, entry in manifest()["models"].items():
-        ids = entry["encoder"]["encoder_id"], entry["encoder"]["coder_id"]
-        if ids == (encoder_id.hex(), coder_id.hex()):
-            return str(name)
-    return None
-
-
 def _tensors(entry: dict[str, Any]) -> dict[str, np.ndarray]:
     from safetensors.numpy import load
 
@@ -193,16 +194,10 @@ def _decoder(name: str, device: str) -> FrameDecoder:
     import torch
     from heqcodec.nqe.transform_nqe import TransformCodeReader, TransformNqe
     from heqcodec.purenet.decoder import BinaryReader, PurenetDecoder, TransformReader
+    from heqcodec.purenet.device import find_device
     from heqcodec.purenet.network import Purenet, PurenetConfig
 
-    where = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
-    try:
-        target = torch.device(where)
-        torch.empty(1, device=target)
-    except (RuntimeError, AssertionError) as error:
-        raise HeqUnsupportedError(
-            f'torch has no device "{device}" here; use "auto" or "cpu".'
-        ) from error
+    target = find_device(device)
     entry = manifest()["models"][name]
     encoder = load_encoder(name)
     reader: Reader

@@ -51,7 +51,7 @@ class TransformNqe:
     """
 
     coder = CODER_PATCH
-    rates = RATES
+    rates: tuple[int, ...] = RATES
 
     def __init__(self, tensors: Mapping[str, NDArray[np.generic]]) -> None:
         self.stem = TransformStem(

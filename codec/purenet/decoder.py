@@ -109,9 +109,7 @@ class PurenetDecoder:
         for core, around in _tiles(rows, columns, -(-self.radius // PATCH)):
             features = self._reader.features(codes[around], bits, channels, valid[around])
             pixels = self._run(features, bits)
-            top, left = (
-                (core[axis].start - around[axis].start) * PATCH for axis in (0, 1)
-            )
+            top, left = ((core[axis].start - around[axis].start) * PATCH for axis in (0, 1))
             high, wide = ((core[axis].stop - core[axis].start) * PATCH for axis in (0, 1))
             inner = pixels[top : top + high, left : left + wide]
             if channels == 1:

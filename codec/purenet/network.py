@@ -106,11 +106,13 @@ class Purenet(nn.Module):
 
     @property
     def radius(self) -> int:
-        """How far a pixel's value depends on codes, in pixels from the patch's border."""
-        coarse = 2 * CELL * self.config.blocks
+        """How far the code of a patch reaches beyond the patch's border, in pixels.
+
+        Each 3x3 convolution reaches one position further: two a block, and two more at 1/2.
+        """
+        coarse = CELL * 2 * self.config.blocks
         fine = 2 * (2 + 2 * self.config.fine_blocks)
-        # Corrections are made for whole cells: a cell reached is reached entirely.
-        return coarse + fine + CELL
+        return coarse + fine
 
     def upsample_patches(self, cells: Tensor, rate: Tensor) -> Tensor:
         """Patch upsampling and aggregation: each patch alone, then laid at its place.

@@ -27,9 +27,14 @@ def _adam_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
 
 def _load_adam(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
     full = optimizer.state_dict()
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     state: dict[int, dict[str, Tensor]] = {}
     for name, value in tensors.items():
         index, _, key = name.partition(".")
+        parameter = parameters[int(index)]
+        if value.shape == parameter.shape:
+            # In the parameter's own memory layout, without which a step is several times slower.
+            value = torch.empty_like(parameter, device="cpu").copy_(value)
         state.setdefault(int(index), {})[key] = value
     full["state"] = state
     optimizer.load_state_dict(full)
@@ -89,8 +94,30 @@ def load_checkpoint(
     optimizers: dict[str, torch.optim.Optimizer],
     generator: torch.Generator,
 ) -> None:
-    """Put a checkpoint's tensors back; see `save_checkpoint`."""
-    with safe_open(folder / FILE, framework="pt") as stored:
+    """Put a checkpoint's tensors back; see `save_checkpoint`.
+
+    Raises:
+        HeqError: the networks are of other sizes than the checkpoint's.
+    """
+    path = folder / FILE
+    try:
+        _put_back(path, networks, averages, optimizers, generator)
+    except (SafetensorError, RuntimeError, LookupError, ValueError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise HeqError(
+            f"the checkpoint {path} does not fit the recipe ({reason}); give the recipe that it "
+            "was begun with, or another --out."
+        ) from error
+
+
+def _put_back(
+    path: Path,
+    networks: dict[str, nn.Module],
+    averages: dict[str, nn.Module],
+    optimizers: dict[str, torch.optim.Optimizer],
+    generator: torch.Generator,
+) -> None:
+    with safe_open(path, framework="pt") as stored:
         tensors = {key: stored.get_tensor(key) for key in stored.keys()}  # noqa: SIM118
 
     def below(prefix: str) -> dict[str, Tensor]:

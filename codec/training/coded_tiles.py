@@ -6,18 +6,23 @@ Coding is done once for each tile, view and rate; an interrupted run goes on whe
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Callable
+import shutil
+import zipfile
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from heqcodec.files import write_bytes
 from heqcodec.nqe.contexts import PLANES
 from heqcodec.nqe.transform_nqe import TransformCodeReader, TransformNqe
 from heqcodec.patches import split_patches
 from numpy.typing import NDArray
 
+from .given_weights import encoder_ids
 from .photographs import turned
 
 CHUNK = 16
@@ -63,29 +68,67 @@ def coded_view(
 
     Args:
         encoder: whose codes are wanted.
-        tiles: uint8 (N, S, S, 3), not turned yet.
+        tiles: uint8 (N, S, S, 3), N at least 1, not turned yet.
         view: see `turned`.
-        folder: of the files; must belong to this encoder and these tiles.
+        folder: of the files; must belong to this encoder and these tiles, see `claim_cache`.
         progress: told the number of tiles done.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    parts = []
+    whole: Coded | None = None
     for start in range(0, len(tiles), CHUNK):
+        stop = min(start + CHUNK, len(tiles))
         path = folder / f"view{view}_{start:06d}.npz"
-        if path.exists():
-            with np.load(path, allow_pickle=False) as stored:
-                parts.append(Coded(stored["base"], stored["hints"]))
-        else:
-            frames = np.ascontiguousarray(turned(tiles[start : start + CHUNK], view))
-            parts.append(code_frames(encoder, frames))
-            part = path.with_suffix(".part.npz")
-            np.savez(part, base=parts[-1].base, hints=parts[-1].hints)
-            os.replace(part, path)
-        progress(len(parts[-1].base))
-    return Coded(
-        np.concatenate([part.base for part in parts]),
-        np.concatenate([part.hints for part in parts]),
-    )
+        part = _stored(path, stop - start)
+        if part is None:
+            part = code_frames(encoder, np.ascontiguousarray(turned(tiles[start:stop], view)))
+            unfinished = path.with_suffix(".part.npz")
+            np.savez(unfinished, base=part.base, hints=part.hints)
+            os.replace(unfinished, path)
+        if whole is None:
+            # Filled as it comes: at the end there would be no room for a second copy.
+            whole = Coded(*(np.empty((len(tiles), *a.shape[1:]), a.dtype) for a in part))
+        whole.base[start:stop], whole.hints[start:stop] = part
+        progress(stop - start)
+    assert whole is not None
+    return whole
+
+
+def claim_cache(
+    folder: Path, tensors: Mapping[str, NDArray[Any]], source: dict[str, Any], resume: bool
+) -> Path:
+    """Empty a cache that was made with another encoder or from other tiles.
+
+    Args:
+        folder: of the cache; need not exist.
+        tensors: of the encoder.
+        source: what decides the tiles, JSON values.
+        resume: whether a checkpoint has told already that the tiles are the same; a cache without
+            a note is kept then.
+
+    Returns:
+        ``folder``, with a note of what it belongs to.
+    """
+    note = folder / "source.json"
+    mine = {**source, "encoder": encoder_ids(tensors)}
+    try:
+        known = json.loads(note.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        known = mine if resume else None
+    if known != mine:
+        shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_bytes(note, json.dumps(mine).encode())
+    return folder
+
+
+def _stored(path: Path, count: int) -> Coded | None:
+    """A file of ``count`` coded tiles, or None where it is missing or damaged."""
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            coded = Coded(stored["base"], stored["hints"])
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        return None
+    return coded if len(coded.base) == len(coded.hints) == count else None
 
 
 def network_inputs(base: torch.Tensor, hints: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -60,16 +60,17 @@ class DecisionCounts:
             counts = getattr(self, kind)
             by_zone = counts.sum(axis=2, keepdims=True)
             by_channel = np.stack(
-                [by_zone[:, channels == channels[zone]].sum(axis=1) for zone in range(len(channels))],
+                [
+                    by_zone[:, channels == channels[zone]].sum(axis=1)
+                    for zone in range(len(channels))
+                ],
                 axis=1,
             )
             p_channel = (by_channel[1] + 0.4) / (by_channel.sum(axis=0) + 0.8)
             p_zone = (by_zone[1] + PRIOR_WEIGHT * p_channel) / (by_zone.sum(axis=0) + PRIOR_WEIGHT)
             p = (counts[1] + PRIOR_WEIGHT * p_zone) / (counts.sum(axis=0) + PRIOR_WEIGHT)
             made[kind] = _states(np.clip(p, 1e-4, 1 - 1e-4))
-        return PatchCoderTables(
-            **made, lps=lps_table(state_probabilities()), order=order
-        )
+        return PatchCoderTables(**made, lps=lps_table(state_probabilities()), order=order)
 
 
 def frequency_order() -> NDArray[np.uint8]:
@@ -101,7 +102,7 @@ def fit_tables(
 
     Args:
         batches: coefficients of patches, int32 (N, 3, 32, 32).
-        start: tables that decide where a code is full,.
+        start: tables that decide where a code is full.
         bits: length of the codes.
     """
     counts = DecisionCounts()

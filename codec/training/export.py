@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from heqcodec.errors import HeqError
+from heqcodec.files import write_bytes
 from heqcodec.models import TRANSFORM
 from heqcodec.nqe.transform_nqe import TransformNqe
 from heqcodec.nqe.vgg_integer import IntegerVgg
@@ -18,15 +19,9 @@ from numpy.typing import NDArray
 from safetensors.numpy import save
 
 
-def _write(path: Path, data: bytes) -> None:
-    part = path.with_name(f"{path.name}.part")
-    part.write_bytes(data)
-    os.replace(part, path)
-
-
 def _stored(folder: Path, file: str, tensors: dict[str, NDArray[Any]]) -> dict[str, Any]:
     data = save({key: np.ascontiguousarray(value) for key, value in tensors.items()})
-    _write(folder / file, data)
+    write_bytes(folder / file, data)
     return {"file": file, "sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
 
 
@@ -70,26 +65,59 @@ def export_model(
         "training": training,
         "held_out": held_out,
     }
-    _write(folder / f"{name}.json", (json.dumps({name: entry}, indent=1) + "\n").encode())
+    write_bytes(folder / f"{name}.json", _json({name: entry}))
     return entry
 
 
-def install(exported: Path, weights: Path, default: bool = False) -> None:
+def install(exported: Path, weights: Path, default: bool = False, retire: str | None = None) -> str:
     """Copy an exported model into a ``weights`` folder and enter it in the manifest.
 
     Args:
         exported: ``NAME.json`` of `export_model`, beside its files.
         weights: a folder with (or to get) ``manifest.json``.
-        default: whether it becomes the default model.
+        default: whether it becomes the default model; the first one does anyway.
+        retire: the release of heqcodec that still reads files of the model that is replaced, if
+            that one was ever shipped. Its ids are then kept, for an error that names the release.
+
+    Returns:
+        The model's name.
+
+    Raises:
+        HeqError: it is no exported model, or its files are not those it was exported with.
+        OSError: a file cannot be read or written.
     """
-    (name, entry), *_ = json.loads(exported.read_text(encoding="utf-8")).items()
-    for part in ("encoder", "decoder"):
-        _write(weights / entry[part]["file"], (exported.parent / entry[part]["file"]).read_bytes())
     path = weights / "manifest.json"
-    manifest: dict[str, Any] = {"default": name, "models": {}, "retired": {}}
-    if path.exists():
-        manifest = json.loads(path.read_text(encoding="utf-8"))
+    try:
+        ((name, entry),) = json.loads(exported.read_text(encoding="utf-8")).items()
+        parts = [entry[part] for part in ("encoder", "decoder")]
+        files = {part["file"]: part["sha256"] for part in parts}
+        manifest: dict[str, Any] = {"default": name, "models": {}, "retired": {}}
+        if path.exists():
+            manifest = json.loads(path.read_text(encoding="utf-8"))
+        replaced = manifest["models"].get(name)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise HeqError(
+            f"{exported} or {path} is not what heqcodec writes ({type(error).__name__}: {error})."
+        ) from error
+    weights.mkdir(parents=True, exist_ok=True)
+    contents = {file: (exported.parent / file).read_bytes() for file in files}
+    for file, data in contents.items():
+        if hashlib.sha256(data).hexdigest() != files[file]:
+            raise HeqError(f"{exported.parent / file} is not the file that {exported} tells of.")
+    for file, data in contents.items():
+        write_bytes(weights / file, data)
+    if replaced and retire and _ids(replaced) != _ids(entry):
+        manifest.setdefault("retired", {})[_ids(replaced)] = retire
     manifest["models"][name] = entry
     if default:
         manifest["default"] = name
-    _write(path, (json.dumps(manifest, indent=1) + "\n").encode())
+    write_bytes(path, _json(manifest))
+    return str(name)
+
+
+def _ids(entry: dict[str, Any]) -> str:
+    return f"{entry['encoder']['encoder_id']}-{entry['encoder']['coder_id']}"
+
+
+def _json(value: dict[str, Any]) -> bytes:
+    return (json.dumps(value, indent=1) + "\n").encode()

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
+from heqcodec.backend import PATCH
 from heqcodec.errors import HeqError
 from heqcodec.images import load_image
 from numpy.typing import NDArray
@@ -21,7 +22,9 @@ def image_files(folder: Path) -> list[Path]:
     Raises:
         HeqError: there are none.
     """
-    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
+    found = sorted(
+        path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file()
+    )
     if not found:
         raise HeqError(f"there is no image below {folder}; give a folder of photographs.")
     return found
@@ -46,32 +49,45 @@ def load_tiles(folder: Path) -> tuple[NDArray[np.uint8], str]:
     for path in paths:
         digest.update(path.relative_to(folder).as_posix().encode() + b"\0" + path.read_bytes())
     with ThreadPoolExecutor() as pool:
-        images = list(pool.map(_rgb, paths))
-    tiles = [tile for image in images for tile in _cut(image)]
-    if not tiles:
-        raise HeqError(f"no image below {folder} is at least {TILE}x{TILE} pixels.")
-    return np.stack(tiles), digest.hexdigest()
+        tiles = np.concatenate(list(pool.map(_tiles, paths)))
+    if not len(tiles):
+        raise HeqError(
+            f"no image below {folder} is at least {TILE} x {TILE} pixels; give larger photographs."
+        )
+    return tiles, digest.hexdigest()
 
 
-def _cut(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def _tiles(path: Path) -> NDArray[np.uint8]:
+    """Whole tiles of an image, uint8 (n, 256, 256, 3); a copy, so that the image can be freed."""
+    image = _rgb(path)
     rows, columns = image.shape[0] // TILE, image.shape[1] // TILE
     whole = image[: rows * TILE, : columns * TILE]
     grid = whole.reshape(rows, TILE, columns, TILE, 3).swapaxes(1, 2)
-    return grid.reshape(-1, TILE, TILE, 3)
+    return grid.reshape(-1, TILE, TILE, 3).copy()
 
 
 def load_frames(folder: Path) -> list[NDArray[np.uint8]]:
     """Images of a folder, cropped to whole patches: held-out photographs.
 
     Returns:
-        uint8 (H, W, 3) each, H and W multiples of 32.
+        uint8 (H, W, 3) each, H and W multiples of 32; what is smaller than a patch is left out.
+
+    Raises:
+        HeqError: no image is as large as a patch, or one cannot be read.
     """
     with ThreadPoolExecutor() as pool:
         images = list(pool.map(_rgb, image_files(folder)))
     # Copies: decoders may hand out memory that must not be written to.
-    return [
-        image[: image.shape[0] // 32 * 32, : image.shape[1] // 32 * 32].copy() for image in images
+    frames = [
+        image[: image.shape[0] // PATCH * PATCH, : image.shape[1] // PATCH * PATCH].copy()
+        for image in images
+        if min(image.shape[:2]) >= PATCH
     ]
+    if not frames:
+        raise HeqError(
+            f"no image below {folder} is at least {PATCH} x {PATCH} pixels; give larger ones."
+        )
+    return frames
 
 
 def turned(tiles: NDArray[np.uint8], view: int) -> NDArray[np.uint8]:

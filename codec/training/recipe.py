@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
+import re
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -14,6 +17,26 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
+FAMILIES = ("transform", "vgg")
+NORM_INITS = ("balanced", "halfwave")
+STEP_RULES = ("A", "B", "C")
+RATE_COUNT = 4
+WHOLE_NUMBERS = {
+    "steps": (1, None),
+    "batch": (1, None),
+    "crop": (3, 8),
+    "warmup": (0, None),
+    "seed": (0, None),
+    "tables_patches": (1, None),
+    "tables_bits": (16, None),
+    "tables_seed": (0, None),
+    "views": (1, 8),
+    "refresh": (1, None),
+}
+"""Least and largest values. A crop is at most a tile."""
+PURENET_SIZES = {"width": 1, "blocks": 0, "local_blocks": 0, "fine_width": 1, "fine_blocks": 0}
+"""Least values of what a recipe says about PURENET; inputs and rates follow from the family."""
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -24,15 +47,15 @@ class Recipe:
         codes) or "vgg" (`nqe-vgg`: encoder and PURENET are trained together).
     about: one line for ``heqcodec models``.
     steps: optimizer steps of the whole schedule; the learning rate falls to zero at the end.
-    batch: crops a step.  crop: side of a crop in patches (at least 3).
+    batch: crops a step.  crop: side of a crop in patches, 3 to 8.
     rate, encoder_rate: peak learning rates (Adam) of PURENET and of the encoder.
     warmup: steps of linear growth of the learning rate.
     clip: gradient norm limit, for each network alone.
     average: decay of the running average of the weights, which is what ships.
     rate_weights: how often each of the four rates is drawn.
     seed: of everything.
-    tables_patches, tables_bits: patches counted for the coder's tables, and the code length while
-        counting (transform).
+    tables_patches, tables_bits, tables_seed: patches counted for the coder's tables, the code
+        length while counting, and the seed that draws them (transform).
     views: how many of the eight flips and turns of each tile are coded (transform).
     refresh: steps between refreshes of the quantizers' delta (vgg).
     bsn_at: share of the steps after which bit-shift normalization replaces batch normalization
@@ -56,6 +79,7 @@ class Recipe:
     seed: int = 1
     tables_patches: int = 24000
     tables_bits: int = 640
+    tables_seed: int = 0
     views: int = 2
     refresh: int = 100
     bsn_at: float = 100 / 220
@@ -68,7 +92,8 @@ class Recipe:
         """Read a recipe.
 
         Raises:
-            HeqError: the file is no TOML, has unknown keys, or lacks one.
+            HeqError: the file is no TOML, has unknown keys, lacks one, or holds a value that
+                cannot be; the message names all of them.
         """
         try:
             values: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -81,14 +106,57 @@ class Recipe:
                 f"{path} has the unknown keys {', '.join(unknown)}; those known are "
                 f"{', '.join(sorted(known))}."
             )
+        missing = [key for key in ("name", "family", "about", "steps") if key not in values]
+        if missing:
+            raise HeqError(f"{path} is no complete recipe: it lacks {', '.join(missing)}.")
+        faults = [told for told, kept in _rules(values) if not kept]
+        if faults:
+            raise HeqError(f"{path} is no recipe to train from: {'; '.join(faults)}.")
         if "rate_weights" in values:
             values["rate_weights"] = tuple(values["rate_weights"])
-        try:
-            recipe = cls(**values)
-        except TypeError as error:
-            raise HeqError(f"{path} is no complete recipe: {error}.") from error
-        if recipe.family not in ("transform", "vgg") or recipe.crop < 3 or recipe.steps < 1:
-            raise HeqError(
-                f'{path}: family must be "transform" or "vgg", crop at least 3, steps at least 1.'
+        return cls(**values)
+
+
+def _number(value: Any, low: float, high: float = math.inf, kind: type | None = None) -> bool:
+    right = isinstance(value, kind or (int, float)) and not isinstance(value, bool)
+    return right and bool(low <= value <= high)
+
+
+def _rules(values: dict[str, Any]) -> Iterator[tuple[str, bool]]:
+    """What each value must be, and whether it is."""
+    for key in ("name", "about"):
+        yield f"{key} must be a line of text", isinstance(values[key], str) and bool(values[key])
+    plain = re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", str(values["name"])) is not None
+    yield "name must be letters, digits, dots and hyphens: it names files", plain
+    choices = {"family": FAMILIES, "norm_init": NORM_INITS, "rule": STEP_RULES}
+    for key, offered in choices.items():
+        if key in values:
+            yield f"{key} must be one of {', '.join(offered)}", values[key] in offered
+    for key, (low, high) in WHOLE_NUMBERS.items():
+        if key in values:
+            told = f"{key} must be a whole number from {low}" + (f" to {high}" if high else "")
+            yield told, _number(values[key], low, high or math.inf, int)
+    for key in ("rate", "encoder_rate", "clip"):
+        if key in values:
+            yield f"{key} must be a number above 0", _number(values[key], sys.float_info.min)
+    if "average" in values:
+        yield "average must be a number from 0 to 1", _number(values["average"], 0, 1)
+    if "bsn_at" in values:
+        yield "bsn_at must be a number from 0", _number(values["bsn_at"], 0)
+    if "tables_bits" in values and _number(values["tables_bits"], 16, kind=int):
+        yield "tables_bits must be a multiple of 16", values["tables_bits"] % 16 == 0
+    if "rate_weights" in values:
+        weights = values["rate_weights"]
+        four = isinstance(weights, list) and len(weights) == RATE_COUNT
+        good = four and all(_number(weight, 0) for weight in weights) and sum(weights) > 0
+        yield f"rate_weights must be {RATE_COUNT} numbers from 0, not all 0", good
+    if "purenet" in values:
+        sizes = values["purenet"]
+        table = isinstance(sizes, dict)
+        yield "purenet must be a table", table
+        for key, value in sizes.items() if table else ():
+            yield (
+                f"purenet.{key} must be one of {', '.join(PURENET_SIZES)}, a whole number from "
+                f"{PURENET_SIZES.get(key, 0)}",
+                key in PURENET_SIZES and _number(value, PURENET_SIZES[key], kind=int),
             )
-        return recipe

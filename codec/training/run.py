@@ -1,15 +1,9 @@
-"""The training loop: schedule, averages, checkpoints, log, export. The families differ in tasks."""
+"""A training run from recipe and photographs to exported weights."""
 
 from __future__ import annotations
 
-import copy
-import csv
-import json
-import math
+import hashlib
 import platform
-import signal
-import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +12,16 @@ import torch
 from heqcodec import __version__
 from heqcodec.errors import HeqError
 from heqcodec.models import TRANSFORM
+from heqcodec.purenet.device import find_device
+from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from safetensors.numpy import load_file, save_file
-from torch import nn
 
-from .checkpoint import FILE, load_checkpoint, read_facts, save_checkpoint
+from .checkpoint import FILE, read_facts
+from .coded_tiles import claim_cache
 from .export import export_model
+from .given_weights import read_encoder, read_purenet, same_encoder, write_encoder
+from .loop import TrainingLoop
 from .photographs import load_frames, load_tiles
 from .recipe import Recipe
 from .tasks import Task, purenet_of
@@ -33,11 +30,7 @@ from .vgg_task import VggTask
 
 HELD_OUT_EVERY = 50
 """Without held-out images of their own, one tile in fifty is not trained on."""
-CHECKPOINT_SECONDS = 300.0
-FIGURES_SECONDS = 240.0
-FIGURES_IMAGES = 6
-LOSS_EVERY = 10
-"""Reading the loss waits for the device, so not every step."""
+ENCODER_FILE = "encoder.safetensors"
 
 
 def train(
@@ -57,37 +50,55 @@ def train(
         recipe_path: a TOML file, see `Recipe`.
         data_dir: photographs to train on.
         minutes: stop (and export) after so long; the schedule itself goes by the recipe's steps.
+            0 exports what there is.
         device: "auto", "cpu", "cuda" or "cuda:1".
-        resume: go on from the checkpoint in ``out_dir``.
+        resume: go on from the checkpoint in ``out_dir``; a finished run is exported again.
         out_dir: for checkpoints, cached codes, ``log.csv``, ``layers.csv`` and weights.
         held_out_dir: photographs for the held-out figures; some training tiles if None.
         encoder_from: safetensors of a fitted transform encoder, to train a decoder for files that
             exist already; fitted on ``data_dir`` if None.
-        start_from: safetensors of a PURENET of the same sizes to start from.
+        start_from: safetensors of a PURENET of the same sizes to start from; without effect on a
+            run that is resumed.
 
     Returns:
         The manifest entry of the exported model.
 
     Raises:
-        HeqError: recipe, images or checkpoint cannot be used, or there is a checkpoint and
-            ``resume`` is false.
+        HeqError: recipe, images, weights or checkpoint cannot be used or do not belong together,
+            there is a checkpoint and ``resume`` is false, or the training diverged.
+        KeyboardInterrupt: after SIGINT; a checkpoint has been written.
     """
     recipe = Recipe.load(recipe_path)
-    where = torch.device(
-        ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
-    )
+    where = find_device(device)
+    if encoder_from and recipe.family != TRANSFORM:
+        raise HeqError(
+            f"{recipe_path} trains its own encoder; an encoder can be given to a transform recipe."
+        )
     if not resume and (out_dir / FILE).exists():
         raise HeqError(
             f"{out_dir} holds a training run already; go on with --resume, or give another --out."
         )
-    facts = read_facts(out_dir) if resume else {"step": 0, "minutes": 0.0}
-    out_dir.mkdir(parents=True, exist_ok=True)
+    facts: dict[str, Any] = {"step": 0, "minutes": 0.0, "recipe": recipe.name}
+    if resume:
+        facts = read_facts(out_dir)
+    if facts["recipe"] != recipe.name:
+        raise HeqError(
+            f"the run in {out_dir} was begun with the recipe of {facts['recipe']}, not of "
+            f"{recipe.name}; give that recipe, or another --out."
+        )
     tiles, data_hash = load_tiles(data_dir)
-    frames = load_frames(held_out_dir) if held_out_dir else list(tiles[::HELD_OUT_EVERY])
+    frames = load_frames(held_out_dir) if held_out_dir else list(tiles[::HELD_OUT_EVERY].copy())
     if not held_out_dir:
         tiles = np.delete(tiles, np.s_[::HELD_OUT_EVERY], axis=0)
     if not len(tiles):
         raise HeqError(f"{data_dir} holds too few photographs to train on.")
+    source = {"data": data_hash, "tiles": len(tiles)}
+    if facts.setdefault("source", source) != source:
+        raise HeqError(
+            f"the run in {out_dir} was begun with other photographs; give the same --data, and "
+            "--held-out if there was one, or another --out."
+        )
+    out_dir.mkdir(parents=True, exist_ok=True)
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -96,195 +107,76 @@ def train(
         TextColumn("{task.fields[told]}"),
     )
     with Progress(*columns, console=Console(stderr=True)) as progress:
-        progress_task = progress.add_task("training", total=recipe.steps, told="")
         task: Task
         if recipe.family == TRANSFORM:
-            tensors = _transform_encoder(out_dir, encoder_from, tiles, recipe)
-            task = TransformTask(
-                recipe, tiles, frames, tensors, where, out_dir / "coded", progress
-            )
+            tensors = _transform_encoder(out_dir, encoder_from, tiles, recipe, resume)
+            cache = claim_cache(out_dir / "coded", tensors, source, resume)
+            task = TransformTask(recipe, tiles, frames, tensors, where, cache, progress)
         else:
             task = VggTask(recipe, tiles, frames, where)
-        if start_from:
-            stored = {k: torch.from_numpy(v).float() for k, v in load_file(start_from).items()}
-            task.networks["purenet"].load_state_dict(stored)
-        run = _Run(recipe, task, where, out_dir, facts, progress, progress_task)
+        if start_from and not resume:
+            read_purenet(start_from, purenet_of(task.networks))
+        given = {
+            "--data": data_dir,
+            "--held-out": held_out_dir,
+            "--encoder": encoder_from,
+            "--start": start_from,
+        }
+        facts.setdefault("origin", _origin(recipe_path, given, where))
+        loop = TrainingLoop(recipe, task, where, out_dir, facts, progress)
         if resume:
-            run.load()
-        run.go(minutes)
-    averages = run.averages
-    figures = task.held_out(averages, None)
+            loop.load()
+        loop.go(minutes)
+    figures = task.held_out(loop.averages, None)
     training = {
         "recipe": recipe_path.name,
-        "steps": run.step,
+        "recipe_sha256": hashlib.sha256(recipe_path.read_bytes()).hexdigest(),
+        "steps": loop.step,
         "of_steps": recipe.steps,
-        "minutes": round(run.minutes, 1),
+        "minutes": round(loop.minutes, 1),
         "seed": recipe.seed,
         "data_sha256": data_hash,
         "held_out_images": len(frames),
         "tiles": len(tiles),
-        "heqcodec": __version__,
-        "torch": torch.__version__,
-        "python": platform.python_version(),
-        "device": torch.cuda.get_device_name(where) if where.type == "cuda" else "cpu",
-        "command": " ".join(sys.argv[1:]),
+        **facts["origin"],
     }
     return export_model(
         out_dir / "weights",
         recipe.name,
         recipe.family,
         recipe.about,
-        task.encoder_tensors(averages),
-        purenet_of(averages),
+        task.encoder_tensors(loop.averages),
+        purenet_of(loop.averages),
         training,
         {f"psnr at {bits} bits": round(value, 3) for bits, value in figures.items()},
     )
 
 
+def _origin(recipe: Path, given: dict[str, Path | None], device: torch.device) -> dict[str, str]:
+    """With what a run was begun. Names without folders: the record is published."""
+    options = [f"{option} {path.resolve().name}" for option, path in given.items() if path]
+    return {
+        "command": " ".join(["heqcodec train", recipe.name, *options]),
+        "heqcodec": __version__,
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
+    }
+
+
 def _transform_encoder(
-    out_dir: Path, given: Path | None, tiles: np.ndarray, recipe: Recipe
-) -> dict[str, Any]:
-    """The encoder that this run codes with: given, or fitted once and kept."""
-    kept = out_dir / "encoder.safetensors"
-    if not kept.exists():
-        save_file(load_file(given) if given else fit_encoder(tiles, recipe), kept)
-    return dict(load_file(kept))
-
-
-class _Run:
-    """A run in progress; everything that a checkpoint holds."""
-
-    def __init__(
-        self,
-        recipe: Recipe,
-        task: Task,
-        device: torch.device,
-        out_dir: Path,
-        facts: dict[str, Any],
-        progress: Progress,
-        bar: Any,
-    ) -> None:
-        self.recipe, self.task, self.out_dir = recipe, task, out_dir
-        self.step, self.minutes = int(facts["step"]), float(facts["minutes"])
-        self._progress, self._bar = progress, bar
-        for network in task.networks.values():
-            network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.averages = {name: copy.deepcopy(net) for name, net in task.networks.items()}
-        self.generator = torch.Generator().manual_seed(recipe.seed + self.step)
-        self.optimizers = self._new_optimizers()
-        self._stop = False
-
-    def _new_optimizers(self) -> dict[str, torch.optim.Optimizer]:
-        return {
-            name: torch.optim.Adam(network.parameters(), lr=self.recipe.rate, betas=(0.9, 0.99))
-            for name, network in self.task.networks.items()
-        }
-
-    def load(self) -> None:
-        """Put the checkpoint's state back."""
-        load_checkpoint(
-            self.out_dir, self.task.networks, self.averages, self.optimizers, self.generator
+    out_dir: Path, given: Path | None, tiles: NDArray[np.uint8], recipe: Recipe, resume: bool
+) -> dict[str, NDArray[Any]]:
+    """The encoder that this run codes with: given, or fitted once, and kept."""
+    kept = out_dir / ENCODER_FILE
+    if not (resume and kept.exists()):
+        tensors = read_encoder(given) if given else fit_encoder(tiles, recipe)
+        write_encoder(kept, tensors)
+        return tensors
+    tensors = read_encoder(kept)
+    if given and not same_encoder(tensors, read_encoder(given)):
+        raise HeqError(
+            f"the run in {out_dir} was begun with another encoder than {given}; leave --encoder "
+            "out, or give another --out."
         )
-
-    def save(self) -> None:
-        """Write a checkpoint."""
-        facts = {"step": self.step, "minutes": self.minutes, "recipe": self.recipe.name}
-        save_checkpoint(
-            self.out_dir, self.task.networks, self.averages, self.optimizers, self.generator, facts
-        )
-
-    def go(self, minutes: float | None) -> None:
-        """Train until the schedule ends, the minutes are over, or somebody interrupts."""
-        previous = signal.signal(signal.SIGTERM, self._ask_to_stop)
-        begun = saved = shown = time.monotonic()
-        before, losses = self.minutes, []
-        try:
-            while self.step < self.recipe.steps and not self._stop:
-                loss = self._one_step()
-                if loss is not None:
-                    losses.append(loss)
-                now = time.monotonic()
-                self.minutes = before + (now - begun) / 60
-                if minutes is not None and now - begun >= 60 * minutes:
-                    break
-                if now - shown >= FIGURES_SECONDS or self.step == self.recipe.steps:
-                    self._figures(float(np.mean(losses)) if losses else float("nan"))
-                    losses.clear()
-                    shown = time.monotonic()
-                if now - saved >= CHECKPOINT_SECONDS:
-                    self.save()
-                    saved = time.monotonic()
-        except KeyboardInterrupt:
-            self._progress.console.print("interrupted; writing a checkpoint")
-            self.save()
-            raise
-        finally:
-            signal.signal(signal.SIGTERM, previous)
-        self.save()
-
-    def _ask_to_stop(self, *_: Any) -> None:
-        self._stop = True
-
-    def _one_step(self) -> float | None:
-        recipe = self.recipe
-        share = min(1.0, (self.step + 1) / recipe.warmup)
-        share *= 0.5 * (1 + math.cos(math.pi * self.step / recipe.steps))
-        for name, optimizer in self.optimizers.items():
-            peak = recipe.encoder_rate if name == "encoder" else recipe.rate
-            for group in optimizer.param_groups:
-                group["lr"] = peak * share
-            optimizer.zero_grad(set_to_none=True)
-        loss = self.task.loss(self.generator)
-        loss.backward()  # type: ignore[no-untyped-call]
-        for name, network in self.task.networks.items():
-            # Each alone: the encoder's gradients, in integer levels, are of another size.
-            nn.utils.clip_grad_norm_(network.parameters(), recipe.clip)
-            self.optimizers[name].step()
-        self.step += 1
-        if self.task.after_step(self.step):
-            self.optimizers = self._new_optimizers()
-            self.averages = {k: copy.deepcopy(net) for k, net in self.task.networks.items()}
-        self._average()
-        if self.step % LOSS_EVERY:
-            return None
-        told = float(loss.detach())
-        self._progress.update(self._bar, completed=self.step, told=f"loss {told:.5f}")
-        return told
-
-    @torch.no_grad()
-    def _average(self) -> None:
-        decay = min(self.recipe.average, (1 + self.step) / (10 + self.step))
-        for name, network in self.task.networks.items():
-            average = self.averages[name]
-            mine = [p for p in average.parameters()]
-            torch._foreach_lerp_(mine, [p.detach() for p in network.parameters()], 1 - decay)
-
-    def _figures(self, loss: float) -> None:
-        figures = self.task.held_out(self.averages, FIGURES_IMAGES)
-        row = {
-            "step": self.step,
-            "minutes": round(self.minutes, 2),
-            "loss": loss,
-            **{f"psnr_{bits}": round(value, 4) for bits, value in figures.items()},
-        }
-        _append(self.out_dir / "log.csv", [row])
-        _append(self.out_dir / "layers.csv", self.task.rows(self.step))
-        shown = ", ".join(f"{value:.2f}" for value in figures.values())
-        self._progress.console.print(
-            f"step {self.step}, {self.minutes:.1f} min: held-out PSNR {shown} dB"
-        )
-
-
-def _append(path: Path, rows: list[dict[str, Any]]) -> None:
-    if not rows:
-        return
-    flat = [
-        {key: json.dumps(value) if isinstance(value, (list, dict)) else value for key, value in row.items()}
-        for row in rows
-    ]
-    new = not path.exists()
-    with path.open("a", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, fieldnames=list(flat[0]))
-        if new:
-            writer.writeheader()
-        writer.writerows(flat)
+    return tensors

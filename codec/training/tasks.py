@@ -14,6 +14,8 @@ from torch import Tensor, nn
 from .recipe import Recipe
 
 RATES = (64, 128, 256, 512)
+LEAST_ERROR = 1e-6
+"""108 dB stand for infinity, which would swallow every mean."""
 
 
 class Task(Protocol):
@@ -21,6 +23,10 @@ class Task(Protocol):
 
     networks: dict[str, nn.Module]
     """What is trained, with names for checkpoints; "purenet" is always among them."""
+
+    def prepare(self) -> None:
+        """Make what steps need and the rest does not; called once, before the first step."""
+        ...
 
     def loss(self, generator: torch.Generator) -> Tensor:
         """The loss of a batch drawn with ``generator``."""
@@ -31,7 +37,10 @@ class Task(Protocol):
         ...
 
     def held_out(self, networks: dict[str, nn.Module], images: int | None) -> dict[int, float]:
-        """Mean PSNR in dB by bits a patch, over the first held-out images (all: None)."""
+        """Mean PSNR in dB by bits a patch, over the first held-out images (all: None).
+
+        Changes nothing: when figures are taken must not decide what is learned.
+        """
         ...
 
     def rows(self, step: int) -> list[dict[str, Any]]:
@@ -54,7 +63,7 @@ def psnr(frame: Tensor, truth: NDArray[np.uint8]) -> float:
     """PSNR in dB of a frame (3, H, W) in 0..1, rounded to 8 bits, against (H, W, 3)."""
     shown = (frame * 255).round().clamp(0, 255).permute(1, 2, 0)
     error = shown.double().cpu().numpy() - truth.astype(np.float64)
-    return float(10 * np.log10(255**2 / np.mean(error**2)))
+    return float(10 * np.log10(255**2 / max(np.mean(error**2), LEAST_ERROR)))
 
 
 def rate_indices(recipe: Recipe, count: int, generator: torch.Generator) -> Tensor:

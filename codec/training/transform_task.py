@@ -17,7 +17,7 @@ from rich.progress import Progress
 from torch import Tensor, nn
 
 from .coded_tiles import Coded, code_frames, coded_view, network_inputs
-from .coder_tables import DecisionCounts, WIDE_BITS, fit_tables, frequency_order, significance_order
+from .coder_tables import WIDE_BITS, DecisionCounts, fit_tables, frequency_order, significance_order
 from .photographs import VIEW_ORDER, turned
 from .recipe import Recipe
 from .tasks import crop_places, psnr, purenet_of, rate_indices
@@ -29,7 +29,9 @@ PIXEL_FLOOR = 20.0 / 255**2
 def fit_encoder(tiles: NDArray[np.uint8], recipe: Recipe) -> dict[str, NDArray[Any]]:
     """The tensors of an `nqe-t` encoder with tables counted on random patches of the tiles."""
     patches = np.concatenate([split_patches(tile) for tile in tiles])
-    order = np.random.default_rng(recipe.seed).permutation(len(patches))[: recipe.tables_patches]
+    order = np.random.default_rng(recipe.tables_seed).permutation(len(patches))[
+        : recipe.tables_patches
+    ]
     coarse, fine = dct_layers()
     stem = TransformStem(coarse, fine)
     batches = [
@@ -67,27 +69,33 @@ class TransformTask:
         progress: Progress,
     ) -> None:
         self._recipe, self._device = recipe, device
-        self._tensors, self._frames = tensors, frames
-        encoder = TransformNqe(tensors)
-        views = VIEW_ORDER[: recipe.views]
-        bar = progress.add_task("coding tiles", total=len(views) * len(tiles), told="")
-        self._targets, self._coded = [], []
+        self._tensors, self._tiles, self._frames = tensors, tiles, frames
+        self._cache, self._progress = cache, progress
+        self._encoder = TransformNqe(tensors)
+        self._targets: list[Tensor] = []
+        self._coded: list[tuple[Tensor, Tensor]] = []
+        self._held: list[Coded] = [code_frames(self._encoder, frame[None]) for frame in frames]
+        torch.manual_seed(recipe.seed)
+        config = PurenetConfig(inputs=192 + len(geometry.zones()), has_base=True, **recipe.purenet)
+        self.networks: dict[str, nn.Module] = {"purenet": Purenet(config)}
+
+    def prepare(self) -> None:
+        """Code all tiles in all views, or read their codes from the cache."""
+        views, progress = VIEW_ORDER[: self._recipe.views], self._progress
+        bar = progress.add_task("coding tiles", total=len(views) * len(self._tiles), told="")
         for view in views:
             coded = coded_view(
-                encoder, tiles, view, cache, lambda done: progress.advance(bar, done)
+                self._encoder,
+                self._tiles,
+                view,
+                self._cache,
+                lambda done: progress.advance(bar, done),
             )
-            self._coded.append(
-                (torch.from_numpy(coded.base).to(device), torch.from_numpy(coded.hints).to(device))
-            )
-            target = np.ascontiguousarray(turned(tiles, view).transpose(0, 3, 1, 2))
-            self._targets.append(torch.from_numpy(target).to(device))
-        self._held: list[Coded] = [code_frames(encoder, frame[None]) for frame in frames]
+            base, hints = torch.from_numpy(coded.base), torch.from_numpy(coded.hints)
+            self._coded.append((base.to(self._device), hints.to(self._device)))
+            target = np.ascontiguousarray(turned(self._tiles, view).transpose(0, 3, 1, 2))
+            self._targets.append(torch.from_numpy(target).to(self._device))
         progress.remove_task(bar)
-        torch.manual_seed(recipe.seed)
-        config = PurenetConfig(
-            inputs=192 + len(geometry.zones()), has_base=True, **recipe.purenet
-        )
-        self.networks: dict[str, nn.Module] = {"purenet": Purenet(config)}
 
     def loss(self, generator: torch.Generator) -> Tensor:
         """Squared error of random crops, each weighed by its own difficulty.
@@ -109,9 +117,7 @@ class TransformTask:
             )
             base, hint = self._coded[view]
             bases.append(base[tile, index][:, box[0], box[1]])
-            hints.append(
-                hint[tile, index][row : row + recipe.crop, column : column + recipe.crop]
-            )
+            hints.append(hint[tile, index][row : row + recipe.crop, column : column + recipe.crop])
             targets.append(self._targets[view][tile][:, box[0], box[1]])
         base, hint = network_inputs(torch.stack(bases), torch.stack(hints))
         target = torch.stack(targets).float() / 255

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any, cast
 
 import numpy as np
@@ -62,6 +63,9 @@ class VggTask:
         config = PurenetConfig(inputs=CODE_CHANNELS, has_base=False, **recipe.purenet)
         self.networks: dict[str, nn.Module] = {"encoder": encoder, "purenet": Purenet(config)}
 
+    def prepare(self) -> None:
+        """Nothing to do: the tiles are on the device already."""
+
     def _crops(self, batch: int, generator: torch.Generator) -> Tensor:
         """Random crops in random orientation, uint8 (batch, 3, S, S)."""
         side = 32 * self._recipe.crop
@@ -109,8 +113,13 @@ class VggTask:
             return True
         return False
 
-    def _settle(self, encoder: NqeVgg) -> None:
-        """Make an averaged encoder whole: deltas from its weights, statistics from photographs."""
+    def settled(self, networks: dict[str, nn.Module]) -> NqeVgg:
+        """The encoder as it would ship, a copy in evaluation mode.
+
+        An average of weights has no deltas and no statistics of its own: the former follow from
+        the weights, the latter are measured on photographs.
+        """
+        encoder = copy.deepcopy(_encoder_of(networks))
         encoder.refresh()
         generator = torch.Generator().manual_seed(self._recipe.seed)
         if not encoder.is_bsn:
@@ -118,14 +127,12 @@ class VggTask:
             encoder.recalibrate(
                 patches_of(self._crops(crops, generator)) for _ in range(CALIBRATION_BATCHES)
             )
-        encoder.eval()
+        return encoder.eval()
 
     @torch.no_grad()
     def held_out(self, networks: dict[str, nn.Module], images: int | None) -> dict[int, float]:
         """Mean PSNR by rate, codes by the integer graph; see `Task`."""
-        encoder, network = _encoder_of(networks), purenet_of(networks)
-        was_training = encoder.training
-        self._settle(encoder)
+        encoder, network = self.settled(networks), purenet_of(networks)
         figures: dict[int, list[float]] = {bits: [] for bits in RATES}
         for truth in self._frames[:images]:
             pixels = torch.from_numpy(truth).permute(2, 0, 1)[None].to(self._device)
@@ -136,7 +143,6 @@ class VggTask:
                 rate = torch.tensor([index], device=self._device)
                 cells = cells.contiguous(memory_format=torch.channels_last)
                 figures[RATES[index]].append(psnr(network(cells, None, rate)[0], truth))
-        encoder.train(was_training)
         return {bits: float(np.mean(values)) for bits, values in figures.items()}
 
     def rows(self, step: int) -> list[dict[str, Any]]:
@@ -145,9 +151,7 @@ class VggTask:
 
     def encoder_tensors(self, networks: dict[str, nn.Module]) -> dict[str, NDArray[Any]]:
         """The integer twin's packed parameters."""
-        encoder = _encoder_of(networks)
-        self._settle(encoder)
-        return IntegerVgg(encoder.integer_layers()).packed()
+        return IntegerVgg(self.settled(networks).integer_layers()).packed()
 
 
 def _encoder_of(networks: dict[str, nn.Module]) -> NqeVgg:

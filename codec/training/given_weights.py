@@ -1,0 +1,68 @@
+"""Weights that a run begins with: a transform encoder to keep, a PURENET to start from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from heqcodec.errors import HeqError
+from heqcodec.files import write_bytes
+from heqcodec.nqe.transform_nqe import TransformNqe
+from heqcodec.purenet.network import Purenet
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save
+
+Tensors = dict[str, NDArray[Any]]
+
+
+def read_encoder(path: Path) -> Tensors:
+    """The tensors of an `nqe-t` encoder.
+
+    Raises:
+        HeqError: the file holds no such encoder.
+    """
+    try:
+        tensors = dict(load_file(path))
+        TransformNqe(tensors)
+    except (OSError, SafetensorError, KeyError, ValueError) as error:
+        raise HeqError(
+            f"{path} cannot be read as an encoder of nqe-t ({type(error).__name__}: {error})."
+        ) from error
+    return tensors
+
+
+def write_encoder(path: Path, tensors: Tensors) -> None:
+    """Write an encoder whole or not at all."""
+    write_bytes(path, save({key: np.ascontiguousarray(value) for key, value in tensors.items()}))
+
+
+def same_encoder(one: Tensors, other: Tensors) -> bool:
+    """Whether two encoders write the same files, ids included."""
+    return encoder_ids(one) == encoder_ids(other)
+
+
+def encoder_ids(tensors: Mapping[str, NDArray[Any]]) -> str:
+    """Encoder id and coder id in hexadecimal."""
+    made = TransformNqe(tensors)
+    return f"{made.encoder_id.hex()}-{made.coder_id.hex()}"
+
+
+def read_purenet(path: Path, network: Purenet) -> None:
+    """Put stored weights into a network.
+
+    Raises:
+        HeqError: the file holds no PURENET of the network's sizes.
+    """
+    try:
+        stored = {key: torch.from_numpy(value).float() for key, value in load_file(path).items()}
+        network.load_state_dict(stored)
+    except (OSError, SafetensorError, RuntimeError, TypeError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise HeqError(
+            f"{path} holds no PURENET of the recipe's sizes ({reason}); choose the weights of a "
+            "model with the same [purenet] table."
+        ) from error

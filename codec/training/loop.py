@@ -1,0 +1,234 @@
+"""The training loop: schedule, averages, checkpoints, log. What is learned is a task's affair."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import csv
+import json
+import math
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from heqcodec.errors import HeqError
+from rich.progress import Progress, TaskID
+from torch import Tensor, nn
+
+from .checkpoint import load_checkpoint, save_checkpoint
+from .recipe import Recipe
+from .tasks import Task
+
+CHECKPOINT_SECONDS = 300.0
+FIGURES_SECONDS = 240.0
+FIGURES_IMAGES = 6
+LOSS_EVERY = 10
+"""Reading the loss waits for the device, so not every step."""
+
+
+class TrainingLoop:
+    """A run in progress; everything that a checkpoint holds.
+
+    Given the same recipe, data and machine, the weights after a step are the same however often
+    the run was interrupted before: batches follow from the generator's state, which is kept, and
+    figures change nothing.
+
+    Args:
+        recipe: of the run.
+        task: what it learns.
+        device: where.
+        out_dir: for checkpoints and logs.
+        facts: "step" and "minutes" so far, and whatever else checkpoints should remember.
+        progress: where to show it.
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        task: Task,
+        device: torch.device,
+        out_dir: Path,
+        facts: dict[str, Any],
+        progress: Progress,
+    ) -> None:
+        self.recipe, self.task, self.out_dir = recipe, task, out_dir
+        self.step, self.minutes = int(facts["step"]), float(facts["minutes"])
+        self._facts, self._progress = facts, progress
+        for network in task.networks.values():
+            network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.averages = {name: copy.deepcopy(net) for name, net in task.networks.items()}
+        self.generator = torch.Generator().manual_seed(recipe.seed)
+        self.optimizers = self._new_optimizers()
+        self._healthy: Tensor | None = None
+        self._signals: list[int] = []
+
+    def _new_optimizers(self) -> dict[str, torch.optim.Optimizer]:
+        return {
+            name: torch.optim.Adam(network.parameters(), lr=self.recipe.rate, betas=(0.9, 0.99))
+            for name, network in self.task.networks.items()
+        }
+
+    def load(self) -> None:
+        """Put the checkpoint's state back; see `load_checkpoint`."""
+        load_checkpoint(
+            self.out_dir, self.task.networks, self.averages, self.optimizers, self.generator
+        )
+
+    def save(self) -> None:
+        """Write a checkpoint.
+
+        Raises:
+            HeqError: the weights are no numbers any more; the last checkpoint stays.
+        """
+        self._check_health()
+        facts = {**self._facts, "step": self.step, "minutes": self.minutes}
+        save_checkpoint(
+            self.out_dir, self.task.networks, self.averages, self.optimizers, self.generator, facts
+        )
+
+    def go(self, minutes: float | None) -> None:
+        """Train until the schedule ends, the minutes are over, or somebody asks to stop.
+
+        After SIGTERM it returns, with a checkpoint written. After the first SIGINT (Ctrl-C) it
+        writes one and raises ``KeyboardInterrupt``; the second SIGINT does not wait for the step.
+
+        Raises:
+            HeqError: the loss diverged.
+        """
+        limit = math.inf if minutes is None else 60 * minutes
+        if self.step >= self.recipe.steps or limit <= 0:
+            return
+        self.task.prepare()
+        bar = self._progress.add_task(
+            "training", total=self.recipe.steps, completed=self.step, told=""
+        )
+        with self._asked_to_stop():
+            losses = self._steps(limit, bar)
+            if self._signals:
+                self._progress.console.print(f"stopped at step {self.step}; writing a checkpoint")
+            self.save()
+        if signal.SIGINT in self._signals:
+            raise KeyboardInterrupt
+        self._figures(losses)
+
+    def _steps(self, limit: float, bar: TaskID) -> list[float]:
+        """Steps until it is time to stop; returns the losses that no row has told yet."""
+        begun = saved = shown = time.monotonic()
+        before = self.minutes
+        losses: list[float] = []
+        while self.step < self.recipe.steps and not self._signals:
+            loss = self._one_step()
+            if self.step % LOSS_EVERY == 0:
+                self._check_health()
+                losses.append(float(loss))
+                self._progress.update(bar, completed=self.step, told=f"loss {losses[-1]:.5f}")
+            now = time.monotonic()
+            self.minutes = before + (now - begun) / 60
+            if now - begun >= limit:
+                break
+            if now - shown >= FIGURES_SECONDS and self.step < self.recipe.steps:
+                self._figures(losses)
+                losses.clear()
+                shown = time.monotonic()
+            if now - saved >= CHECKPOINT_SECONDS:
+                self.save()
+                saved = time.monotonic()
+        return losses
+
+    @contextlib.contextmanager
+    def _asked_to_stop(self) -> Iterator[None]:
+        """Let SIGTERM and SIGINT wait for the end of a step: half a step cannot be resumed."""
+        if threading.current_thread() is not threading.main_thread():
+            yield  # Python delivers signals to the main thread alone.
+            return
+        previous = {
+            number: signal.signal(number, self._note_signal)
+            for number in (signal.SIGTERM, signal.SIGINT)
+        }
+        try:
+            yield
+        finally:
+            for number, handler in previous.items():
+                signal.signal(number, handler)
+
+    def _note_signal(self, number: int, _: Any) -> None:
+        if number == signal.SIGINT and number in self._signals:
+            raise KeyboardInterrupt
+        self._signals.append(number)
+
+    def _one_step(self) -> Tensor:
+        recipe = self.recipe
+        share = min(1.0, (self.step + 1) / max(1, recipe.warmup))
+        share *= 0.5 * (1 + math.cos(math.pi * self.step / recipe.steps))
+        for name, optimizer in self.optimizers.items():
+            peak = recipe.encoder_rate if name == "encoder" else recipe.rate
+            for group in optimizer.param_groups:
+                group["lr"] = peak * share
+            optimizer.zero_grad(set_to_none=True)
+        loss = self.task.loss(self.generator)
+        loss.backward()
+        told = loss.detach()
+        health = told
+        for name, network in self.task.networks.items():
+            # Each alone: the encoder's gradients, in integer levels, are of another size.
+            health = health + nn.utils.clip_grad_norm_(network.parameters(), recipe.clip)
+            self.optimizers[name].step()
+        self._healthy = torch.isfinite(health)
+        self.step += 1
+        if self.task.after_step(self.step):
+            self.optimizers = self._new_optimizers()
+            self.averages = {k: copy.deepcopy(net) for k, net in self.task.networks.items()}
+        self._average()
+        return told
+
+    def _check_health(self) -> None:
+        if self._healthy is not None and not bool(self._healthy):
+            raise HeqError(
+                f"the loss is no number any more at step {self.step}; lower rate or clip in the "
+                "recipe, and begin again or go on from the last checkpoint with --resume."
+            )
+
+    @torch.no_grad()
+    def _average(self) -> None:
+        decay = min(self.recipe.average, (1 + self.step) / (10 + self.step))
+        for name, network in self.task.networks.items():
+            mine = [p.detach() for p in self.averages[name].parameters()]
+            torch._foreach_lerp_(mine, [p.detach() for p in network.parameters()], 1 - decay)
+
+    def _figures(self, losses: list[float]) -> None:
+        figures = self.task.held_out(self.averages, FIGURES_IMAGES)
+        row = {
+            "step": self.step,
+            "minutes": round(self.minutes, 2),
+            "loss": float(np.mean(losses)) if losses else math.nan,
+            **{f"psnr_{bits}": round(value, 4) for bits, value in figures.items()},
+        }
+        _append(self.out_dir / "log.csv", [row])
+        _append(self.out_dir / "layers.csv", self.task.rows(self.step))
+        shown = ", ".join(f"{value:.2f}" for value in figures.values())
+        self._progress.console.print(
+            f"step {self.step}, {self.minutes:.1f} min: held-out PSNR {shown} dB"
+        )
+
+
+def _append(path: Path, rows: list[dict[str, Any]]) -> None:
+    if not rows:
+        return
+    flat = [
+        {
+            key: json.dumps(value) if isinstance(value, (list, dict)) else value
+            for key, value in row.items()
+        }
+        for row in rows
+    ]
+    new = not path.exists()
+    with path.open("a", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, fieldnames=list(flat[0]))
+        if new:
+            writer.writeheader()
+        writer.writerows(flat)
