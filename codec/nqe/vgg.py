@@ -15,7 +15,7 @@ from ..quantizers.base import WeightQuantizer
 from ..quantizers.binary import BinaryQuantizer, binary_sign
 from ..quantizers.bsn import BitShiftNorm, fold_thresholds
 from ..quantizers.heq import HistogramEqualizedQuantizer, StepRule
-from ..quantizers.hwmsb import half_wave_msb
+from ..quantizers.hwmsb import TOP_LEVEL, half_wave_msb
 from .payload import CODE_CHANNELS, RATE_CHANNELS
 from .vgg_integer import IntegerLayer
 from .vgg_layout import PIXEL_CENTRE, VGG_LAYERS, VggLayer
@@ -77,9 +77,22 @@ class QuantizedBlock(nn.Module):
         """Let the quantizer follow the latent weights."""
         self.quantizer.refresh(self.latent.data)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Integer activations (N, in, H, W) -> integers 0..3, or the code in {-1, +1}."""
+    def forward(self, x: Tensor, floating: bool = False) -> Tensor:
+        """Integer activations (N, in, H, W) -> integers 0..3, or the code in {-1, +1}.
+
+        With ``floating`` weights are the latent ones and activations keep their fractions.
+        """
+        if floating:
+            return self._float_forward(x)
         return self._train_forward(x) if self.training else self._integer_forward(x)
+
+    def _float_forward(self, x: Tensor) -> Tensor:
+        z = self.norm(
+            F.conv2d(x, self.latent, None, 1, self.layer.kernel // 2, 1, self.layer.groups)
+        )
+        if self.layer.pool:
+            z = F.max_pool2d(z, 2)
+        return binary_sign(z) if self.is_code else TOP_LEVEL * z.clamp(0, 1)
 
     def _train_forward(self, x: Tensor) -> Tensor:
         z = self.norm(self.conv(x))
@@ -161,6 +174,20 @@ class NqeVgg(nn.Module):
         super().__init__()
         self.allow_autocast = allow_autocast
         self.blocks = nn.ModuleList(QuantizedBlock(layer, rule, norm_init) for layer in VGG_LAYERS)
+        self.register_buffer("floating", torch.tensor(False))
+
+    @property
+    def is_floating(self) -> bool:
+        """Whether weights and activations are not quantized yet; the code always is."""
+        return bool(self.floating)
+
+    def set_floating(self, floating: bool) -> None:
+        """Begin or end full-precision training of the proxy weights, which HEQ starts from.
+
+        Source: arXiv 2501.04517, "proxy weights start from a pre-trained full-precision model".
+        In this phase evaluation mode is a float graph too, and exports make no sense.
+        """
+        cast(Tensor, self.floating).fill_(floating)
 
     def quantized_blocks(self) -> Iterator[QuantizedBlock]:
         """The blocks from the pixels to the code."""
@@ -176,7 +203,7 @@ class NqeVgg(nn.Module):
         x = patches.to(torch.float32) - PIXEL_CENTRE
         if self._channels_last():
             x = x.contiguous(memory_format=torch.channels_last)
-        if self.training and self.allow_autocast:
+        if self.is_floating or (self.training and self.allow_autocast):
             return self._run(x)
         with torch.autocast(x.device.type, enabled=False):
             return self._run(x)
@@ -186,8 +213,9 @@ class NqeVgg(nn.Module):
         return latent.is_contiguous(memory_format=torch.channels_last)
 
     def _run(self, x: Tensor) -> Tensor:
+        floating = self.is_floating
         for block in self.blocks:
-            x = block(x)
+            x = block(x, floating)
         return x.float()
 
     def integer_layers(self) -> list[IntegerLayer]:

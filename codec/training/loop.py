@@ -66,6 +66,7 @@ class TrainingLoop:
         self.optimizers = self._new_optimizers()
         self._healthy: Tensor | None = None
         self._signals: list[int] = []
+        self._figures_at = -1
 
     def _new_optimizers(self) -> dict[str, torch.optim.Optimizer]:
         return {
@@ -114,7 +115,8 @@ class TrainingLoop:
             self.save()
         if signal.SIGINT in self._signals:
             raise KeyboardInterrupt
-        self._figures(losses)
+        if self._figures_at != self.step:
+            self._figures(losses)
 
     def _steps(self, limit: float, bar: TaskID) -> list[float]:
         """Steps until it is time to stop; returns the losses that no row has told yet."""
@@ -166,7 +168,10 @@ class TrainingLoop:
         share = min(1.0, (self.step + 1) / max(1, recipe.warmup))
         share *= 0.5 * (1 + math.cos(math.pi * self.step / recipe.steps))
         for name, optimizer in self.optimizers.items():
-            peak = recipe.encoder_rate if name == "encoder" else recipe.rate
+            peak = recipe.rate
+            if name == "encoder":
+                floating = self.step < recipe.float_steps
+                peak = recipe.float_rate if floating else recipe.encoder_rate
             for group in optimizer.param_groups:
                 group["lr"] = peak * share
             optimizer.zero_grad(set_to_none=True)
@@ -201,6 +206,7 @@ class TrainingLoop:
             torch._foreach_lerp_(mine, [p.detach() for p in network.parameters()], 1 - decay)
 
     def _figures(self, losses: list[float]) -> None:
+        self._figures_at = self.step
         figures = self.task.held_out(self.averages, FIGURES_IMAGES)
         row = {
             "step": self.step,

@@ -22,6 +22,7 @@ NORM_INITS = ("balanced", "halfwave")
 STEP_RULES = ("A", "B", "C")
 RATE_COUNT = 4
 WHOLE_NUMBERS = {
+    "float_steps": (0, None),
     "steps": (1, None),
     "batch": (1, None),
     "crop": (3, 8),
@@ -49,6 +50,8 @@ class Recipe:
     steps: optimizer steps of the whole schedule; the learning rate falls to zero at the end.
     batch: crops a step.  crop: side of a crop in patches, 3 to 8.
     rate, encoder_rate: peak learning rates (Adam) of PURENET and of the encoder.
+    float_steps, float_rate: steps at first in which the encoder's weights and activations are not
+        quantized, and its learning rate then (vgg).
     warmup: steps of linear growth of the learning rate.
     clip: gradient norm limit, for each network alone.
     average: decay of the running average of the weights, which is what ships.
@@ -71,7 +74,9 @@ class Recipe:
     batch: int = 12
     crop: int = 5
     rate: float = 1e-3
-    encoder_rate: float = 1e-3
+    encoder_rate: float = 1e-4
+    float_steps: int = 0
+    float_rate: float = 1e-3
     warmup: int = 200
     clip: float = 1.0
     average: float = 0.999
@@ -136,7 +141,7 @@ def _rules(values: dict[str, Any]) -> Iterator[tuple[str, bool]]:
         if key in values:
             told = f"{key} must be a whole number from {low}" + (f" to {high}" if high else "")
             yield told, _number(values[key], low, high or math.inf, int)
-    for key in ("rate", "encoder_rate", "clip"):
+    for key in ("rate", "encoder_rate", "float_rate", "clip"):
         if key in values:
             yield f"{key} must be a number above 0", _number(values[key], sys.float_info.min)
     if "average" in values:

@@ -60,6 +60,7 @@ class VggTask:
         encoder = NqeVgg(
             rule=cast(StepRule, recipe.rule), norm_init=cast(NormInit, recipe.norm_init)
         )
+        encoder.set_floating(recipe.float_steps > 0)
         config = PurenetConfig(inputs=CODE_CHANNELS, has_base=False, **recipe.purenet)
         self.networks: dict[str, nn.Module] = {"encoder": encoder, "purenet": Purenet(config)}
 
@@ -91,7 +92,9 @@ class VggTask:
         recipe = self._recipe
         rate = rate_indices(recipe, recipe.batch, generator)
         crops = self._crops(recipe.batch, generator)
-        code = self.networks["encoder"](patches_of(crops))
+        floating = _encoder_of(self.networks).is_floating
+        with torch.autocast(self._device.type, dtype=torch.bfloat16, enabled=floating):
+            code = self.networks["encoder"](patches_of(crops))
         channels = torch.tensor(RATE_CHANNELS)[rate].repeat_interleave(recipe.crop**2)
         cells = laid_out(truncate_code(code, channels.to(self._device)), recipe.crop, recipe.crop)
         target = crops.float() / 255
@@ -104,8 +107,12 @@ class VggTask:
         return (error / spread.sqrt()).mean()
 
     def after_step(self, step: int) -> bool:
-        """Refresh the quantizers on schedule; begin the bit-shift phase when its time has come."""
+        """Refresh the quantizers on schedule; quantize, and later shift, when the time has come."""
         encoder = _encoder_of(self.networks)
+        if step >= self._recipe.float_steps and encoder.is_floating:
+            encoder.refresh()
+            encoder.set_floating(False)
+            return True
         if step % self._recipe.refresh == 0:
             encoder.refresh()
         if step >= self._recipe.bsn_at * self._recipe.steps and not encoder.is_bsn:
@@ -113,14 +120,16 @@ class VggTask:
             return True
         return False
 
-    def settled(self, networks: dict[str, nn.Module]) -> NqeVgg:
-        """The encoder as it would ship, a copy in evaluation mode.
+    def settled(self, networks: dict[str, nn.Module], ship: bool = False) -> NqeVgg:
+        """The encoder for measuring, or as it would ship (then quantized in any phase): a copy.
 
         An average of weights has no deltas and no statistics of its own: the former follow from
         the weights, the latter are measured on photographs.
         """
         encoder = copy.deepcopy(_encoder_of(networks))
         encoder.refresh()
+        if ship:
+            encoder.set_floating(False)
         generator = torch.Generator().manual_seed(self._recipe.seed)
         if not encoder.is_bsn:
             crops = max(1, CALIBRATION_PATCHES // self._recipe.crop**2)
@@ -151,7 +160,7 @@ class VggTask:
 
     def encoder_tensors(self, networks: dict[str, nn.Module]) -> dict[str, NDArray[Any]]:
         """The integer twin's packed parameters."""
-        return IntegerVgg(self.settled(networks).integer_layers()).packed()
+        return IntegerVgg(self.settled(networks, ship=True).integer_layers()).packed()
 
 
 def _encoder_of(networks: dict[str, nn.Module]) -> NqeVgg:
