@@ -7,6 +7,7 @@ from typing import Any, cast
 
 import numpy as np
 import torch
+from heqcodec.errors import HeqError
 from heqcodec.nqe.payload import CODE_CHANNELS, RATE_CHANNELS
 from heqcodec.nqe.vgg import NormInit, NqeVgg, truncate_code
 from heqcodec.nqe.vgg_integer import IntegerVgg
@@ -115,8 +116,12 @@ class VggTask:
             return True
         if step % self._recipe.refresh == 0:
             encoder.refresh()
-        if step >= self._recipe.bsn_at * self._recipe.steps and not encoder.is_bsn:
-            encoder.switch_to_bsn()
+        share = self._recipe.bsn_at
+        if share < 1 and step >= share * self._recipe.steps and not encoder.is_bsn:
+            try:
+                encoder.switch_to_bsn()
+            except ValueError as error:
+                raise HeqError(f"at step {step} {error}") from error
             return True
         return False
 
