@@ -1,13 +1,14 @@
 """A binary arithmetic coder without multiplication, many patches side by side.
 
-Probabilities are states 0..63 of a less probable symbol (LPS) that is always the bit 1; the width
-given to it comes from a table by state and the top bits of the range, so that coding a bit takes a
+Each symbol is coded in a state, 0..127, that stands for a probability of the bit 1; the width given
+to bit 1 comes from a table by state and the top bits of the range, so that coding a bit takes a
 look-up, a subtraction, a comparison and a shift (the M-coder of H.264, with a 16-bit range and
 fixed states; our choice, because it runs on a microcontroller and in gates).
 
-A code can be cut after any number of bits. The encoder writes the low end of its interval and
-never looks at a budget; the decoder of N bits goes on for as long as the N bits alone decide the
-next symbol, and stops there. So a shorter code is the beginning of a longer one.
+A code can be cut after any number of bits. The encoder writes the low end of its interval, and
+stops only where the longest code is full; the decoder of N bits goes on for as long as the N bits
+alone decide the next symbol, and stops there, or where N bits of the interval are fixed. So a
+shorter code is the beginning of a longer one. docs/FORMAT.md has both in pseudocode.
 
 ::
 
@@ -24,7 +25,12 @@ STATES = 128
 RANGE_STEPS = 8
 RANGE_START = 0xFFFF
 EVEN = STATES - 1
-"""Marks a bit of probability one half (signs): half the range, no table."""
+"""The state of a bit of probability one half (signs): half the range, no table."""
+NO_SYMBOL = 2
+"""In the place of a bit: this patch has none here."""
+
+_WINDOW = 16
+_LOADED_BITS = 24
 
 _SHIFTS = np.zeros(1 << 16, dtype=np.uint8)
 for _bit in range(16):
@@ -47,6 +53,24 @@ def lps_table(probabilities: NDArray[np.float64]) -> NDArray[np.uint16]:
     return np.clip(width, 1, lowest[None] - 1).astype(np.uint16)
 
 
+class _Widths:
+    """Widths of bit 1, looked up for many patches."""
+
+    def __init__(self, table: NDArray[np.uint16]) -> None:
+        # A range is at least 8 << 12, so the index 8 * state + (range >> 12) begins at 8. The last
+        # row is that of NO_SYMBOL: nothing goes to bit 1.
+        self._flat = np.zeros(RANGE_STEPS * (STATES + 2), dtype=np.int64)
+        self._flat[RANGE_STEPS:-RANGE_STEPS] = table.reshape(-1)
+
+    def __call__(
+        self, places: NDArray[np.int64], even: NDArray[np.bool_], ranges: NDArray[np.int64]
+    ) -> NDArray[np.int64]:
+        """For ``8 * state``, ``state == EVEN`` and ranges, all (n,)."""
+        widths: NDArray[np.int64] = self._flat.take(places + (ranges >> 12))
+        np.right_shift(ranges, 1, out=widths, where=even)
+        return widths
+
+
 class ArithmeticEncoder:
     """Encoders of ``count`` patches, advancing together.
 
@@ -57,43 +81,49 @@ class ArithmeticEncoder:
     """
 
     def __init__(self, table: NDArray[np.uint16], count: int, bits: int) -> None:
-        self._table = table.astype(np.int64).reshape(-1)
-        self.bits = bits
-        self.range = np.full(count, RANGE_START, dtype=np.int64)
-        self.shifted = np.zeros(count, dtype=np.int64)
+        self._widths = _Widths(table)
+        self._bits = bits
+        self._range = np.full(count, RANGE_START, dtype=np.int64)
+        self._fixed = np.zeros(count, dtype=np.int64)
         # Sums of 16-bit digits whose carries are settled at the end; 2 digits of room.
         self._digits = np.zeros((bits // 16 + 4, count), dtype=np.int64)
 
-    def encode(
-        self, which: NDArray[np.int64], states: NDArray[np.uint8], symbols: NDArray[np.uint8]
-    ) -> None:
-        """Code one bit for each of some patches.
+    def encode(self, states: NDArray[np.uint8], symbols: NDArray[np.uint8]) -> None:
+        """Code symbols of all patches, row by row.
 
         Args:
-            which: patches, int64 (n,), without repetition.
-            states: uint8 (n,), 0..STATES-1.
-            symbols: uint8 (n,), 0 or 1.
+            states: uint8 (rows, count), 0..STATES-1.
+            symbols: uint8 (rows, count), 0, 1 or NO_SYMBOL.
         """
-        open_ = self.shifted[which] < self.bits
-        if not open_.all():
-            which, states, symbols = which[open_], states[open_], symbols[open_]
-        width = self.range[which]
-        lps = _lps(self._table, width, states)
-        one = symbols != 0
-        base = np.where(one, width - lps, 0)
-        width = np.where(one, lps, width - lps)
-        shifted = self.shifted[which]
-        digit = shifted >> 4
-        spread = base << (16 - (shifted & 15))
-        self._digits[digit, which] += spread >> 16
-        self._digits[digit + 1, which] += spread & 0xFFFF
-        shift = _SHIFTS[width].astype(np.int64)
-        self.range[which] = width << shift
-        self.shifted[which] = shifted + shift
+        places = np.where(symbols == NO_SYMBOL, STATES, states).astype(np.int64) * RANGE_STEPS
+        even = (states == EVEN) & (symbols != NO_SYMBOL)
+        one = symbols == 1
+        cuts = np.empty(states.shape, dtype=np.int64)
+        shifts = np.empty(states.shape, dtype=np.uint8)
+        ranges = self._range
+        for row in range(len(states)):
+            widths = self._widths(places[row], even[row], ranges)
+            np.subtract(ranges, widths, out=cuts[row])
+            chosen = np.where(one[row], widths, cuts[row])
+            _SHIFTS.take(chosen, out=shifts[row])
+            ranges = chosen << shifts[row]
+        self._range = ranges
+        fixed = self._fixed + np.cumsum(shifts, axis=0, dtype=np.int64)
+        self._add(np.where(one, cuts, 0), fixed - shifts)
+        if len(fixed):
+            self._fixed = fixed[-1]
+
+    def _add(self, amounts: NDArray[np.int64], fixed: NDArray[np.int64]) -> None:
+        """Add to the low ends, (rows, count), where so many bits are fixed."""
+        row, patch = np.nonzero((amounts > 0) & (fixed < self._bits))
+        amount, place = amounts[row, patch], fixed[row, patch]
+        spread = amount << (16 - (place & 15))
+        np.add.at(self._digits, (place >> 4, patch), spread >> 16)
+        np.add.at(self._digits, ((place >> 4) + 1, patch), spread & 0xFFFF)
 
     def open_patches(self) -> NDArray[np.bool_]:
         """Which patches still take symbols, bool (count,)."""
-        return self.shifted < self.bits
+        return self._fixed < self._bits
 
     def codes(self) -> NDArray[np.uint8]:
         """The codes, uint8 (count, bits // 8), first bit in the top bit of the first byte."""
@@ -101,8 +131,8 @@ class ArithmeticEncoder:
         for index in range(len(digits) - 1, 0, -1):
             digits[index - 1] += digits[index] >> 16
             digits[index] &= 0xFFFF
-        words = digits[: (self.bits + 15) // 16].T.astype(">u2")
-        return np.ascontiguousarray(words).view(np.uint8)[:, : self.bits // 8].copy()
+        words = digits[: (self._bits + 15) // 16].T.astype(">u2")
+        return np.ascontiguousarray(words).view(np.uint8)[:, : self._bits // 8].copy()
 
 
 class ArithmeticDecoder:
@@ -111,62 +141,74 @@ class ArithmeticDecoder:
     Args:
         table: uint16 (STATES, RANGE_STEPS), as the encoder's.
         codes: uint8 (count, bytes).
+
+    Attributes:
+        open: bool (count,), the patches whose code has not ended.
     """
 
     def __init__(self, table: NDArray[np.uint16], codes: NDArray[np.uint8]) -> None:
         count, length = codes.shape
-        self._table = table.astype(np.int64).reshape(-1)
-        self.bits = 8 * length
+        self._widths = _Widths(table)
         padded = np.zeros((length + 8, count), dtype=np.int64)
         padded[:length] = codes.T
-        # The 24 bits from each byte on, so that up to 16 bits at any place are one look-up.
+        # The 24 bits from each byte on.
         self._peek = (padded[:-2] << 16) | (padded[1:-1] << 8) | padded[2:]
-        self.range = np.full(count, RANGE_START, dtype=np.int64)
-        self.offset = self._peek[0] >> 8
-        self.read = np.full(count, 16, dtype=np.int64)
-        self.open = np.ones(count, dtype=bool)
+        self._bits = 8 * length
+        self._range = np.full(count, RANGE_START, dtype=np.int64)
+        # What lies between the low end and the code, as a window of 16 bits and some bits ahead.
+        self._offset = self._peek[0] >> 8
+        self._ahead = np.zeros(count, dtype=np.int64)
+        self._loaded = np.full(count, _WINDOW, dtype=np.int64)
+        self._unknown = np.zeros(count, dtype=np.int64)
+        # Not below the first range: no encoder writes that, so it tells nothing.
+        self.open = self._offset < RANGE_START
+        self._load()
 
     def decode(
-        self, which: NDArray[np.int64], states: NDArray[np.uint8]
-    ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-        """Decode one bit for each of some open patches; close those whose bits do not decide it.
+        self, states: NDArray[np.uint8], asked: NDArray[np.bool_]
+    ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """Decode a symbol of some patches; close those whose bits do not decide it.
 
         Args:
-            which: open patches, int64 (n,), without repetition.
-            states: uint8 (n,), 0..STATES-1.
+            states: uint8 (count,), 0..STATES-1; any where not asked.
+            asked: bool (count,), open patches.
 
         Returns:
-            The patches whose bit was decided, int64 (m,), and their bits, bool (m,).
+            Where a symbol was decoded, and where it is 1, both bool (count,).
         """
-        width = self.range[which]
-        lps = _lps(self._table, width, states)
-        offset = self.offset[which]
-        cut = width - lps
-        read = self.read[which]
-        unknown = np.maximum(read - self.bits, 0)
-        one = offset >= cut
-        decided = one | (offset + (1 << unknown) <= cut)
-        if not decided.all():
-            self.open[which[~decided]] = False
-            which, width, lps, offset, cut, read, one = (
-                part[decided] for part in (which, width, lps, offset, cut, read, one)
-            )
-        offset = np.where(one, offset - cut, offset)
-        width = np.where(one, lps, cut)
-        shift = _SHIFTS[width].astype(np.int64)
-        place = np.minimum(read >> 3, len(self._peek) - 1)
-        fresh = (self._peek[place, which] >> (24 - (read & 7) - shift)) & ((1 << shift) - 1)
-        self.range[which] = width << shift
-        self.offset[which] = (offset << shift) | fresh
-        self.read[which] = read + shift
-        # Beyond the last bit of the code the window holds nothing that could decide.
-        if (read + shift - self.bits >= 16).any():
-            self.open[which[read + shift - self.bits >= 16]] = False
-        return which, one
+        places = np.multiply(states, RANGE_STEPS, dtype=np.int64)
+        widths = self._widths(places, states == EVEN, self._range)
+        cuts = self._range - widths
+        edges = cuts << self._ahead
+        ones = self._offset >= edges
+        decided = ones | (self._offset + self._unknown <= edges)
+        decided &= asked
+        ones &= decided
+        self.open &= decided == asked
+        np.subtract(self._offset, edges, out=self._offset, where=ones)
+        np.copyto(self._range, cuts, where=decided)
+        np.copyto(self._range, widths, where=ones)
+        shifts = _SHIFTS.take(self._range)
+        self._range <<= shifts
+        self._ahead -= shifts
+        if self._ahead.min() < _WINDOW:
+            self._load()
+        return decided, ones
 
+    def _load(self) -> None:
+        """Load bits where fewer than 16 are ahead; end the codes of which all are fixed.
 
-def _lps(
-    table: NDArray[np.int64], width: NDArray[np.int64], states: NDArray[np.uint8]
-) -> NDArray[np.int64]:
-    looked = table[states.astype(np.int64) * RANGE_STEPS + ((width >> 12) & 7)]
-    return np.where(states == EVEN, width >> 1, looked)
+        Bits are loaded up to 31 beyond the code, as zeros; fewer than 16 of them are ahead just
+        when the window has left the code.
+        """
+        patch = np.flatnonzero(self._ahead < _WINDOW)
+        loaded = self._loaded[patch]
+        more = np.minimum(_LOADED_BITS, self._bits + 2 * _WINDOW - 1 - loaded)
+        fresh = self._peek[loaded >> 3, patch] >> (_LOADED_BITS - more)
+        self._offset[patch] = (self._offset[patch] << more) | fresh
+        self._loaded[patch] = loaded + more
+        self._unknown[patch] = 1 << np.maximum(loaded + more - self._bits, 0)
+        self._ahead[patch] += more
+        ended = patch[self._ahead[patch] < _WINDOW]
+        self.open[ended] = False
+        self._ahead[ended] = _WINDOW

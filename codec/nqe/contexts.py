@@ -27,7 +27,7 @@ _NEAR = geometry.neighbour_steps(geometry.NEAR_OFFSETS)
 _FAR = geometry.neighbour_steps(geometry.FAR_OFFSETS)
 _PLANE_CELLS = geometry.SIDE * geometry.SIDE
 _SUM_BIN = np.searchsorted(SUM_CUTS, np.arange(64), side="right").astype(np.uint8)
-_CROSS_BIN = np.array([0, 1, 2, 2], dtype=np.uint8)
+_CROSS_CONTEXT = np.array([0, 1, 2, 2], dtype=np.uint8) * SUM_BINS
 
 ZONE_COUNT = len(geometry.zones())
 SIGNIFICANCE_SHAPE = (ZONE_COUNT, PLANES, 2, CROSS_BINS, SUM_BINS)
@@ -41,57 +41,65 @@ class PatchState:
     Args:
         count: number of patches.
         channels: 1 or 3; with 1, zones of colour differences are never visited.
+
+    Attributes:
+        levels: uint8 (CELLS, count).
+        zone_levels: uint8 (zones, count).
     """
 
     def __init__(self, count: int, channels: int) -> None:
         self.levels = np.zeros((geometry.CELLS, count), dtype=np.uint8)
         self.zone_levels = np.zeros((ZONE_COUNT, count), dtype=np.uint8)
-        self.channels = channels
+        self._channels = channels
 
     def next_plane(self) -> None:
         """Age all levels by one plane."""
-        aged = self.levels > 0
-        self.levels += aged
+        self.levels += self.levels > 0
         np.minimum(self.levels, 3, out=self.levels)
         self.zone_levels[self.zone_levels > 0] = 2
 
-    def flag_context(self, zone: int, which: NDArray[np.int64]) -> NDArray[np.uint8]:
-        """Contexts of the flag "this zone becomes active", uint8 (n,), below FLAG_BINS."""
+    def flag_context(self, zone: int) -> NDArray[np.uint8]:
+        """Contexts of the flag "this zone becomes active", uint8 (count,), below FLAG_BINS."""
         zones = geometry.zones()
-        total = np.zeros(len(which), dtype=np.uint8)
+        total = np.zeros(self.levels.shape[1], dtype=np.uint8)
         for near in zones[zone].near:
             if zones[near].size > 1:
-                total += self.zone_levels[near, which]
+                total += self.zone_levels[near]
             else:
-                only = int(np.concatenate(zones[near].halves)[0])
-                total += np.minimum(self.levels[only, which], 2)
+                total += np.minimum(self.levels[zones[near].cells[0]], 2)
         return np.minimum(total, FLAG_BINS - 1)
 
-    def significance_context(
-        self, zone: int, cells: NDArray[np.int64], which: NDArray[np.int64]
-    ) -> NDArray[np.int64]:
-        """Contexts of "this coefficient becomes significant" for cells of one half.
+    def significance_context(self, zone: int, half: int) -> NDArray[np.uint8]:
+        """Contexts of "this coefficient becomes significant" for the cells of one half.
 
         Returns:
-            int64 (len(cells), n), an index into the last three axes of SIGNIFICANCE_SHAPE.
+            uint8 (cells of the half, count), an index into the last three axes of
+            SIGNIFICANCE_SHAPE.
         """
-        levels = self.levels if len(which) == self.levels.shape[1] else self.levels[:, which]
-        total = np.zeros((len(cells), len(which)), dtype=np.uint8)
-        for step in _NEAR:
-            total += levels[cells + step]
+        # For all patches, also those that do not ask: rows lie together, and picking is slower.
+        place = geometry.zones()[zone]
+        cells = place.halves[half]
+        total = self._sum(cells, _NEAR)
         total += total
-        for step in _FAR:
-            total += levels[cells + step]
-        channel = geometry.zones()[zone].channel
-        others = [other for other in range(geometry.CHANNELS) if other != channel]
-        cross = np.zeros_like(total)
-        if self.channels > 1:
-            for other in others:
-                np.maximum(cross, levels[cells + (other - channel) * _PLANE_CELLS], out=cross)
-        new = self.zone_levels[zone, which] == 1
-        context = new.astype(np.int64)[None] * (CROSS_BINS * SUM_BINS)
-        context = context + _CROSS_BIN[cross].astype(np.int64) * SUM_BINS
-        return context + _SUM_BIN[total]
+        total += self._sum(cells, _FAR)
+        context: NDArray[np.uint8] = _SUM_BIN.take(total)
+        if self._channels > 1:
+            first, second = (other for other in range(geometry.CHANNELS) if other != place.channel)
+            cross = np.maximum(
+                self.levels.take(cells + (first - place.channel) * _PLANE_CELLS, axis=0),
+                self.levels.take(cells + (second - place.channel) * _PLANE_CELLS, axis=0),
+            )
+            context += _CROSS_CONTEXT.take(cross)
+        new = self.zone_levels[zone] == 1
+        context += new * np.uint8(CROSS_BINS * SUM_BINS)
+        return context
+
+    def _sum(self, cells: NDArray[np.int64], steps: tuple[int, ...]) -> NDArray[np.uint8]:
+        """Sum of the levels so many cells away, uint8 (cells, count)."""
+        total: NDArray[np.uint8] = self.levels.take(cells + steps[0], axis=0)
+        for step in steps[1:]:
+            total += self.levels.take(cells + step, axis=0)
+        return total
 
 
 def plane_index(plane: int) -> int:

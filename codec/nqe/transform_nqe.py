@@ -11,12 +11,9 @@ from numpy.typing import NDArray
 
 from . import zones as geometry
 from .contexts import PLANES
-from .patch_code import (
-    Coefficients,
-    PatchCoderTables,
-    decode_coefficients,
-    encode_coefficients,
-)
+from .patch_code import Coefficients, PatchCoderTables
+from .patch_decoder import decode_coefficients
+from .patch_encoder import encode_coefficients
 from .transform import CHANNEL_GAIN, TransformStem
 from .vgg_integer import Arithmetic
 

@@ -47,6 +47,11 @@ class Zone(NamedTuple):
         """Number of coefficients."""
         return len(self.halves[0]) + len(self.halves[1])
 
+    @property
+    def cells(self) -> NDArray[np.int64]:
+        """All cells, the even half first."""
+        return np.concatenate(self.halves)
+
 
 def cell(channel: int, u: int, v: int) -> int:
     """Index of a coefficient in the padded state planes."""
@@ -55,7 +60,9 @@ def cell(channel: int, u: int, v: int) -> int:
 
 def cell_map() -> NDArray[np.int64]:
     """Indices of all coefficients, int64 (3 * 32 * 32,), in the order channel, u, v."""
-    channel, u, v = np.meshgrid(np.arange(CHANNELS), np.arange(SIZE), np.arange(SIZE), indexing="ij")
+    channel, u, v = np.meshgrid(
+        np.arange(CHANNELS), np.arange(SIZE), np.arange(SIZE), indexing="ij"
+    )
     return ((channel * SIDE + u + MARGIN) * SIDE + v + MARGIN).reshape(-1)
 
 

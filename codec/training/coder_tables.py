@@ -8,7 +8,8 @@ import numpy as np
 from heqcodec.nqe import zones as geometry
 from heqcodec.nqe.arithmetic import EVEN, STATES, lps_table
 from heqcodec.nqe.contexts import FLAG_SHAPE, REFINEMENT_SHAPE, SIGNIFICANCE_SHAPE
-from heqcodec.nqe.patch_code import PatchCoderTables, encode_coefficients
+from heqcodec.nqe.patch_code import PatchCoderTables
+from heqcodec.nqe.patch_encoder import encode_coefficients
 from numpy.typing import NDArray
 
 LOGIT_STEP = 7.0 / 63.0
@@ -39,9 +40,9 @@ class DecisionCounts:
         self.refinement = np.zeros((2, *REFINEMENT_SHAPE))
 
     def tally(
-        self, kind: str, zone: int, step: int, contexts: NDArray[np.int64], bits: NDArray[np.uint8]
+        self, kind: str, zone: int, step: int, contexts: NDArray[np.uint8], bits: NDArray[np.uint8]
     ) -> None:
-        """Count decisions; see `heqcodec.nqe.patch_code.Tally`."""
+        """Count decisions; see `heqcodec.nqe.patch_encoder.Tally`."""
         counts = getattr(self, kind)[:, zone, step]
         flat = counts.reshape(2, -1)
         size = flat.shape[1]
