@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from heqcodec.cli.terminal import Verbose, reports_errors
+from heqcodec.cli.terminal import Verbose, reports_errors, say
 
 
 @reports_errors
@@ -79,7 +79,7 @@ def train(
         raise HeqError(
             f'Training needs the package {error.name}; pip install "heqcodec[train]".'
         ) from error
-    run_training(
+    entry = run_training(
         recipe,
         data,
         minutes=minutes,
@@ -90,3 +90,5 @@ def train(
         encoder_from=encoder,
         start_from=start,
     )
+    figures = ", ".join(f"{told} {value:.2f} dB" for told, value in entry["held_out"].items())
+    say(f"Exported to {out / 'weights'} after {entry['training']['steps']} steps; {figures}.")

@@ -102,6 +102,14 @@ def stop_after(monkeypatch: pytest.MonkeyPatch, step: int, number: int) -> None:
     monkeypatch.setattr(TrainingLoop, "_one_step", counted)
 
 
+def run_command(*arguments: str) -> Any:
+    try:
+        runner = CliRunner(mix_stderr=False)  # type: ignore[call-arg]
+    except TypeError:  # newer versions keep the streams apart anyway
+        runner = CliRunner()
+    return runner.invoke(app, list(arguments))
+
+
 def checkpoint_of(folder: Path) -> dict[str, torch.Tensor]:
     return load_file(folder / "checkpoint.safetensors")
 
@@ -362,7 +370,8 @@ class TestRuns:
         tmp_path: Path,
     ) -> Callable[..., dict[str, Any]]:
         """Train from a small recipe into a folder of the given name."""
-        recipe = write_recipe(tmp_path / "tiny.toml", family, steps=STEPS, bsn_at=0.6)
+        phases = {"float_steps": 2, "bsn_at": 0.6} if family == VGG else {}
+        recipe = write_recipe(tmp_path / "tiny.toml", family, steps=STEPS, **phases)
         given = encoder_file if family == TRANSFORM else None
 
         def go(out: str, **options: Any) -> dict[str, Any]:
@@ -524,8 +533,11 @@ class TestLearning:
         assert loss() < (0.98 if family == TRANSFORM else 0.7) * before
         assert loop.step == steps
 
-    def test_figures_change_nothing(self, tiles: np.ndarray, tmp_path: Path) -> None:
-        task = task_of(VGG, tiles, tmp_path / "coded")
+    @pytest.mark.parametrize("float_steps", [0, 2])
+    def test_figures_change_nothing(
+        self, float_steps: int, tiles: np.ndarray, tmp_path: Path
+    ) -> None:
+        task = task_of(VGG, tiles, tmp_path / "coded", float_steps=float_steps)
         with torch.no_grad():
             for block in task.networks["encoder"].quantized_blocks():
                 block.latent.mul_(3)  # some beyond 1, where a refresh clamps
@@ -533,6 +545,8 @@ class TestLearning:
         figures = task.held_out(task.networks, None)
         assert list(figures) == [64, 128, 256, 512]
         assert all(math.isfinite(value) for value in figures.values())
+        shipped = task.held_out(task.networks, None, ship=True)
+        assert (shipped != figures) == (float_steps > 0)
         assert task.networks["encoder"].training
         for key, value in task.networks["encoder"].state_dict().items():
             assert torch.equal(value, before[key]), key
@@ -634,11 +648,19 @@ class TestExport:
         ).decode_frame(codes, 256, 3)
         assert (expected != plain).any()  # something was learned, and came through
 
-    @pytest.mark.parametrize(("bsn_at", "form"), [(1.0, "thresholds"), (0.5, "shift")])
+    @pytest.mark.parametrize(
+        ("phases", "form"),
+        [
+            ({"bsn_at": 1.0}, "thresholds"),
+            ({"bsn_at": 0.5}, "shift"),
+            ({"bsn_at": 1.0, "float_steps": 9}, "thresholds"),
+        ],
+        ids=["batch-normalization", "bit-shift", "not-quantized-yet"],
+    )
     def test_vgg_export_codes_like_the_graph(
-        self, bsn_at: float, form: str, tiles: np.ndarray, tmp_path: Path
+        self, phases: dict[str, float], form: str, tiles: np.ndarray, tmp_path: Path
     ) -> None:
-        task = task_of(VGG, tiles, tmp_path / "coded", steps=3, bsn_at=bsn_at)
+        task = task_of(VGG, tiles, tmp_path / "coded", steps=3, **phases)
         facts = {"step": 0, "minutes": 0.0}
         loop = TrainingLoop(task._recipe, task, CPU, tmp_path, facts, Progress(disable=True))
         for _ in range(3):
@@ -646,8 +668,8 @@ class TestExport:
         exported = IntegerVgg.from_tensors(task.encoder_tensors(loop.averages))
         assert exported.form == form
         patches = split_patches(tiles[0])[::3]
-        graph = task.settled(loop.averages)
-        assert not graph.training
+        graph = task.settled(loop.averages, ship=True)
+        assert not graph.training and not graph.is_floating
         with torch.inference_mode():
             code = graph(torch.from_numpy(patches).permute(0, 3, 1, 2))
         np.testing.assert_array_equal(exported.codes(patches), (code > 0).numpy())
@@ -757,12 +779,13 @@ class TestCommand:
     def test_trains_and_says_where_it_goes_wrong(self, photographs: Path, tmp_path: Path) -> None:
         recipe, out = write_recipe(tmp_path / "t.toml", TRANSFORM), tmp_path / "out"
         command = ["train", str(recipe), "--data", str(photographs), "--out", str(out)]
-        result = CliRunner().invoke(app, [*command, "--minutes", "0", "--device", "cpu"])
+        result = run_command(*command, "--minutes", "0", "--device", "cpu")
         assert result.exit_code == 0, result.output
+        assert f"Exported to {out / 'weights'} after 0 steps; psnr at 64 bits" in result.stderr
         assert (out / "weights" / "tiny-transform.json").exists()
         for options, told in (
             (["--resume"], "there is no checkpoint"),
             (["--device", "tpu9"], 'no device "tpu9" here'),
         ):
-            result = CliRunner().invoke(app, [*command, *options])
+            result = run_command(*command, *options)
             assert result.exit_code == 1 and told in result.stderr

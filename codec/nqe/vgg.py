@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
 import numpy as np
 import torch
@@ -165,6 +165,8 @@ class NqeVgg(nn.Module):
             as fast on a CPU in bf16, with the noise described above.
     """
 
+    floating: Tensor
+
     def __init__(
         self,
         rule: StepRule = "A",
@@ -175,11 +177,13 @@ class NqeVgg(nn.Module):
         self.allow_autocast = allow_autocast
         self.blocks = nn.ModuleList(QuantizedBlock(layer, rule, norm_init) for layer in VGG_LAYERS)
         self.register_buffer("floating", torch.tensor(False))
+        # Its mirror on the Python side: reading a buffer would wait for the device in every step.
+        self._is_floating = False
 
     @property
     def is_floating(self) -> bool:
         """Whether weights and activations are not quantized yet; the code always is."""
-        return bool(self.floating)
+        return self._is_floating
 
     def set_floating(self, floating: bool) -> None:
         """Begin or end full-precision training of the proxy weights, which HEQ starts from.
@@ -187,7 +191,12 @@ class NqeVgg(nn.Module):
         Source: arXiv 2501.04517, "proxy weights start from a pre-trained full-precision model".
         In this phase evaluation mode is a float graph too, and exports make no sense.
         """
-        cast(Tensor, self.floating).fill_(floating)
+        self.floating.fill_(floating)
+        self._is_floating = floating
+
+    def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
+        super()._load_from_state_dict(*args, **kwargs)
+        self._is_floating = bool(self.floating)
 
     def quantized_blocks(self) -> Iterator[QuantizedBlock]:
         """The blocks from the pixels to the code."""

@@ -36,9 +36,12 @@ class Task(Protocol):
         """Bookkeeping after a step; true if the optimizers must start anew."""
         ...
 
-    def held_out(self, networks: dict[str, nn.Module], images: int | None) -> dict[int, float]:
+    def held_out(
+        self, networks: dict[str, nn.Module], images: int | None, ship: bool = False
+    ) -> dict[int, float]:
         """Mean PSNR in dB by bits a patch, over the first held-out images (all: None).
 
+        With ``ship`` of the encoder that `encoder_tensors` gives, in whatever phase training is.
         Changes nothing: when figures are taken must not decide what is learned.
         """
         ...

@@ -134,7 +134,9 @@ class TransformTask:
         return False
 
     @torch.inference_mode()
-    def held_out(self, networks: dict[str, nn.Module], images: int | None) -> dict[int, float]:
+    def held_out(
+        self, networks: dict[str, nn.Module], images: int | None, ship: bool = False
+    ) -> dict[int, float]:
         """Mean PSNR by rate; see `Task`."""
         network = purenet_of(networks)
         figures: dict[int, list[float]] = {bits: [] for bits in TransformNqe.rates}

@@ -108,7 +108,11 @@ class VggTask:
         return (error / spread.sqrt()).mean()
 
     def after_step(self, step: int) -> bool:
-        """Refresh the quantizers on schedule; quantize, and later shift, when the time has come."""
+        """Refresh the quantizers on schedule; quantize, and later shift, when the time has come.
+
+        Raises:
+            HeqError: a layer's scales vanished or diverged before the bit-shift phase.
+        """
         encoder = _encoder_of(self.networks)
         if step >= self._recipe.float_steps and encoder.is_floating:
             encoder.refresh()
@@ -144,9 +148,11 @@ class VggTask:
         return encoder.eval()
 
     @torch.no_grad()
-    def held_out(self, networks: dict[str, nn.Module], images: int | None) -> dict[int, float]:
+    def held_out(
+        self, networks: dict[str, nn.Module], images: int | None, ship: bool = False
+    ) -> dict[int, float]:
         """Mean PSNR by rate, codes by the integer graph; see `Task`."""
-        encoder, network = self.settled(networks), purenet_of(networks)
+        encoder, network = self.settled(networks, ship), purenet_of(networks)
         figures: dict[int, list[float]] = {bits: [] for bits in RATES}
         for truth in self._frames[:images]:
             pixels = torch.from_numpy(truth).permute(2, 0, 1)[None].to(self._device)
