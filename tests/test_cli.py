@@ -409,19 +409,33 @@ class TestTrain:
     ) -> None:
         calls: list[Any] = []
 
-        def train(
-            recipe: Path, data: Path, minutes: float, device: str, resume: bool, out_dir: Path
-        ) -> None:
-            calls.append((recipe, data, minutes, device, resume, out_dir))
+        def train(*arguments: Path, **options: Any) -> dict[str, Any]:
+            calls.append((arguments, options))
+            return {"training": {"steps": 7}, "held_out": {"psnr at 64 bits": 25.0}}
 
         module: Any = ModuleType("heqcodec.training.run")
         module.train = train
         monkeypatch.setitem(sys.modules, "heqcodec.training.run", module)
-        recipe = tmp_path / "r.toml"
+        recipe, weights, out = (tmp_path / name for name in ("r.toml", "w.safetensors", "o"))
         recipe.touch()
+        weights.touch()
         line = ["train", recipe, "--data", tmp_path, "--minutes", "1.5", "--resume"]
-        assert run(*line, "--out", tmp_path / "o").exit_code == 0
-        assert calls == [(recipe, tmp_path, 1.5, "auto", True, tmp_path / "o")]
+        given = ["--held-out", tmp_path, "--encoder", weights, "--start", weights]
+        result = run(*line, *given, "--out", out)
+        assert result.exit_code == 0
+        assert result.stderr == (
+            f"Exported to {out / 'weights'} after 7 steps; psnr at 64 bits 25.00 dB.\n"
+        )
+        options = {
+            "minutes": 1.5,
+            "device": "auto",
+            "resume": True,
+            "out_dir": out,
+            "held_out_dir": tmp_path,
+            "encoder_from": weights,
+            "start_from": weights,
+        }
+        assert calls == [((recipe, tmp_path), options)]
 
     def test_missing_arguments(self, tmp_path: Path) -> None:
         assert run("train", tmp_path / "none.toml", "--data", tmp_path).exit_code == 2
