@@ -520,7 +520,7 @@ class TestLearning:
         )
         facts = {"step": 0, "minutes": 0.0}
         loop = TrainingLoop(task._recipe, task, CPU, tmp_path, facts, Progress(disable=True))
-        task.prepare()
+        task.prepare(0)
 
         def loss() -> float:
             generator = torch.Generator().manual_seed(99)

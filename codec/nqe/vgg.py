@@ -82,23 +82,19 @@ class QuantizedBlock(nn.Module):
 
         With ``floating`` weights are the latent ones and activations keep their fractions.
         """
-        if floating:
-            return self._float_forward(x)
-        return self._train_forward(x) if self.training else self._integer_forward(x)
+        if not floating and not self.training:
+            return self._integer_forward(x)
+        z = self.normalized(x, floating)
+        if self.is_code:
+            return binary_sign(z)
+        return TOP_LEVEL * z.clamp(0, 1) if floating else half_wave_msb(z)
 
-    def _float_forward(self, x: Tensor) -> Tensor:
-        z = self.norm(
-            F.conv2d(x, self.latent, None, 1, self.layer.kernel // 2, 1, self.layer.groups)
-        )
-        if self.layer.pool:
-            z = F.max_pool2d(z, 2)
-        return binary_sign(z) if self.is_code else TOP_LEVEL * z.clamp(0, 1)
-
-    def _train_forward(self, x: Tensor) -> Tensor:
-        z = self.norm(self.conv(x))
-        if self.layer.pool:
-            z = F.max_pool2d(z, 2)
-        return binary_sign(z) if self.is_code else half_wave_msb(z)
+    def normalized(self, x: Tensor, floating: bool = False) -> Tensor:
+        """What the activation sees while training: normalized sums, after the maximum."""
+        weight = self.latent if floating else self.conv.weight
+        padding, groups = self.layer.kernel // 2, self.layer.groups
+        z = self.norm(F.conv2d(x, weight, None, 1, padding, 1, groups))
+        return F.max_pool2d(z, 2) if self.layer.pool else z
 
     @torch.no_grad()
     def _integer_forward(self, x: Tensor) -> Tensor:
@@ -209,23 +205,34 @@ class NqeVgg(nn.Module):
         The code is -1 or +1, most important channel first once ``truncate_code`` has been used
         in training.
         """
+        if self.training or self.is_floating:
+            return binary_sign(self.logits(patches))
+        with torch.autocast(patches.device.type, enabled=False):
+            x = self._centred(patches)
+            for block in self.blocks:
+                x = block(x)
+            return x
+
+    def logits(self, patches: Tensor) -> Tensor:
+        """The code before its sign, while training: (N, 3, 32, 32) -> float (N, 32, 4, 4)."""
+        autocast = torch.is_autocast_enabled(patches.device.type)
+        allowed = autocast and (self.is_floating or self.allow_autocast)
+        with torch.autocast(patches.device.type, dtype=torch.bfloat16, enabled=allowed):
+            x, floating = self._centred(patches), self.is_floating
+            *blocks, last = self.quantized_blocks()
+            for block in blocks:
+                x = block(x, floating)
+            return last.normalized(x, floating).float()
+
+    def _centred(self, patches: Tensor) -> Tensor:
         x = patches.to(torch.float32) - PIXEL_CENTRE
         if self._channels_last():
             x = x.contiguous(memory_format=torch.channels_last)
-        if self.is_floating or (self.training and self.allow_autocast):
-            return self._run(x)
-        with torch.autocast(x.device.type, enabled=False):
-            return self._run(x)
+        return x
 
     def _channels_last(self) -> bool:
         latent = cast(QuantizedBlock, self.blocks[1]).latent
         return latent.is_contiguous(memory_format=torch.channels_last)
-
-    def _run(self, x: Tensor) -> Tensor:
-        floating = self.is_floating
-        for block in self.blocks:
-            x = block(x, floating)
-        return x.float()
 
     def integer_layers(self) -> list[IntegerLayer]:
         """The encoder as integers, for ``IntegerVgg``: weights with thresholds or shifts."""

@@ -104,7 +104,7 @@ class TrainingLoop:
         limit = math.inf if minutes is None else 60 * minutes
         if self.step >= self.recipe.steps or limit <= 0:
             return
-        self.task.prepare()
+        self.task.prepare(self.step)
         bar = self._progress.add_task(
             "training", total=self.recipe.steps, completed=self.step, told=""
         )

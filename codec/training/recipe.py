@@ -52,6 +52,8 @@ class Recipe:
     rate, encoder_rate: peak learning rates (Adam) of PURENET and of the encoder.
     float_steps, float_rate: steps at first in which the encoder's weights and activations are not
         quantized, and its learning rate then (vgg).
+    teacher, teacher_until: weight of the code's teacher at the first step, and the share of the
+        steps after which it is silent, see `heqcodec.training.teacher` (vgg).
     warmup: steps of linear growth of the learning rate.
     clip: gradient norm limit, for each network alone.
     average: decay of the running average of the weights, which is what ships.
@@ -77,6 +79,8 @@ class Recipe:
     encoder_rate: float = 1e-4
     float_steps: int = 0
     float_rate: float = 1e-3
+    teacher: float = 0.0
+    teacher_until: float = 0.5
     warmup: int = 200
     clip: float = 1.0
     average: float = 0.999
@@ -146,8 +150,9 @@ def _rules(values: dict[str, Any]) -> Iterator[tuple[str, bool]]:
             yield f"{key} must be a number above 0", _number(values[key], sys.float_info.min)
     if "average" in values:
         yield "average must be a number from 0 to 1", _number(values["average"], 0, 1)
-    if "bsn_at" in values:
-        yield "bsn_at must be a number from 0", _number(values["bsn_at"], 0)
+    for key in ("bsn_at", "teacher", "teacher_until"):
+        if key in values:
+            yield f"{key} must be a number from 0", _number(values[key], 0)
     if "tables_bits" in values and _number(values["tables_bits"], 16, kind=int):
         yield "tables_bits must be a multiple of 16", values["tables_bits"] % 16 == 0
     if "rate_weights" in values:

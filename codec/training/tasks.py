@@ -24,7 +24,7 @@ class Task(Protocol):
     networks: dict[str, nn.Module]
     """What is trained, with names for checkpoints; "purenet" is always among them."""
 
-    def prepare(self) -> None:
+    def prepare(self, step: int) -> None:
         """Make what steps need and the rest does not; called once, before the first step."""
         ...
 

@@ -79,7 +79,7 @@ class TransformTask:
         config = PurenetConfig(inputs=192 + len(geometry.zones()), has_base=True, **recipe.purenet)
         self.networks: dict[str, nn.Module] = {"purenet": Purenet(config)}
 
-    def prepare(self) -> None:
+    def prepare(self, step: int) -> None:
         """Code all tiles in all views, or read their codes from the cache."""
         views, progress = VIEW_ORDER[: self._recipe.views], self._progress
         bar = progress.add_task("coding tiles", total=len(views) * len(self._tiles), told="")

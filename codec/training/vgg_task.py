@@ -12,6 +12,7 @@ from heqcodec.nqe.payload import CODE_CHANNELS, RATE_CHANNELS
 from heqcodec.nqe.vgg import NormInit, NqeVgg, truncate_code
 from heqcodec.nqe.vgg_integer import IntegerVgg
 from heqcodec.purenet.network import CELLS, Purenet, PurenetConfig
+from heqcodec.quantizers.binary import binary_sign
 from heqcodec.quantizers.diagnostics import layer_report
 from heqcodec.quantizers.heq import StepRule
 from numpy.typing import NDArray
@@ -19,10 +20,12 @@ from torch import Tensor, nn
 
 from .recipe import Recipe
 from .tasks import RATES, crop_places, psnr, purenet_of, rate_indices
+from .teacher import CodeTeacher
 
 CALIBRATION_BATCHES = 16
 CALIBRATION_PATCHES = 128
 VARIANCE_FLOOR = 1e-3
+TEACHER_CROPS = 200
 
 
 def patches_of(frames: Tensor) -> Tensor:
@@ -65,8 +68,11 @@ class VggTask:
         config = PurenetConfig(inputs=CODE_CHANNELS, has_base=False, **recipe.purenet)
         self.networks: dict[str, nn.Module] = {"encoder": encoder, "purenet": Purenet(config)}
 
-    def prepare(self) -> None:
-        """Nothing to do: the tiles are on the device already."""
+    def prepare(self, step: int) -> None:
+        """Let the teacher learn the ranks of its coefficients; see `Task`."""
+        generator = torch.Generator().manual_seed(self._recipe.seed)
+        self._teacher = CodeTeacher(patches_of(self._crops(TEACHER_CROPS, generator)))
+        self._teach(step)
 
     def _crops(self, batch: int, generator: torch.Generator) -> Tensor:
         """Random crops in random orientation, uint8 (batch, 3, S, S)."""
@@ -95,7 +101,8 @@ class VggTask:
         crops = self._crops(recipe.batch, generator)
         floating = _encoder_of(self.networks).is_floating
         with torch.autocast(self._device.type, dtype=torch.bfloat16, enabled=floating):
-            code = self.networks["encoder"](patches_of(crops))
+            logits = _encoder_of(self.networks).logits(patches_of(crops))
+        code = binary_sign(logits)
         channels = torch.tensor(RATE_CHANNELS)[rate].repeat_interleave(recipe.crop**2)
         cells = laid_out(truncate_code(code, channels.to(self._device)), recipe.crop, recipe.crop)
         target = crops.float() / 255
@@ -105,7 +112,10 @@ class VggTask:
             )
         error = (frame.float() - target).pow(2).mean(dim=(1, 2, 3))
         spread = target.var(dim=(1, 2, 3)) + VARIANCE_FLOOR
-        return (error / spread.sqrt()).mean()
+        loss = (error / spread.sqrt()).mean()
+        if self._teaching > 0:
+            loss = loss + self._teaching * self._teacher.loss(logits, patches_of(crops))
+        return loss
 
     def after_step(self, step: int) -> bool:
         """Refresh the quantizers on schedule; quantize, and later shift, when the time has come.
@@ -113,6 +123,7 @@ class VggTask:
         Raises:
             HeqError: a layer's scales vanished or diverged before the bit-shift phase.
         """
+        self._teach(step)
         encoder = _encoder_of(self.networks)
         if step >= self._recipe.float_steps and encoder.is_floating:
             encoder.refresh()
@@ -128,6 +139,11 @@ class VggTask:
                 raise HeqError(f"at step {step} {error}") from error
             return True
         return False
+
+    def _teach(self, step: int) -> None:
+        """The weight of the teaching at a step: falls in a straight line, to zero at its end."""
+        span = self._recipe.teacher_until * self._recipe.steps
+        self._teaching = self._recipe.teacher * max(0.0, 1 - step / span) if span else 0.0
 
     def settled(self, networks: dict[str, nn.Module], ship: bool = False) -> NqeVgg:
         """The encoder for measuring, or as it would ship (then quantized in any phase): a copy.
