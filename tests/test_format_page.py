@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import shutil
 import struct
 import subprocess
 from pathlib import Path
 
+import numpy as np
 import pytest
-from heqcodec import backend
+from heqcodec import backend, models
 from heqcodec.container import chunks, header, strips
 from heqcodec.container.header import Coder, Header, Mode
 from heqcodec.container.repair import byte_syndromes
 from heqcodec.container.writer import total_size
+from heqcodec.nqe import arithmetic, contexts, payload, transform, transform_nqe
+from heqcodec.nqe.vgg_integer import IntegerVgg
+from heqcodec.nqe.vgg_layout import VGG_LAYERS
+from heqcodec.nqe.zones import cell, zones
 
 PAGE = (Path(__file__).resolve().parent.parent / "docs" / "FORMAT.md").read_text("utf-8")
 STRUCT_OF_TYPE = {"u8": "B", "u16": "H", "u32": "I"}
@@ -142,3 +148,128 @@ def test_magic_snippet(tmp_path: Path) -> None:
 def test_models_and_container_agree() -> None:
     assert backend.PATCH == header.PATCH
     assert (backend.CODER_NONE, backend.CODER_PATCH) == (Coder.NONE, Coder.PATCH)
+
+
+@pytest.fixture(scope="module")
+def tensors() -> dict[str, np.ndarray]:
+    """The tensors of the shipped `nqe-t`."""
+    encoder = models.load_encoder("nqe-t")
+    assert isinstance(encoder, transform_nqe.TransformNqe)
+    coarse, fine = transform.dct_layers()
+    return {"coarse": coarse, "fine": fine, **encoder.tables._asdict()}
+
+
+def span(text: str) -> range:
+    """ "3 to 8" or "3"."""
+    first, _, last = text.partition(" to ")
+    return range(int(first), int(last or first) + 1)
+
+
+def test_constants_of_the_patch_code() -> None:
+    modules = (contexts, arithmetic, transform_nqe)
+    for name, value, _ in table("| constant | value | meaning |"):
+        assert [int(value)] == [getattr(part, name) for part in modules if hasattr(part, name)]
+    assert f"for p = {contexts.TOP_PLANE} down to {contexts.BOTTOM_PLANE}, T = 2^p" in PAGE
+    assert f"k = {contexts.TOP_PLANE} - p:" in PAGE
+    assert f"code({arithmetic.EVEN}, c < 0?)" in PAGE
+    assert f"encoder: range = {arithmetic.RANGE_START}, low = 0" in PAGE
+    assert f"decoder of N bits: range = {arithmetic.RANGE_START}," in PAGE
+    assert f"if fixed >= {transform_nqe.LONGEST}: do nothing" in PAGE
+    assert f"at most {contexts.FLAG_BINS - 1}: of Z" in PAGE
+    assert f"(sum over x of W[v][x] * P[y][x] + 4) >> {transform.STAGE_SHIFT} " in PAGE
+    assert f"P[0] = R + G + B - {-transform.PIXEL_OFFSET[0]} " in PAGE
+
+
+def test_tensors_of_the_patch_code(tensors: dict[str, np.ndarray]) -> None:
+    rows = table("| tensor | type | shape | holds |")
+    assert [row[:3] for row in rows] == [
+        [name, str(array.dtype), ", ".join(map(str, array.shape))]
+        for name, array in tensors.items()
+    ]
+    shapes = {row[0]: tuple(map(int, row[2].split(","))) for row in rows}
+    assert shapes["significance"] == contexts.SIGNIFICANCE_SHAPE
+    assert shapes["flag"] == contexts.FLAG_SHAPE
+    assert shapes["refinement"] == contexts.REFINEMENT_SHAPE
+    assert shapes["lps"] == (arithmetic.STATES, arithmetic.RANGE_STEPS)
+
+
+def test_ids_of_the_transform_encoder(tensors: dict[str, np.ndarray]) -> None:
+    parts = {}
+    for name, kind, shape, _ in table("| tensor | type | shape | holds |"):
+        code = {"int8": "|i1", "uint8": "|u1", "uint16": "<u2"}[kind]
+        line = f"{name} {code} ({shape}{'' if ',' in shape else ','})"
+        parts[name] = f"{line}\n".encode() + tensors[name].astype(code).tobytes()
+        if name in ("flag", "lps", "order", "fine"):
+            assert f"`{line}`" in PAGE
+    encoder = models.load_encoder("nqe-t")
+    names = list(parts)
+    for wanted, given in ((encoder.encoder_id, names[:2]), (encoder.coder_id, names[2:])):
+        assert hashlib.sha256(b"".join(parts[name] for name in given)).digest()[:8] == wanted
+
+
+def test_zones_of_the_patch_code() -> None:
+    zone_of = {int(place): index for index, zone in enumerate(zones()) for place in zone.cells}
+    luma = table("| ring of plane 0 | u^2 + v^2 | horizontal | vertical | diagonal |")
+    chroma = table("| ring of planes 1, 2 | u^2 + v^2 | plane 1 | plane 2 | beside it in plane 0 |")
+    assert "horizontal where `2 u <= v`, else vertical where `2 v <= u`, else diagonal" in PAGE
+    for u, v in np.ndindex(32, 32):
+        orientation = 0 if 2 * u <= v else 1 if 2 * v <= u else 2
+        (row,) = [row for row in luma if u * u + v * v in span(row[1])]
+        assert int(row[2 + orientation]) == zone_of[cell(0, u, v)]
+        (row,) = [row for row in chroma if u * u + v * v in span(row[1])]
+        assert [int(part) for part in row[2:4]] == [zone_of[cell(p, u, v)] for p in (1, 2)]
+    for number, (_, _, first, second, beside) in enumerate(chroma):
+        own = [[int(row[column]) for row in chroma] for column in (2, 3)]
+        for zone, plane in ((int(first), 0), (int(second), 1)):
+            near = {own[1 - plane][number], *map(int, beside.split(", "))}
+            near |= set(own[plane][max(number - 1, 0) : number + 2]) - {zone}
+            assert near == set(zones()[zone].near)
+    rings = [[int(part) if part else None for part in row[2:]] for row in luma]
+    for number, row in enumerate(rings):
+        for orientation, zone in enumerate(row):
+            if zone is not None:
+                around = [ring[orientation] for ring in rings[max(number - 1, 0) : number + 2]]
+                near = {*around, *row} - {zone, None}
+                assert near == set(zones()[zone].near)
+
+
+def test_near_sums_of_the_patch_code() -> None:
+    ((name, *bins),) = table("| S | 0 | 1 | 2 | 3 to 4 | 5 to 7 | 8 to 11 | 12 to 17 | 18 to 48 |")
+    spans = re.search(r"\| S \|(.*)\|\n", PAGE)
+    assert spans and name == "near"
+    found = {
+        s: int(bin_)
+        for part, bin_ in zip(spans[1].split("|"), bins, strict=True)
+        for s in span(part.strip())
+    }
+    largest = 3 * (2 * 4 + 8)
+    assert found == {s: sum(s >= cut for cut in contexts.SUM_CUTS) for s in range(largest + 1)}
+    assert "0, 1, 2, 2 for the largest L 0, 1, 2, 3 at the same u, v" in PAGE
+
+
+def test_layers_of_nqe_vgg() -> None:
+    rows = table("| layer | inputs | outputs | groups | kernel | weights | then |")
+    for row, layer in zip(rows, VGG_LAYERS, strict=True):
+        numbers = (layer.inputs, layer.outputs, layer.groups, layer.kernel)
+        assert row[:5] == [layer.name, *map(str, numbers)]
+        between = " to " if 0 in layer.levels else " or "
+        assert row[5] == f"{layer.levels[0]}{between}{layer.levels[-1]}"
+        assert row[6] == ("maximum of 2 x 2" if layer.pool else "")
+    rates = [str(rate) for rate in payload.RATES]
+    assert f"rate is {', '.join(rates[:-1])} or {rates[-1]}" in PAGE
+
+
+def test_id_of_nqe_vgg() -> None:
+    encoder = models.load_encoder("nqe-vgg")
+    assert isinstance(encoder, IntegerVgg)
+    stored = encoder.packed()
+    form = "thresholds" if "thresholds" in stored else "shift"
+    assert f"`nqe-vgg {form}`" in PAGE
+    names = [
+        row[0] for row in table("| layer | inputs | outputs | groups | kernel | weights | then |")
+    ]
+    names.append("thresholds" if form == "thresholds" else "shifts")
+    digest = hashlib.sha256(f"nqe-vgg {form}\n".encode())
+    for name in names:
+        digest.update(stored[name].tobytes())
+    assert digest.digest()[:8] == encoder.encoder_id

@@ -9,8 +9,8 @@ more.
 
 A code can be cut after any number of bits. The encoder writes the low end of its interval, and
 stops only where the longest code is full; the decoder of N bits goes on for as long as the N bits
-alone decide the next symbol, and stops there, or where N bits of the interval are fixed. So a
-shorter code is the beginning of a longer one. docs/FORMAT.md has both in pseudocode.
+alone decide the next symbol. So a shorter code is the beginning of a longer one. docs/FORMAT.md has
+both in pseudocode.
 
 ::
 
@@ -201,7 +201,7 @@ class ArithmeticDecoder:
         """Load bits where fewer than 16 are ahead; end the codes of which all are fixed.
 
         Bits are loaded up to 31 beyond the code, as zeros; fewer than 16 of them are ahead just
-        when the window has left the code.
+        when the window has left the code, and then nothing more could be decided.
         """
         patch = np.flatnonzero(self._ahead < _WINDOW)
         loaded = self._loaded[patch]
