@@ -13,7 +13,7 @@
 ``T`` is the 32-point DCT with rows of amplitude 1 (row 0: 3/4), written as two layers of quinary
 weights: ``T = A + B / 4`` with A and B in {0, +-1/2, +-1}. Multiplying by such a weight is nothing,
 an addition, or a shift and an addition. The sum resolves eighths, which keeps the coding gain of
-the exact DCT within 0.1 dB, where A alone would lose 0.7 dB (our choice, because 6,144 bits of
+the exact DCT within 0.1 dB, where A alone would lose 0.8 dB (our choice, because 6,144 bits of
 weights buy the whole of it).
 
 Units: a coefficient is about 27.7 (16 sqrt 3) times that of the orthonormal transform.
@@ -101,7 +101,7 @@ class TransformStem:
                 "int64" (references). All give the same; float32 is checked in the constructor.
 
         Returns:
-            int32 (N, C, 32, 32), vertical frequency first; below 2^19 in magnitude.
+            int32 (N, C, 32, 32), vertical frequency first; below 2^18 in magnitude.
         """
         pixels = patches.astype(np.int32)
         if patches.shape[-1] == 1:

@@ -67,6 +67,7 @@ class VggTask:
         encoder.set_floating(recipe.float_steps > 0)
         config = PurenetConfig(inputs=CODE_CHANNELS, has_base=False, **recipe.purenet)
         self.networks: dict[str, nn.Module] = {"encoder": encoder, "purenet": Purenet(config)}
+        self._teaching = 0.0
 
     def prepare(self, step: int) -> None:
         """Let the teacher learn the ranks of its coefficients; see `Task`."""
