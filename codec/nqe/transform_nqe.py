@@ -66,8 +66,13 @@ class TransformNqe:
         ``arithmetic`` is for checks: see `TransformStem.forward`.
 
         Raises:
-            ValueError: ``bits`` is not a multiple of 8 up to 512.
+            ValueError: ``bits`` is not a multiple of 8 up to 512, or patches of another kind.
         """
+        side = geometry.SIZE
+        if patches.dtype != np.uint8 or patches.ndim != 4 or patches.shape[1:3] != (side, side):
+            raise ValueError(
+                f"patches must be uint8 (N, {side}, {side}, C), not {patches.dtype} {patches.shape}"
+            )
         if bits % 8 or not 0 < bits <= LONGEST:
             raise ValueError(f"bits a patch must be a multiple of 8 up to {LONGEST}, not {bits}")
         codes = np.empty((len(patches), bits // 8), dtype=np.uint8)
