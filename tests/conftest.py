@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from dataclasses import dataclass, field
 
 import pytest
@@ -29,6 +30,13 @@ class LightModels:
         if (encoder_id, coder_id) != (self.encoder.encoder_id, self.encoder.coder_id):
             raise HeqUnsupportedError(f"No model here has the id {encoder_id.hex()}.")
         return self.decoder
+
+
+@pytest.fixture(autouse=True, scope="session")
+def interruptible() -> None:
+    """Let Ctrl-C work, here and in child processes, also where the shell started us in the
+    background with it ignored."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture
