@@ -34,7 +34,7 @@ from heqcodec.training.loop import TrainingLoop
 from heqcodec.training.photographs import TILE, load_frames, load_tiles, turned
 from heqcodec.training.recipe import Recipe
 from heqcodec.training.run import train
-from heqcodec.training.transform_task import TransformTask
+from heqcodec.training.transform_task import STEP_FLOOR, TransformTask, border_loss
 from heqcodec.training.vgg_task import VggTask
 from PIL import Image
 from rich.progress import Progress
@@ -124,11 +124,26 @@ def task_of(family: str, tiles: np.ndarray, cache: Path, **changes: Any) -> Any:
     )
 
 
+class TestBorderLoss:
+    def test_is_the_square_of_the_log_of_the_excess(self) -> None:
+        ramp = torch.arange(96, dtype=torch.float64)
+        target = (ramp[None] + ramp[:, None]).expand(1, 3, 96, 96)
+        # Steps of 1 everywhere; across the borders of patches steps of 3.
+        rough = ramp + 2 * torch.div(ramp, 32, rounding_mode="floor")
+        frame = (rough[None] + rough[:, None]).expand(1, 3, 96, 96)
+        floor = STEP_FLOOR
+        expected = math.log((3 + floor) / (1 + floor)) ** 2
+        assert border_loss(frame, target).item() == pytest.approx(expected)
+        assert border_loss(target, target).item() == 0
+        assert border_loss(target, frame).item() == pytest.approx(expected)
+
+
 class TestRecipe:
     @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
     def test_of_the_shipped_models(self, path: Path) -> None:
         recipe = Recipe.load(path)
-        assert recipe.name == path.stem and len(recipe.rate_weights) == 4
+        assert recipe.name in models.model_names() and path.stem.startswith(recipe.name)
+        assert len(recipe.rate_weights) == 4
 
     @pytest.mark.parametrize(
         ("changes", "told"),

@@ -59,6 +59,8 @@ class Recipe:
     average: decay of the running average of the weights, which is what ships.
     rate_weights: how often each of the four rates is drawn.
     seed: of everything.
+    border: weight of the loss that keeps steps across patch borders as small beside other steps as
+        in the photograph (transform).
     tables_patches, tables_bits, tables_seed: patches counted for the coder's tables, the code
         length while counting, and the seed that draws them (transform).
     views: how many of the eight flips and turns of each tile are coded (transform).
@@ -86,6 +88,7 @@ class Recipe:
     average: float = 0.999
     rate_weights: tuple[float, ...] = (1.0, 1.0, 1.0, 1.0)
     seed: int = 1
+    border: float = 0.0
     tables_patches: int = 24000
     tables_bits: int = 640
     tables_seed: int = 0
@@ -150,7 +153,7 @@ def _rules(values: dict[str, Any]) -> Iterator[tuple[str, bool]]:
             yield f"{key} must be a number above 0", _number(values[key], sys.float_info.min)
     if "average" in values:
         yield "average must be a number from 0 to 1", _number(values["average"], 0, 1)
-    for key in ("bsn_at", "teacher", "teacher_until"):
+    for key in ("bsn_at", "teacher", "teacher_until", "border"):
         if key in values:
             yield f"{key} must be a number from 0", _number(values[key], 0)
     if "tables_bits" in values and _number(values["tables_bits"], 16, kind=int):
