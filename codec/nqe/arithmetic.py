@@ -193,7 +193,7 @@ class ArithmeticDecoder:
         shifts = _SHIFTS.take(self._range)
         self._range <<= shifts
         self._ahead -= shifts
-        if self._ahead.min() < _WINDOW:
+        if np.min(self._ahead) < _WINDOW:
             self._load()
         return decided, ones
 

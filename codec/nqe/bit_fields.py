@@ -25,8 +25,10 @@ def pack_fields(fields: Sequence[tuple[np.ndarray, int]]) -> np.ndarray:
     pieces = []
     for values, bits in fields:
         flat = np.asarray(values).ravel().astype(np.int64)
-        if flat.size and (flat.min() < 0 or flat.max() >= 1 << bits):
-            raise ValueError(f"values {flat.min()}..{flat.max()} do not fit into {bits} bits.")
+        if flat.size:
+            low, high = int(np.min(flat)), int(np.max(flat))
+            if low < 0 or high >= 1 << bits:
+                raise ValueError(f"values {low}..{high} do not fit into {bits} bits.")
         places = np.arange(bits - 1, -1, -1)
         pieces.append(((flat[:, None] >> places) & 1).astype(np.uint8).ravel())
     return np.packbits(np.concatenate(pieces), bitorder="big")

@@ -135,8 +135,12 @@ class TransformCodeReader:
         magnitude = told.low + np.float32(CENTROID) * told.width
         signed = np.where(told.negative, -magnitude, magnitude)[geometry.cell_map()]
         count = signed.shape[1]
-        planes = signed.T.reshape(count, 3, geometry.SIZE, geometry.SIZE).astype(np.float32)
+        planes: NDArray[np.float32] = signed.T.reshape(
+            count, 3, geometry.SIZE, geometry.SIZE
+        ).astype(np.float32)
         planes /= np.asarray(CHANNEL_GAIN, dtype=np.float32)[None, :, None, None]
-        planes = stem.inverse_matrix @ planes @ stem.inverse_matrix.T
-        planes[:, 0] += 384
-        return np.einsum("dc,nchw->ndhw", stem.colour_inverse, planes, optimize=True)
+        colours: NDArray[np.float32] = np.matmul(
+            stem.inverse_matrix @ planes, stem.inverse_matrix.T, dtype=np.float32
+        )
+        colours[:, 0] += 384
+        return np.einsum("dc,nchw->ndhw", stem.colour_inverse, colours, optimize=True)
