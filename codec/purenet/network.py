@@ -35,6 +35,8 @@ CELLS = 4
 """Cells along a side of a patch."""
 CELL = 8
 """Pixels along a side of a cell."""
+BASE_SPREAD, BASE_GREY = 0.02, 0.45
+"""A base that is learned begins as the mean of photographs, and a little of each bit."""
 
 
 @dataclass(frozen=True)
@@ -103,6 +105,9 @@ class Purenet(nn.Module):
         for last in (self.coarse_out, self.fine_out):
             nn.init.zeros_(last.weight)
             nn.init.zeros_(last.bias)  # type: ignore[arg-type]
+        if self.base is not None:
+            nn.init.normal_(self.base.weight, std=BASE_SPREAD)
+            nn.init.constant_(self.base.bias, BASE_GREY)  # type: ignore[arg-type]
 
     @property
     def radius(self) -> int:

@@ -6,6 +6,7 @@ from .bsn import BitShiftNorm
 from .diagnostics import code_statistics, layer_report, level_statistics, plot_layer_log
 from .heq import HistogramEqualizedQuantizer, StepRule, quantile_step
 from .hwmsb import HalfWaveMsb, half_wave_msb
+from .running_norm import RunningBatchNorm2d
 
 __all__ = [
     "BinaryQuantizer",
@@ -13,6 +14,7 @@ __all__ = [
     "GradientWindow",
     "HalfWaveMsb",
     "HistogramEqualizedQuantizer",
+    "RunningBatchNorm2d",
     "StepRule",
     "WeightQuantizer",
     "binary_sign",

@@ -8,6 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from .running_norm import RunningBatchNorm2d
+
 
 def power_of_two_exponent(channel_scales: Tensor, quantile: float = 0.9) -> int:
     """k such that 2^-k stands for the channel scales of a layer.
@@ -68,9 +70,9 @@ def fold_thresholds(
 class BitShiftNorm(nn.Module):
     """Normalization of integer accumulators, in its two phases.
 
-    Phase 1 is an ordinary ``BatchNorm2d``. ``switch_to_bsn`` starts phase 2, y = x * 2^-k, with k
-    from the 0.9-quantile of the channel scales; no per-channel factor and no bias remain. k is
-    frozen then. The phase is part of the state dict.
+    Phase 1 is batch normalization (`RunningBatchNorm2d`). ``switch_to_bsn`` starts phase 2,
+    y = x * 2^-k, with k from the 0.9-quantile of the channel scales; no per-channel factor and no
+    bias remain. k is frozen then. The phase is part of the state dict.
 
     Args:
         channels: C.
@@ -83,7 +85,7 @@ class BitShiftNorm(nn.Module):
 
     def __init__(self, channels: int, scale: float = 1.0, bias: float = 0.0) -> None:
         super().__init__()
-        self.bn = nn.BatchNorm2d(channels)
+        self.bn = RunningBatchNorm2d(channels)
         nn.init.constant_(self.bn.weight, scale)
         nn.init.constant_(self.bn.bias, bias)
         self.register_buffer("exponent", torch.zeros((), dtype=torch.int64))

@@ -164,16 +164,10 @@ class TrainingLoop:
         self._signals.append(number)
 
     def _one_step(self) -> Tensor:
-        recipe = self.recipe
-        share = min(1.0, (self.step + 1) / max(1, recipe.warmup))
-        share *= 0.5 * (1 + math.cos(math.pi * self.step / recipe.steps))
+        recipe, rates = self.recipe, self.task.rates(self.step)
         for name, optimizer in self.optimizers.items():
-            peak = recipe.rate
-            if name == "encoder":
-                floating = self.step < recipe.float_steps
-                peak = recipe.float_rate if floating else recipe.encoder_rate
             for group in optimizer.param_groups:
-                group["lr"] = peak * share
+                group["lr"] = rates[name]
             optimizer.zero_grad(set_to_none=True)
         loss = self.task.loss(self.generator)
         loss.backward()

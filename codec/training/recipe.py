@@ -22,6 +22,8 @@ NORM_INITS = ("balanced", "halfwave")
 STEP_RULES = ("A", "B", "C")
 RATE_COUNT = 4
 WHOLE_NUMBERS = {
+    "guide_steps": (0, None),
+    "distil_steps": (0, None),
     "float_steps": (0, None),
     "steps": (1, None),
     "batch": (1, None),
@@ -50,10 +52,12 @@ class Recipe:
     steps: optimizer steps of the whole schedule; the learning rate falls to zero at the end.
     batch: crops a step.  crop: side of a crop in patches, 3 to 8.
     rate, encoder_rate: peak learning rates (Adam) of PURENET and of the encoder.
-    float_steps, float_rate: steps at first in which the encoder's weights and activations are not
-        quantized, and its learning rate then (vgg).
-    teacher, teacher_until: weight of the code's teacher at the first step, and the share of the
-        steps after which it is silent, see `heqcodec.training.teacher` (vgg).
+    guide_steps, distil_steps: steps at first in which a guide and PURENET learn, and those after
+        them in which the encoder is asked for the guide's bits, see `heqcodec.training.guide`;
+        guide: weight of that question when encoder and PURENET begin to learn together, from where
+        it falls to 0 at the last step (vgg).
+    float_steps, float_rate: steps of the encoder at first in which its weights and activations are
+        not quantized, and its learning rate then (vgg).
     warmup: steps of linear growth of the learning rate.
     clip: gradient norm limit, for each network alone.
     average: decay of the running average of the weights, which is what ships.
@@ -79,10 +83,11 @@ class Recipe:
     crop: int = 5
     rate: float = 1e-3
     encoder_rate: float = 1e-4
+    guide_steps: int = 0
+    distil_steps: int = 0
+    guide: float = 0.0
     float_steps: int = 0
     float_rate: float = 1e-3
-    teacher: float = 0.0
-    teacher_until: float = 0.5
     warmup: int = 200
     clip: float = 1.0
     average: float = 0.999
@@ -153,11 +158,16 @@ def _rules(values: dict[str, Any]) -> Iterator[tuple[str, bool]]:
             yield f"{key} must be a number above 0", _number(values[key], sys.float_info.min)
     if "average" in values:
         yield "average must be a number from 0 to 1", _number(values["average"], 0, 1)
-    for key in ("bsn_at", "teacher", "teacher_until", "border"):
+    for key in ("bsn_at", "guide", "border"):
         if key in values:
             yield f"{key} must be a number from 0", _number(values[key], 0)
     if "tables_bits" in values and _number(values["tables_bits"], 16, kind=int):
         yield "tables_bits must be a multiple of 16", values["tables_bits"] % 16 == 0
+    stages = [values.get(key, 0) for key in ("guide_steps", "distil_steps")]
+    if all(_number(value, 0, kind=int) for value in (*stages, values["steps"])):
+        yield "guide_steps and distil_steps must leave steps", sum(stages) < values["steps"]
+        asked = stages[1] or values.get("guide", 0)
+        yield "distil_steps and guide need guide_steps", not asked or stages[0] > 0
     if "rate_weights" in values:
         weights = values["rate_weights"]
         four = isinstance(weights, list) and len(weights) == RATE_COUNT

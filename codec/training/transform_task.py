@@ -16,16 +16,15 @@ from numpy.typing import NDArray
 from rich.progress import Progress
 from torch import Tensor, nn
 
+from .border_loss import border_loss
 from .coded_tiles import Coded, code_frames, coded_view, network_inputs
 from .coder_tables import WIDE_BITS, DecisionCounts, fit_tables, frequency_order, significance_order
 from .photographs import VIEW_ORDER, turned
 from .recipe import Recipe
-from .tasks import crop_places, psnr, purenet_of, rate_indices
+from .tasks import cosine, crop_places, psnr, purenet_of, rate_indices
 
 PIXEL_FLOOR = 20.0 / 255**2
 """Added to a crop's own error before it is weighed: below about 35 dB, errors count alike."""
-STEP_FLOOR = 0.25 / 255
-"""Added to mean steps: where there are hardly any, their ratio says nothing."""
 
 
 def fit_encoder(tiles: NDArray[np.uint8], recipe: Recipe) -> dict[str, NDArray[Any]]:
@@ -45,36 +44,6 @@ def fit_encoder(tiles: NDArray[np.uint8], recipe: Recipe) -> dict[str, NDArray[A
     for _ in range(2):
         tables, _ = fit_tables(batches, tables, recipe.tables_bits)
     return {"coarse": coarse, "fine": fine, **tables._asdict()}
-
-
-def border_loss(frame: Tensor, target: Tensor) -> Tensor:
-    """How much larger than in the photograph steps across patch borders are, beside other steps.
-
-    Squared error alone leaves borders visible: inside a patch a poor code gives a smooth picture,
-    and the steps that remain are those between patches (measured on Kodak at 0.25 bpp: 1.31 times
-    as large, beside the others, as in the originals).
-
-    Args:
-        frame, target: (B, 3, S, S), S a multiple of 32.
-
-    Returns:
-        Mean over the batch of the squared log of the ratio of ratios. (Punishing excess alone makes
-        borders too smooth by as much: what varies from crop to crop is then pushed down.)
-    """
-    excess = _border_ratio(frame).log() - _border_ratio(target).log()
-    return excess.square().mean()
-
-
-def _border_ratio(frame: Tensor) -> Tensor:
-    """Mean absolute step across borders over that elsewhere, (B,)."""
-    across, inside = [], []
-    for axis in (2, 3):
-        steps = frame.diff(dim=axis).abs().mean(dim=(1, 5 - axis))
-        is_border = torch.arange(1, steps.shape[1] + 1, device=frame.device) % 32 == 0
-        across.append(steps[:, is_border])
-        inside.append(steps[:, ~is_border])
-    step = torch.cat(across, 1).mean(1) + STEP_FLOOR
-    return step / (torch.cat(inside, 1).mean(1) + STEP_FLOOR)
 
 
 class TransformTask:
@@ -163,6 +132,11 @@ class TransformTask:
         if recipe.border > 0:
             loss = loss + recipe.border * border_loss(frame.float(), target)
         return loss
+
+    def rates(self, step: int) -> dict[str, float]:
+        """Learning rates of a step; see `Task`."""
+        recipe = self._recipe
+        return {"purenet": recipe.rate * cosine(step, 0, recipe.steps, recipe.warmup)}
 
     def after_step(self, step: int) -> bool:
         """Nothing to do."""

@@ -1,9 +1,17 @@
-"""Training `nqe-vgg`: encoder and PURENET together, straight through the quantizers."""
+"""Training `nqe-vgg`, straight through the quantizers, in up to three stages.
+
+::
+
+    steps 0 .. guide_steps          guide and PURENET together, squared error of crops
+          .. + distil_steps         the encoder alone, asked for the guide's bits on single patches
+          .. steps                  encoder and PURENET together, squared error of crops (and a part
+                                    of the question for the guide's bits, which fades)
+"""
 
 from __future__ import annotations
 
 import copy
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import numpy as np
 import torch
@@ -18,14 +26,17 @@ from heqcodec.quantizers.heq import StepRule
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from .border_loss import border_loss
+from .guide import Guide, guide_loss
 from .recipe import Recipe
-from .tasks import RATES, crop_places, psnr, purenet_of, rate_indices
-from .teacher import CodeTeacher
+from .tasks import RATES, cosine, crop_places, psnr, purenet_of, rate_indices
 
 CALIBRATION_BATCHES = 16
 CALIBRATION_PATCHES = 128
 VARIANCE_FLOOR = 1e-3
-TEACHER_CROPS = 200
+BFLOAT16_UNTIL = 0.9
+"""Share of the steps in which sums of the quantized graph may be rounded to 8 bits: twice as
+fast, and changes 3 % of a trained encoder's bits."""
 
 
 def patches_of(frames: Tensor) -> Tensor:
@@ -39,6 +50,9 @@ def laid_out(codes: Tensor, rows: int, columns: int) -> Tensor:
     """Codes (B R C, 32, 4, 4) at their places, (B, 32, 4 R, 4 C)."""
     grid = codes.view(-1, rows, columns, codes.shape[1], CELLS, CELLS).permute(0, 3, 1, 4, 2, 5)
     return grid.reshape(-1, codes.shape[1], rows * CELLS, columns * CELLS)
+
+
+Stage = Literal["guide", "distil", "joint"]
 
 
 class VggTask:
@@ -67,21 +81,44 @@ class VggTask:
         encoder.set_floating(recipe.float_steps > 0)
         config = PurenetConfig(inputs=CODE_CHANNELS, has_base=False, **recipe.purenet)
         self.networks: dict[str, nn.Module] = {"encoder": encoder, "purenet": Purenet(config)}
-        self._teaching = 0.0
+        if recipe.guide_steps:
+            self.networks["guide"] = Guide()
+        self._enter(0)
 
     def prepare(self, step: int) -> None:
-        """Let the teacher learn the ranks of its coefficients; see `Task`."""
-        generator = torch.Generator().manual_seed(self._recipe.seed)
-        self._teacher = CodeTeacher(patches_of(self._crops(TEACHER_CROPS, generator)))
-        self._teach(step)
+        """Nothing to make; see `Task`."""
+        self._enter(step)
 
-    def _crops(self, batch: int, generator: torch.Generator) -> Tensor:
-        """Random crops in random orientation, uint8 (batch, 3, S, S)."""
-        side = 32 * self._recipe.crop
-        views = torch.randint(8, (batch,), generator=generator).tolist()
-        places = crop_places(
-            len(self._tiles), self._tiles.shape[-1], self._recipe.crop, batch, generator
+    def rates(self, step: int) -> dict[str, float]:
+        """Learning rates of a step; see `Task`."""
+        recipe = self._recipe
+        guided, joint = recipe.guide_steps, recipe.guide_steps + recipe.distil_steps
+        floating = step < guided + recipe.float_steps
+        peak = recipe.float_rate if floating else recipe.encoder_rate
+        learning = {"encoder": peak * cosine(step, guided, recipe.steps, recipe.warmup)}
+        first = cosine(step, 0, guided, recipe.warmup)
+        learning["purenet"] = recipe.rate * (
+            first if step < guided else cosine(step, joint, recipe.steps, recipe.warmup)
         )
+        if guided:
+            learning["guide"] = recipe.rate * first
+        return learning
+
+    def _enter(self, step: int) -> None:
+        """Set what depends on the step alone."""
+        recipe = self._recipe
+        self._stage: Stage = "joint"
+        if step < recipe.guide_steps + recipe.distil_steps:
+            self._stage = "guide" if step < recipe.guide_steps else "distil"
+        begun = recipe.guide_steps + recipe.distil_steps
+        self._guiding = recipe.guide * (1 - (step - begun) / max(1, recipe.steps - begun))
+        _encoder_of(self.networks).allow_autocast = step < BFLOAT16_UNTIL * recipe.steps
+
+    def _crops(self, batch: int, crop: int, generator: torch.Generator) -> Tensor:
+        """Random crops, ``crop`` patches a side, in random orientation, uint8 (batch, 3, S, S)."""
+        side = 32 * crop
+        views = torch.randint(8, (batch,), generator=generator).tolist()
+        places = crop_places(len(self._tiles), self._tiles.shape[-1], crop, batch, generator)
         crops = []
         for view, (tile, row, column) in zip(views, places, strict=True):
             crop = self._tiles[tile][
@@ -93,19 +130,22 @@ class VggTask:
         return torch.stack(crops)
 
     def loss(self, generator: torch.Generator) -> Tensor:
-        """Squared error of random crops, over the root of their variance.
+        """What the stage asks for.
 
-        The same balance as for `nqe-t`: hard crops keep more weight, but not all of it.
+        Squared errors of crops are weighed by one over the root of the crop's variance. The same
+        balance as for `nqe-t`: hard crops keep more weight, but not all of it.
         """
         recipe = self._recipe
+        if self._stage == "distil":
+            patches = self._crops(recipe.batch * recipe.crop**2, 1, generator)
+            return guide_loss(self._logits(patches), self._wanted(patches))
         rate = rate_indices(recipe, recipe.batch, generator)
-        crops = self._crops(recipe.batch, generator)
-        floating = _encoder_of(self.networks).is_floating
-        with torch.autocast(self._device.type, dtype=torch.bfloat16, enabled=floating):
-            logits = _encoder_of(self.networks).logits(patches_of(crops))
-        code = binary_sign(logits)
+        crops = self._crops(recipe.batch, recipe.crop, generator)
+        patches = patches_of(crops)
+        logits = self._guided(patches) if self._stage == "guide" else self._logits(patches)
         channels = torch.tensor(RATE_CHANNELS)[rate].repeat_interleave(recipe.crop**2)
-        cells = laid_out(truncate_code(code, channels.to(self._device)), recipe.crop, recipe.crop)
+        code = truncate_code(binary_sign(logits), channels.to(self._device))
+        cells = laid_out(code, recipe.crop, recipe.crop)
         target = crops.float() / 255
         with torch.autocast(self._device.type, dtype=torch.bfloat16):
             frame = self.networks["purenet"](
@@ -114,9 +154,26 @@ class VggTask:
         error = (frame.float() - target).pow(2).mean(dim=(1, 2, 3))
         spread = target.var(dim=(1, 2, 3)) + VARIANCE_FLOOR
         loss = (error / spread.sqrt()).mean()
-        if self._teaching > 0:
-            loss = loss + self._teaching * self._teacher.loss(logits, patches_of(crops))
+        if self._stage == "joint":
+            if recipe.guide_steps and self._guiding > 0:
+                loss = loss + self._guiding * guide_loss(logits, self._wanted(patches))
+            if recipe.border > 0:
+                loss = loss + recipe.border * border_loss(frame.float(), target)
         return loss
+
+    def _logits(self, patches: Tensor) -> Tensor:
+        with torch.autocast(self._device.type, dtype=torch.bfloat16):
+            return _encoder_of(self.networks).logits(patches)
+
+    def _guided(self, patches: Tensor) -> Tensor:
+        with torch.autocast(self._device.type, dtype=torch.bfloat16):
+            logits: Tensor = self.networks["guide"](patches)
+        return logits
+
+    @torch.no_grad()
+    def _wanted(self, patches: Tensor) -> Tensor:
+        self.networks["guide"].eval()
+        return self._guided(patches)
 
     def after_step(self, step: int) -> bool:
         """Refresh the quantizers on schedule; quantize, and later shift, when the time has come.
@@ -124,27 +181,22 @@ class VggTask:
         Raises:
             HeqError: a layer's scales vanished or diverged before the bit-shift phase.
         """
-        self._teach(step)
+        recipe, before = self._recipe, self._stage
+        self._enter(step)
         encoder = _encoder_of(self.networks)
-        if step >= self._recipe.float_steps and encoder.is_floating:
+        if step >= recipe.guide_steps + recipe.float_steps and encoder.is_floating:
             encoder.refresh()
             encoder.set_floating(False)
             return True
-        if step % self._recipe.refresh == 0:
+        if step % recipe.refresh == 0:
             encoder.refresh()
-        share = self._recipe.bsn_at
-        if share < 1 and step >= share * self._recipe.steps and not encoder.is_bsn:
+        if recipe.bsn_at < 1 and step >= recipe.bsn_at * recipe.steps and not encoder.is_bsn:
             try:
                 encoder.switch_to_bsn()
             except ValueError as error:
                 raise HeqError(f"at step {step} {error}") from error
             return True
-        return False
-
-    def _teach(self, step: int) -> None:
-        """The weight of the teaching at a step: falls in a straight line, to zero at its end."""
-        span = self._recipe.teacher_until * self._recipe.steps
-        self._teaching = self._recipe.teacher * max(0.0, 1 - step / span) if span else 0.0
+        return self._stage != before
 
     def settled(self, networks: dict[str, nn.Module], ship: bool = False) -> NqeVgg:
         """The encoder for measuring, or as it would ship (then quantized in any phase): a copy.
@@ -158,9 +210,8 @@ class VggTask:
             encoder.set_floating(False)
         generator = torch.Generator().manual_seed(self._recipe.seed)
         if not encoder.is_bsn:
-            crops = max(1, CALIBRATION_PATCHES // self._recipe.crop**2)
             encoder.recalibrate(
-                patches_of(self._crops(crops, generator)) for _ in range(CALIBRATION_BATCHES)
+                self._crops(CALIBRATION_PATCHES, 1, generator) for _ in range(CALIBRATION_BATCHES)
             )
         return encoder.eval()
 
@@ -168,13 +219,18 @@ class VggTask:
     def held_out(
         self, networks: dict[str, nn.Module], images: int | None, ship: bool = False
     ) -> dict[int, float]:
-        """Mean PSNR by rate, codes by the integer graph; see `Task`."""
-        encoder, network = self.settled(networks, ship), purenet_of(networks)
+        """Mean PSNR by rate; codes by the integer graph, or by the guide in its stage."""
+        network = purenet_of(networks)
+        by_guide = self._stage == "guide" and not ship
+        # An average of weights has no running statistics of its own: the guide is taken as it is.
+        guide = self.networks["guide"] if by_guide else None
+        encoder = copy.deepcopy(guide).eval() if guide else self.settled(networks, ship)
         figures: dict[int, list[float]] = {bits: [] for bits in RATES}
         for truth in self._frames[:images]:
             pixels = torch.from_numpy(truth).permute(2, 0, 1)[None].to(self._device)
             rows, columns = truth.shape[0] // 32, truth.shape[1] // 32
             code = torch.cat([encoder(part) for part in patches_of(pixels).split(128)])
+            code = binary_sign(code)
             for index, channels in enumerate(RATE_CHANNELS):
                 cells = laid_out(truncate_code(code, channels), rows, columns)
                 rate = torch.tensor([index], device=self._device)

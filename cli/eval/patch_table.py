@@ -1,4 +1,4 @@
-"""``heqcodec eval``: measure the codec on a folder of images."""
+"""``heqcodec eval patch-table``: patch-constant coding of a folder of images."""
 
 from __future__ import annotations
 
@@ -14,17 +14,7 @@ if TYPE_CHECKING:
     from heqcodec.eval.patch_table import Summary
     from rich.table import Table
 
-app = typer.Typer(
-    help="Measure the codec on a folder of images.", no_args_is_help=True, add_completion=False
-)
 
-
-@app.callback()
-def _group() -> None:
-    """Keep ``patch-table`` a subcommand while it is the only one."""
-
-
-@app.command("patch-table")
 @reports_errors
 def patch_table(
     data: Annotated[Path, typer.Option(help="Folder of test images.")],

@@ -1,0 +1,19 @@
+"""``heqcodec eval``: measure this codec and others. Each command lives in a module of its own."""
+
+from __future__ import annotations
+
+import typer
+
+from .patch_table import patch_table
+
+app = typer.Typer(
+    help="Measure this codec and others, and compare them.",
+    no_args_is_help=True,
+    add_completion=False,
+)
+app.command("patch-table")(patch_table)
+
+
+@app.callback()
+def _group() -> None:
+    """Keep the commands subcommands even when there is only one."""
