@@ -39,7 +39,9 @@ class Plan:
     many: bool = False
 
 
-def plan_jobs(inputs: list[str], output: str, suffix: str, accepts: Callable[[Path], bool]) -> Plan:
+def plan_jobs(
+    inputs: list[str], output: str, suffix: str, accepts: Callable[[Path], bool], as_json: bool
+) -> Plan:
     """Turn the arguments of a command into jobs.
 
     Args:
@@ -47,11 +49,14 @@ def plan_jobs(inputs: list[str], output: str, suffix: str, accepts: Callable[[Pa
         output: a file, or for many inputs a folder, which is made if it does not exist.
         suffix: what output names end in.
         accepts: which files of a folder are inputs; those named by the user all are.
+        as_json: whether the results will be printed as JSON.
 
     Raises:
         HeqError: a glob or folder holds no input, or the output folder cannot be made.
-        typer.BadParameter: standard streams together with many files.
+        typer.BadParameter: standard streams together with many files, or standard output with JSON.
     """
+    if as_json and output == STANDARD:
+        raise usage_error("standard output cannot carry the image and JSON both.", "--json")
     sources: list[str] = []
     many = len(inputs) > 1
     for name in inputs:

@@ -9,13 +9,9 @@ from typing import Annotated, Any
 
 import typer
 from heqcodec.cli.batch import Job, plan_jobs, run_jobs
+from heqcodec.cli.options import Device, Force, Json, MaxPixels, Threads, Verbose
 from heqcodec.cli.terminal import (
     STANDARD,
-    Force,
-    Json,
-    MaxPixels,
-    Threads,
-    Verbose,
     about,
     check_output,
     read_input,
@@ -51,9 +47,7 @@ def decode(
         ),
     ] = False,
     max_pixels: MaxPixels = None,
-    device: Annotated[
-        str, typer.Option("--device", metavar="D", help="auto, cpu, cuda or cuda:1.")
-    ] = "auto",
+    device: Device = "auto",
     threads: Threads = None,
     force: Force = False,
     as_json: Json = False,
@@ -65,9 +59,7 @@ def decode(
     stop the others, and the exit code is 1 in the end.
     """
     rectangle = _rectangle(region)
-    if as_json and output == STANDARD:
-        raise usage_error("standard output cannot carry the image and JSON both.", "--json")
-    plan = plan_jobs(inputs, output, ".png", _is_heq)
+    plan = plan_jobs(inputs, output, ".png", _is_heq, as_json)
     set_threads(threads)
 
     from heqcodec import api

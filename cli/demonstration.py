@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from heqcodec.cli.terminal import Force, Verbose, check_output, reports_errors, say
+from heqcodec.cli.options import Force, Model, Verbose
+from heqcodec.cli.terminal import check_output, reports_errors, say
 from heqcodec.errors import HeqError
 
 if TYPE_CHECKING:
@@ -32,9 +33,7 @@ def demo(
         Path, typer.Option("--out", metavar="FILE", help="The side-by-side picture.")
     ] = Path("heqcodec-demo.png"),
     bpp: Annotated[float, typer.Option("--bpp", metavar="R", help="Bits per pixel.")] = 0.25,
-    model: Annotated[
-        str, typer.Option("--model", metavar="M", help="A name that `heqcodec models` lists.")
-    ] = "default",
+    model: Model = "default",
     force: Force = False,
     verbose: Verbose = False,
 ) -> None:

@@ -10,13 +10,9 @@ from typing import Annotated, Any
 
 import typer
 from heqcodec.cli.batch import Job, plan_jobs, run_jobs
+from heqcodec.cli.options import Force, Json, MaxPixels, Model, Threads, Verbose
 from heqcodec.cli.terminal import (
     STANDARD,
-    Force,
-    Json,
-    MaxPixels,
-    Threads,
-    Verbose,
     check_output,
     reports_errors,
     say,
@@ -59,9 +55,7 @@ def encode(
     mode: Annotated[
         ModeChoice, typer.Option("--mode", help="patch: each 32x32 patch has the same size.")
     ] = ModeChoice.auto,
-    model: Annotated[
-        str, typer.Option("--model", metavar="M", help="A name that `heqcodec models` lists.")
-    ] = "default",
+    model: Model = "default",
     coder: Annotated[
         CoderChoice, typer.Option("--coder", help="device: what a camera can run.")
     ] = CoderChoice.device,
@@ -84,9 +78,7 @@ def encode(
     if bpp is not None and bpp not in BITS_PER_PIXEL:
         allowed = ", ".join(f"{rate:g}" for rate in sorted(BITS_PER_PIXEL))
         raise usage_error(f"{bpp:g} is not one of {allowed}.", "--bpp")
-    if as_json and output == STANDARD:
-        raise usage_error("standard output cannot carry the image and JSON both.", "--json")
-    plan = plan_jobs(inputs, output, ".heq", _is_image)
+    plan = plan_jobs(inputs, output, ".heq", _is_image, as_json)
     set_threads(threads)
 
     from heqcodec.api import encode as encode_image

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import typer
-from heqcodec.cli.terminal import Json, Verbose, about, print_json, read_input, reports_errors
+from heqcodec.cli.options import Json, Verbose
+from heqcodec.cli.terminal import about, print_json, read_input, reports_errors
 
 
 @reports_errors

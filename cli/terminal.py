@@ -1,4 +1,4 @@
-"""What the commands share: options, messages, standard streams, exit codes."""
+"""What the commands share: messages, standard streams, exit codes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Annotated, Any, ParamSpec
+from typing import Any, ParamSpec
 
 import typer
 from heqcodec.errors import HeqError, HeqLimitError
@@ -22,28 +22,6 @@ STANDARD = "-"
 DATA_ERROR = 1
 INTERRUPTED = 130
 """128 + SIGINT, as shells report it."""
-
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
-Force = Annotated[bool, typer.Option("-f", "--force", help="Replace an output that exists.")]
-Threads = Annotated[
-    int | None,
-    typer.Option(
-        "-j",
-        "--threads",
-        min=1,
-        metavar="N",
-        help="Use N threads; all cores by default. Encoded bytes do not depend on it.",
-    ),
-]
-MaxPixels = Annotated[
-    int | None,
-    typer.Option(
-        "--max-pixels", min=1, metavar="N", help="Refuse larger images; about 90 million if unset."
-    ),
-]
-Verbose = Annotated[
-    bool, typer.Option("-v", "--verbose", help="Say more, and show where an error comes from.")
-]
 
 
 def reports_errors(command: Callable[P, None]) -> Callable[P, None]:

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from heqcodec.cli.terminal import Verbose, reports_errors, say
+from heqcodec.cli.options import Device, Verbose
+from heqcodec.cli.terminal import reports_errors, say
 
 
 @reports_errors
@@ -27,9 +28,7 @@ def train(
         float | None,
         typer.Option("--minutes", min=0.0, metavar="N", help="Stop after N minutes of training."),
     ] = None,
-    device: Annotated[
-        str, typer.Option("--device", metavar="D", help="auto, cpu, cuda or cuda:1.")
-    ] = "auto",
+    device: Device = "auto",
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on from the last checkpoint in the output folder.")
     ] = False,

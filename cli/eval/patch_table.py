@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from heqcodec.cli.terminal import Force, Threads, Verbose, reports_errors, set_threads
+from heqcodec.cli.options import Force, Threads, Verbose
+from heqcodec.cli.terminal import reports_errors, set_threads
 
 if TYPE_CHECKING:
     from heqcodec.eval.patch_table import Summary
