@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
+import heqcodec
+import numpy as np
 import pytest
 from heqcodec.errors import HeqUnsupportedError
 from light_model import LightDecoder, LightEncoder
+from PIL import Image
 
 
 @dataclass
@@ -49,3 +55,73 @@ def light(monkeypatch: pytest.MonkeyPatch) -> LightModels:
     monkeypatch.setattr(models, "load_decoder", registry.load_decoder)
     monkeypatch.setattr(models, "default_model", lambda: "light")
     return registry
+
+
+@pytest.fixture
+def photo(tmp_path: Path) -> Path:
+    """An image of 100 x 70 pixels, alone in its folder."""
+    path = tmp_path / "photo.png"
+    samples = np.random.default_rng(23).integers(0, 256, (70, 100, 3), dtype=np.uint8)
+    Image.fromarray(samples).save(path)
+    return path
+
+
+@pytest.fixture
+def coded(light: Any, photo: Path) -> Path:
+    """That image, encoded by the light model."""
+    path = photo.with_suffix(".heq")
+    path.write_bytes(heqcodec.encode(photo))
+    return path
+
+
+@pytest.fixture
+def light_training(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Calibrates on few patches, and in one thread: there is little to share out."""
+    import torch
+    from heqcodec.training import vgg_task
+
+    monkeypatch.setattr(vgg_task, "CALIBRATION_BATCHES", 2)
+    monkeypatch.setattr(vgg_task, "CALIBRATION_PATCHES", 9)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="session")
+def photographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder to train on."""
+    from small_models import write_photographs
+
+    return write_photographs(tmp_path_factory.mktemp("data") / "photographs")
+
+
+@pytest.fixture(scope="session")
+def held_out(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the one photograph that training is measured on."""
+    from small_models import photograph
+
+    folder = tmp_path_factory.mktemp("data") / "held"
+    folder.mkdir()
+    Image.fromarray(photograph()[300:370, 100:230]).save(folder / "face.png")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def encoder_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A transform encoder that a run can be given."""
+    from heqcodec.training.given_weights import write_encoder
+    from small_models import transform_tensors
+
+    path = tmp_path_factory.mktemp("encoder") / "given.safetensors"
+    write_encoder(path, transform_tensors())
+    return path
+
+
+@pytest.fixture(scope="session")
+def tiles() -> np.ndarray:
+    """Two training tiles, uint8 (2, 256, 256, 3)."""
+    from heqcodec.training.photographs import TILE
+    from small_models import photograph
+
+    return np.stack([photograph()[:TILE, :TILE], photograph("chelsea")[:TILE, 100 : 100 + TILE]])

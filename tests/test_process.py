@@ -1,0 +1,81 @@
+"""The command in a process of its own: what is imported, and streams that are not files."""
+
+from __future__ import annotations
+
+import io
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import heqcodec
+import pytest
+from command_runner import names
+from PIL import Image
+
+COMMAND = Path(__file__).with_name("light_command.py")
+
+
+class TestProcess:
+    def command(self, *arguments: str, **options: Any) -> subprocess.CompletedProcess[bytes]:
+        return subprocess.run(
+            [sys.executable, *arguments], capture_output=True, timeout=60, **options
+        )
+
+    @pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["encode", "--help"]])
+    def test_help_and_version_import_neither_torch_nor_numpy_users(
+        self, arguments: list[str]
+    ) -> None:
+        code = (
+            "import sys, atexit\n"
+            "atexit.register(lambda: print('LOADED', *sys.modules))\n"
+            f"sys.argv[1:] = {arguments!r}\n"
+            "from heqcodec.cli import main\n"
+            "main()\n"
+        )
+        done = self.command("-c", code)
+        assert done.returncode == 0, done.stderr
+        loaded = done.stdout.decode().split("LOADED")[1].split()
+        assert "heqcodec.cli.application" in loaded
+        assert not {"torch", "safetensors", "skimage", "matplotlib"} & set(loaded)
+
+    def test_version_names_package_and_format(self) -> None:
+        done = self.command("-m", "heqcodec.cli", "--version")
+        expected = f"heqcodec {heqcodec.__version__}, format version {heqcodec.FORMAT_VERSION}\n"
+        assert done.stdout.decode().replace("\r", "") == expected
+
+    def test_pipes(self, photo: Path) -> None:
+        encoded = self.command(str(COMMAND), "encode", "-", "-", input=photo.read_bytes())
+        assert encoded.returncode == 0, encoded.stderr
+        assert heqcodec.info(encoded.stdout)["width"] == 100
+        decoded = self.command(str(COMMAND), "decode", "-", "-", input=encoded.stdout)
+        assert decoded.returncode == 0
+        assert Image.open(io.BytesIO(decoded.stdout)).size == (100, 70)
+
+    def test_an_error_is_one_sentence_without_traceback(self, tmp_path: Path) -> None:
+        done = self.command(str(COMMAND), "encode", "none.png", "out.heq", cwd=tmp_path)
+        assert done.returncode == 1 and done.stdout == b""
+        assert done.stderr.decode().splitlines() == [
+            "heqcodec: none.png cannot be read: No such file or directory."
+        ]
+
+    @pytest.mark.skipif(os.name != "posix", reason="POSIX signals")
+    def test_ctrl_c_leaves_nothing(self, photo: Path) -> None:
+        import signal
+
+        process = subprocess.Popen(
+            [sys.executable, str(COMMAND), "encode", "-", str(photo.with_suffix(".heq"))],
+            stdin=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        assert process.stdin is not None
+        process.stdin.write(photo.read_bytes()[:100])
+        process.stdin.flush()
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(2)  # it waits for the rest of the image
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=20)
+        assert process.returncode == 130
+        assert b"Traceback" not in errors
+        assert names(photo.parent) == ["photo.png"]
