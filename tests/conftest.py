@@ -12,6 +12,7 @@ import heqcodec
 import numpy as np
 import pytest
 from heqcodec.errors import HeqUnsupportedError
+from heqcodec.nqe.transform_nqe import TransformNqe
 from light_model import LightDecoder, LightEncoder
 from PIL import Image
 
@@ -72,6 +73,16 @@ def coded(light: Any, photo: Path) -> Path:
     path = photo.with_suffix(".heq")
     path.write_bytes(heqcodec.encode(photo))
     return path
+
+
+@pytest.fixture(scope="session")
+def encoder() -> TransformNqe:
+    """The ``nqe-t`` that ships."""
+    from heqcodec import models
+
+    made = models.load_encoder("nqe-t")
+    assert isinstance(made, TransformNqe)
+    return made
 
 
 @pytest.fixture

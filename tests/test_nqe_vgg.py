@@ -17,6 +17,7 @@ from heqcodec.nqe.vgg_integer import IntegerVgg, check_float32_exact
 from heqcodec.nqe.vgg_layout import BUDGET_BITS, VGG_LAYERS, total_bits, weight_bits
 from heqcodec.quantizers import layer_report
 from safetensors.numpy import load_file, save_file
+from sample_patches import adversarial_patches
 
 
 def some_patches(count: int, seed: int = 0) -> np.ndarray:
@@ -26,17 +27,6 @@ def some_patches(count: int, seed: int = 0) -> np.ndarray:
     fine = torch.randn(count, 3, 32, 32, generator=generator) * 12
     pixels = torch.nn.functional.interpolate(coarse, 32, mode="bicubic") + fine
     return pixels.clamp(0, 255).round().to(torch.uint8).permute(0, 2, 3, 1).contiguous().numpy()
-
-
-def adversarial_patches() -> np.ndarray:
-    """All 0, all 255, checkerboards of 1 and 4 pixels, two-valued noise; uint8 (5, 32, 32, 3)."""
-    rows, columns = np.indices((32, 32))
-    fine = ((rows + columns) % 2 * 255).astype(np.uint8)
-    coarse = ((rows // 4 + columns // 4) % 2 * 255).astype(np.uint8)
-    flat = [np.zeros((32, 32), np.uint8), np.full((32, 32), 255, np.uint8), fine, coarse]
-    patches = np.stack([np.repeat(patch[..., None], 3, axis=2) for patch in flat])
-    noise = np.random.default_rng(3).integers(0, 2, (1, 32, 32, 3), dtype=np.uint8) * 255
-    return np.concatenate([patches, noise])
 
 
 def as_tensor(patches: np.ndarray) -> torch.Tensor:

@@ -8,56 +8,22 @@ from typing import Any
 import numpy as np
 import patch_code_reference as reference
 import pytest
-from heqcodec import models
 from heqcodec.nqe import zones as geometry
 from heqcodec.nqe.contexts import PLANES, TOP_PLANE
 from heqcodec.nqe.patch_code import Coefficients
 from heqcodec.nqe.patch_decoder import decode_coefficients
 from heqcodec.nqe.patch_encoder import encode_coefficients
 from heqcodec.nqe.transform_nqe import LONGEST, TransformNqe
-from skimage import data
+from sample_patches import adversarial_patches, photograph_patches
 
 LENGTHS = (1, 2, 3, 8, 21, 32, 64)
 """Bytes of the codes that are compared with the reference."""
 ASCENDING_BITS = (8, 16, 24, 40, 64, 96, 128, 184, 256, 376, 512)
-
-
-def photographs() -> np.ndarray:
-    """Patches of two photographs, uint8 (12, 32, 32, 3): sky, skin, fur, edges."""
-    patches = []
-    for image in (data.astronaut(), data.chelsea()):
-        for row, column in ((0, 0), (1, 6), (3, 5), (5, 4), (7, 9), (8, 2)):
-            patches.append(image[32 * row :, 32 * column :][:32, :32])
-    return np.stack(patches)
-
-
-def adversarial() -> np.ndarray:
-    """Flat, checkerboards, noise, one pixel, one colour; uint8 (14, 32, 32, 3)."""
-    rows, columns = np.indices((32, 32))
-    grey = [np.zeros((32, 32)), np.full((32, 32), 255), np.full((32, 32), 128)]
-    grey += [(rows // side + columns // side) % 2 * 255 for side in (1, 2, 5, 16)]
-    point = np.zeros((32, 32))
-    point[5, 7] = 255
-    patches = [np.repeat(plane[..., None], 3, axis=2) for plane in (*grey, point, 255 - point)]
-    patches += [np.eye(3)[channel] * np.full((32, 32, 1), 255) for channel in range(3)]
-    generator = np.random.default_rng(1)
-    patches.append(generator.integers(0, 256, (32, 32, 3)))
-    patches.append(generator.integers(0, 2, (32, 32, 3)) * 255)
-    return np.stack(patches).astype(np.uint8)
-
-
 PATCHES = {
-    "photographs": photographs(),
-    "adversarial": adversarial(),
-    "grey": np.concatenate([photographs()[:4], adversarial()])[..., 1:2],
+    "photographs": photograph_patches(),
+    "adversarial": adversarial_patches(),
+    "grey": np.concatenate([photograph_patches()[:4], adversarial_patches()])[..., 1:2],
 }
-
-
-@pytest.fixture(scope="module")
-def encoder() -> TransformNqe:
-    made = models.load_encoder("nqe-t")
-    assert isinstance(made, TransformNqe)
-    return made
 
 
 @pytest.fixture(scope="module")

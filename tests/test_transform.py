@@ -11,7 +11,7 @@ from heqcodec.nqe.patch_code import Coefficients
 from heqcodec.nqe.transform import TransformStem, dct_layers
 from heqcodec.nqe.transform_nqe import TransformCodeReader, TransformNqe
 from heqcodec.nqe.vgg_integer import Arithmetic
-from skimage import data
+from sample_patches import adversarial_patches, all_patches_of_a_photograph, noise_patches
 
 EXACT_GAIN = 9.77
 """dB, the DCT of 32 points on a Markov source of correlation 0.95 (a closed form)."""
@@ -28,18 +28,9 @@ def worst_patches() -> np.ndarray:
             up, down = np.array(colour), 1 - np.array(colour)
             patches.append(255 * np.where(positive[..., None], up, down))
             patches.append(255 * np.where(positive[..., None], down, up))
-    patches.extend(255 * np.full((32, 32, 3), value) for value in (0, 1))
-    patches.extend(np.random.default_rng(0).integers(0, 256, (10, 32, 32, 3)))
-    image = data.chelsea()[:288, :448]
-    blocks = image.reshape(9, 32, 14, 32, 3).swapaxes(1, 2).reshape(-1, 32, 32, 3)
-    return np.concatenate([np.stack(patches).astype(np.uint8), blocks])
-
-
-@pytest.fixture(scope="module")
-def encoder() -> TransformNqe:
-    made = models.load_encoder("nqe-t")
-    assert isinstance(made, TransformNqe)
-    return made
+    extremes = np.stack(patches).astype(np.uint8)
+    others = adversarial_patches(), noise_patches(10, seed=0), all_patches_of_a_photograph()
+    return np.concatenate([extremes, *others])
 
 
 @pytest.fixture(scope="module")
