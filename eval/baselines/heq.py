@@ -1,0 +1,88 @@
+"""This project's codec, through the same public functions that everyone has."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import heqcodec
+import numpy as np
+from heqcodec import models
+from heqcodec.api import BITS_PER_PIXEL
+from heqcodec.eval.baselines.pixels import rgb_image
+from heqcodec.files import write_bytes
+
+
+class _Heq:
+    """What both modes share; see ``Codec`` for the attributes.
+
+    On the CPU also where there is a graphics card, as the codecs beside it.
+    """
+
+    single_threaded = False
+    suffix = ".heq"
+
+    def __init__(self, model: str = "") -> None:
+        self._model = model or models.default_model()
+
+    def version(self) -> str:
+        """See ``Codec``: weights make files and pictures as much as the program does."""
+        entry = models.manifest()["models"][self._model]
+        return (
+            f"heqcodec {heqcodec.__version__}, {self._model}, "
+            f"encoder {entry['encoder']['encoder_id']}, coder {entry['encoder']['coder_id']}, "
+            f"decoder {entry['decoder']['sha256'][:16]}"
+        )
+
+    def prepare(self) -> None:
+        """Load encoder and decoder."""
+        encoder = models.load_encoder(self._model)
+        models.load_decoder(encoder.encoder_id, encoder.coder_id, "cpu")
+
+    def decode(self, path: Path) -> np.ndarray:
+        """See ``Codec``."""
+        return heqcodec.decode(path, max_pixels=None, device="cpu")
+
+
+class HeqPatch(_Heq):
+    """The patch-constant mode: as many bits for each 32 x 32 patch.
+
+    Args:
+        model: a name of ``heqcodec models``; the default model for "".
+    """
+
+    setting_name = "bpp"
+    settings: tuple[float, ...] = tuple(sorted(BITS_PER_PIXEL))
+
+    def __init__(self, model: str = "") -> None:
+        super().__init__(model)
+        self.name = f"heq-patch-{model}" if model else "heq-patch"
+        self.about = f"heqcodec, as many bits for each 32x32 patch, model {self._model}"
+
+    def missing(self) -> str | None:
+        """See ``Codec``; it is always here."""
+        return None
+
+    def encode(self, pixels: np.ndarray, setting: float, path: Path) -> None:
+        """See ``Codec``."""
+        image = np.asarray(rgb_image(pixels))
+        data = heqcodec.encode(image, bpp=setting, model=self._model, max_pixels=None)
+        write_bytes(path, data)
+
+
+class HeqRate(_Heq):
+    """The variable-rate mode."""
+
+    name = "heq"
+    setting_name = "quality"
+    settings: tuple[float, ...] = (10, 25, 50, 75)
+    about = "heqcodec, variable rate"
+
+    def missing(self) -> str | None:
+        """See ``Codec``."""
+        return "this version of heqcodec has no variable-rate mode; use heq-patch."
+
+    def encode(self, pixels: np.ndarray, setting: float, path: Path) -> None:
+        """See ``Codec``."""
+        image = np.asarray(rgb_image(pixels))
+        data = heqcodec.encode(image, quality=setting, model=self._model, max_pixels=None)
+        write_bytes(path, data)
