@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 from heqcodec.errors import HeqError
-from heqcodec.eval import metrics
+from heqcodec.eval import blockiness, metrics
 from heqcodec.eval.folder import read_pixels
 
 
@@ -72,8 +72,8 @@ def measure_image(name: str, pixels: np.ndarray, model: str, rate: float) -> Ima
         raise HeqError(f"{name} of shape {pixels.shape} came back as {decoded.shape}.")
     large = min(width, height) >= metrics.MS_SSIM_MIN_SIDE
     ratio = None
-    if max(width, height) > metrics.PATCH:
-        ratio = metrics.relative_border_step_ratio(pixels, decoded)
+    if max(width, height) > blockiness.PATCH:
+        ratio = blockiness.relative_border_step_ratio(pixels, decoded)
     return ImageResult(
         model=model,
         rate=rate,
@@ -101,7 +101,7 @@ def measure(
     loading weights and warming up is in nobody's seconds.
     """
     for model in models:
-        corner = read_pixels(files[0])[: 2 * metrics.PATCH, : 2 * metrics.PATCH]
+        corner = read_pixels(files[0])[: 2 * blockiness.PATCH, : 2 * blockiness.PATCH]
         for rate in rates:
             measure_image(files[0].name, corner, model, rate)
             for path in files:
