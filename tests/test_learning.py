@@ -44,7 +44,7 @@ class TestLearning:
     ) -> None:
         sizes = {"width": 32, "blocks": 2, "fine_width": 16, "fine_blocks": 1}
         task = task_of(
-            family, tiles, tmp_path / "coded", steps=4 * steps, rate=2e-3, warmup=4, purenet=sizes
+            family, tiles, tmp_path / "coded", steps=steps, rate=2e-3, warmup=4, purenet=sizes
         )
         facts = {"step": 0, "minutes": 0.0}
         loop = TrainingLoop(task._recipe, task, CPU, tmp_path, facts, Progress(disable=True))

@@ -119,15 +119,14 @@ class VggTask:
         side = 32 * crop
         views = torch.randint(8, (batch,), generator=generator).tolist()
         places = crop_places(len(self._tiles), self._tiles.shape[-1], crop, batch, generator)
-        crops = []
+        cut = []
         for view, (tile, row, column) in zip(views, places, strict=True):
-            crop = self._tiles[tile][
-                :, 32 * row : 32 * row + side, 32 * column : 32 * column + side
-            ]
+            rows, columns = (slice(32 * first, 32 * first + side) for first in (row, column))
+            part = self._tiles[tile][:, rows, columns]
             flips = [axis for axis, bit in ((2, 1), (1, 2)) if view & bit]
-            crop = crop.flip(flips) if flips else crop
-            crops.append(crop.transpose(1, 2) if view & 4 else crop)
-        return torch.stack(crops)
+            part = part.flip(flips) if flips else part
+            cut.append(part.transpose(1, 2) if view & 4 else part)
+        return torch.stack(cut)
 
     def loss(self, generator: torch.Generator) -> Tensor:
         """What the stage asks for.
