@@ -1,0 +1,66 @@
+"""Curves that others published, which come with this package: see ``published/README.md``."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from functools import cache
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+from heqcodec.errors import HeqError
+from heqcodec.eval.curves import Curve, curve_from
+
+if TYPE_CHECKING:
+    from importlib.resources.abc import Traversable
+
+KODAK = "kodak"
+"""The set of images that curves are of unless another is asked for."""
+
+
+def published_sets() -> list[str]:
+    """Names of the sets of images that there are published curves of."""
+    return list(_index()["sets"])
+
+
+def published_names(images: str = KODAK) -> list[str]:
+    """Names of the curves on one set of images: classical codecs first, then learned ones, those
+    as printed in papers last. Raises ``HeqError`` for a set that there is none of."""
+    return list(_curves(images))
+
+
+def published_curve(name: str, images: str = KODAK) -> Curve:
+    """Return one of ``published_names``, labelled as published.
+
+    A name that is also a codec of this suite stands for the same codec; CompressAI's models of
+    that name were trained for squared error, and coded on a CPU.
+
+    Raises ``HeqError`` for a name that is not among them.
+    """
+    entry = _curves(images).get(name)
+    if entry is None:
+        raise HeqError(
+            f"There is no published curve {name} on {images}; choose from "
+            f"{', '.join(published_names(images))}."
+        )
+    text = _folder().joinpath(*entry["file"].split("/")).read_text("utf-8")
+    curve = curve_from(json.loads(text), entry["file"], published=True)
+    return replace(curve, name=name, label=f"{entry['label']}, published")
+
+
+def _curves(images: str) -> dict[str, dict[str, str]]:
+    if images not in published_sets():
+        sets = ", ".join(published_sets())
+        raise HeqError(f"There are no published curves on {images}; choose from {sets}.")
+    curves: dict[str, dict[str, str]] = _index()["sets"][images]["curves"]
+    return curves
+
+
+@cache
+def _index() -> dict[str, Any]:
+    index: dict[str, Any] = json.loads((_folder() / "index.json").read_text("utf-8"))
+    return index
+
+
+def _folder() -> Traversable:
+    return files("heqcodec.eval") / "published" / "compressai"
