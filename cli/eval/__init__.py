@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import typer
 
+from .datasets import datasets
 from .patch_table import patch_table
+from .run import run
 
 app = typer.Typer(
     help="Measure this codec and others, and compare them.",
     no_args_is_help=True,
     add_completion=False,
 )
+app.command("datasets")(datasets)
 app.command("patch-table")(patch_table)
+app.command("run")(run)
 
 
 @app.callback()

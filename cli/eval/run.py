@@ -1,0 +1,206 @@
+"""``heqcodec eval run``: measure codecs on a folder of images, and keep every figure."""
+
+from __future__ import annotations
+
+import contextlib
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from heqcodec.cli.eval.ladders import present_ladders, read_request
+from heqcodec.cli.options import Verbose
+from heqcodec.cli.terminal import DATA_ERROR, reports_errors, say
+
+if TYPE_CHECKING:
+    from heqcodec.eval.baselines import CodecMaker
+    from heqcodec.eval.runner import Ladder
+    from heqcodec.eval.store import Store
+    from heqcodec.eval.workers import Outcome
+
+
+@reports_errors
+def run(
+    data: Annotated[Path, typer.Option("--data", metavar="DIR", help="Folder of test images.")],
+    codec: Annotated[
+        list[str],
+        typer.Option(
+            "--codec", metavar="NAME", help="May be given several times; patterns as compressai-*."
+        ),
+    ],
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for the results.")],
+    setting: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--setting", metavar="CODEC=V,V", help="Settings of one codec instead of its own."
+        ),
+    ] = None,
+    rates: Annotated[
+        str | None,
+        typer.Option(
+            "--rates", metavar="V,V", help="Settings of all codecs that take bits per pixel."
+        ),
+    ] = None,
+    qualities: Annotated[
+        str | None,
+        typer.Option("--qualities", metavar="V,V", help="Settings of all that take a quality."),
+    ] = None,
+    jobs: Annotated[
+        int | None,
+        typer.Option(
+            "-j", "--jobs", min=1, metavar="N", help="Processes; one for each core by default."
+        ),
+    ] = None,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Keep coded files and decoded images, too.")
+    ] = False,
+    force: Annotated[
+        bool,
+        typer.Option(
+            "-f", "--force", help="Measure codecs anew whose version or settings have changed."
+        ),
+    ] = False,
+    verbose: Verbose = False,
+) -> None:
+    """Encode each image to a real file, decode it, and measure; JSON curves and a CSV table.
+
+    Writes images.csv, one line for each file, and CODEC.json for each codec, its curve in
+    CompressAI's schema. What is finished is not run again: after an interruption, give the same
+    command. Codecs that are not installed are skipped, and images that fail do not stop the
+    others; the exit code is 1 in the end.
+    """
+    from heqcodec.eval.folder import data_hash, image_files
+    from heqcodec.eval.runner import claim_of, cores, failures_text
+    from heqcodec.eval.store import Store
+    from heqcodec.eval.summary import DataSet
+
+    request = read_request(codec, setting or [], rates, qualities)
+    ladders = present_ladders(request.ladders)
+    files = image_files(data)
+    images = DataSet(len(files), data_hash(files))
+    processes = jobs or cores()
+    command = _command(data, codec, out, setting or [], rates, qualities, jobs, keep)
+    claims = [claim_of(ladder, processes, command) for ladder in ladders]
+    with Store(out, images) as store:
+        store.claim(claims, anew=force)
+        failed = _measure(store, ladders, files, processes, keep, request.maker, verbose)
+        paths = store.write_results()
+        _print_table([store.curve(ladder.codec.name) for ladder in ladders], len(files))
+    typer.echo(f"Wrote {', '.join(str(path) for path in paths)}.")
+    if failed:
+        say(f"heqcodec: {len(failed)} measurements failed:")
+        for line in failures_text(failed):
+            say(f"  {line}")
+        raise typer.Exit(DATA_ERROR)
+
+
+def _measure(
+    store: Store,
+    ladders: list[Ladder],
+    files: list[Path],
+    processes: int,
+    keep: bool,
+    maker: CodecMaker,
+    verbose: bool,
+) -> list[Outcome]:
+    """Do what is left under a progress bar; return what failed."""
+    from heqcodec.eval.runner import left_jobs, run
+    from rich.console import Console
+    from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn, TimeRemainingColumn
+
+    def count_left() -> int:
+        return sum(len(left_jobs(store, ladder, files, keep)) for ladder in ladders)
+
+    total = sum(len(ladder.settings) for ladder in ladders) * len(files)
+    left = count_left()
+    if left < total:
+        say(f"heqcodec: {total - left} of {total} measurements are there already.")
+    failed: list[Outcome] = []
+    console = Console(stderr=True)
+    columns = (
+        *Progress.get_default_columns()[:2],
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    outcomes = run(store, ladders, files, processes, keep, maker)
+    try:
+        with (
+            contextlib.closing(outcomes),
+            Progress(
+                *columns, console=console, disable=not console.is_terminal, transient=True
+            ) as progress,
+        ):
+            task = progress.add_task("measuring", total=left)
+            for outcome in outcomes:
+                progress.update(task, advance=1, description=outcome.job.codec)
+                if outcome.failure:
+                    failed.append(outcome)
+                if outcome.trace and verbose:
+                    progress.console.print(outcome.trace, markup=False, highlight=False)
+    except KeyboardInterrupt:
+        kept = total - count_left()
+        say(f"heqcodec: {kept} of {total} measurements are kept; the same command goes on.")
+        raise
+    return failed
+
+
+def _command(
+    data: Path,
+    codecs: list[str],
+    out: Path,
+    settings: list[str],
+    rates: str | None,
+    qualities: str | None,
+    jobs: int | None,
+    keep: bool,
+) -> str:
+    """Return the command for the record. Names without folders: the record is published."""
+    words = ["heqcodec", "eval", "run", "--data", data.resolve().name]
+    words += [word for spec in codecs for word in ("--codec", _spec_text(spec))]
+    words += [word for text in settings for word in ("--setting", text)]
+    words += ["--rates", rates] if rates is not None else []
+    words += ["--qualities", qualities] if qualities is not None else []
+    words += ["--out", out.resolve().name]
+    words += ["--jobs", str(jobs)] if jobs is not None else []
+    words += ["--keep"] if keep else []
+    return shlex.join(words)
+
+
+def _spec_text(spec: str) -> str:
+    """Return what ``--codec`` was given, with names of checkpoints instead of their paths."""
+    codec, at, checkpoints = spec.partition("@")
+    label, equals, paths = checkpoints.rpartition("=")
+    names = ",".join(Path(path).resolve().name for path in paths.split(",") if path)
+    return f"{codec}{at}{label}{equals}{names}"
+
+
+def _print_table(curves: list[dict[str, Any]], images: int) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=f"Mean of {images} images")
+    table.add_column("codec")
+    headings = ("setting", "bpp", "PSNR dB", "luma dB", "MS-SSIM", "border ratio")
+    for heading in (*headings, "encode s", "decode s"):
+        table.add_column(heading, justify="right")
+    for curve in curves:
+        means, own = curve["results"], curve["heqcodec"]
+        for point, setting in enumerate(own["settings"]):
+            table.add_row(
+                curve["name"],
+                f"{setting:g}",
+                _optional(means["bpp"][point], ".4f"),
+                _optional(means["psnr-rgb"][point], ".2f"),
+                _optional(own["psnr-luma"][point], ".2f"),
+                _optional(means["ms-ssim-rgb"][point], ".4f"),
+                _optional(own["border-step-ratio"][point], ".3f"),
+                _optional(means["encoding_time"][point], ".3f"),
+                _optional(means["decoding_time"][point], ".3f"),
+            )
+    if table.rows:
+        Console().print(table)
+
+
+def _optional(value: float | None, form: str) -> str:
+    return "-" if value is None else format(value, form)
