@@ -115,10 +115,10 @@ def _unpack(dataset: Dataset, archive: IO[bytes], folder: Path) -> None:
         with zipfile.ZipFile(archive) as opened:
             members = [member for member in opened.infolist() if _belongs(dataset, member)]
             names = {PurePosixPath(member.filename).name for member in members}
-            if not len(members) == len(names) == dataset.images:
+            if len(members) != dataset.images or len(names) != dataset.images:
                 raise HeqError(
-                    f"{dataset.address} holds {len(names)} images of {dataset.name} instead of "
-                    f"{dataset.images}; nothing of it was kept."
+                    f"{dataset.address} holds {len(members)} images of {len(names)} names instead "
+                    f"of the {dataset.images} of {dataset.name}; nothing of it was kept."
                 )
             # All are unpacked before the first is put in place: half a set looks like a set.
             with tempfile.TemporaryDirectory(prefix=".fetch-", dir=folder) as aside:
