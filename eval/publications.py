@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from heqcodec.errors import HeqError
-from heqcodec.eval.curves import Curve, curve_from
+from heqcodec.eval.curves import Curve, curve_from, find
 
 if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
@@ -46,6 +47,31 @@ def published_curve(name: str, images: str = KODAK) -> Curve:
     text = _folder().joinpath(*entry["file"].split("/")).read_text("utf-8")
     curve = curve_from(json.loads(text), entry["file"], published=True)
     return replace(curve, name=name, label=f"{entry['label']}, published")
+
+
+def anchor_curve(key: str, curves: Sequence[Curve], images: str = KODAK) -> Curve:
+    """Return the curve that others are compared with.
+
+    Args:
+        key: of one of ``curves``; or the name of a published curve, with or without
+            ``published/`` before it, which is then taken even if it is not among them.
+        curves: those at hand, measured and published.
+        images: the set of images of published curves.
+
+    Raises:
+        HeqError: there is no such curve.
+    """
+    found = find(curves, key)
+    if found is not None:
+        return found
+    name = key.removeprefix("published/")
+    if name not in _curves(images):
+        at_hand = ", ".join(curve.key for curve in curves)
+        raise HeqError(
+            f"There is no curve {key} to compare with; choose one of the results ({at_hand}) or of "
+            f"the curves published on {images} ({', '.join(published_names(images))})."
+        )
+    return published_curve(name, images)
 
 
 def _curves(images: str) -> dict[str, dict[str, str]]:
