@@ -180,7 +180,7 @@ def _print_table(curves: list[dict[str, Any]], images: int) -> None:
     from rich.table import Table
 
     table = Table(title=f"Mean of {images} images")
-    table.add_column("codec")
+    table.add_column("codec", no_wrap=True)
     headings = ("setting", "bpp", "PSNR dB", "luma dB", "MS-SSIM", "border ratio")
     for heading in (*headings, "encode s", "decode s"):
         table.add_column(heading, justify="right")
@@ -198,8 +198,11 @@ def _print_table(curves: list[dict[str, Any]], images: int) -> None:
                 _optional(means["encoding_time"][point], ".3f"),
                 _optional(means["decoding_time"][point], ".3f"),
             )
+    console = Console()
+    if not console.is_terminal:
+        console.width = max(console.width, 120)
     if table.rows:
-        Console().print(table)
+        console.print(table)
 
 
 def _optional(value: float | None, form: str) -> str:
