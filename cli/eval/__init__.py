@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from .curves import curves
 from .datasets import datasets
 from .patch_table import patch_table
 from .run import run
@@ -13,6 +14,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
 )
+app.command("curves")(curves)
 app.command("datasets")(datasets)
 app.command("patch-table")(patch_table)
 app.command("run")(run)
