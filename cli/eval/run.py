@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shlex
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -108,11 +109,13 @@ def _measure(
     from rich.console import Console
     from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn, TimeRemainingColumn
 
-    def count_left() -> int:
-        return sum(len(left_jobs(store, ladder, files, keep)) for ladder in ladders)
+    def jobs_left() -> Counter[str]:
+        jobs = [job for ladder in ladders for job in left_jobs(store, ladder, files, keep)]
+        return Counter(job.codec for job in jobs)
 
     total = sum(len(ladder.settings) for ladder in ladders) * len(files)
-    left = count_left()
+    of_codec = jobs_left()
+    left = of_codec.total()
     if left < total:
         say(f"heqcodec: {total - left} of {total} measurements are there already.")
     failed: list[Outcome] = []
@@ -133,13 +136,17 @@ def _measure(
         ):
             task = progress.add_task("measuring", total=left)
             for outcome in outcomes:
-                progress.update(task, advance=1, description=outcome.job.codec)
+                codec = outcome.job.codec
+                progress.update(task, advance=1, description=codec)
+                of_codec[codec] -= 1
+                if not (of_codec[codec] or console.is_terminal):
+                    say(f"heqcodec: {codec} is done, {of_codec.total()} measurements are left.")
                 if outcome.failure:
                     failed.append(outcome)
                 if outcome.trace and verbose:
                     progress.console.print(outcome.trace, markup=False, highlight=False)
     except KeyboardInterrupt:
-        kept = total - count_left()
+        kept = total - jobs_left().total()
         say(f"heqcodec: {kept} of {total} measurements are kept; the same command goes on.")
         raise
     return failed
