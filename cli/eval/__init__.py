@@ -8,6 +8,7 @@ from .curves import curves
 from .datasets import datasets
 from .patch_table import patch_table
 from .run import run
+from .train_peer import train_peer
 
 app = typer.Typer(
     help="Measure this codec and others, and compare them.",
@@ -18,6 +19,7 @@ app.command("curves")(curves)
 app.command("datasets")(datasets)
 app.command("patch-table")(patch_table)
 app.command("run")(run)
+app.command("train-peer")(train_peer)
 
 
 @app.callback()

@@ -1,0 +1,207 @@
+"""A peer's training run from recipe and photographs to exported weights."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import json
+import platform
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+from heqcodec import __version__
+from heqcodec.errors import HeqError
+from heqcodec.files import write_bytes
+from heqcodec.purenet.device import find_device
+from heqcodec.training.checkpoint import FILE, read_facts
+from heqcodec.training.photographs import load_frames, load_tiles
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from safetensors.torch import save
+
+from .latent_code import LatentCode
+from .load import EXTRA, load_peer
+from .mcucoder import McuCoder
+from .peer import Peer
+from .recipe import PeerRecipe
+from .training import NETWORK, PeerLoop, PeerTask
+
+WEIGHTS = "weights"
+HELD_OUT_EVERY = 50
+"""Without held-out images of their own, one tile in fifty is not trained on."""
+
+
+def train_peer(
+    recipe_path: Path,
+    data_dir: Path,
+    out_dir: Path,
+    held_out_dir: Path | None = None,
+    minutes: float | None = None,
+    device: str = "auto",
+    resume: bool = False,
+    start_from: Path | None = None,
+) -> dict[str, Any]:
+    """Train a peer; export ``NAME.safetensors`` and ``NAME.json`` into ``out_dir / "weights"``.
+
+    Args:
+        recipe_path: a TOML file, see `PeerRecipe`.
+        data_dir: photographs to train on, cut into tiles as for our own models.
+        out_dir: for ``checkpoint.safetensors`` (every five minutes), ``log.csv`` and the export.
+        held_out_dir: photographs for the held-out figures; some training tiles if None.
+        minutes: stop (and export) after so long; the schedule itself goes by the recipe's steps.
+            0 exports what there is.
+        device: "auto", "cpu", "cuda" or "cuda:1".
+        resume: go on from the checkpoint in ``out_dir``; a finished run is exported again.
+        start_from: safetensors of a peer of the same architecture and sizes to start from; without
+            effect on a run that is resumed.
+
+    Returns:
+        The record that ``NAME.json`` holds.
+
+    Raises:
+        HeqError: recipe, images, weights or checkpoint cannot be used or do not belong together,
+            there is a checkpoint and ``resume`` is false, or the training diverged.
+        KeyboardInterrupt: after SIGINT; a checkpoint has been written.
+    """
+    recipe = PeerRecipe.load(recipe_path)
+    where = find_device(device)
+    if not resume and (out_dir / FILE).exists():
+        raise HeqError(
+            f"{out_dir} holds a training run already; go on with --resume, or give another --out."
+        )
+    facts: dict[str, Any] = {"step": 0, "minutes": 0.0, "recipe": recipe.name}
+    if resume:
+        facts = read_facts(out_dir)
+    if facts["recipe"] != recipe.name:
+        raise HeqError(
+            f"the run in {out_dir} was begun with the recipe of {facts['recipe']}, not of "
+            f"{recipe.name}; give that recipe, or another --out."
+        )
+    tiles, frames, data_hash = _photographs(data_dir, held_out_dir)
+    source = {"data": data_hash, "tiles": len(tiles)}
+    if facts.setdefault("source", source) != source:
+        raise HeqError(
+            f"the run in {out_dir} was begun with other photographs; give the same --data, and "
+            "--held-out if there was one, or another --out."
+        )
+    task = PeerTask(recipe, tiles, frames, where)
+    if start_from and not resume:
+        _start(task.network, start_from)
+    facts.setdefault("origin", _origin(recipe_path, data_dir, held_out_dir, start_from, where))
+    out_dir.mkdir(parents=True, exist_ok=True)
+    with Progress(*_columns(), console=Console(stderr=True)) as progress:
+        loop = PeerLoop(recipe, task, where, out_dir, facts, progress)
+        if resume:
+            loop.load()
+        loop.go(minutes)
+    network = copy.deepcopy(cast(Peer, loop.averages[NETWORK])).eval()
+    figures = task.held_out(network, None)
+    network.settle_quantiles()
+    network = network.cpu()
+    record = {
+        "name": recipe.name,
+        "architecture": recipe.architecture,
+        "sizes": network.sizes,
+        "about": recipe.about,
+        "parameters": sum(value.numel() for value in network.parameters()),
+        "training": {
+            "recipe": recipe_path.name,
+            "recipe_sha256": hashlib.sha256(recipe_path.read_bytes()).hexdigest(),
+            "lmbda": recipe.lmbda,
+            "steps": loop.step,
+            "of_steps": recipe.steps,
+            "batch": recipe.batch,
+            "crop": recipe.crop,
+            "minutes": round(loop.minutes, 1),
+            "seed": recipe.seed,
+            "data_sha256": data_hash,
+            "held_out_images": len(frames),
+            "tiles": len(tiles),
+            **facts["origin"],
+        },
+        "held_out": _told(figures._asdict(), network),
+    }
+    code = LatentCode.fit(network, tiles).tensors() if isinstance(network, McuCoder) else {}
+    return _export(out_dir / WEIGHTS, network, code, record)
+
+
+def _columns() -> tuple[Any, ...]:
+    return (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[told]}"),
+    )
+
+
+def _photographs(
+    data_dir: Path, held_out_dir: Path | None
+) -> tuple[NDArray[np.uint8], list[NDArray[np.uint8]], str]:
+    """Training tiles, held-out frames, and the hash of the former's files."""
+    tiles, data_hash = load_tiles(data_dir)
+    if held_out_dir:
+        return tiles, load_frames(held_out_dir), data_hash
+    frames = list(tiles[::HELD_OUT_EVERY].copy())
+    tiles = np.delete(tiles, np.s_[::HELD_OUT_EVERY], axis=0)
+    if not len(tiles):
+        raise HeqError(f"{data_dir} holds too few photographs to train on.")
+    return tiles, frames, data_hash
+
+
+def _start(network: Peer, path: Path) -> None:
+    given, _ = load_peer(path)
+    if (given.architecture, given.sizes) != (network.architecture, network.sizes):
+        raise HeqError(
+            f"{path} holds a {given.architecture} of {given.sizes}, and the recipe is for a "
+            f"{network.architecture} of {network.sizes}; give weights of the same kind."
+        )
+    network.load_state_dict(given.state_dict())
+
+
+def _told(figures: dict[str, float], network: Peer) -> dict[str, float]:
+    """Held-out figures by names that say what they are."""
+    told = {"psnr": round(figures["psnr"], 3)}
+    if network.bottlenecks():
+        told["bpp by likelihoods"] = round(figures["bpp"], 4)
+    return told
+
+
+def _origin(
+    recipe: Path, data: Path, held_out: Path | None, start: Path | None, device: torch.device
+) -> dict[str, Any]:
+    """With what a run was begun. Names without folders: the record is published."""
+    given = {"--data": data, "--held-out": held_out, "--start": start}
+    options = [f"{option} {path.resolve().name}" for option, path in given.items() if path]
+    return {
+        "command": " ".join(["heqcodec eval train-peer", recipe.name, *options]),
+        "heqcodec": __version__,
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
+        "threads": torch.get_num_threads(),
+    }
+
+
+def _export(
+    folder: Path, network: Peer, code: dict[str, torch.Tensor], record: dict[str, Any]
+) -> dict[str, Any]:
+    tensors = {key: value.contiguous().clone() for key, value in network.state_dict().items()}
+    tensors |= {f"{EXTRA}{key}": value.contiguous() for key, value in code.items()}
+    told = {
+        "name": record["name"],
+        "architecture": network.architecture,
+        "sizes": json.dumps(network.sizes),
+    }
+    data = save(tensors, metadata=told)
+    file = f"{record['name']}.safetensors"
+    stored = {"file": file, "sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
+    record = {**record, **stored}
+    folder.mkdir(parents=True, exist_ok=True)
+    write_bytes(folder / file, data)
+    text = json.dumps(record, indent=1, allow_nan=False) + "\n"
+    write_bytes(folder / f"{record['name']}.json", text.encode())
+    return record
