@@ -98,9 +98,10 @@ class TestExport:
         [
             ({"bsn_at": 1.0}, "thresholds"),
             ({"bsn_at": 0.5}, "shift"),
+            ({"bsn_at": 0.5, "fade_steps": 8}, "thresholds"),
             ({"bsn_at": 1.0, "float_steps": 9}, "thresholds"),
         ],
-        ids=["batch-normalization", "bit-shift", "not-quantized-yet"],
+        ids=["batch-normalization", "bit-shift", "fading", "not-quantized-yet"],
     )
     def test_vgg_export_codes_like_the_graph(
         self, phases: dict[str, float], form: str, tiles: np.ndarray, tmp_path: Path

@@ -258,3 +258,31 @@ def test_code_statistics_of_known_codes():
     half = torch.ones(4, 2, 1, 1)
     half[:2, 0] = -1
     assert code_statistics(half) == pytest.approx({"entropy": 0.5, "stuck": 0.5})
+
+
+def test_bit_shift_norm_fades_from_batch_normalization_to_the_shift():
+    torch.manual_seed(5)
+    norm = BitShiftNorm(8, scale=0.5, bias=0.3)
+    sums = torch.randint(-400, 400, (64, 8, 4, 4)).float() + 60
+    with torch.no_grad():
+        norm.bn.weight.mul_(torch.linspace(0.5, 2, 8))
+        for _ in range(40):
+            norm(sums)
+    norm.eval()
+    expected = norm(sums)
+    scale, bias = norm.folded()
+    norm.switch_to_bsn(fade=1.0)
+    assert norm.is_bsn and not norm.is_shift
+    torch.testing.assert_close(norm(sums), expected, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(norm.folded()[0], scale, rtol=1e-6)
+    np.testing.assert_allclose(norm.folded()[1], bias, rtol=1e-6)
+    norm.set_fade(0.5)
+    half_scale, half_bias = norm.folded()
+    np.testing.assert_allclose(half_scale, np.sqrt(scale * 2.0**-norm.shift), rtol=1e-5)
+    np.testing.assert_allclose(half_bias, bias / 2, rtol=1e-6)
+    restored = BitShiftNorm(8)
+    restored.load_state_dict(norm.state_dict())
+    assert torch.equal(restored(sums), norm(sums))
+    norm.set_fade(0.0)
+    assert norm.is_shift
+    assert torch.equal(norm(sums), sums * 2.0**-norm.shift)

@@ -22,7 +22,14 @@ from training_runs import FAMILIES, checkpoint_of, stop_after
 
 pytestmark = pytest.mark.usefixtures("light_training")
 STEPS = 6
-VGG_STAGES = {"guide_steps": 2, "distil_steps": 2, "guide": 0.1, "float_steps": 1, "bsn_at": 0.6}
+VGG_STAGES = {
+    "guide_steps": 2,
+    "distil_steps": 2,
+    "guide": 0.1,
+    "float_steps": 1,
+    "bsn_at": 0.6,
+    "fade_steps": 2,
+}
 """Each stage, and each phase of the quantizers, begins or ends between two steps of the run."""
 
 

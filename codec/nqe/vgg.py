@@ -101,7 +101,7 @@ class QuantizedBlock(nn.Module):
         # Rounding undoes the fractions of any fast convolution algorithm (Winograd): the
         # accumulators are integers far below 2^24.
         total = torch.round(self.conv(x))
-        if self.norm.is_bsn:
+        if self.norm.is_shift:
             if self.layer.pool:
                 total = F.max_pool2d(total, 2)
             if self.is_code:
@@ -129,7 +129,7 @@ class QuantizedBlock(nn.Module):
     def integer_layer(self) -> IntegerLayer:
         """This block in evaluation, as integers."""
         levels = self.conv.weight.to(torch.int8).cpu().numpy()
-        if self.norm.is_bsn:
+        if self.norm.is_shift:
             # Two of the shift's bits are the activation's: floor(4 * total * 2^-k).
             shift = 0 if self.is_code else self.norm.shift - 2
             return IntegerLayer(self.layer, levels, shift=shift)
@@ -137,9 +137,9 @@ class QuantizedBlock(nn.Module):
         return IntegerLayer(self.layer, levels * sign[:, None, None, None], thresholds)
 
     @torch.no_grad()
-    def switch_to_bsn(self) -> None:
+    def switch_to_bsn(self, fade: float = 0.0) -> None:
         """Begin the bit-shift phase; channels with a negative gamma get their weights negated."""
-        self.latent.mul_(self.norm.switch_to_bsn().view(-1, 1, 1, 1))
+        self.latent.mul_(self.norm.switch_to_bsn(fade=fade).view(-1, 1, 1, 1))
 
 
 class NqeVgg(nn.Module):
@@ -248,14 +248,22 @@ class NqeVgg(nn.Module):
         """Whether the bit-shift phase has begun."""
         return all(block.norm.is_bsn for block in self.quantized_blocks())
 
-    def switch_to_bsn(self) -> None:
+    def set_fade(self, fade: float) -> None:
+        """How much of batch normalization is left in the bit-shift phase, 1 to 0."""
+        for block in self.quantized_blocks():
+            block.norm.set_fade(fade)
+
+    def switch_to_bsn(self, fade: float = 0.0) -> None:
         """Replace batch normalization by one power of two per layer; training then goes on.
+
+        Args:
+            fade: how much of batch normalization is left at first, see ``set_fade``.
 
         Raises:
             RuntimeError: called twice.
         """
         for block in self.quantized_blocks():
-            block.switch_to_bsn()
+            block.switch_to_bsn(fade)
 
     @torch.no_grad()
     def recalibrate(self, batches: Iterable[Tensor]) -> None:

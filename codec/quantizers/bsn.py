@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from .running_norm import RunningBatchNorm2d
+
+SCALE_FLOOR = 1e-9
+"""A dead channel's factor, whose root is taken while it fades."""
 
 
 def power_of_two_exponent(channel_scales: Tensor, quantile: float = 0.9) -> int:
@@ -74,6 +77,12 @@ class BitShiftNorm(nn.Module):
     y = x * 2^-k, with k from the 0.9-quantile of the channel scales; no per-channel factor and no
     bias remain. k is frozen then. The phase is part of the state dict.
 
+    The switch is a shock: sums of non-negative activations have a mean, which batch normalization
+    took away. So the channels' own factors and biases may be faded out while training goes on
+    (``set_fade``): between f = 1 and f = 0, y = x * a^f * 2^(-k (1 - f)) + f * b, where a, b are
+    those of batch normalization at the switch. (Our choice, because a sudden switch of `nqe-vgg`
+    at a learning rate of 8e-4 lost nearly all that phase 1 had learned.)
+
     Args:
         channels: C.
         scale: initial gamma.
@@ -82,6 +91,9 @@ class BitShiftNorm(nn.Module):
 
     exponent: Tensor
     switched: Tensor
+    fade: Tensor
+    left_scale: Tensor
+    left_bias: Tensor
 
     def __init__(self, channels: int, scale: float = 1.0, bias: float = 0.0) -> None:
         super().__init__()
@@ -90,12 +102,25 @@ class BitShiftNorm(nn.Module):
         nn.init.constant_(self.bn.bias, bias)
         self.register_buffer("exponent", torch.zeros((), dtype=torch.int64))
         self.register_buffer("switched", torch.zeros((), dtype=torch.bool))
+        self.register_buffer("fade", torch.zeros(()))
+        self.register_buffer("left_scale", torch.ones(channels))
+        self.register_buffer("left_bias", torch.zeros(channels))
         # Mirrors of the buffers on the Python side: reading a buffer would wait for the device.
-        self._switched, self._exponent = False, 0
+        self._switched, self._exponent, self._fade = False, 0, 0.0
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) accumulators -> same shape, of order one."""
-        return x * 2.0**-self._exponent if self._switched else self.bn(x)
+        if not self._switched:
+            return cast(Tensor, self.bn(x))
+        if self._fade:
+            scale, bias = self._faded()
+            return x * scale.view(1, -1, 1, 1) + bias.view(1, -1, 1, 1)
+        return x * 2.0**-self._exponent
+
+    def _faded(self) -> tuple[Tensor, Tensor]:
+        """Factor and bias of phase 2: float32 (C,) each."""
+        shift = 2.0 ** (-self._exponent * (1 - self._fade))
+        return self.left_scale**self._fade * shift, self.left_bias * self._fade
 
     @property
     def is_bsn(self) -> bool:
@@ -103,12 +128,25 @@ class BitShiftNorm(nn.Module):
         return self._switched
 
     @property
+    def is_shift(self) -> bool:
+        """Whether nothing but the shift is left: phase 2, faded to the end."""
+        return self._switched and self._fade == 0
+
+    def set_fade(self, fade: float) -> None:
+        """How much of the channels' own factors and biases is left in phase 2, 1 to 0."""
+        self.fade.fill_(fade)
+        self._mirror_buffers()
+
+    @property
     def shift(self) -> int:
         """k of phase 2: y = x * 2^-k."""
         return self._exponent
 
     def folded(self) -> tuple[np.ndarray, np.ndarray]:
-        """Phase 1 in evaluation as ``scale * x + bias``: two float64 arrays (C,)."""
+        """Evaluation as ``scale * x + bias``: two float64 arrays (C,)."""
+        if self._switched:
+            faded = self._faded()
+            return faded[0].double().cpu().numpy(), faded[1].double().cpu().numpy()
         mean, var = self.bn.running_mean, self.bn.running_var
         assert mean is not None and var is not None
         gamma = self.bn.weight.detach().double()
@@ -117,8 +155,8 @@ class BitShiftNorm(nn.Module):
         return scale.cpu().numpy(), bias.cpu().numpy()
 
     @torch.no_grad()
-    def switch_to_bsn(self, quantile: float = 0.9) -> Tensor:
-        """Begin phase 2.
+    def switch_to_bsn(self, quantile: float = 0.9, fade: float = 0.0) -> Tensor:
+        """Begin phase 2, with as much of phase 1 left as ``fade`` says; see ``set_fade``.
 
         Returns:
             Float (C,) of -1 and +1, the signs of gamma. The caller multiplies the channel's
@@ -130,7 +168,10 @@ class BitShiftNorm(nn.Module):
         """
         if self._switched:
             raise RuntimeError("this layer is in its bit-shift phase already.")
-        scale, _ = self.folded()
+        scale, bias = self.folded()
+        self.left_scale.copy_(torch.from_numpy(np.maximum(np.abs(scale), SCALE_FLOOR)))
+        self.left_bias.copy_(torch.from_numpy(bias))
+        self.fade.fill_(fade)
         self.exponent.fill_(power_of_two_exponent(torch.from_numpy(scale), quantile))
         self.switched.fill_(True)
         self._mirror_buffers()
@@ -138,10 +179,12 @@ class BitShiftNorm(nn.Module):
 
     def _mirror_buffers(self) -> None:
         self._switched, self._exponent = bool(self.switched), int(self.exponent)
+        self._fade = float(self.fade)
 
     def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:
         super()._load_from_state_dict(*args, **kwargs)
         self._mirror_buffers()
 
     def extra_repr(self) -> str:
-        return f"shift={self._exponent}" if self._switched else "batch normalization"
+        left = f", fade={self._fade:g}" if self._fade else ""
+        return f"shift={self._exponent}{left}" if self._switched else "batch normalization"

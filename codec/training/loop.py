@@ -58,6 +58,7 @@ class TrainingLoop:
     ) -> None:
         self.recipe, self.task, self.out_dir = recipe, task, out_dir
         self.step, self.minutes = int(facts["step"]), float(facts["minutes"])
+        self._averaged_from = int(facts.get("averaged_from", 0))
         self._facts, self._progress = facts, progress
         for network in task.networks.values():
             network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -87,7 +88,8 @@ class TrainingLoop:
             HeqError: the weights are no numbers any more; the last checkpoint stays.
         """
         self._check_health()
-        facts = {**self._facts, "step": self.step, "minutes": self.minutes}
+        told = {"step": self.step, "minutes": self.minutes, "averaged_from": self._averaged_from}
+        facts = {**self._facts, **told}
         save_checkpoint(
             self.out_dir, self.task.networks, self.averages, self.optimizers, self.generator, facts
         )
@@ -181,6 +183,7 @@ class TrainingLoop:
         self.step += 1
         if self.task.after_step(self.step):
             self.optimizers = self._new_optimizers()
+            self._averaged_from = self.step
             self.averages = {k: copy.deepcopy(net) for k, net in self.task.networks.items()}
         self._average()
         return told
@@ -194,7 +197,8 @@ class TrainingLoop:
 
     @torch.no_grad()
     def _average(self) -> None:
-        decay = min(self.recipe.average, (1 + self.step) / (10 + self.step))
+        count = self.step - self._averaged_from
+        decay = min(self.recipe.average, (1 + count) / (10 + count))
         for name, network in self.task.networks.items():
             mine = [p.detach() for p in self.averages[name].parameters()]
             torch._foreach_lerp_(mine, [p.detach() for p in network.parameters()], 1 - decay)

@@ -35,6 +35,7 @@ WHOLE_NUMBERS = {
     "tables_seed": (0, None),
     "views": (1, 8),
     "refresh": (1, None),
+    "fade_steps": (0, None),
 }
 """Least and largest values. A crop is at most a tile."""
 PURENET_SIZES = {"width": 1, "blocks": 0, "local_blocks": 0, "fine_width": 1, "fine_blocks": 0}
@@ -70,7 +71,9 @@ class Recipe:
     views: how many of the eight flips and turns of each tile are coded (transform).
     refresh: steps between refreshes of the quantizers' delta (vgg).
     bsn_at: share of the steps after which bit-shift normalization replaces batch normalization
-        (paper: 100 of 220 epochs); 1 or more never (vgg).
+        (paper: 100 of 220 epochs); 1 or more never.  bsn_rate: the encoder's peak learning rate
+        from then on.  fade_steps: over how many steps what batch normalization did for each
+        channel fades out then (vgg).
     norm_init, rule: see `heqcodec.nqe.vgg.NqeVgg` (vgg).
     purenet: sizes, see `heqcodec.purenet.network.PurenetConfig`.
     """
@@ -100,6 +103,8 @@ class Recipe:
     views: int = 2
     refresh: int = 100
     bsn_at: float = 100 / 220
+    bsn_rate: float = 1e-4
+    fade_steps: int = 0
     norm_init: str = "balanced"
     rule: str = "A"
     purenet: dict[str, int] = field(default_factory=dict)
@@ -153,7 +158,7 @@ def _rules(values: dict[str, Any]) -> Iterator[tuple[str, bool]]:
         if key in values:
             told = f"{key} must be a whole number from {low}" + (f" to {high}" if high else "")
             yield told, _number(values[key], low, high or math.inf, int)
-    for key in ("rate", "encoder_rate", "float_rate", "clip"):
+    for key in ("rate", "encoder_rate", "float_rate", "bsn_rate", "clip"):
         if key in values:
             yield f"{key} must be a number above 0", _number(values[key], sys.float_info.min)
     if "average" in values:

@@ -95,6 +95,8 @@ class VggTask:
         guided, joint = recipe.guide_steps, recipe.guide_steps + recipe.distil_steps
         floating = step < guided + recipe.float_steps
         peak = recipe.float_rate if floating else recipe.encoder_rate
+        if self._fade(step) is not None:
+            peak = recipe.bsn_rate
         learning = {"encoder": peak * cosine(step, guided, recipe.steps, recipe.warmup)}
         first = cosine(step, 0, guided, recipe.warmup)
         learning["purenet"] = recipe.rate * (
@@ -113,6 +115,15 @@ class VggTask:
         begun = recipe.guide_steps + recipe.distil_steps
         self._guiding = recipe.guide * (1 - (step - begun) / max(1, recipe.steps - begun))
         _encoder_of(self.networks).allow_autocast = step < BFLOAT16_UNTIL * recipe.steps
+
+    def _fade(self, step: int) -> float | None:
+        """How much of batch normalization is left in the bit-shift phase; None before it."""
+        recipe = self._recipe
+        begun = recipe.bsn_at * recipe.steps
+        if recipe.bsn_at >= 1 or step < begun:
+            return None
+        span = recipe.fade_steps
+        return max(0.0, 1 - (step - begun) / span) if span else 0.0
 
     def _crops(self, batch: int, crop: int, generator: torch.Generator) -> Tensor:
         """Random crops, ``crop`` patches a side, in random orientation, uint8 (batch, 3, S, S)."""
@@ -189,9 +200,12 @@ class VggTask:
             return True
         if step % recipe.refresh == 0:
             encoder.refresh()
-        if recipe.bsn_at < 1 and step >= recipe.bsn_at * recipe.steps and not encoder.is_bsn:
+        fade = self._fade(step)
+        if fade is not None and encoder.is_bsn:
+            encoder.set_fade(fade)
+        if fade is not None and not encoder.is_bsn:
             try:
-                encoder.switch_to_bsn()
+                encoder.switch_to_bsn(fade)
             except ValueError as error:
                 raise HeqError(f"at step {step} {error}") from error
             return True
@@ -205,6 +219,8 @@ class VggTask:
         """
         encoder = copy.deepcopy(_encoder_of(networks))
         encoder.refresh()
+        # How far batch normalization has faded is no weight, and not averaged.
+        encoder.set_fade(float(next(_encoder_of(self.networks).quantized_blocks()).norm.fade))
         if ship:
             encoder.set_floating(False)
         generator = torch.Generator().manual_seed(self._recipe.seed)
