@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["CodecMaker", "codec_names", "make_codec", "matching_specs"]
 
 _CHECKPOINT = "@"
+_TAKING_CHECKPOINTS = ("compressai-", "mcucoder")
 
 _ZOO = (
     "bmshj2018-factorized",
@@ -49,6 +50,7 @@ def _codecs() -> dict[str, tuple[str, ...]]:
         "bpg420": ("bpg", "Bpg", "420"),
         "bpg444": ("bpg", "Bpg", "444"),
         **{f"compressai-{zoo}": ("compressai_models", "CompressAIModel", zoo) for zoo in _ZOO},
+        "mcucoder": ("mcucoder", "McuCoderCodec"),
     }
 
 
@@ -112,9 +114,9 @@ def _entry(spec: str) -> tuple[str, ...]:
     name = spec.partition(_CHECKPOINT)[0]
     if name not in _codecs():
         raise _unknown(name)
-    if _CHECKPOINT in spec and not name.startswith("compressai-"):
+    if _CHECKPOINT in spec and not name.startswith(_TAKING_CHECKPOINTS):
         raise HeqError(
-            f"{name} takes no checkpoints; only the compressai models do, as "
+            f"{name} takes no checkpoints; only trained models do, as "
             "compressai-bmshj2018-factorized@FOLDER."
         )
     return _codecs()[name]

@@ -125,7 +125,7 @@ def train_peer(
         "held_out": _told(figures._asdict(), network),
     }
     code = LatentCode.fit(network, tiles).tensors() if isinstance(network, McuCoder) else {}
-    return _export(out_dir / WEIGHTS, network, code, record)
+    return save_peer(out_dir / WEIGHTS, network, code, record)
 
 
 def _columns() -> tuple[Any, ...]:
@@ -186,9 +186,20 @@ def _origin(
     }
 
 
-def _export(
+def save_peer(
     folder: Path, network: Peer, code: dict[str, torch.Tensor], record: dict[str, Any]
 ) -> dict[str, Any]:
+    """Write ``NAME.safetensors`` and ``NAME.json``.
+
+    Args:
+        folder: made if it is not there.
+        network: on the CPU.
+        code: tensors of the coder, as of `LatentCode`; empty where CompressAI makes them.
+        record: "name" and what else the JSON should hold.
+
+    Returns:
+        The record with file name, SHA-256 and bytes.
+    """
     tensors = {key: value.contiguous().clone() for key, value in network.state_dict().items()}
     tensors |= {f"{EXTRA}{key}": value.contiguous() for key, value in code.items()}
     told = {
