@@ -6,7 +6,7 @@ import signal
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import heqcodec
 import numpy as np
@@ -15,6 +15,9 @@ from heqcodec.errors import HeqUnsupportedError
 from heqcodec.nqe.transform_nqe import TransformNqe
 from light_model import LightDecoder, LightEncoder
 from PIL import Image
+
+if TYPE_CHECKING:
+    from result_folder import Folders
 
 
 @dataclass
@@ -136,3 +139,14 @@ def tiles() -> np.ndarray:
     from small_models import photograph
 
     return np.stack([photograph()[:TILE, :TILE], photograph("chelsea")[:TILE, 100 : 100 + TILE]])
+
+
+@pytest.fixture(scope="session")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> Folders:
+    """Three photographs, and a run of JPEG and WebP over them with its pictures kept."""
+    from result_folder import Folders, write_photographs, write_results
+
+    base = tmp_path_factory.mktemp("measured")
+    folders = Folders(base / "photographs", base / "results")
+    write_results(folders.results, write_photographs(folders.photographs))
+    return folders

@@ -7,6 +7,7 @@ import typer
 from .curves import curves
 from .datasets import datasets
 from .patch_table import patch_table
+from .report import report
 from .run import run
 from .train_peer import train_peer
 
@@ -18,6 +19,7 @@ app = typer.Typer(
 app.command("curves")(curves)
 app.command("datasets")(datasets)
 app.command("patch-table")(patch_table)
+app.command("report")(report)
 app.command("run")(run)
 app.command("train-peer")(train_peer)
 

@@ -1,0 +1,121 @@
+"""``heqcodec eval report``: results as one page to look at."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from heqcodec.cli.options import Force, Verbose
+from heqcodec.cli.terminal import (
+    check_output,
+    reports_errors,
+    say,
+    usage_error,
+    write_output,
+)
+
+
+@reports_errors
+def report(
+    results: Annotated[
+        list[Path],
+        typer.Argument(metavar="RESULTS...", help="Folders of `eval run`, or JSON files."),
+    ],
+    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="The HTML file to write.")],
+    published: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--published", metavar="NAME", help="A published curve; may be given several times."
+        ),
+    ] = None,
+    published_images: Annotated[
+        str,
+        typer.Option("--published-images", metavar="SET", help="Images of the published curves."),
+    ] = "kodak",
+    anchor: Annotated[
+        str | None,
+        typer.Option(
+            "--anchor",
+            metavar="NAME",
+            help="Anchor of the BD-rate table at first, such as jpeg or published/jpeg.",
+        ),
+    ] = None,
+    rate_range: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--range",
+            metavar="LO,HI",
+            help="Bits per pixel of the anchor that BD-rate is averaged over, or full, the "
+            "default; may be given several times.",
+        ),
+    ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            "--data", metavar="DIR", help="Folder of the originals, without which no pictures."
+        ),
+    ] = None,
+    images: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--images",
+            metavar="N|NAME",
+            help="How many images to show as pictures, 2 by default, or the name of one; names "
+            "may be given several times.",
+        ),
+    ] = None,
+    max_mb: Annotated[
+        float,
+        typer.Option(
+            "--max-mb", min=0.1, metavar="M", help="Largest size of the page in megabytes."
+        ),
+    ] = 12.0,
+    force: Force = False,
+    verbose: Verbose = False,
+) -> None:
+    """Make one HTML page of curves, BD-rate, pictures and every image's figures.
+
+    The page opens from disk and needs no network. Its pictures are those that `eval run --keep`
+    has kept; they are embedded as many as fit, and the page says which are not.
+    """
+    from heqcodec.eval.page_report import IMAGES, Request, report_page
+    from rich.console import Console
+
+    names = images or []
+    count = IMAGES
+    if len(names) == 1 and names[0].isdecimal():
+        count, names = int(names[0]), []
+        if count == 0:
+            raise usage_error("0 images show nothing; leave out --data instead.", "--images")
+    check_output("", str(out), force)
+    request = Request(
+        results=results,
+        published=list(dict.fromkeys(published or [])),
+        published_images=published_images,
+        anchor=anchor,
+        ranges=list(dict.fromkeys(_range(text) for text in rate_range or ["full"])),
+        data=data,
+        images=names,
+        image_count=count,
+        max_megabytes=max_mb,
+    )
+    console = Console(stderr=True)
+    with console.status("embedding pictures"):
+        page = report_page(request)
+    write_output(str(out), page)
+    for note in request.notes:
+        say(f"heqcodec: {note}")
+    typer.echo(f"Wrote {out}, {len(page) / 1e6:.1f} MB.")
+
+
+def _range(text: str) -> tuple[float, float] | None:
+    if text == "full":
+        return None
+    try:
+        low, high = (float(part) for part in text.split(","))
+    except ValueError:
+        low, high = 0.0, 0.0
+    if not 0 <= low < high:
+        raise usage_error(f"'{text}' is neither full nor of the form LO,HI.", "--range")
+    return low, high
