@@ -68,7 +68,7 @@ class CompressAIModel:
         if find_spec("compressai") is None:
             return (
                 'compressai is not installed; run pip install "heqcodec[compressai]", in an '
-                "environment of its own, since it needs NumPy 1 and Python 3.12 or older."
+                "environment of its own, since it wants NumPy 1 and Python 3.12 or older."
             )
         try:
             import compressai.zoo  # noqa: F401

@@ -58,7 +58,7 @@ class JpegXl:
         distance = number_setting(self.name, "distance", setting, 0, 25)
         try:
             data = imagecodecs.jpegxl_encode(array, distance=distance, effort=7, numthreads=1)
-        except imagecodecs.JpegxlError as error:
+        except (RuntimeError, ValueError) as error:
             raise HeqError(
                 f"jxl cannot code {array.shape[1]}x{array.shape[0]} pixels: {error}."
             ) from error
@@ -70,6 +70,6 @@ class JpegXl:
 
         try:
             pixels: np.ndarray = imagecodecs.jpegxl_decode(path.read_bytes(), numthreads=1)
-        except imagecodecs.JpegxlError as error:
+        except (RuntimeError, ValueError) as error:
             raise HeqError(f"{path.name} is no file of jxl: {error}.") from error
         return pixels

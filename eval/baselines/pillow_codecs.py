@@ -77,7 +77,11 @@ class PillowCodec(ABC):
 
 
 class Jpeg(PillowCodec):
-    """JPEG with all of Pillow's defaults, as CompressAI measures it."""
+    """JPEG with all of Pillow's defaults, as CompressAI measures it.
+
+    About 0.1 dB above CompressAI's curve of Kodak at the same rate: that is of Pillow 7.1.2, whose
+    wheels had the IJG's libjpeg 9d, where Pillow has libjpeg-turbo today.
+    """
 
     name = "jpeg"
     settings = (5, 10, 15, 20, 30, 40, 50, 60, 70, 80, 90, 95)
@@ -93,7 +97,10 @@ class Jpeg(PillowCodec):
 
 
 class WebP(PillowCodec):
-    """Lossy WebP with all of Pillow's defaults, as CompressAI measures it."""
+    """Lossy WebP with all of Pillow's defaults, as CompressAI measures it.
+
+    On CompressAI's curve of Kodak within 0.001 dB.
+    """
 
     name = "webp"
     settings = (1, 5, 10, 20, 30, 40, 50, 60, 70, 80, 90, 95)
