@@ -10,13 +10,14 @@ from typing import Any
 
 from heqcodec.errors import HeqError
 from heqcodec.eval import page_pictures
-from heqcodec.eval.bjontegaard import Range, compare
+from heqcodec.eval.bd_table import QUALITIES, bd_rows, range_text
+from heqcodec.eval.bjontegaard import Range
 from heqcodec.eval.curves import Curve, Point, find, load_results
 from heqcodec.eval.folder import image_files
 from heqcodec.eval.page_document import page_html
 from heqcodec.eval.page_pictures import Kept, Subject
 from heqcodec.eval.page_sources import Run, curve_label, read_run, run_facts, source_rows
-from heqcodec.eval.publications import published_curve
+from heqcodec.eval.publications import KODAK, anchor_curve, comparison_warnings, published_curve
 from heqcodec.eval.store import decoded_file
 
 TITLE = "Image codecs: rate and distortion"
@@ -56,7 +57,9 @@ MEASURES: tuple[dict[str, Any], ...] = (
         "label": "Blocking effect factor, blocks of 32",
         "unit": "",
         "digits": 2,
-        "hint": "Of PSNR-B (Yim and Bovik), in squared grey levels of the luma. Lower is better.",
+        "scale": "asinh",
+        "hint": "Of PSNR-B (Yim and Bovik), in squared grey levels of the luma, on a scale that "
+        "is logarithmic above 1. Lower is better.",
     },
 )
 """What is drawn over the rate: a key of a point, and how it is told to readers."""
@@ -89,7 +92,7 @@ class Request:
 
     results: Sequence[Path]  # folders of results, or JSON files
     published: Sequence[str] = ()
-    published_images: str = "kodak"
+    published_on: str = KODAK  # the images that published curves are of
     anchor: str | None = None
     ranges: Sequence[Range | None] = (None,)
     data: Path | None = None  # folder of the originals
@@ -106,18 +109,20 @@ def report_page(request: Request) -> bytes:
         HeqError: results, a published curve, the anchor or an image are not there, or the
             originals are not those of the results.
     """
-    curves = _ordered(load_results(request.results))
-    curves += [published_curve(name, request.published_images) for name in request.published]
+    curves = load_results(request.results)
+    curves += [published_curve(name, request.published_on) for name in request.published]
+    anchor = _anchor(curves, request)
+    if anchor not in curves:
+        curves.append(anchor)
     runs = [read_run(path) for path in request.results]
-    anchor = _anchor(curves, request.anchor)
     data: dict[str, Any] = {
         "summary": _summary(curves, runs, request),
         "measures": MEASURES,
         "curves": [_curve(curve) for curve in curves],
         "savings": {
-            "anchor": anchor,
-            "anchors": list(range(len(curves))),
-            "ranges": [_range_text(rates) for rates in request.ranges],
+            "anchor": curves.index(anchor),
+            "measures": list(QUALITIES.items()),
+            "ranges": [range_text(rates) for rates in request.ranges],
             "rows": _savings(curves, request.ranges),
         },
         "viewer": {"images": [], "notes": []},
@@ -131,23 +136,16 @@ def report_page(request: Request) -> bytes:
     return page_html(TITLE, data)
 
 
-def _ordered(curves: list[Curve]) -> list[Curve]:
-    """This project's own codecs first, since the others are there to compare them with."""
-    return sorted(curves, key=lambda curve: not curve.name.rpartition("/")[2].startswith("heq"))
-
-
-def _anchor(curves: Sequence[Curve], name: str | None) -> int:
-    wanted = [name] if name else ["jpeg", "published/jpeg", curves[0].key]
-    for key in wanted:
-        curve = find(curves, key)
-        if curve is not None:
-            return curves.index(curve)
-    names = ", ".join(curve.key for curve in curves)
-    raise HeqError(f"There is no curve {name} in this report; choose from {names}.")
+def _anchor(curves: Sequence[Curve], request: Request) -> Curve:
+    """The anchor asked for; else JPEG, where it is among the curves, or the first of them."""
+    if request.anchor:
+        return anchor_curve(request.anchor, curves, request.published_on)
+    return find(curves, "jpeg") or find(curves, "published/jpeg") or curves[0]
 
 
 def _curve(curve: Curve) -> dict[str, Any]:
     return {
+        "codec": curve.name,
         "label": curve.label,
         "published": curve.published,
         "setting_name": curve.setting_name,
@@ -156,31 +154,23 @@ def _curve(curve: Curve) -> dict[str, Any]:
 
 
 def _savings(curves: Sequence[Curve], ranges: Sequence[Range | None]) -> list[dict[str, Any]]:
-    """Every curve beside every anchor, so that the page can show any of them."""
-    pairs = {
-        measure: [curve.pairs(measure) for curve in curves] for measure in ("psnr", "ms_ssim_db")
-    }
-    rows = []
-    for rates in ranges:
-        for anchor in range(len(curves)):
-            for codec in range(len(curves)):
-                row: dict[str, Any] = {
-                    "range": _range_text(rates),
-                    "anchor": anchor,
-                    "curve": codec,
-                }
-                for name, points in zip(("psnr", "ms_ssim"), pairs.values(), strict=True):
-                    delta = compare(points[anchor], points[codec], rates)
-                    row[f"{name}_rate"] = _json(delta.rate)
-                    row[f"{name}_gain"] = _json(delta.quality)
-                    over = delta.qualities
-                    row[f"{name}_over"] = f"{over[0]:.2f} to {over[1]:.2f}" if over else "n/a"
-                rows.append(row)
-    return rows
-
-
-def _range_text(rates: Range | None) -> str:
-    return "full" if rates is None else f"{rates[0]:g} to {rates[1]:g} bpp of the anchor"
+    """Every curve beside every other, so that the page can take any for the anchor."""
+    places = {curve.key: place for place, curve in enumerate(curves)}
+    return [
+        {
+            "range": range_text(rates),
+            "measure": row.measure,
+            "anchor": places[row.anchor.key],
+            "curve": places[row.curve.key],
+            "rate": _json(row.delta.rate),
+            "quality": _json(row.delta.quality),
+            "over_db": row.cells()[3],
+            "over_bpp": row.cells()[4],
+        }
+        for rates in ranges
+        for anchor in curves
+        for row in bd_rows(anchor, curves, rates)
+    ]
 
 
 def _rows(curves: Sequence[Curve], runs: Sequence[Run]) -> list[list[Any]]:
@@ -252,20 +242,15 @@ def _chosen(request: Request, subjects: dict[str, Subject]) -> list[Subject]:
 
 def _summary(curves: Sequence[Curve], runs: Sequence[Run], request: Request) -> list[str]:
     published = sum(curve.published for curve in curves)
-    sets = {data for run in runs for _, data in run.claims.values()}
-    images = " and ".join(str(data.images) for data in sorted(sets, key=lambda data: data.sha256))
-    lines = [
+    counts = sorted({data.images for run in runs for _, data in run.claims.values()})
+    images = " and ".join(map(str, counts))
+    line = (
         f"{len(curves) - published} codecs measured"
         + (f" on {images} images" if images else "")
-        + (f", {published} published curves on {request.published_images}" if published else "")
+        + (f", {published} published curves on {request.published_on}" if published else "")
         + "."
-    ]
-    if len(sets) > 1:
-        lines.append(
-            "Careful: these results are of different sets of images, so that their curves cannot "
-            "be compared."
-        )
-    return lines
+    )
+    return [line, *comparison_warnings(curves, request.published_on)]
 
 
 def _json(value: Any) -> Any:

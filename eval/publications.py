@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from heqcodec.errors import HeqError
 from heqcodec.eval.curves import Curve, curve_from, find
+from heqcodec.eval.datasets import DATASETS
 
 if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
@@ -72,6 +73,24 @@ def anchor_curve(key: str, curves: Sequence[Curve], images: str = KODAK) -> Curv
             f"the curves published on {images} ({', '.join(published_names(images))})."
         )
     return published_curve(name, images)
+
+
+def comparison_warnings(shown: Sequence[Curve], images: str = KODAK) -> list[str]:
+    """What a reader must know before comparing: curves that are not of the same images.
+
+    ``images`` is the set that published ones among them are of.
+    """
+    measured = [curve for curve in shown if not curve.published and curve.data_sha256]
+    hashes = {curve.data_sha256 for curve in measured}
+    if len(hashes) > 1:
+        return ["The results are of different sets of images, so their means do not compare."]
+    known = next((d.sha256 for d in DATASETS if d.name == images), None)
+    if known and hashes - {known} and any(curve.published for curve in shown):
+        return [
+            f"The published curves are of the images of {images}, the results are of other files; "
+            "they compare only if the pixels are the same."
+        ]
+    return []
 
 
 def _curves(images: str) -> dict[str, dict[str, str]]:

@@ -76,7 +76,11 @@ def curves(
     from heqcodec.errors import HeqError
     from heqcodec.eval import bd_table, plots
     from heqcodec.eval.curves import load_results
-    from heqcodec.eval.publications import anchor_curve, published_curve
+    from heqcodec.eval.publications import (
+        anchor_curve,
+        comparison_warnings,
+        published_curve,
+    )
     from heqcodec.files import write_bytes
 
     rates = bd_table.parse_range(bpp_range)
@@ -90,7 +94,7 @@ def curves(
     existing = [out / name for name in files if (out / name).exists()]
     if existing and not force:
         raise HeqError(f"{existing[0]} exists; give another --out, or -f to replace it.")
-    for warning in _warnings([*shown, *anchors], images):
+    for warning in comparison_warnings([*shown, *anchors], images):
         say(f"heqcodec: {warning}")
     out.mkdir(parents=True, exist_ok=True)
     plots.draw(shown, out, title)
@@ -109,23 +113,6 @@ def _default_anchor(shown: list[Curve]) -> list[str]:
 
     keys = (DEFAULT_ANCHOR, f"published/{DEFAULT_ANCHOR}")
     return next(([key] for key in keys if find(shown, key)), [])
-
-
-def _warnings(shown: list[Curve], images: str) -> list[str]:
-    """What a reader must know before comparing: curves that are not of the same images."""
-    from heqcodec.eval.datasets import DATASETS
-
-    measured = [curve for curve in shown if not curve.published and curve.data_sha256]
-    hashes = {curve.data_sha256 for curve in measured}
-    if len(hashes) > 1:
-        return ["The results are of different sets of images, so their means do not compare."]
-    known = next((d.sha256 for d in DATASETS if d.name == images), None)
-    if known and hashes - {known} and any(curve.published for curve in shown):
-        return [
-            f"The published curves are of the images of {images}, the results are of other files; "
-            "they compare only if the pixels are the same."
-        ]
-    return []
 
 
 def _print(rows: list[Row], rates: Range | None) -> None:

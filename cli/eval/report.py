@@ -26,28 +26,34 @@ def report(
     published: Annotated[
         list[str] | None,
         typer.Option(
-            "--published", metavar="NAME", help="A published curve; may be given several times."
+            "--published",
+            metavar="NAME",
+            help="Add a published curve, as bpg444 or vtm,av1; may be given several times. "
+            "An unknown name lists all.",
         ),
     ] = None,
-    published_images: Annotated[
+    published_on: Annotated[
         str,
-        typer.Option("--published-images", metavar="SET", help="Images of the published curves."),
+        typer.Option(
+            "--published-on", metavar="SET", help="The images that published curves are of."
+        ),
     ] = "kodak",
     anchor: Annotated[
         str | None,
         typer.Option(
             "--anchor",
             metavar="NAME",
-            help="Anchor of the BD-rate table at first, such as jpeg or published/jpeg.",
+            help="Anchor of the BD-rate table when the page opens, measured or published; "
+            "jpeg, where there is one, by default.",
         ),
     ] = None,
-    rate_range: Annotated[
+    bpp_ranges: Annotated[
         list[str] | None,
         typer.Option(
             "--range",
-            metavar="LO,HI",
-            help="Bits per pixel of the anchor that BD-rate is averaged over, or full, the "
-            "default; may be given several times.",
+            metavar="full|LO,HI",
+            help="All common quality, the default, or bits per pixel of the anchor; may be given "
+            "several times, for the page to choose from.",
         ),
     ] = None,
     data: Annotated[
@@ -79,6 +85,7 @@ def report(
     The page opens from disk and needs no network. Its pictures are those that `eval run --keep`
     has kept; they are embedded as many as fit, and the page says which are not.
     """
+    from heqcodec.eval.bd_table import parse_range
     from heqcodec.eval.page_report import IMAGES, Request, report_page
     from rich.console import Console
 
@@ -91,10 +98,12 @@ def report(
     check_output("", str(out), force)
     request = Request(
         results=results,
-        published=list(dict.fromkeys(published or [])),
-        published_images=published_images,
+        published=list(
+            dict.fromkeys(name for text in published or [] for name in text.split(",") if name)
+        ),
+        published_on=published_on,
         anchor=anchor,
-        ranges=list(dict.fromkeys(_range(text) for text in rate_range or ["full"])),
+        ranges=list(dict.fromkeys(parse_range(text) for text in bpp_ranges or ["full"])),
         data=data,
         images=names,
         image_count=count,
@@ -107,15 +116,3 @@ def report(
     for note in request.notes:
         say(f"heqcodec: {note}")
     typer.echo(f"Wrote {out}, {len(page) / 1e6:.1f} MB.")
-
-
-def _range(text: str) -> tuple[float, float] | None:
-    if text == "full":
-        return None
-    try:
-        low, high = (float(part) for part in text.split(","))
-    except ValueError:
-        low, high = 0.0, 0.0
-    if not 0 <= low < high:
-        raise usage_error(f"'{text}' is neither full nor of the form LO,HI.", "--range")
-    return low, high

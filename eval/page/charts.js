@@ -1,32 +1,38 @@
 // Rate-distortion charts: one for each measure, with one legend for all of them.
 
-const COLOURS = 8; // .c0 to .c7 in the style sheet
+const COLOURS = 7; // .c0 to .c6 in the style sheet
 const MARKERS = [
-  // Paths around (0, 0); 9 markers and 8 colours give 72 different pairs.
+  // Paths around (0, 0); 11 markers and 7 colours give 77 different pairs.
   "M-4 0a4 4 0 1 0 8 0a4 4 0 1 0-8 0z", // disc
   "M-3.6-3.6h7.2v7.2h-7.2z", // square
   "M0-4.8L4.6 3.4h-9.2z", // triangle
   "M0-5.2L5.2 0L0 5.2L-5.2 0z", // diamond
   "M0 4.8L4.6-3.4h-9.2z", // triangle on its tip
   "M-1.5-4.6h3v3.1h3.1v3h-3.1v3.1h-3v-3.1h-3.1v-3h3.1z", // plus
-  "M-4.8 0L3.4-4.6v9.2z", // triangle to the left
   "M-4.4-2.3L-2.3-4.4L0-2.1L2.3-4.4L4.4-2.3L2.1 0L4.4 2.3L2.3 4.4L0 2.1L-2.3 4.4L-4.4 2.3L-2.1 0z",
+  "M-4.8 0L3.4-4.6v9.2z", // triangle to the left
+  "M0-5.4L1.3-1.8H5.1L2.1.6L3.2 4.4L0 2.2L-3.2 4.4L-2.1.6L-5.1-1.8H-1.3z", // star
   "M4.8 0L-3.4-4.6v9.2z", // triangle to the right
+  "M0-4.7L4.5-1.5L2.8 3.8H-2.8L-4.5-1.5z", // pentagon
 ];
+const POWERS = [0, 1, 3, 10, 30, 100, 300, 1000, 3000, 10000];
 const NEAR = 48; // pixels from the pointer within which a point is named
 
-function look(index) {
-  return { colour: `c${index % COLOURS}`, marker: MARKERS[index % MARKERS.length] };
+/** Colour and marker of a curve: of its codec, so that published figures of it look alike. */
+function look(curves, index) {
+  const codecs = [...new Set(curves.map((curve) => curve.codec))];
+  const place = codecs.indexOf(curves[index].codec);
+  const kind = curves[index].published ? "published" : "measured";
+  return { style: `curve ${kind} c${place % COLOURS}`, marker: MARKERS[place % MARKERS.length] };
 }
 
 /** The line and marker of a curve, as they stand in legends and tables. */
 function swatch(curves, index) {
-  const { colour, marker } = look(index);
-  const line = curves[index].published ? "line published" : "line";
+  const { style, marker } = look(curves, index);
   return svg(
     "svg",
-    { class: `swatch curve ${colour}`, viewBox: "-15 -7 30 14", "aria-hidden": "true" },
-    svg("path", { class: line, d: "M-15 0H15" }),
+    { class: `swatch ${style}`, viewBox: "-15 -7 30 14", "aria-hidden": "true" },
+    svg("path", { class: "line", d: "M-15 0H15" }),
     svg("path", { class: "marker", d: marker }),
   );
 }
@@ -98,13 +104,17 @@ class Chart {
     this.plot.replaceChildren();
     this.spots = [];
     this.unmark();
-    let low = values.length ? Math.min(...values) : 0;
-    let high = values.length ? Math.max(...values) : 1;
+    const bent = this.measure.scale === "asinh" ? Math.asinh : (value) => value;
+    let low = bent(values.length ? Math.min(...values) : 0);
+    let high = bent(values.length ? Math.max(...values) : 1);
     const room = (high - low || Math.abs(high) || 1) * 0.05;
     [low, high] = [low - room, high + room];
     this.x = (bpp) => box.left + (bpp / limit) * (box.right - box.left);
-    this.y = (value) => box.bottom - ((value - low) / (high - low)) * (box.bottom - box.top);
-    this.axes(box, limit, low, high, height);
+    this.y = (value) => box.bottom - ((bent(value) - low) / (high - low)) * (box.bottom - box.top);
+    const up = bent === Math.asinh
+      ? { values: POWERS.filter((v) => bent(v) >= low && bent(v) <= high), digits: 0 }
+      : ticks(low, high, height / 50);
+    this.axes(box, limit, up, height);
     const clip = `clip-${this.measure.key}`;
     this.plot.append(
       svg("clipPath", { id: clip }, svg("rect", {
@@ -121,7 +131,7 @@ class Chart {
     this.keepCurrent();
   }
 
-  axes(box, limit, low, high, height) {
+  axes(box, limit, up, height) {
     const across = ticks(0, limit, Math.max(3, this.width / 90));
     for (const value of across.values) {
       this.plot.append(
@@ -130,7 +140,6 @@ class Chart {
           value.toFixed(across.digits)),
       );
     }
-    const up = ticks(low, high, height / 50);
     for (const value of up.values) {
       this.plot.append(
         svg("path", { class: "grid", d: `M${box.left} ${this.y(value)}H${box.right}` }),
@@ -139,7 +148,7 @@ class Chart {
       );
     }
     const { reference } = this.measure;
-    if (reference !== undefined && reference >= low && reference <= high) {
+    if (this.y(reference) > box.top && this.y(reference) < box.bottom) {
       const d = `M${box.left} ${this.y(reference)}H${box.right}`;
       this.plot.append(svg("path", { class: "reference", d }));
     }
@@ -150,13 +159,13 @@ class Chart {
   }
 
   curve(index, limit) {
-    const { colour, marker } = look(index);
-    const { label, published, setting_name: settingName } = this.curves[index];
+    const { style, marker } = look(this.curves, index);
+    const { label, setting_name: settingName } = this.curves[index];
     const points = this.points(index);
     const at = (point) => [this.x(point.bpp), this.y(point[this.measure.key])];
-    const group = svg("g", { class: `curve ${colour}`, "data-curve": label });
+    const group = svg("g", { class: style, "data-curve": label });
     group.append(svg("path", {
-      class: published ? "line published" : "line",
+      class: "line",
       d: points.map((point, k) => `${k ? "L" : "M"}${at(point).map((v) => v.toFixed(1))}`).join(""),
     }));
     for (const [k, point] of points.entries()) {

@@ -112,31 +112,29 @@ function drawPoints(curves) {
   document.getElementById("points").append(new SortedTable("Points of the curves", columns, rows).node);
 }
 
-/** The BD-rate table: the page holds one set of rows for each anchor and range. */
-function drawSavings(curves, savings) {
-  const state = { anchor: savings.anchor, range: savings.ranges[0] };
+/** The BD-rate table: the page holds the rows of every anchor, measure and range. */
+function drawSavings(curves, { anchor, measures, ranges, rows }) {
+  const state = { anchor, measure: measures[0][0], range: ranges[0] };
   const current = () =>
-    savings.rows
-      .filter((row) => row.anchor === state.anchor && row.range === state.range)
+    rows
+      .filter((row) => Object.keys(state).every((key) => row[key] === state[key]))
       .map((row) => ({ ...row, name: curves[row.curve].label }));
   const columns = [
     { key: "name", label: "codec", show: (row) => named(curves, row.curve) },
-    { key: "psnr_rate", label: "BD-rate, PSNR, %", digits: 1 },
-    { key: "psnr_gain", label: "BD-PSNR, dB", digits: 2 },
-    { key: "psnr_over", label: "over PSNR, dB" },
-    { key: "ms_ssim_rate", label: "BD-rate, MS-SSIM, %", digits: 1 },
-    { key: "ms_ssim_gain", label: "BD-MS-SSIM, dB", digits: 2 },
-    { key: "ms_ssim_over", label: "over MS-SSIM, dB" },
+    { key: "rate", label: "BD-rate, %", digits: 1 },
+    { key: "quality", label: "BD, dB", digits: 2 },
+    { key: "over_db", label: "over dB" },
+    { key: "over_bpp", label: "over bpp" },
   ];
   const table = new SortedTable("BD-rate", columns, current());
-  const update = (key, value) => {
-    state[key] = value;
+  const update = (key) => (value) => {
+    state[key] = key === "anchor" ? Number(value) : value;
     table.setRows(current());
   };
   document.getElementById("savings-controls").append(
-    choice("Anchor", savings.anchors.map((index) => [index, curves[index].label]),
-      (value) => update("anchor", Number(value)), state.anchor),
-    choice("Range", savings.ranges.map((range) => [range, range]), (value) => update("range", value)),
+    choice("Anchor", curves.map((curve, index) => [index, curve.label]), update("anchor"), anchor),
+    choice("Measure", measures, update("measure")),
+    choice("Range", ranges.map((range) => [range, range]), update("range")),
   );
   document.getElementById("savings-table").append(table.node);
 }

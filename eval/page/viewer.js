@@ -10,7 +10,8 @@ class Viewer {
     this.least = Math.min(...rates);
     this.most = Math.max(...rates, this.least * 1.01);
     this.target = clamp(this.target, this.least, this.most);
-    this.codecs = [ORIGINAL, this.image.pictures[0].codec];
+    const names = this.image.pictures.map((picture) => picture.codec);
+    this.codecs = [ORIGINAL, names.find((name) => name.startsWith("heq")) ?? names[0]];
     this.node = html("div", { class: "viewer" }, this.controls(), this.stage(), this.panes());
     this.update();
     new ResizeObserver(() => this.place()).observe(this.frame.parentNode);
