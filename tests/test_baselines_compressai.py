@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import pickle
+import re
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -148,6 +149,32 @@ def test_a_folder_is_a_ladder_and_files_find_their_weights(
         other.decode(paths[0])
     with pytest.raises(HeqError, match="whole checkpoint from 1 to 3"):
         codec.encode(photograph, 4, paths[0])
+
+
+@needs_compressai
+@pytest.mark.parametrize("style", ["_matrix0", "matrices.0"])
+def test_names_of_old_and_new_versions_are_read(
+    style: str, photograph: np.ndarray, tmp_path: Path
+) -> None:
+    from safetensors.torch import load_file, save_file
+
+    plain = save(untrained("bmshj2018-factorized", 1), tmp_path / "plain.safetensors")
+    renamed = {}
+    for name, tensor in load_file(plain).items():
+        for old, new in (("_matrix", "matrices"), ("_bias", "biases"), ("_factor", "factors")):
+            pattern, to = (
+                (rf"{new}\.(\d)$", old) if style == "_matrix0" else (rf"{old}(\d)$", f"{new}.")
+            )
+            name = re.sub(rf"(?<=entropy_bottleneck\.){pattern}", rf"{to}\1", name)
+        renamed[name] = tensor
+    assert f"entropy_bottleneck.{style}" in renamed
+    save_file(renamed, tmp_path / "renamed.safetensors")
+    pictures = []
+    for path in (plain, tmp_path / "renamed.safetensors"):
+        codec = make_codec(f"compressai-bmshj2018-factorized@{path}")
+        codec.encode(photograph, 1, tmp_path / "coded.strings")
+        pictures.append(codec.decode(tmp_path / "coded.strings"))
+    assert np.array_equal(*pictures)
 
 
 @needs_compressai

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
@@ -14,6 +15,7 @@ from heqcodec.eval.baselines.compressai_weights import (
     Weights,
     ZooWeights,
     checkpoint_ladder,
+    named_as_installed,
 )
 from heqcodec.eval.baselines.pixels import rgb_image, whole_setting
 from heqcodec.eval.baselines.string_file import StringFile
@@ -71,7 +73,10 @@ class CompressAIModel:
                 "environment of its own, since it wants NumPy 1 and Python 3.12 or older."
             )
         try:
-            import compressai.zoo  # noqa: F401
+            with warnings.catch_warnings():
+                # Of CompressAI about torch: nothing that who measures could change.
+                warnings.simplefilter("ignore")
+                import compressai.zoo  # noqa: F401
         except Exception as error:  # torchvision raises a RuntimeError beside another torch
             reason = " ".join(str(error).split())[:200]
             return (
@@ -158,7 +163,7 @@ class CompressAIModel:
         if place not in self._models:
             from compressai.zoo.image import model_architectures
 
-            state = self._ladder[place].load()
+            state = named_as_installed(self._ladder[place].load())
             try:
                 model = model_architectures[self._architecture].from_state_dict(state)
             except (AttributeError, IndexError, KeyError, RuntimeError, ValueError) as error:

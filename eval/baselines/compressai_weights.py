@@ -178,6 +178,25 @@ def checkpoint_ladder(text: str) -> tuple[str, tuple[CheckpointWeights, ...]]:
     return label, tuple(CheckpointWeights(path) for path in paths)
 
 
+def named_as_installed(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Return a state dict with the names that the installed CompressAI has.
+
+    Since 1.2.7 the densities' tensors are named ``matrices.0`` and no longer ``_matrix0``. It reads
+    the old names itself; this gives an older one the names that it knows.
+    """
+    from compressai.entropy_models import EntropyBottleneck
+
+    if hasattr(EntropyBottleneck(1), "matrices"):
+        return state
+    old = {"matrices": "_matrix", "biases": "_bias", "factors": "_factor"}
+    return {
+        re.sub(
+            r"\b(matrices|biases|factors)\.(\d)$", lambda found: old[found[1]] + found[2], name
+        ): tensor
+        for name, tensor in state.items()
+    }
+
+
 @lru_cache
 def _unreachable(host: str) -> str | None:
     """Why a server does not answer, or None if it does; asked once."""
