@@ -16,7 +16,9 @@ function drawSources(sources, facts) {
     new SortedTable("Sources", columns, sources).node, list);
 }
 
-document.getElementById("summary").append(...page.summary.map((line) => html("p", {}, line)));
+const [summary, ...warnings] = page.summary;
+document.getElementById("summary").append(
+  html("p", {}, summary), ...warnings.map((line) => html("p", { class: "note" }, line)));
 drawCurves(page.curves, page.measures);
 drawPoints(page.curves);
 drawSavings(page.curves, page.savings);

@@ -202,6 +202,7 @@ class Viewer {
     this.frame.classList.toggle("enlarged", scale >= 1);
     this.frame.style.width = `${width * scale}px`;
     this.frame.style.height = `${height * scale}px`;
+    this.frame.nextSibling.style.maxWidth = `${Math.max(width * scale, 360)}px`;
     const [pane] = this.crops;
     const view = [pane.clientWidth / this.zoom, pane.clientHeight / this.zoom];
     // A picture smaller than the pane is centred in it, a larger one fills it.
