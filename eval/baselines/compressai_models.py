@@ -73,10 +73,7 @@ class CompressAIModel:
                 "environment of its own, since it wants NumPy 1 and Python 3.12 or older."
             )
         try:
-            with warnings.catch_warnings():
-                # Of CompressAI about torch: nothing that who measures could change.
-                warnings.simplefilter("ignore")
-                import compressai.zoo  # noqa: F401
+            _load_library()
         except Exception as error:  # torchvision raises a RuntimeError beside another torch
             reason = " ".join(str(error).split())[:200]
             return (
@@ -97,6 +94,7 @@ class CompressAIModel:
 
     def prepare(self) -> None:
         """Load all weights that can be had; ``HeqError`` if none can."""
+        _load_library()
         failures = []
         for place in range(len(self._ladder)):
             try:
@@ -176,6 +174,13 @@ class CompressAIModel:
             model.update()
             self._models[place] = model.eval()
         return self._models[place]
+
+
+def _load_library() -> None:
+    """Import CompressAI without its warnings about torch: nobody who measures can act on them."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import compressai.zoo  # noqa: F401
 
 
 def _pixels(frame: Tensor) -> np.ndarray:
