@@ -91,7 +91,9 @@ def test_every_figure_is_of_the_file(images: Path, tmp_path: Path) -> None:
         assert float(row["bpp"]) * original.shape[0] * original.shape[1] == 8 * len(data)
         decoded = pixels_of(data)
         assert float(row["psnr"]) == metrics.psnr(original, decoded)
-        assert float(row["border_ratio"]) == blockiness.relative_border_step_ratio(original, decoded)
+        assert float(row["border_ratio"]) == blockiness.relative_border_step_ratio(
+            original, decoded
+        )
         if row["image"] == "b.png":
             assert float(row["ms_ssim"]) == metrics.ms_ssim(original, decoded)
         else:
