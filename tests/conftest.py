@@ -150,3 +150,42 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> Folders:
     folders = Folders(base / "photographs", base / "results")
     write_results(folders.results, write_photographs(folders.photographs))
     return folders
+
+
+@pytest.fixture(scope="session")
+def address(folders: Folders, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Where a report page of `folders` lies, with pictures and two published curves."""
+    from command_runner import run
+
+    # Hostile in a file name and in an address, too.
+    out = tmp_path_factory.mktemp("<b>page #1&") / "report 100%.html"
+    result = run(
+        *("eval", "report", folders.results, "--data", folders.photographs, "--out", out),
+        *("--images", "3", "--published", "jpeg", "--published", "vtm"),
+        *("--range", "full", "--range", "0.3,1"),
+    )
+    assert result.exit_code == 0, result.stderr
+    return out.as_uri()
+
+
+@pytest.fixture(scope="session")
+def driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A browser; tests that ask for it are skipped where there is none."""
+    from chromium import browser
+
+    with browser(tmp_path_factory.mktemp("profile")) as driver:
+        yield driver
+
+
+@pytest.fixture
+def page(driver: Any, address: str) -> Iterator[Any]:
+    """The page, newly opened at 1280 pixels; whatever a test does, it must raise no error."""
+    from chromium import console, requests, set_screen
+    from page_reader import column
+
+    set_screen(driver, 1280)
+    console(driver), requests(driver)
+    driver.get(address)
+    assert column(driver, "#sources-table", "curve")  # the last thing that the script draws
+    yield driver
+    assert console(driver) == []
