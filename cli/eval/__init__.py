@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from .complexity import complexity
 from .curves import curves
 from .datasets import datasets
 from .patch_table import patch_table
@@ -16,6 +17,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
 )
+app.command("complexity")(complexity)
 app.command("curves")(curves)
 app.command("datasets")(datasets)
 app.command("patch-table")(patch_table)

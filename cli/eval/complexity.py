@@ -1,0 +1,149 @@
+"""``heqcodec eval complexity``: weights, operations, memory and speed of learned codecs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from heqcodec.cli.options import Force, Threads, Verbose
+from heqcodec.cli.terminal import reports_errors, say, set_threads
+
+if TYPE_CHECKING:
+    from heqcodec.eval.complexity.contender import Contender
+    from heqcodec.eval.complexity.speed import Speed
+    from heqcodec.eval.complexity.tables import Table
+    from numpy import ndarray
+
+JSON_FILE, MARKDOWN_FILE = "complexity.json", "complexity.md"
+
+
+@reports_errors
+def complexity(
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="DIR", help=f"Folder for {JSON_FILE} and {MARKDOWN_FILE}."),
+    ] = None,
+    weights: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--weights",
+            metavar="FILE",
+            exists=True,
+            dir_okay=False,
+            help="A trained peer (safetensors of train-peer), so that it writes real files; may "
+            "be given several times.",
+        ),
+    ] = None,
+    image: Annotated[
+        Path | None,
+        typer.Option(
+            "--image",
+            metavar="FILE",
+            exists=True,
+            dir_okay=False,
+            help="The photograph to measure on; a fixed pattern of 768x512 when left out.",
+        ),
+    ] = None,
+    rounds: Annotated[
+        int,
+        typer.Option("--rounds", min=0, metavar="N", help="Timings of each codec; 0 counts only."),
+    ] = 3,
+    threads: Threads = None,
+    force: Force = False,
+    verbose: Verbose = False,
+) -> None:
+    """Count what learned codecs cost, and time all of them in one run on the same cores.
+
+    For each model of heqcodec and each baseline network: bits of weights, operations a pixel and
+    memory of encoder, entropy coder and decoder; megapixels a second, and how many times those of
+    CompressAI's factorized architecture.
+    """
+    set_threads(threads)
+    _complexity(out, weights or [], image, rounds, force)
+
+
+def _complexity(
+    out: Path | None, weights: list[Path], image: Path | None, rounds: int, force: bool
+) -> None:
+    from heqcodec.errors import HeqError
+    from heqcodec.eval.complexity import tables
+    from heqcodec.eval.complexity.classical import classical_contenders
+    from heqcodec.eval.complexity.frame import noise_frame, photograph_frame
+    from heqcodec.eval.complexity.models import our_contenders
+    from heqcodec.eval.complexity.peers import peer_contenders, zoo_contenders
+    from heqcodec.files import write_bytes
+
+    targets = [out / JSON_FILE, out / MARKDOWN_FILE] if out else []
+    existing = [path for path in targets if path.exists()]
+    if existing and not force:
+        raise HeqError(f"{existing[0]} exists; give another --out, or -f to replace it.")
+    frame = photograph_frame(image) if image else noise_frame()
+    contenders = [
+        *our_contenders(frame),
+        *peer_contenders(frame, weights),
+        *zoo_contenders(frame),
+        *classical_contenders(),
+    ]
+    speeds = _speeds(contenders, frame, rounds) if rounds else []
+    shown = tables.work_tables(contenders)
+    if speeds:
+        shown.append(tables.speed_table(contenders, speeds))
+    for table in shown:
+        _print(table)
+    notes = tables.remarks(contenders, speeds)
+    for note in notes:
+        say(note)
+    if out:
+        out.mkdir(parents=True, exist_ok=True)
+        run = _run(frame, weights, image, rounds)
+        write_bytes(targets[0], tables.document(contenders, speeds, run).encode())
+        text = "\n".join([*map(tables.markdown, shown), *(f"- {note}" for note in notes)])
+        write_bytes(targets[1], f"{text}\n".encode())
+        say(f"Wrote {targets[0]} and {targets[1]}.")
+
+
+def _speeds(contenders: list[Contender], frame: ndarray, rounds: int) -> list[Speed]:
+    import tempfile
+
+    from heqcodec.eval.complexity.speed import measure_speeds
+    from rich.console import Console
+    from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn
+
+    columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeElapsedColumn())
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        Progress(*columns, console=Console(stderr=True), transient=True) as progress,
+    ):
+        task = progress.add_task("timing", total=(rounds + 1) * len(contenders))
+        return measure_speeds(
+            contenders,
+            frame,
+            rounds,
+            Path(folder),
+            lambda name: progress.update(task, advance=1, description=name),
+        )
+
+
+def _run(frame: ndarray, weights: list[Path], image: Path | None, rounds: int) -> dict[str, Any]:
+    """What the figures may depend on. Names without folders: the record is published."""
+    from heqcodec.eval.report import environment
+
+    options = [f"--weights {path.name}" for path in weights]
+    options += [f"--image {image.name}"] if image else []
+    command = " ".join(["heqcodec eval complexity", *options, f"--rounds {rounds}"])
+    height, width = frame.shape[:2]
+    told = {"width": width, "height": height, "source": image.name if image else "fixed pattern"}
+    return {**environment(), "command": command, "frame": told, "rounds": rounds}
+
+
+def _print(table: Table) -> None:
+    from rich.console import Console
+    from rich.table import Table as RichTable
+
+    shown = RichTable(title=table.title)
+    for index, heading in enumerate(table.headings):
+        shown.add_column(heading, justify="right" if index else "left", overflow="fold")
+    for row in table.rows:
+        shown.add_row(*row)
+    Console().print(shown)

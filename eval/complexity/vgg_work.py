@@ -1,0 +1,72 @@
+"""Counting `nqe-vgg` from its integer layers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from heqcodec.nqe.vgg_integer import IntegerLayer
+from heqcodec.nqe.vgg_layout import PATCH
+from numpy.typing import NDArray
+
+from .work import Work
+
+PIXELS = PATCH * PATCH
+
+
+def meetings(taps: NDArray[np.int64], side: int) -> int:
+    """How often the weights of a zero-padded convolution meet a sample and not padding.
+
+    Args:
+        taps: (kernel, kernel), how many weights count at each place of the kernel.
+        side: of the square plane.
+    """
+    offsets = np.abs(np.arange(len(taps)) - len(taps) // 2)
+    inside = np.maximum(side - offsets, 0)
+    return int((taps * inside[:, None] * inside[None, :]).sum())
+
+
+def layer_work(item: IntegerLayer, side: int) -> Work:
+    """One layer on a plane of one patch: sums, 2x2 maximum, activation; for the whole patch."""
+    layer = item.layer
+    magnitudes = np.abs(item.levels.astype(np.int64))
+    additions = meetings((magnitudes > 0).sum((0, 1)), side)
+    shifts = meetings((magnitudes == 2).sum((0, 1)), side)
+    outputs = layer.outputs * side * side
+    if layer.pool:
+        outputs //= 4
+        additions += 3 * outputs
+    if item.thresholds is not None or len(layer.cuts) == 1:
+        additions += len(layer.cuts) * outputs
+    else:
+        # The shift form: one shift, then limits at 0 and at the top level.
+        additions += 2 * outputs
+        shifts += outputs
+    return Work(additions=additions, shifts=shifts)
+
+
+def vgg_work(layers: Sequence[IntegerLayer]) -> Work:
+    """The encoder, per pixel; the 3 subtractions that centre a pixel are in it."""
+    total, side = Work(additions=3 * PIXELS), PATCH
+    for item in layers:
+        total = total + layer_work(item, side)
+        if item.layer.pool:
+            side //= 2
+    return total.times(1 / PIXELS)
+
+
+def vgg_activation_bytes(layers: Sequence[IntegerLayer]) -> int:
+    """The most that is alive at once for a patch, layer by layer: its input and its output.
+
+    Pixels take 8 bits, activations 2 and code bits 1, without gaps; the accumulator of the place in
+    work, and the four of a 2x2 maximum, are not counted.
+    """
+    side, bits_in, peak = PATCH, 8, 0
+    for item in layers:
+        layer = item.layer
+        bits_out = len(layer.cuts).bit_length()
+        side_out = side // 2 if layer.pool else side
+        held = layer.inputs * side**2 * bits_in + layer.outputs * side_out**2 * bits_out
+        peak = max(peak, held // 8)
+        side, bits_in = side_out, bits_out
+    return peak

@@ -1,0 +1,515 @@
+"""Counting operations, weights and memory; speeds; the command."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from heqcodec import models
+from heqcodec.cli.application import app
+from heqcodec.errors import HeqError
+from heqcodec.eval.complexity import transform_work
+from heqcodec.eval.complexity.contender import Contender, Networks
+from heqcodec.eval.complexity.frame import noise_frame, photograph_frame
+from heqcodec.eval.complexity.models import our_contenders
+from heqcodec.eval.complexity.networks import (
+    multiply_accumulates,
+    peak_activation_bytes,
+    stage_inputs,
+    weight_bits,
+)
+from heqcodec.eval.complexity.peers import network_contender, peer_contenders
+from heqcodec.eval.complexity.speed import Speed, measure_speeds, ratio
+from heqcodec.eval.complexity.tables import (
+    NETWORKS_ONLY,
+    REFERENCE,
+    document,
+    markdown,
+    remarks,
+    speed_table,
+    work_tables,
+)
+from heqcodec.eval.complexity.vgg_work import layer_work, meetings, vgg_activation_bytes, vgg_work
+from heqcodec.eval.complexity.work import Cost, Stage, Work
+from heqcodec.eval.peers.factorized import Factorized
+from heqcodec.eval.peers.gdn import Gdn
+from heqcodec.eval.peers.mcucoder import McuCoder
+from heqcodec.nqe.arithmetic import ArithmeticDecoder
+from heqcodec.nqe.patch_decoder import decode_coefficients
+from heqcodec.nqe.transform import dct_layers
+from heqcodec.nqe.vgg import NqeVgg
+from heqcodec.nqe.vgg_integer import IntegerLayer, IntegerVgg
+from heqcodec.nqe.vgg_layout import BINARY, QUINARY, SIGN_CUTS, VGG_LAYERS, VggLayer
+from heqcodec.patches import split_patches
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from torch import nn
+from typer.testing import CliRunner
+
+FRAME = noise_frame(128, 64)
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Any:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def stage_of(contender: Contender, name: str) -> Stage:
+    stage = contender.cost.stage(name)
+    assert stage is not None
+    return stage
+
+
+def work_of(contender: Contender, name: str) -> Work:
+    work = stage_of(contender, name).work
+    assert work is not None
+    return work
+
+
+class TestNetworks:
+    @settings(deadline=None)
+    @given(
+        st.integers(1, 3),
+        st.integers(1, 3),
+        st.sampled_from([1, 3, 5]),
+        st.integers(1, 3),
+        st.integers(1, 2),
+    )
+    def test_convolutions(
+        self, inputs: int, outputs: int, kernel: int, stride: int, groups: int
+    ) -> None:
+        layer = nn.Conv2d(
+            inputs * groups, outputs * groups, kernel, stride, kernel // 2, groups=groups
+        )
+        x = torch.zeros(2, inputs * groups, 9, 11)
+        places = layer(x).shape[2] * layer(x).shape[3]
+        expected = 2 * places * outputs * groups * inputs * kernel**2
+        assert multiply_accumulates(layer, x) == expected
+        assert weight_bits(layer) == 32 * (outputs * groups * (inputs * kernel**2 + 1))
+
+    def test_transposed_convolution(self) -> None:
+        layer = nn.ConvTranspose2d(4, 6, 5, 2, 2, 1)
+        # Each input sample meets each weight of its channel once.
+        assert multiply_accumulates(layer, torch.zeros(1, 4, 8, 8)) == 64 * 4 * 6 * 25
+
+    def test_normalization_is_a_matrix_product(self) -> None:
+        assert multiply_accumulates(Gdn(8), torch.zeros(1, 8, 4, 5)) == 20 * 64
+
+    def test_peak_of_a_chain(self) -> None:
+        chain = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.ReLU(), nn.Conv2d(8, 4, 1))
+        x = torch.zeros(1, 3, 16, 16)
+        # The caller holds the input; the convolution's and the ReLU's output are alive together.
+        assert peak_activation_bytes(chain, x) == 4 * 256 * (3 + 8 + 8)
+
+    def test_peak_of_a_shortcut_holds_it(self) -> None:
+        class Shortcut(nn.Module):
+            def forward(self, x: torch.Tensor) -> torch.Tensor:
+                return x + (x * 2).exp_().sin()
+
+        x = torch.zeros(1000)
+        assert peak_activation_bytes(Shortcut(), x) == 4 * 1000 * 3
+
+    def test_views_cost_nothing(self) -> None:
+        x = torch.zeros(6, 4)
+        assert peak_activation_bytes(nn.Flatten(0), x) == x.nbytes
+
+    def test_half_precision_weights(self) -> None:
+        assert weight_bits(nn.Linear(3, 5).half()) == 16 * 20
+
+    def test_stage_inputs_are_those_of_the_call(self) -> None:
+        network = nn.Sequential(
+            nn.Sequential(nn.Conv2d(1, 2, 1), nn.ReLU()), nn.Conv2d(2, 3, 3, padding=1)
+        )
+        x = torch.rand(1, 1, 4, 4)
+        seen = stage_inputs(network, ["0", "1"], x)
+        assert torch.equal(seen["0"][0], x)
+        assert torch.equal(seen["1"][0], network[0](x))
+
+
+class TestPeers:
+    def test_factorized_by_hand(self) -> None:
+        """5x5 convolutions at strides of 2, and GDN, whose products are by pairs of channels."""
+        contender = network_contender(
+            "f", "", Factorized(8, 12).eval(), FRAME, codec=None, setting=0
+        )
+        conv = 25 * (3 * 8 / 4 + 8 * 8 / 16 + 8 * 8 / 64 + 8 * 12 / 256)
+        gdn = 64 * (1 / 4 + 1 / 16 + 1 / 64)
+        assert work_of(contender, "encoder") == Work(multiply_accumulates=conv + gdn)
+        assert work_of(contender, "decoder") == Work(multiply_accumulates=conv + gdn)
+        assert work_of(contender, "entropy encoder") == Work(symbols=12 / 256)
+        sizes = [(3 * 8, 8), (8 * 8, 8), (8 * 8, 8), (8 * 12, 12)]
+        normalizations = 3 * (8 * 8 + 8)
+        weights = sum(25 * a + b for a, b in sizes) + normalizations
+        assert stage_of(contender, "encoder").weight_bits == 32 * weights
+
+    def test_shipped_sizes(self) -> None:
+        """Of the architectures as they are: figures that CompressAI's users know."""
+        found = {c.cost.name: c for c in peer_contenders(FRAME, [])}
+        assert set(found) == {REFERENCE, "mbt2018-mean", "mcucoder"}
+        factorized = work_of(found[REFERENCE], "encoder").multiply_accumulates
+        assert factorized == pytest.approx(
+            25 * (3 * 128 / 4 + 128**2 * (1 / 16 + 1 / 64) + 128 * 192 / 256)
+            + 128**2 * (1 / 4 + 1 / 16 + 1 / 64)
+        )
+        small = found["mcucoder"]
+        assert stage_of(small, "encoder").weight_bits == 32 * 10_524
+        assert work_of(small, "encoder").multiply_accumulates == 588 + 100 + 27
+        assert work_of(small, "entropy encoder").symbols == 12 / 64
+        # As `LatentCode.tensors` has them: two ranges in float32, 64 lengths in bytes.
+        assert stage_of(small, "entropy encoder").weight_bits == 12 * (64 + 8 * 64)
+        hyper = found["mbt2018-mean"]
+        assert work_of(hyper, "encoder") == work_of(found[REFERENCE], "encoder")
+        assert work_of(hyper, "entropy encoder").symbols == 192 / 256 + 128 / 4096
+        encode = work_of(hyper, "entropy encoder").multiply_accumulates
+        decode = work_of(hyper, "entropy decoder").multiply_accumulates
+        assert encode > decode > 0
+        for contender in found.values():
+            assert contender.codec is None and contender.networks is not None
+            contender.networks.encode()
+            contender.networks.decode()
+
+    def test_counts_do_not_depend_on_the_frame(self) -> None:
+        network = McuCoder(8).eval()
+        one = network_contender("m", "", network, FRAME, None, 0)
+        other = network_contender("m", "", network, noise_frame(192, 128), None, 0)
+        for name in ("encoder", "decoder"):
+            assert work_of(one, name) == work_of(other, name)
+
+
+class TestCompressAI:
+    def test_other_architectures(self) -> None:
+        pytest.importorskip("compressai.models", exc_type=ImportError)
+        from compressai.models import FactorizedPrior
+        from heqcodec.eval.complexity.peers import zoo_contenders
+
+        found = {c.cost.name: c for c in zoo_contenders(FRAME)}
+        assert {"bmshj2018-hyperprior", "mbt2018", "cheng2020-anchor"} <= set(found)
+        theirs = network_contender("f", "", FactorizedPrior(8, 12).eval(), FRAME, None, 0)
+        ours = network_contender("f", "", Factorized(8, 12).eval(), FRAME, None, 0)
+        for name in ("encoder", "entropy encoder", "entropy decoder", "decoder"):
+            assert work_of(theirs, name) == work_of(ours, name)
+            assert stage_of(theirs, name).weight_bits == stage_of(ours, name).weight_bits
+        context = work_of(found["mbt2018"], "entropy decoder").multiply_accumulates
+        plain = work_of(found["bmshj2018-hyperprior"], "entropy decoder").multiply_accumulates
+        assert context > plain > 0
+
+
+class TestVgg:
+    @settings(deadline=None)
+    @given(st.integers(0, 2), st.integers(1, 12), st.integers(0, 5))
+    def test_meetings_are_a_convolution_of_ones(self, half: int, side: int, seed: int) -> None:
+        kernel = 2 * half + 1
+        taps = np.random.default_rng(seed).integers(0, 4, (kernel, kernel))
+        frame = torch.ones(1, 1, side, side)
+        weight = torch.from_numpy(taps)[None, None].float()
+        total = torch.nn.functional.conv2d(frame, weight, padding=half).sum()
+        assert meetings(taps, side) == int(total)
+
+    def test_one_layer_by_hand(self) -> None:
+        layer = VggLayer("x", 2, 3, 1, 1, QUINARY, True, 3)
+        levels = np.array([[2, 0], [-1, 1], [0, 0]], dtype=np.int8).reshape(3, 2, 1, 1)
+        shifted = IntegerLayer(layer, levels, shift=2)
+        # 3 weights at 16 places; 3 comparisons for each of 4 maxima of 3 channels, and 2 limits.
+        assert layer_work(shifted, 4) == Work(
+            additions=3 * 16 + 3 * 12 + 2 * 12, shifts=1 * 16 + 12
+        )
+        thresholds = np.zeros((3, 3), dtype=np.int32)
+        cut = IntegerLayer(layer, levels, thresholds)
+        assert layer_work(cut, 4) == Work(additions=3 * 16 + 3 * 12 + 3 * 12, shifts=16)
+
+    def test_code_layer_compares_once(self) -> None:
+        layer = VggLayer("x", 1, 1, 1, 1, BINARY, False, 3, SIGN_CUTS)
+        item = IntegerLayer(layer, np.ones((1, 1, 1, 1), dtype=np.int8))
+        assert layer_work(item, 4) == Work(additions=16 + 16)
+
+    def test_encoder_is_the_sum_of_its_layers(self) -> None:
+        torch.manual_seed(1)
+        encoder = IntegerVgg(NqeVgg().eval().integer_layers())
+        work = vgg_work(encoder.layers)
+        # At most a product of each weight with each place, at least without the borders.
+        sides = [32, 32, 16, 16, 8, 8, 4]
+        most = sum(la.weights * side**2 for la, side in zip(VGG_LAYERS, sides, strict=True))
+        least = sum(
+            np.count_nonzero(item.levels) * (side - 2) ** 2
+            for item, side in zip(encoder.layers, sides, strict=True)
+        )
+        assert least < 1024 * work.additions < 1.02 * most
+        assert work.multiply_accumulates == work.multiplications == 0
+
+    def test_memory_is_the_largest_pair(self) -> None:
+        torch.manual_seed(1)
+        layers = NqeVgg().eval().integer_layers()
+        # conv2: 64 channels of 32x32 in, of 16x16 out, 2 bits each.
+        assert vgg_activation_bytes(layers) == 64 * (1024 + 256) // 4
+
+
+class TestTransform:
+    def test_stem_by_hand(self) -> None:
+        coarse, fine = np.zeros((2, 32, 32), dtype=np.int8)
+        coarse[:, 0], fine[0, 1] = 2, -1
+        work = transform_work.stem_work(coarse, fine)
+        # Colours: 8 weights in 3 rows and an offset; one weight of magnitude 2. Each of the 6
+        # passes: 32 weights of A with a shift, one of B, for 32 coefficients; combining and
+        # rounding. Gains: 5/4 = 1 + 1/4, 3/4 = 1/2 + 1/4.
+        assert work.additions == pytest.approx(6 + 6 * (33 / 32 + 2) + 2)
+        assert work.shifts == pytest.approx(1 + 6 * (32 / 32 + 2) + 3)
+
+    def test_decisions_fill_the_code(self) -> None:
+        """Signs cost a bit each, so that a code of n bits holds fewer than n of them; more of
+        everything fits into a longer code, and what fits costs about its bits."""
+        encoder: Any = models.load_encoder("nqe-t")
+        patches = np.random.default_rng(0).integers(0, 256, (6, 32, 32, 3), dtype=np.uint8)
+        counts = {n: transform_work.count_decisions(encoder, patches, n) for n in (64, 128, 256)}
+        totals = {n: sum(found.values()) / 6 for n, found in counts.items()}
+        assert totals[64] < totals[128] < totals[256]
+        for n, found in counts.items():
+            signs = sum(count for (kind, _), count in found.items() if kind == "sign") / 6
+            assert 0.05 * n < signs < n
+
+    def test_counts_are_those_of_the_decoder(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The decoder stops where the bits no longer decide: some symbols before, at most."""
+        encoder: Any = models.load_encoder("nqe-t")
+        patches = split_patches(noise_frame(128, 64))
+        decoded = 0
+        decode = ArithmeticDecoder.decode
+
+        def counting(self: ArithmeticDecoder, states: Any, asked: Any) -> Any:
+            nonlocal decoded
+            decided, ones = decode(self, states, asked)
+            decoded += int(decided.sum())
+            return decided, ones
+
+        monkeypatch.setattr(ArithmeticDecoder, "decode", counting)
+        decode_coefficients(encoder.encode_patches(patches, 256), 3, encoder.tables)
+        counted = sum(transform_work.count_decisions(encoder, patches, 256).values())
+        assert decoded <= counted <= decoded + 24 * len(patches)
+
+    def test_work_of_counted_decisions(self) -> None:
+        from collections import Counter
+
+        counts = Counter({("sign", 3): 1024, ("refinement", 0): 2048})
+        work = transform_work.coder_work(counts, patches=2)
+        assert work.symbols == 1.5
+        # A sign is its coded symbol alone.
+        assert work.additions == 6 + 0.5 * 3 + 1.0 * (2 + 3)
+        assert work.shifts == 0.5 * 2 + 1.0 * (1 + 2)
+
+    def test_flags_depend_on_their_neighbours(self) -> None:
+        from heqcodec.nqe import zones as geometry
+
+        for zone, place in enumerate(geometry.zones()):
+            told = transform_work.decision_work("flag", zone).additions
+            assert told == max(len(place.near) - 1, 0) + 2 + 3
+
+    def test_dct_layers_cost_what_they_hold(self) -> None:
+        coarse, fine = dct_layers()
+        work = transform_work.stem_work(coarse, fine)
+        dense = 2 * 3 * 2 * 32
+        assert 0.7 * dense < work.additions < 1.1 * dense
+
+
+class TestModels:
+    def test_every_model_of_the_registry(self) -> None:
+        found = our_contenders(FRAME)
+        assert [contender.cost.name for contender in found] == models.model_names()
+        for contender, described in zip(found, models.describe_models(), strict=True):
+            bits = [stage_of(contender, "encoder").weight_bits]
+            coder = contender.cost.stage("entropy encoder")
+            bits += [coder.weight_bits] if coder else []
+            assert sum(value or 0 for value in bits) == described["weight_bits"]
+            decoder = stage_of(contender, "decoder")
+            assert decoder.weight_bits == 16 * described["decoder_parameters"]
+            encoder = work_of(contender, "encoder")
+            assert encoder.multiply_accumulates == encoder.multiplications == 0
+            assert encoder.additions > 100 and encoder.shifts > 10
+            assert contender.codec is not None and contender.codec.missing() is None
+            assert contender.networks is not None
+            contender.networks.encode()
+            contender.networks.decode()
+
+    def test_decoder_by_hand(self) -> None:
+        """PURENET's convolutions, from its sizes, and the inverse transform before it."""
+        for contender in our_contenders(FRAME):
+            entry = models.manifest()["models"][contender.cost.name]
+            sizes = entry["decoder"]["config"]
+            width, fine = sizes["width"], sizes["fine_width"]
+            cell = sizes["inputs"] * width
+            cell += 18 * width**2 * (sizes["blocks"] + sizes["local_blocks"])
+            cell += width * 192 + width * fine * 16
+            cell += 0 if sizes["has_base"] else sizes["inputs"] * 192
+            quarter = 9 * (fine + 12) * fine + 18 * fine**2 * sizes["fine_blocks"] + 9 * fine * 12
+            inverse = 2 * 32 * 3 + 9 if sizes["has_base"] else 0
+            expected = cell / 64 + quarter / 4 + inverse
+            assert work_of(contender, "decoder").multiply_accumulates == pytest.approx(expected)
+
+
+class TestFrame:
+    def test_is_always_the_same_and_like_a_photograph(self) -> None:
+        frame = noise_frame()
+        assert frame.shape == (512, 768, 3) and frame.dtype == np.uint8
+        assert np.array_equal(frame, noise_frame())
+        luma = frame.mean(axis=2)
+        near = np.corrcoef(luma[:, :-1].ravel(), luma[:, 1:].ravel())[0, 1]
+        assert near > 0.9 and 30 < luma.std() < 60
+
+    def test_of_a_photograph(self, tmp_path: Path) -> None:
+        pixels = np.random.default_rng(0).integers(0, 256, (70, 200), dtype=np.uint8)
+        Image.fromarray(pixels).save(tmp_path / "a.png")
+        frame = photograph_frame(tmp_path / "a.png")
+        assert np.array_equal(frame, np.repeat(pixels[:64, :192, None], 3, axis=2))
+        Image.fromarray(pixels[:63]).save(tmp_path / "b.png")
+        with pytest.raises(HeqError, match="smaller than 64x64"):
+            photograph_frame(tmp_path / "b.png")
+
+
+class TestClassical:
+    def test_reads_costs_of_those_that_tell(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        from heqcodec.eval.baselines.patch.cost import EncoderCost
+        from heqcodec.eval.complexity import classical
+
+        told = SlowCodec()
+        told.cost = EncoderCost(64.5, 70.0, 4096, "The transform.")
+        absent = SlowCodec()
+        absent.cost, absent.reason = told.cost, "it is not installed."
+        codecs = {"told": told, "plain": SlowCodec(), "absent": absent}
+        monkeypatch.setattr(classical, "codec_names", lambda: list(codecs))
+        monkeypatch.setattr(classical, "make_codec", codecs.__getitem__)
+        (found,) = classical.classical_contenders()
+        assert found.codec is told and found.setting == 0.25
+        stage = stage_of(found, "encoder")
+        assert stage == Stage("encoder", None, Work(multiplications=64.5, additions=70.0), 4096)
+        assert found.cost.note.endswith("The transform.")
+        (encoder, _, decoder) = work_tables([found])
+        assert encoder.rows[0] == ("slow", "?", "64.5 mul, 70 add", "4,096")
+        assert decoder.rows[0] == ("slow", "-", "-", "-")
+
+
+class SlowCodec:
+    """Takes 20 ms to encode and 5 ms to decode; its files have 100 bytes."""
+
+    name, about, suffix = "slow", "sleeps", ".slow"
+    reason: str | None = None
+    cost: Any = None
+
+    def missing(self) -> str | None:
+        return self.reason
+
+    def prepare(self) -> None:
+        pass
+
+    def encode(self, pixels: np.ndarray, setting: float, path: Path) -> None:
+        time.sleep(0.02)
+        path.write_bytes(bytes(100))
+
+    def decode(self, path: Path) -> np.ndarray:
+        time.sleep(0.005)
+        assert path.stat().st_size == 100
+        return np.zeros((1, 1, 3), dtype=np.uint8)
+
+
+def contender(name: str, codec: Any = None, networks: Networks | None = None) -> Contender:
+    stage = Stage("encoder", 1000, Work(additions=2.5, shifts=1500), 77)
+    return Contender(Cost(name, "about", "note", [stage], {"x": 1.0}), networks, codec, 1.0)
+
+
+class TestSpeed:
+    def test_measures_files_and_networks(self, tmp_path: Path) -> None:
+        networks = Networks(lambda: time.sleep(0.01), lambda: time.sleep(0.002))
+        pair = [contender("a", SlowCodec()), contender("b", None, networks)]
+        told: list[str] = []
+        files, nets = measure_speeds(pair, FRAME, 3, tmp_path, told.append)
+        assert told == ["a", "b"] * 4
+        size = FRAME.shape[0] * FRAME.shape[1] / 1e6
+        assert files.files_encode is not None and files.files_decode is not None
+        assert size / 0.06 < files.files_encode <= size / 0.02
+        assert files.files_encode < files.files_decode <= size / 0.005
+        assert files.bpp == 800 / (128 * 64) and files.networks_encode is None
+        assert nets.files_encode is None and nets.bpp is None
+        assert nets.networks_encode is not None and nets.networks_encode <= size / 0.01
+
+    def test_ratio(self) -> None:
+        assert ratio(Speed(files_encode=6.0), Speed(files_encode=4.0), "files_encode") == 1.5
+        assert ratio(Speed(files_encode=6.0), Speed(), "files_encode") is None
+        assert ratio(Speed(), Speed(files_encode=4.0), "files_encode") is None
+
+
+class TestTables:
+    pair = (contender("mine"), contender(REFERENCE))
+    speeds = (Speed(1.0, 2.0, 3.0, 4.0, 0.25), Speed(2.0, 2.0))
+
+    def test_work(self) -> None:
+        encoder, coder, decoder = work_tables(self.pair)
+        assert encoder.rows[0] == ("mine", "1,000", "2.5 add, 1.5 k shift", "77")
+        assert set(coder.rows[0][1:]) == set(decoder.rows[0][1:]) == {"-"}
+
+    def test_speed(self) -> None:
+        table = speed_table(self.pair, self.speeds)
+        assert table.rows[0] == ("mine", "0.250", "1 (0.50x)", "2 (1.00x)", "3", "4")
+        assert table.rows[1] == (REFERENCE, "-", "2 (1.00x)", "2 (1.00x)", "-", "-")
+
+    def test_says_when_ratios_are_of_networks_only(self) -> None:
+        assert NETWORKS_ONLY in remarks(self.pair, self.speeds)
+        assert NETWORKS_ONLY not in remarks(self.pair, [])
+        whole = (self.speeds[0], Speed(1.0, 1.0, 1.0, 1.0, 0.3))
+        assert NETWORKS_ONLY not in remarks(self.pair, whole)
+
+    def test_markdown_has_a_cell_for_each_heading(self) -> None:
+        for table in (*work_tables(self.pair), speed_table(self.pair, self.speeds)):
+            lines = markdown(table).splitlines()
+            assert lines[0] == f"## {table.title}"
+            assert {line.count("|") for line in lines[2:]} == {len(table.headings) + 1}
+
+    def test_document(self) -> None:
+        told = json.loads(document(self.pair, self.speeds, {"rounds": 3}))
+        assert told["rounds"] == 3 and told["reference"] == REFERENCE
+        mine = told["codecs"][0]
+        assert mine["stages"][0]["work"]["additions"] == 2.5
+        assert mine["megapixels_per_second"]["files_decode"] == 4.0
+        assert mine["ratio"] == {
+            "networks_encode": 0.5,
+            "networks_decode": 1.0,
+            "files_encode": None,
+            "files_decode": None,
+        }
+        assert "ratio" not in json.loads(document(self.pair, [], {}))["codecs"][0]
+
+    @pytest.mark.parametrize(
+        ("value", "told"),
+        [(0.125, "0.125"), (715.0, "715"), (42176.0, "42.2 k"), (1.5e5, "150 k")],
+    )
+    def test_numbers(self, value: float, told: str) -> None:
+        assert Work(multiply_accumulates=value).text() == f"{told} MAC"
+        assert Work().text() == "0"
+
+
+class TestCommand:
+    def test_counts_and_times(self, tmp_path: Path) -> None:
+        pixels = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+        image = tmp_path / "noise.png"
+        Image.fromarray(pixels).save(image)
+        out = tmp_path / "out"
+        arguments = ["eval", "complexity", "--image", str(image), "-j", "1", "--out", str(out)]
+        result = CliRunner().invoke(app, [*arguments, "--rounds", "1"])
+        assert result.exit_code == 0, result.output
+        told = json.loads((out / "complexity.json").read_text())
+        names = [codec["name"] for codec in told["codecs"]]
+        assert set(names) >= {*models.model_names(), REFERENCE, "mbt2018-mean", "mcucoder"}
+        assert any(name.startswith("patch-") for name in names)
+        assert str(tmp_path) not in json.dumps(told)
+        assert told["command"] == "heqcodec eval complexity --image noise.png --rounds 1"
+        for codec in told["codecs"]:
+            speed = codec["megapixels_per_second"]
+            assert speed["files_encode"] or speed["networks_encode"], codec["name"]
+        text = (out / "complexity.md").read_text()
+        assert "## Encoder" in text and "## Megapixels a second" in text
+        again = CliRunner().invoke(app, arguments)
+        assert again.exit_code == 1
