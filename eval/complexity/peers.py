@@ -89,7 +89,7 @@ def zoo_contenders(frame: NDArray[np.uint8]) -> list[Contender]:
     """CompressAI's other architectures, with fresh weights; none where it is not installed."""
     if find_spec("compressai") is None:
         return []
-    from compressai.zoo.image import image_models
+    from compressai.zoo import image_models
 
     contenders = []
     for name in ZOO_QUALITIES:
