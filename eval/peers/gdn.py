@@ -39,7 +39,8 @@ class Gdn(nn.Module):
             # A 1x1 convolution as a matrix product: with channels last in memory, as in training,
             # that is several times faster on a CPU.
             norm = F.linear((x * x).permute(0, 2, 3, 1), gamma, beta).permute(0, 3, 1, 2)
-            return x * (norm.sqrt() if self.inverse else norm.rsqrt())
+            norm = norm.sqrt() if self.inverse else norm.rsqrt()
+            return x * norm
 
 
 def conv(inputs: int, outputs: int, kernel: int = 5, stride: int = 2) -> nn.Conv2d:
