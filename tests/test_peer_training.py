@@ -347,8 +347,11 @@ class TestRun:
         train_peer(recipe, photographs, out, held_out, device="cpu")
         with pytest.raises(HeqError, match="go on with --resume"):
             train_peer(recipe, photographs, out, held_out)
+        others = tmp_path / "others"
+        write_photographs(others)
+        (others / "b.png").unlink()
         with pytest.raises(HeqError, match="begun with other photographs"):
-            train_peer(recipe, held_out.parent.parent, out, held_out, resume=True)
+            train_peer(recipe, others, out, held_out, resume=True)
         other = tmp_path / "other.toml"
         other.write_text(recipe.read_text().replace('"tiny"', '"other"'))
         with pytest.raises(HeqError, match="begun with the recipe of tiny, not of other"):
