@@ -49,6 +49,12 @@ def _codecs() -> dict[str, tuple[str, ...]]:
         "jxl": ("jxl", "JpegXl"),
         "bpg420": ("bpg", "Bpg", "420"),
         "bpg444": ("bpg", "Bpg", "444"),
+        "patch-jpeg2000": ("patch.jpeg2000", "TileJpeg2000"),
+        "patch-jpeg2000-bare": ("patch.jpeg2000", "BareTileJpeg2000"),
+        "patch-klt": ("patch.klt", "KltBlockCode"),
+        "patch-dct": ("patch.dct", "BitPlaneDct"),
+        "patch-cs": ("patch.sensing", "RandomSensing"),
+        "patch-cs-learned": ("patch.sensing", "LearnedSensing"),
         **{f"compressai-{zoo}": ("compressai_models", "CompressAIModel", zoo) for zoo in _ZOO},
         "mcucoder": ("mcucoder", "McuCoderCodec"),
     }
