@@ -35,10 +35,13 @@ HEADING = """\
 heqcodec
 Licensed under the Apache License, Version 2.0; see LICENSE.
 
-The weights in this package were trained on tiles of photographs made by others. No photograph is
-part of the package. The photographs are openly licensed wallpapers and sample photographs: CC0,
+The weights in this package, and the tables of the peers in eval/baselines/patch, were trained on
+tiles of photographs made by others. No photograph is part of the package. The photographs are openly licensed wallpapers and sample photographs: CC0,
 CC BY, CC BY-SA, Unsplash, public domain, or their repository's own open licence. For the author
 and the licence of one photograph see the repository that it comes from. We thank them all.
+
+The curves in eval/published/compressai are result files of CompressAI, BSD-3-Clause-Clear; the
+licence stands beside them.
 
 Photographs by source: a repository on GitHub as owner/name, else a collection as the training
 manifest calls it. Validation photographs chose between trainings; no weight was fitted to them.
