@@ -36,9 +36,10 @@ heqcodec
 Licensed under the Apache License, Version 2.0; see LICENSE.
 
 The weights in this package, and the tables of the peers in eval/baselines/patch, were trained on
-tiles of photographs made by others. No photograph is part of the package. The photographs are openly licensed wallpapers and sample photographs: CC0,
-CC BY, CC BY-SA, Unsplash, public domain, or their repository's own open licence. For the author
-and the licence of one photograph see the repository that it comes from. We thank them all.
+tiles of photographs made by others. No photograph is part of the package. The photographs are
+openly licensed wallpapers and sample photographs: CC0, CC BY, CC BY-SA, Unsplash, public domain,
+or their repository's own open licence. For the author and the licence of one photograph see the
+repository that it comes from. We thank them all.
 
 The curves in eval/published/compressai are result files of CompressAI, BSD-3-Clause-Clear; the
 licence stands beside them.
