@@ -1,0 +1,100 @@
+"""What the variable-rate mode asks of a model: protocols between files, coders and networks.
+
+::
+
+    pixels ── patches ──► RateEncoder ──► levels ── StripCoder (device) ──► strips of a .heq file
+                                            ▲                                     │  ▲
+                                            │   StripCoder (device) ◄── unpack ───┼──┤
+                                            │   StripCoder (packed) ◄── pack ─────┘  │
+                                            └── StripCoder (either) ◄── container ───┘
+    levels ──► RateDecoder ──► pixels
+
+Levels are quantized transform coefficients. Those of a patch are 1,024 numbers a colour plane, in
+the order of `heqcodec.rate.layout`: by rising frequency, four of each. Nothing here imports torch.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+STEPS = 1024
+"""Step indices in the header, 0 finest; 128 of them halve the number of levels."""
+
+
+@runtime_checkable
+class RateEncoder(Protocol):
+    """An integer-only patch encoder of variable rate: equal levels on every machine."""
+
+    encoder_id: bytes
+    """8 bytes: the beginning of the SHA-256 of the encoder's weights."""
+
+    def coefficients(self, patches: NDArray[np.uint8]) -> NDArray[np.int32]:
+        """What does not depend on the step: uint8 (N, 32, 32, C) to int32 (N, ..., C, 1024)."""
+        ...
+
+    def levels(
+        self, coefficients: NDArray[np.int32], step: int
+    ) -> tuple[NDArray[np.int16], NDArray[np.uint8]]:
+        """Quantize: levels int16 (N, C, 1024) and sizes uint8 (N,), 0 one large transform, 1 four.
+
+        Args:
+            coefficients: from `coefficients`.
+            step: index, 0..STEPS - 1.
+        """
+        ...
+
+
+@runtime_checkable
+class StripCoder(Protocol):
+    """An entropy coder of strips: integers in, bytes out, and back without loss."""
+
+    coder: int
+    """The container's number for it: `Coder.DEVICE` or `Coder.PACKED`."""
+    coder_id: bytes
+    """8 bytes: the beginning of the SHA-256 of the coder's tables."""
+
+    def encode(self, levels: NDArray[np.int16], sizes: NDArray[np.uint8], step: int) -> bytes:
+        """Code a strip.
+
+        Args:
+            levels: int16 (R, C, planes, 1024), planes 1 or 3, -32767..32767.
+            sizes: uint8 (R, C), 0 or 1.
+            step: index, 0..STEPS - 1; the same numbers code differently at another step.
+        """
+        ...
+
+    def decode(
+        self, payload: bytes, rows: int, columns: int, planes: int, step: int
+    ) -> tuple[NDArray[np.int16], NDArray[np.uint8]]:
+        """Decode a strip that `encode` wrote: levels and sizes as there.
+
+        Raises:
+            HeqFormatError: the payload is none of this shape. Any bytes give this error or levels,
+                in time and memory bounded by the shape and the payload.
+        """
+        ...
+
+
+@runtime_checkable
+class RateDecoder(Protocol):
+    """A decoder of whole frames. Devices agree within 1/255 in each sample."""
+
+    radius: int
+    """How far, in pixels, the levels of a patch reach beyond the patch's border."""
+
+    def decode_frame(
+        self,
+        levels: NDArray[np.int16],
+        sizes: NDArray[np.uint8],
+        step: int,
+        valid: NDArray[np.bool_] | None = None,
+    ) -> NDArray[np.uint8]:
+        """Decode levels (R, C, planes, 1024) and sizes (R, C) to uint8 (32 R, 32 C, planes).
+
+        ``valid`` (bool, (R, C)) is false where a patch was lost; its levels are not looked at.
+        Memory beside input and output is bounded: large frames are decoded in overlapping tiles.
+        """
+        ...
