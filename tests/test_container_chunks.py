@@ -1,0 +1,111 @@
+"""What follows the strips of a container: chunks of metadata, transparency, and the end."""
+
+from __future__ import annotations
+
+import io
+import struct
+import tracemalloc
+import zlib
+
+import numpy as np
+import pytest
+from heqcodec.container import Chunk, ContainerReader
+from heqcodec.container.chunks import alpha_chunk, read_alpha
+from heqcodec.errors import (
+    HeqChecksumError,
+    HeqError,
+    HeqFormatError,
+    HeqTruncatedError,
+    HeqUnsupportedError,
+)
+from sample_containers import build, read
+
+STRIPS_ONLY = build()[:-12]
+
+
+def raw_chunk(name: bytes, data: bytes = b"", length: int | None = None) -> bytes:
+    """A chunk with a right CRC-32, lawful or not."""
+    body = struct.pack("<4sI", name, len(data) if length is None else length) + data
+    return body + struct.pack("<I", zlib.crc32(body))
+
+
+class TestChunks:
+    def test_order_and_unknown_ones(self) -> None:
+        given = (Chunk(b"XMP_", b"x"), Chunk(b"note", b"1"), Chunk(b"note", b"2"), Chunk(b"EXIF"))
+        assert tuple(read(build(chunks=given))[1]) == given
+
+    def test_only_some_are_read(self) -> None:
+        data = bytearray(build(chunks=(Chunk(b"ICCP", b"abc"), Chunk(b"ALPH", b"d"))))
+        data[len(STRIPS_ONLY) + 9] ^= 1
+        reader = ContainerReader(io.BytesIO(data))
+        assert reader.read_chunks(frozenset({b"ALPH"})) == [Chunk(b"ALPH", b"d")]
+        with pytest.raises(HeqChecksumError, match="ICCP"):
+            reader.read_chunks()
+
+    @pytest.mark.parametrize(
+        ("tail", "error"),
+        [
+            (b"", HeqTruncatedError),
+            (raw_chunk(b"EXIF", b"II"), HeqTruncatedError),
+            (raw_chunk(b"NEWS") + raw_chunk(b"END_"), HeqUnsupportedError),
+            (raw_chunk(b"EXIF") * 2 + raw_chunk(b"END_"), HeqFormatError),
+            (raw_chunk(b"12 4") + raw_chunk(b"END_"), HeqFormatError),
+            (raw_chunk(b"END_", b"x"), HeqFormatError),
+            (raw_chunk(b"END_") + b"more", HeqFormatError),
+            (raw_chunk(b"EXIF", length=2**32 - 1) + raw_chunk(b"END_"), HeqTruncatedError),
+            (raw_chunk(b"EXIF")[:-1] + b"?" + raw_chunk(b"END_"), HeqChecksumError),
+        ],
+    )
+    def test_broken_tails(self, tail: bytes, error: type[HeqError]) -> None:
+        with pytest.raises(error):
+            read(STRIPS_ONLY + tail)
+        reader, _ = read(STRIPS_ONLY + tail, partial=True)
+        assert reader.damaged_chunks
+        assert reader.damaged_strips == []
+
+    @pytest.mark.parametrize("offset", [0, 3, 4, 7, 8, 12])
+    def test_damage_to_one_chunk_costs_that_chunk(self, offset: int) -> None:
+        chunks = (Chunk(b"ICCP", b"prof"), Chunk(b"EXIF", b"II*"), Chunk(b"XMP_", b"<x/>"))
+        data = bytearray(build(chunks=chunks))
+        data[len(STRIPS_ONLY) + 16 + offset] ^= 0x80
+        reader, kept = read(bytes(data), partial=True)
+        assert kept == [chunks[0], chunks[2]]
+        assert len(reader.damaged_chunks) == 1
+
+    def test_search_after_damage_is_bounded(self) -> None:
+        decoys = b"ALPH\x00\x00\x10\x00" * (1 << 17)
+        reader, chunks = read(STRIPS_ONLY + b"????" + decoys, partial=True)
+        assert (chunks, reader.damaged_chunks) == ([], ["?"])
+
+
+class TestAlpha:
+    def test_round_trip(self) -> None:
+        alpha = np.random.default_rng(1).integers(0, 256, (31, 47), np.uint8)
+        assert np.array_equal(read_alpha(alpha_chunk(alpha).data, 47, 31), alpha)
+
+    def test_bomb(self) -> None:
+        stream = zlib.compressobj(9)
+        bomb = b"".join(stream.compress(bytes(1 << 20)) for _ in range(256)) + stream.flush()
+        tracemalloc.start()
+        try:
+            with pytest.raises(HeqFormatError, match="more data"):
+                read_alpha(bomb, 100, 100)
+            assert tracemalloc.get_traced_memory()[1] < 1 << 20
+        finally:
+            tracemalloc.stop()
+
+    @pytest.mark.parametrize(
+        "data",
+        [
+            b"",
+            b"not zlib",
+            zlib.compress(bytes(99)),
+            zlib.compress(bytes(101)),
+            zlib.compress(bytes(100))[:-1],
+            zlib.compress(bytes(100)) + b"x",
+            zlib.compress(bytes(100))[:-4] + b"wrng",
+        ],
+    )
+    def test_anything_but_the_plane(self, data: bytes) -> None:
+        with pytest.raises(HeqFormatError, match="ALPH"):
+            read_alpha(data, 10, 10)

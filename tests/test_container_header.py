@@ -1,0 +1,117 @@
+"""The header of a container: its values, their limits, and the repair of a damaged one."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from heqcodec.container import Coder, ContainerReader, Header, Mode, parse_header
+from heqcodec.container.header import HEADER_LENGTH, MAGIC, check_pixels, field_offsets
+from heqcodec.container.repair import repair_header
+from heqcodec.errors import (
+    HeqChecksumError,
+    HeqError,
+    HeqFormatError,
+    HeqLimitError,
+    HeqTruncatedError,
+    HeqUnsupportedError,
+)
+from hypothesis import given
+from sample_containers import HEADER, headers
+
+
+def with_header_field(name: str, code: str, value: object) -> bytes:
+    """A header with one raw value changed and its CRC-32 right."""
+    data = bytearray(HEADER.pack())
+    struct.pack_into("<" + code, data, field_offsets()[name], value)
+    struct.pack_into("<I", data, 40, zlib.crc32(data[:40]))
+    return bytes(data)
+
+
+class TestHeader:
+    @given(headers)
+    def test_round_trip(self, header: Header) -> None:
+        packed = header.pack()
+        assert len(packed) == HEADER_LENGTH
+        assert parse_header(packed + b"what follows") == header
+
+    @pytest.mark.parametrize(
+        ("name", "code", "value", "error"),
+        [
+            ("version", "B", 2, HeqUnsupportedError),
+            ("reserved", "B", 1, HeqUnsupportedError),
+            ("mode", "B", Mode.RATE, HeqUnsupportedError),
+            ("mode", "B", 2, HeqUnsupportedError),
+            ("coder", "B", Coder.DEVICE, HeqFormatError),
+            ("coder", "B", 4, HeqUnsupportedError),
+            ("channels", "B", 0, HeqFormatError),
+            ("channels", "B", 2, HeqFormatError),
+            ("width", "I", 0, HeqFormatError),
+            ("height", "I", 0, HeqFormatError),
+            ("rate", "H", 0, HeqFormatError),
+            ("rate", "H", 65, HeqFormatError),
+            ("strip_rows", "B", 0, HeqFormatError),
+            ("coder_id", "8s", b"nonsense", HeqFormatError),
+        ],
+    )
+    def test_values_that_are_refused(
+        self, name: str, code: str, value: object, error: type[HeqError]
+    ) -> None:
+        data = with_header_field(name, code, value)
+        with pytest.raises(error):
+            parse_header(data)
+        with pytest.raises(error):
+            ContainerReader(io.BytesIO(data), partial=True)
+
+    def test_a_strip_longer_than_its_length_field(self) -> None:
+        wide = replace(HEADER, width=2**32 - 1, rate=65528, strip_rows=255)
+        with pytest.raises(HeqFormatError, match="fewer rows per strip"):
+            wide.pack()
+
+    def test_ids_of_another_length(self) -> None:
+        with pytest.raises(HeqFormatError):
+            replace(HEADER, encoder_id=b"short").pack()
+
+    @pytest.mark.parametrize("data", [b"", b"\x89PNG\r\n\x1a\n" + bytes(60), MAGIC[:4] + b"..."])
+    def test_other_files(self, data: bytes) -> None:
+        with pytest.raises(HeqFormatError, match=r"not a \.heq file"):
+            parse_header(data)
+
+    def test_cut_short(self) -> None:
+        for length in range(1, HEADER_LENGTH):
+            with pytest.raises(HeqTruncatedError):
+                parse_header(HEADER.pack()[:length])
+
+    def test_damage_is_told_from_a_newer_version(self) -> None:
+        data = bytearray(HEADER.pack())
+        data[8] = 2
+        with pytest.raises(HeqChecksumError, match="CRC-32"):
+            parse_header(bytes(data))
+
+    def test_repair_of_any_one_byte(self) -> None:
+        clean = HEADER.pack()
+        rng = np.random.default_rng(5)
+        for offset in range(HEADER_LENGTH):
+            damaged = bytearray(clean)
+            damaged[offset] ^= int(rng.integers(1, 256))
+            assert repair_header(bytes(damaged)) == clean
+        assert repair_header(clean) == clean
+        assert repair_header(clean[:43]) is None
+        assert repair_header(bytes(44 * [7])) is None
+
+
+class TestPixelLimit:
+    def test_at_and_over(self) -> None:
+        check_pixels(10, 10, 100)
+        check_pixels(2**32 - 1, 2**32 - 1, None)
+        with pytest.raises(HeqLimitError, match="max_pixels"):
+            check_pixels(101, 1, 100)
+
+    def test_padding_counts(self) -> None:
+        check_pixels(1, 1, 1)
+        with pytest.raises(HeqLimitError, match="pads to"):
+            check_pixels(1, 50_000_000, 89_478_485)
