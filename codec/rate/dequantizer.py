@@ -1,0 +1,152 @@
+"""From levels back to pixels by the plain inverse transform: what PURENET starts from.
+
+Floating point is allowed here: nothing that follows decides a bit of the stream.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from heqcodec.nqe.transform import COLOUR
+from numpy.typing import NDArray
+
+from .backend import STEPS
+from .layout import BANDS, LEVELS, QUARTERS, SUBS, band_frequencies, cell_places
+from .quantizer import OCTAVE
+from .rate_nqe import RateNqe
+from .transform import QUARTER, SIZE, SIZES
+
+MAGNITUDES = 3
+"""Classes of magnitude that have their own place in the interval: 1, 2, and 3 or more."""
+ZONES = 8
+"""Classes of frequency, by the norm of (u, v): up to 1, 2, 3.5, 5, 7, 9, 12, and beyond."""
+OCTAVES = STEPS // OCTAVE
+_ZONE_ENDS = np.array([1.0, 2.0, 3.5, 5.0, 7.0, 9.0, 12.0])
+
+
+def band_zones() -> NDArray[np.int64]:
+    """The class of frequency of each band, int64 (BANDS,), 0..ZONES - 1."""
+    frequency = np.sqrt((band_frequencies() ** 2).sum(axis=1))
+    return np.searchsorted(_ZONE_ENDS, frequency, side="left")
+
+
+def default_places() -> NDArray[np.float32]:
+    """Reconstruction points before any were fitted, float32 (SIZES, OCTAVES, ZONES, MAGNITUDES).
+
+    A coefficient of level q stands at ``(|q| + place) step``. Its interval reaches from 0.31 below
+    to 0.69 above q steps; small coefficients are the more frequent, so 0.1 is below the middle.
+    """
+    return np.full((SIZES, OCTAVES, ZONES, MAGNITUDES), 0.1, dtype=np.float32)
+
+
+class Dequantizer:
+    """Plain inverse of an encoder.
+
+    Args:
+        encoder: whose levels are read.
+        places: see `default_places`.
+    """
+
+    def __init__(self, encoder: RateNqe, places: NDArray[np.float32]) -> None:
+        if places.shape != (SIZES, OCTAVES, ZONES, MAGNITUDES):
+            raise ValueError(f"reconstruction points have the shape {places.shape}")
+        self._encoder, self._places = encoder, places.astype(np.float32)
+        self._zones = np.repeat(band_zones(), SUBS)
+        large, small = (np.linalg.inv(matrix / 32.0) for matrix in encoder.stem.matrices)
+        self._large, self._small = large.astype(np.float32), small.astype(np.float32)
+        self._colour = np.linalg.inv(COLOUR.astype(np.float64)).astype(np.float32)
+
+    def coefficients(
+        self, levels: NDArray[np.int16], sizes: NDArray[np.uint8], step: int
+    ) -> NDArray[np.float32]:
+        """Levels int16 (N, C, 1024), sizes (N,) to float32 (N, C, 1024), the encoder's units."""
+        steps = self._encoder.integer_steps(step).astype(np.float32)[:, : levels.shape[1]]
+        magnitude = np.abs(levels.astype(np.int32))
+        kind = np.clip(magnitude, 1, MAGNITUDES) - 1
+        table = self._places[:, step // OCTAVE][sizes]
+        place = table[np.arange(len(sizes))[:, None, None], self._zones, kind]
+        value = (magnitude + place) * steps[sizes][:, :, None]
+        signed: NDArray[np.float32] = np.where(levels == 0, 0, np.copysign(value, levels))
+        return signed.astype(np.float32)
+
+    def pixels(
+        self, levels: NDArray[np.int16], sizes: NDArray[np.uint8], step: int
+    ) -> NDArray[np.float32]:
+        """Plain inverse.
+
+        Args:
+            levels: int16 (N, C, 1024), C 1 or 3.
+            sizes: uint8 (N,).
+            step: index.
+
+        Returns:
+            RGB samples float32 (N, 3, 32, 32), around 0..255 but not limited to it; gray patches
+            have three equal ones.
+        """
+        given = self.coefficients(levels, sizes, step)
+        count, channels = given.shape[:2]
+        planes = np.zeros((count, 3, SIZE, SIZE), dtype=np.float32)
+        whole = sizes != QUARTERS
+        field = np.empty_like(given[whole])
+        field[..., cell_places()] = given[whole]
+        field = field.reshape(-1, channels, SIZE, SIZE)
+        planes[whole, :channels] = self._large @ field @ self._large.T
+        planes[~whole, :channels] = self._quarters(given[~whole])
+        planes[:, 0] += 384
+        frames: NDArray[np.float32] = np.einsum("dc,nchw->ndhw", self._colour, planes)
+        return frames
+
+    def _quarters(self, given: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Float32 (N, C, 1024) of size 1 to colour planes (N, C, 32, 32)."""
+        bands = given.reshape(*given.shape[:2], BANDS, SUBS).copy()
+        every, side, height, cross = np.moveaxis(bands[..., 0, :].copy(), -1, 0)
+        means = [
+            every + side + height + cross,
+            every - side + height - cross,
+            every + side - height - cross,
+            every - side - height + cross,
+        ]
+        bands[..., 0, :] = np.stack(means, axis=-1) / 2
+        u, v = band_frequencies().T
+        fields = np.empty((*given.shape[:2], SUBS, QUARTER, QUARTER), dtype=np.float32)
+        fields[..., u, v] = bands.swapaxes(-1, -2)
+        quarters = self._small @ fields @ self._small.T
+        grid = quarters.reshape(*given.shape[:2], 2, 2, QUARTER, QUARTER).swapaxes(3, 4)
+        return grid.reshape(*given.shape[:2], SIZE, SIZE)
+
+
+def fit_places(
+    encoder: RateNqe, coefficients: NDArray[np.int32], steps: list[int]
+) -> NDArray[np.float32]:
+    """Reconstruction points by the means of coefficients within their intervals.
+
+    Args:
+        encoder: that made the coefficients.
+        coefficients: int32 (N, 2, C, 1024).
+        steps: indices to measure at; an octave without one takes the nearest that has.
+
+    Returns:
+        float32 (SIZES, OCTAVES, ZONES, MAGNITUDES).
+    """
+    shape = (SIZES, OCTAVES, ZONES, MAGNITUDES)
+    sums, counts = np.zeros(shape), np.zeros(shape)
+    zones = np.repeat(band_zones(), SUBS)
+    for step in steps:
+        levels, sizes = encoder.levels(coefficients, step)
+        unit = encoder.integer_steps(step)[:, : levels.shape[1], None]
+        for size in range(SIZES):
+            chosen = levels[sizes == size].astype(np.int32)
+            exact = np.abs(coefficients[sizes == size, size]) / unit[size]
+            patch, plane, index = np.nonzero(chosen)
+            magnitude = np.abs(chosen[patch, plane, index])
+            place = (zones[index], np.minimum(magnitude, MAGNITUDES) - 1)
+            rest = exact[patch, plane, index] - magnitude
+            np.add.at(sums[size, step // OCTAVE], place, rest)
+            np.add.at(counts[size, step // OCTAVE], place, 1)
+    measured = np.array(sorted({step // OCTAVE for step in steps}))
+    nearest = measured[np.abs(np.arange(OCTAVES)[:, None] - measured).argmin(axis=1)]
+    # A hundred coefficients' worth of the mean keeps rare classes sane.
+    fitted = (sums + 100 * 0.1) / (counts + 100)
+    return fitted[:, nearest].astype(np.float32)
+
+
+__all__ = ["LEVELS", "Dequantizer", "default_places", "fit_places"]

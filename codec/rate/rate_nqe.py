@@ -1,0 +1,81 @@
+"""The encoder of the variable-rate mode, `nqe-r`: a `RateEncoder` made of its tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from heqcodec.nqe.transform_nqe import tensors_id
+from heqcodec.nqe.vgg_integer import Arithmetic
+from numpy.typing import NDArray
+
+from .quantizer import OCTAVE, choose_levels, integer_steps, step_table
+from .transform import SIZE, SIZES, RateStem, dct_layers
+
+STEM_TENSORS = ("layers", "steps")
+_BATCH = 1024
+
+
+def stem_tensors() -> dict[str, NDArray[np.generic]]:
+    """The tensors of an encoder that has learned nothing yet: the rounded DCT and its steps."""
+    layers = dct_layers()
+    return {"layers": layers, "steps": step_table(RateStem(layers))}
+
+
+class RateNqe:
+    """The `nqe-r` encoder (a `heqcodec.rate.backend.RateEncoder`).
+
+    Args:
+        tensors: ``layers`` int8 (3, 32, 32), quinary levels; ``steps`` uint16 (2, 3, 128).
+
+    Raises:
+        ValueError: a tensor is not of that kind.
+    """
+
+    def __init__(self, tensors: Mapping[str, NDArray[np.generic]]) -> None:
+        self.stem = RateStem(tensors["layers"].astype(np.int8))
+        self._steps = tensors["steps"].astype(np.uint16)
+        if self._steps.shape != (SIZES, 3, OCTAVE) or not self._steps.all():
+            raise ValueError("the table of steps is not positive, or not of shape (2, 3, 128)")
+        self.encoder_id = tensors_id(tensors, STEM_TENSORS)
+
+    def coefficients(
+        self, patches: NDArray[np.uint8], arithmetic: Arithmetic = "float32"
+    ) -> NDArray[np.int32]:
+        """uint8 (N, 32, 32, C) to int32 (N, 2, C, 1024), in both sizes; see `RateStem.forward`.
+
+        Raises:
+            ValueError: patches of another kind.
+        """
+        if patches.dtype != np.uint8 or patches.ndim != 4 or patches.shape[1:3] != (SIZE, SIZE):
+            raise ValueError(
+                f"patches must be uint8 (N, {SIZE}, {SIZE}, C), not {patches.dtype} {patches.shape}"
+            )
+        if len(patches) <= _BATCH:
+            return self.stem.forward(patches, arithmetic)
+        parts = [
+            self.stem.forward(patches[start : start + _BATCH], arithmetic)
+            for start in range(0, len(patches), _BATCH)
+        ]
+        return np.concatenate(parts)
+
+    def integer_steps(self, step: int) -> NDArray[np.int32]:
+        """Steps in units of the coefficients, int32 (2, 3), by size and colour plane."""
+        return integer_steps(self._steps, step)
+
+    def levels(
+        self, coefficients: NDArray[np.int32], step: int
+    ) -> tuple[NDArray[np.int16], NDArray[np.uint8]]:
+        """Choose sizes and quantize; see `RateEncoder.levels`.
+
+        Raises:
+            ValueError: the step index is not in 0..1023.
+        """
+        return choose_levels(coefficients, self.integer_steps(step))
+
+    def weight_bits(self) -> dict[str, int]:
+        """Bits of what the encoder must hold beside its coder, by part."""
+        return {
+            "transform, quinary (3 bits)": 3 * 3 * SIZE**2,
+            "steps (16 bits)": 16 * self._steps.size,
+        }
