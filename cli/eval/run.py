@@ -26,7 +26,9 @@ def run(
     codec: Annotated[
         list[str],
         typer.Option(
-            "--codec", metavar="NAME", help="May be given several times; patterns as compressai-*."
+            "--codec",
+            metavar="NAME",
+            help="May be given several times; patterns as compressai-*. An unknown name lists all.",
         ),
     ],
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for the results.")],

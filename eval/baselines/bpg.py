@@ -46,7 +46,7 @@ class Bpg:
             return None
         return (
             f"{' and '.join(absent)} {'are' if absent[1:] else 'is'} not on the PATH; build libbpg "
-            "0.9.8 from bellard.org/bpg with x265, or draw the published curves of BPG instead."
+            "0.9.8 from bellard.org/bpg with x265, or draw the published curve bpg444 instead."
         )
 
     def version(self) -> str:
