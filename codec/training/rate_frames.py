@@ -1,0 +1,144 @@
+"""The variable-rate encoder and its plain inverse in torch: what a decoder learns from.
+
+The same integers as `heqcodec.rate.rate_nqe` and the same samples as `heqcodec.rate.dequantizer`
+(a test compares them), but on whole crops, on any device, and with a step for each crop.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from heqcodec.nqe.transform import COLOUR, PIXEL_OFFSET
+from heqcodec.rate.dequantizer import MAGNITUDES, ZONES, band_zones
+from heqcodec.rate.layout import band_frequencies
+from heqcodec.rate.quantizer import LARGEST, OCTAVE, WEIGHTS
+from heqcodec.rate.rate_nqe import RateNqe
+from heqcodec.rate.transform import QUARTER, SIZE, STAGE_SHIFT
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class RateFrames(nn.Module):
+    """Frames to frames through transform, choice of size, levels, and back.
+
+    Args:
+        encoder: whose levels are made.
+        places: reconstruction points, float32 (SIZES, OCTAVES, ZONES, MAGNITUDES).
+    """
+
+    def __init__(self, encoder: RateNqe, places: NDArray[np.float32]) -> None:
+        super().__init__()
+        for size, matrix in enumerate(encoder.stem.matrices):
+            exact = torch.from_numpy(matrix.astype(np.float32))
+            inverse = np.linalg.inv(matrix / 32.0).astype(np.float32)
+            self.register_buffer(f"forward_{size}", exact)
+            self.register_buffer(f"inverse_{size}", torch.from_numpy(inverse))
+        self.register_buffer("colour", torch.from_numpy(COLOUR.astype(np.float32)))
+        inverse = np.linalg.inv(COLOUR.astype(np.float64)).astype(np.float32)
+        self.register_buffer("colour_inverse", torch.from_numpy(inverse))
+        self.register_buffer("places", torch.from_numpy(places))
+        steps = np.stack([encoder.integer_steps(index) for index in range(1024)])
+        self.register_buffer("steps", torch.from_numpy(steps.astype(np.float32)))
+        small = np.empty((QUARTER, QUARTER), dtype=np.int64)
+        small[tuple(band_frequencies().T)] = band_zones()
+        large = small.repeat(2, axis=0).repeat(2, axis=1)
+        self.register_buffer("zones_0", torch.from_numpy(large))
+        self.register_buffer("zones_1", torch.from_numpy(small))
+
+    @torch.no_grad()
+    def forward(self, frames: Tensor, steps: Tensor) -> tuple[Tensor, Tensor]:
+        """Code and decode crops.
+
+        Args:
+            frames: uint8 (B, 3, 32 R, 32 C).
+            steps: int64 (B,), step indices.
+
+        Returns:
+            RGB / 255 by the plain inverse, float32 (B, 3, 32 R, 32 C), and the sizes of the
+            patches, float32 (B, R, C), 0 or 1.
+        """
+        planes = torch.einsum("dc,bchw->bdhw", self.colour, frames.float())
+        planes[:, 0] += float(PIXEL_OFFSET[0])
+        costs, decoded = [], []
+        for size in (0, 1):
+            blocks = _cut(planes, SIZE >> size)
+            field = self._transform(blocks, size)
+            # (B, 3, 1, 1, 1, 1): the step of a crop and colour plane.
+            step = self.steps[steps, size][:, :, None, None, None, None]
+            costs.append(self._cost(field, step, size))
+            value = self._through_levels(field, step, size, steps)
+            decoded.append(_lay(self._invert(value, size)))
+        chosen = (costs[1] < costs[0]).float()
+        spread = chosen.repeat_interleave(SIZE, 1).repeat_interleave(SIZE, 2)[:, None]
+        planes = torch.lerp(decoded[0], decoded[1], spread)
+        planes[:, 0] -= float(PIXEL_OFFSET[0])
+        return torch.einsum("dc,bchw->bdhw", self.colour_inverse, planes) / 255, chosen
+
+    def _transform(self, blocks: Tensor, size: int) -> Tensor:
+        """(B, 3, R, C, n, n) samples to integer coefficients of the same shape."""
+        matrix = getattr(self, f"forward_{size}")
+        field = _round_shift(matrix @ _round_shift(blocks @ matrix.T))
+        if size:
+            field[..., 0, 0] = _hadamard(field[..., 0, 0], 1.0).add_(1).mul_(0.5).floor_()
+        return field
+
+    def _cost(self, field: Tensor, step: Tensor, size: int) -> Tensor:
+        """(B, R, C) costs of patches."""
+        magnitude = field.abs()
+        quarter, half = torch.floor(step / 4), torch.floor(step / 2)
+        bounds = [quarter, half, half + quarter, step + half]
+        bounds += [bounds[-1] * 2**shift for shift in range(1, 5)]
+        cost = torch.zeros_like(magnitude)
+        for bound, weight in zip(bounds, WEIGHTS, strict=True):
+            cost.add_(magnitude > bound, alpha=weight)
+        total = cost.sum(dim=(1, 4, 5))
+        return F.avg_pool2d(total, 2) * 4 if size else total
+
+    def _through_levels(self, field: Tensor, step: Tensor, size: int, steps: Tensor) -> Tensor:
+        """Coefficients after quantizing and placing them again."""
+        offset = torch.floor(step / 4) + torch.floor(step / 16)
+        magnitude = torch.floor((field.abs() + offset) / step).clamp_(max=LARGEST)
+        table = self.places[size, torch.div(steps, OCTAVE, rounding_mode="floor")]
+        kind = magnitude.clamp(1, MAGNITUDES).long() - 1
+        index = getattr(self, f"zones_{size}") * MAGNITUDES + kind
+        crops = torch.arange(len(steps), device=field.device) * (ZONES * MAGNITUDES)
+        place = table.reshape(-1)[index + crops[:, None, None, None, None, None]]
+        value = (magnitude + place).mul_(step) * (magnitude > 0)
+        return torch.copysign(value, field)
+
+    def _invert(self, value: Tensor, size: int) -> Tensor:
+        """Coefficients (B, 3, R, C, n, n) to samples."""
+        if size:
+            value[..., 0, 0] = _hadamard(value[..., 0, 0], 0.5)
+        inverse = getattr(self, f"inverse_{size}")
+        return inverse @ value @ inverse.T
+
+
+def _cut(planes: Tensor, side: int) -> Tensor:
+    """(B, 3, H, W) to blocks (B, 3, H / side, W / side, side, side)."""
+    batch, channels, high, wide = planes.shape
+    grid = planes.view(batch, channels, high // side, side, wide // side, side)
+    return grid.transpose(3, 4).contiguous()
+
+
+def _lay(blocks: Tensor) -> Tensor:
+    """The inverse of `_cut`."""
+    batch, channels, rows, columns, side, _ = blocks.shape
+    return blocks.transpose(3, 4).reshape(batch, channels, rows * side, columns * side)
+
+
+def _round_shift(sums: Tensor) -> Tensor:
+    """``(sums + 16) >> 5`` on integers held in floats."""
+    return sums.add_(1 << (STAGE_SHIFT - 1)).mul_(1 / (1 << STAGE_SHIFT)).floor_()
+
+
+def _hadamard(means: Tensor, gain: float) -> Tensor:
+    """Sums and differences of each 2x2 of (B, 3, 2 R, 2 C), in their places."""
+    a, b = means[:, :, ::2, ::2], means[:, :, ::2, 1::2]
+    c, d = means[:, :, 1::2, ::2], means[:, :, 1::2, 1::2]
+    top, bottom, left, right = a + b, c + d, a - b, c - d
+    out = torch.empty_like(means)
+    out[:, :, ::2, ::2], out[:, :, ::2, 1::2] = top + bottom, left + right
+    out[:, :, 1::2, ::2], out[:, :, 1::2, 1::2] = top - bottom, left - right
+    return out * gain
