@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 import typer
+from adversarial import adversarial_patches
 from heqcodec.patches import patch_batches
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ BATCHES = (1, 7, None)
 THREADS = (1, 2)
 PLAIN_PATCHES = 200
 """Patches for the plain int64 reference, which is slow."""
+NOISE = 16
+"""Patches of each kind of noise among the adversarial ones."""
 
 
 @dataclass(frozen=True)
@@ -57,19 +60,6 @@ def encode_in_batches(
         for start in range(0, len(patches), step)
     ]
     return np.concatenate(parts)
-
-
-def adversarial_patches(seed: int = 1) -> np.ndarray:
-    """Patches at the ends of the range: uint8 (N, 32, 32, 3)."""
-    board = np.indices((32, 32)).sum(axis=0) % 2
-    noise = np.random.default_rng(seed).integers(0, 256, (16, 32, 32, 3))
-    extreme = np.random.default_rng(seed).integers(0, 2, (16, 32, 32, 3)) * 255
-    colours = [np.full((32, 32, 3), value) for value in ([0] * 3, [255] * 3, [255, 0, 255])]
-    boards = [np.repeat((255 * part)[..., None], 3, 2) for part in (board, 1 - board)]
-    stripes = [
-        np.repeat((255 * (np.indices((32, 32))[axis] % 2))[..., None], 3, 2) for axis in (0, 1)
-    ]
-    return np.concatenate([np.stack(colours + boards + stripes), noise, extreme]).astype(np.uint8)
 
 
 def reference_differences(
@@ -145,7 +135,7 @@ def main(
                 hashes[rate].update(reference)
                 found += different
             found += reference_differences(encoder, path.name, patches, max(rates), "float64")
-        few = np.concatenate([first, adversarial_patches()])
+        few = np.concatenate([first, adversarial_patches(NOISE)])
         for arithmetic in ("float64", "int64"):
             found += reference_differences(encoder, "the few", few, max(rates), arithmetic)
         ways = len(batches) * len(THREADS)

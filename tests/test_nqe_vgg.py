@@ -10,6 +10,7 @@ import heqcodec.nqe.vgg_integer as vgg_integer
 import numpy as np
 import pytest
 import torch
+from adversarial import adversarial_patches
 from heqcodec.errors import HeqError, HeqFormatError, HeqUnsupportedError
 from heqcodec.nqe.payload import CODE_CHANNELS, RATES, pack_code, unpack_code
 from heqcodec.nqe.vgg import NqeVgg, random_channels, truncate_code
@@ -17,7 +18,6 @@ from heqcodec.nqe.vgg_integer import IntegerVgg, check_float32_exact
 from heqcodec.nqe.vgg_layout import BUDGET_BITS, VGG_LAYERS, total_bits, weight_bits
 from heqcodec.quantizers import layer_report
 from safetensors.numpy import load_file, save_file
-from sample_patches import adversarial_patches
 
 
 def some_patches(count: int, seed: int = 0) -> np.ndarray:

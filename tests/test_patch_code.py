@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 import patch_code_reference as reference
 import pytest
+from adversarial import adversarial_patches
 from heqcodec.nqe import zones as geometry
 from heqcodec.nqe.contexts import PLANES, TOP_PLANE
 from heqcodec.nqe.patch_code import Coefficients
 from heqcodec.nqe.patch_decoder import decode_coefficients
 from heqcodec.nqe.patch_encoder import encode_coefficients
 from heqcodec.nqe.transform_nqe import LONGEST, TransformNqe
-from sample_patches import adversarial_patches, photograph_patches
+from sample_patches import photograph_patches
 
 LENGTHS = (1, 2, 3, 8, 21, 32, 64)
 """Bytes of the codes that are compared with the reference."""

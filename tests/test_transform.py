@@ -5,13 +5,14 @@ from __future__ import annotations
 import numpy as np
 import patch_code_reference as reference
 import pytest
+from adversarial import adversarial_patches
 from heqcodec import models
 from heqcodec.nqe import zones as geometry
 from heqcodec.nqe.patch_code import Coefficients
 from heqcodec.nqe.transform import TransformStem, dct_layers
 from heqcodec.nqe.transform_nqe import TransformCodeReader, TransformNqe
 from heqcodec.nqe.vgg_integer import Arithmetic
-from sample_patches import adversarial_patches, all_patches_of_a_photograph, noise_patches
+from sample_patches import all_patches_of_a_photograph, noise_patches
 
 EXACT_GAIN = 9.77
 """dB, the DCT of 32 points on a Markov source of correlation 0.95 (a closed form)."""
