@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 BUDGET_BITS = 2**20
 TRANSFORM = "transform"
 VGG = "vgg"
+RATE = "rate"
 
 
 @cache

@@ -106,7 +106,7 @@ class PurenetDecoder:
         if valid is None:
             valid = np.ones((rows, columns), dtype=bool)
         out = np.empty((rows * PATCH, columns * PATCH, channels), dtype=np.uint8)
-        for core, around in _tiles(rows, columns, -(-self.radius // PATCH)):
+        for core, around in frame_tiles(rows, columns, -(-self.radius // PATCH)):
             features = self._reader.features(codes[around], bits, channels, valid[around])
             pixels = self._run(features, bits)
             top, left = ((core[axis].start - around[axis].start) * PATCH for axis in (0, 1))
@@ -142,8 +142,8 @@ class PurenetDecoder:
 Window = tuple[slice, slice]
 
 
-def _tiles(rows: int, columns: int, halo: int) -> Iterator[tuple[Window, Window]]:
-    """Cores that cover the grid once, each with its surroundings, in patches."""
+def frame_tiles(rows: int, columns: int, halo: int) -> Iterator[tuple[Window, Window]]:
+    """Cores that cover the grid once, each with its surroundings within ``halo``, in patches."""
     for top in range(0, rows, TILE):
         for left in range(0, columns, TILE):
             bottom, right = min(top + TILE, rows), min(left + TILE, columns)

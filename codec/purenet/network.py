@@ -20,7 +20,8 @@
 
 The last layer of each correction starts at zero, so an untrained PURENET is the plain inverse
 transform (our choice: the paper gives no layer table; arXiv 2501.05097). Every residual block is
-told the rate through a learned gain and shift per channel and rate.
+told the rate through a learned gain and shift per channel and rate; between rates both are
+interpolated.
 """
 
 from __future__ import annotations
@@ -80,9 +81,10 @@ class RateBlock(nn.Module):
         nn.init.zeros_(self.second.bias)  # type: ignore[arg-type]
 
     def forward(self, x: Tensor, rate: Tensor) -> Tensor:
-        """(B, width, H, W), rate indices (B,) -> the same shape."""
-        gain = self.gain[rate][:, :, None, None]
-        shift = self.shift[rate][:, :, None, None]
+        """(B, width, H, W), shares of the rates (B, rates) -> the same shape."""
+        # Not a matrix product: autocast would round gains to bfloat16.
+        gain = (rate[:, :, None] * self.gain).sum(1)[:, :, None, None]
+        shift = (rate[:, :, None] * self.shift).sum(1)[:, :, None, None]
         return x + self.second(F.relu(torch.addcmul(shift, self.first(x), gain)))
 
 
@@ -124,7 +126,7 @@ class Purenet(nn.Module):
 
         Args:
             cells: (B, inputs, 4 R, 4 C).
-            rate: indices (B,).
+            rate: shares of the rates, (B, rates).
 
         Returns:
             (B, width, 4 R, 4 C).
@@ -135,7 +137,7 @@ class Purenet(nn.Module):
         # Patches become the batch, so that the padding of the convolutions ends at their borders.
         x = x.view(batch, width, rows, CELLS, columns, CELLS).permute(0, 2, 4, 1, 3, 5)
         x = x.reshape(-1, width, CELLS, CELLS).contiguous(memory_format=torch.channels_last)
-        each = rate.repeat_interleave(rows * columns)
+        each = rate.repeat_interleave(rows * columns, dim=0)
         for block in self.local:
             x = block(x, each)
         x = x.reshape(batch, rows, columns, width, CELLS, CELLS).permute(0, 3, 1, 4, 2, 5)
@@ -148,11 +150,14 @@ class Purenet(nn.Module):
             cells: (B, inputs, 4 R, 4 C).
             base: RGB / 255 of the plain inverse, (B, 3, 32 R, 32 C), or None if the network
                 learns it.
-            rate: int64 (B,), index of the rate.
+            rate: int64 (B,), index of the rate; or shares of the rates, float32 (B, rates), to lie
+                between them.
 
         Returns:
             RGB / 255, (B, 3, 32 R, 32 C), not limited to 0..1.
         """
+        if not rate.is_floating_point():
+            rate = F.one_hot(rate, self.config.rates).float()
         if self.base is not None:
             base = F.pixel_shuffle(self.base(cells), CELL)
         assert base is not None

@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from heqcodec.errors import HeqError
+from heqcodec.rate.backend import STEPS
 
 if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
 
-FAMILIES = ("transform", "vgg")
+FAMILIES = ("transform", "vgg", "rate")
 NORM_INITS = ("balanced", "halfwave")
 STEP_RULES = ("A", "B", "C")
 RATE_COUNT = 4
@@ -48,7 +49,8 @@ class Recipe:
 
     name: of the model, which is also the stem of its weight files.
     family: "transform" (`nqe-t`: the encoder is fitted by counting, PURENET is trained on true
-        codes) or "vgg" (`nqe-vgg`: encoder and PURENET are trained together).
+        codes), "vgg" (`nqe-vgg`: encoder and PURENET are trained together) or "rate" (`nqe-r`, of
+        variable rate: PURENET is trained on true levels).
     about: one line for ``heqcodec models``.
     steps: optimizer steps of the whole schedule; the learning rate falls to zero at the end.
     batch: crops a step.  crop: side of a crop in patches, 3 to 8.
@@ -62,10 +64,11 @@ class Recipe:
     warmup: steps of linear growth of the learning rate.
     clip: gradient norm limit, for each network alone.
     average: decay of the running average of the weights, which is what ships.
-    rate_weights: how often each of the four rates is drawn.
+    rate_weights: how often each of the four rates is drawn (transform, vgg).
+    step_range: the least and largest step index, between which one is drawn evenly (rate).
     seed: of everything.
     border: weight of the loss that keeps steps across patch borders as small beside other steps as
-        in the photograph (transform).
+        in the photograph (transform, rate).
     tables_patches, tables_bits, tables_seed: patches counted for the coder's tables, the code
         length while counting, and the seed that draws them (transform).
     views: how many of the eight flips and turns of each tile are coded (transform).
@@ -95,6 +98,7 @@ class Recipe:
     clip: float = 1.0
     average: float = 0.999
     rate_weights: tuple[float, ...] = (1.0, 1.0, 1.0, 1.0)
+    step_range: tuple[int, int] = (112, 904)
     seed: int = 1
     border: float = 0.0
     tables_patches: int = 24000
@@ -136,6 +140,8 @@ class Recipe:
             raise HeqError(f"{path} is no recipe to train from: {'; '.join(faults)}.")
         if "rate_weights" in values:
             values["rate_weights"] = tuple(values["rate_weights"])
+        if "step_range" in values:
+            values["step_range"] = tuple(values["step_range"])
         return cls(**values)
 
 
@@ -178,6 +184,14 @@ def _rules(values: dict[str, Any]) -> Iterator[tuple[str, bool]]:
         four = isinstance(weights, list) and len(weights) == RATE_COUNT
         good = four and all(_number(weight, 0) for weight in weights) and sum(weights) > 0
         yield f"rate_weights must be {RATE_COUNT} numbers from 0, not all 0", good
+    if "step_range" in values:
+        span = values["step_range"]
+        pair = isinstance(span, list) and len(span) == 2
+        good = pair and all(_number(index, 0, STEPS - 1, int) for index in span)
+        yield (
+            f"step_range must be two step indices from 0 to {STEPS - 1}, in order",
+            good and span[0] <= span[1],
+        )
     if "purenet" in values:
         sizes = values["purenet"]
         table = isinstance(sizes, dict)

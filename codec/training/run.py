@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from heqcodec import __version__
 from heqcodec.errors import HeqError
-from heqcodec.models import TRANSFORM
+from heqcodec.models import RATE, TRANSFORM
 from heqcodec.purenet.device import find_device
 from numpy.typing import NDArray
 from rich.console import Console
@@ -23,6 +23,7 @@ from .export import export_model
 from .given_weights import read_encoder, read_purenet, same_encoder, write_encoder
 from .loop import TrainingLoop
 from .photographs import load_frames, load_tiles
+from .rate_task import RateTask
 from .recipe import Recipe
 from .tasks import Task, purenet_of
 from .transform_task import TransformTask, fit_encoder
@@ -112,6 +113,8 @@ def train(
             tensors = _transform_encoder(out_dir, encoder_from, tiles, recipe, resume)
             cache = claim_cache(out_dir / "coded", tensors, source, resume)
             task = TransformTask(recipe, tiles, frames, tensors, where, cache, progress)
+        elif recipe.family == RATE:
+            task = RateTask(recipe, tiles, frames, where)
         else:
             task = VggTask(recipe, tiles, frames, where)
         if start_from and not resume:
@@ -148,7 +151,7 @@ def train(
         task.encoder_tensors(loop.averages),
         purenet_of(loop.averages),
         training,
-        {f"psnr at {bits} bits": round(value, 3) for bits, value in figures.items()},
+        {task.figure_name.format(key): round(value, 3) for key, value in figures.items()},
     )
 
 

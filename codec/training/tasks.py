@@ -24,6 +24,8 @@ class Task(Protocol):
 
     networks: dict[str, nn.Module]
     """What is trained, with names for checkpoints; "purenet" is always among them."""
+    figure_name: str
+    """What a record calls a held-out figure, such as "psnr at {} bits"."""
 
     def prepare(self, step: int) -> None:
         """Make what steps need and the rest does not; called once, before the first step."""
@@ -44,7 +46,7 @@ class Task(Protocol):
     def held_out(
         self, networks: dict[str, nn.Module], images: int | None, ship: bool = False
     ) -> dict[int, float]:
-        """Mean PSNR in dB by bits a patch, over the first held-out images (all: None).
+        """Mean PSNR in dB by bits a patch or step index, over the first held-out images (all: None).
 
         With ``ship`` of the encoder that `encoder_tensors` gives, in whatever phase training is.
         Changes nothing: when figures are taken must not decide what is learned.

@@ -59,6 +59,8 @@ class TransformTask:
         progress: shows the coding of the tiles.
     """
 
+    figure_name = "psnr at {} bits"
+
     def __init__(
         self,
         recipe: Recipe,

@@ -65,6 +65,8 @@ class VggTask:
         device: where tiles and networks live.
     """
 
+    figure_name = "psnr at {} bits"
+
     def __init__(
         self,
         recipe: Recipe,

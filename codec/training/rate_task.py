@@ -1,0 +1,145 @@
+"""Training `nqe-r`: PURENET by regression on true levels of any step.
+
+::
+
+    random crops of tiles, any place, flip and turn; a random step each
+        │  RateFrames: the integer encoder and its plain inverse
+        ▼
+    base, sizes, step ──► Purenet ──► frame ── squared error ◄── crop
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from heqcodec.patches import split_patches
+from heqcodec.purenet.network import Purenet, PurenetConfig
+from heqcodec.purenet.rate_decoder import INPUTS, KNOTS, decode_base
+from heqcodec.rate.dequantizer import fit_places
+from heqcodec.rate.rate_nqe import RateNqe, stem_tensors
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from .border_loss import border_loss
+from .photographs import turned
+from .rate_frames import RateFrames
+from .recipe import Recipe
+from .tasks import cosine, psnr, purenet_of
+from .transform_task import PIXEL_FLOOR
+
+FIGURE_STEPS = (425, 553, 681, 830)
+"""Steps of 20, 40, 80 and 180: about 1, 0.5, 0.25 and 0.1 bit per pixel."""
+PLACES_PATCHES = 6000
+PLACES_STEPS = range(64, 1024, 128)
+VIEWS = 8
+
+
+def fit_reconstruction(
+    encoder: RateNqe, tiles: NDArray[np.uint8], seed: int
+) -> NDArray[np.float32]:
+    """Reconstruction points on random patches of the tiles; see `fit_places`."""
+    patches = np.concatenate([split_patches(tile) for tile in tiles])
+    order = np.random.default_rng(seed).permutation(len(patches))[:PLACES_PATCHES]
+    return fit_places(encoder, encoder.coefficients(patches[order]), list(PLACES_STEPS))
+
+
+class RateTask:
+    """See `heqcodec.training.tasks.Task`.
+
+    Args:
+        recipe: of the run.
+        tiles: training photographs, uint8 (N, S, S, 3).
+        frames: held-out photographs, uint8 (H, W, 3) each.
+        device: where the networks live.
+    """
+
+    figure_name = "psnr at step {}"
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        tiles: NDArray[np.uint8],
+        frames: list[NDArray[np.uint8]],
+        device: torch.device,
+    ) -> None:
+        self._recipe, self._device = recipe, device
+        self._tiles, self._frames = tiles, frames
+        self._tensors = stem_tensors()
+        encoder = RateNqe(self._tensors)
+        self.places = fit_reconstruction(encoder, tiles, recipe.tables_seed)
+        self._codec = RateFrames(encoder, self.places).to(device)
+        torch.manual_seed(recipe.seed)
+        config = PurenetConfig(inputs=INPUTS, has_base=True, rates=KNOTS, **recipe.purenet)
+        self.networks: dict[str, nn.Module] = {"purenet": Purenet(config)}
+
+    def prepare(self, step: int) -> None:
+        """Nothing to make before the first step."""
+
+    def batch(self, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Random crops uint8 (batch, 3, S, S), and a step index for each, int64 (batch,)."""
+        recipe = self._recipe
+        count, crop = recipe.batch, 32 * recipe.crop
+        low, high = recipe.step_range
+        steps = torch.randint(low, high + 1, (count,), generator=generator)
+        span = self._tiles.shape[1] - crop + 1
+        which = torch.randint(len(self._tiles), (count,), generator=generator).tolist()
+        corners = torch.randint(span, (count, 2), generator=generator).tolist()
+        views = torch.randint(VIEWS, (count,), generator=generator).tolist()
+        crops = np.empty((count, crop, crop, 3), dtype=np.uint8)
+        for index, (tile, (top, left)) in enumerate(zip(which, corners, strict=True)):
+            piece = self._tiles[tile, top : top + crop, left : left + crop]
+            crops[index] = turned(piece[None], views[index])[0]
+        pixels = torch.from_numpy(crops).to(self._device).permute(0, 3, 1, 2).contiguous()
+        return pixels, steps.to(self._device)
+
+    def loss(self, generator: torch.Generator) -> Tensor:
+        """Squared error of random crops, each weighed by one over the root of the plain inverse's.
+
+        As for `nqe-t`: figures are means of decibels, so no crop and no step may have all the
+        gradient (our choice).
+        """
+        pixels, steps = self.batch(generator)
+        base, sizes = self._codec(pixels, steps)
+        target = pixels.float() / 255
+        with torch.autocast(self._device.type, dtype=torch.bfloat16):
+            frame = decode_base(purenet_of(self.networks), base, sizes, steps)
+        error = (frame.float() - target).pow(2).mean(dim=(1, 2, 3))
+        plain = (base.clamp(0, 1) - target).pow(2).mean(dim=(1, 2, 3)) + PIXEL_FLOOR
+        loss = (error / plain.sqrt()).mean()
+        if self._recipe.border > 0:
+            loss = loss + self._recipe.border * border_loss(frame.float(), target)
+        return loss
+
+    def rates(self, step: int) -> dict[str, float]:
+        """Learning rates of a step; see `Task`."""
+        recipe = self._recipe
+        return {"purenet": recipe.rate * cosine(step, 0, recipe.steps, recipe.warmup)}
+
+    def after_step(self, step: int) -> bool:
+        """Nothing to do."""
+        return False
+
+    @torch.inference_mode()
+    def held_out(
+        self, networks: dict[str, nn.Module], images: int | None, ship: bool = False
+    ) -> dict[int, float]:
+        """Mean PSNR by step index; see `Task`."""
+        figures: dict[int, list[float]] = {step: [] for step in FIGURE_STEPS}
+        for truth in self._frames[:images]:
+            frame = torch.from_numpy(truth).to(self._device).permute(2, 0, 1)[None].contiguous()
+            for step in figures:
+                index = torch.tensor([step], device=self._device)
+                base, sizes = self._codec(frame, index)
+                decoded = decode_base(purenet_of(networks), base, sizes, index)
+                figures[step].append(psnr(decoded[0], truth))
+        return {step: float(np.mean(values)) for step, values in figures.items()}
+
+    def rows(self, step: int) -> list[dict[str, Any]]:
+        """No layer is quantized while training."""
+        return []
+
+    def encoder_tensors(self, networks: dict[str, nn.Module]) -> dict[str, NDArray[Any]]:
+        """The encoder as it was given."""
+        return self._tensors
