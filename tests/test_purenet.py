@@ -106,7 +106,7 @@ class TestReach:
         cells = cells_of(3, 4)
         other = cells.clone()
         other[..., 4:8, 8:12] += 1
-        rate = torch.tensor([1])
+        rate = torch.eye(4)[[1]].double()
         with torch.inference_mode():
             before, after = (network.upsample_patches(x, rate) for x in (cells, other))
         changed = (before != after).any(dim=1)[0].numpy()
@@ -116,7 +116,7 @@ class TestReach:
 
     def test_patch_upsampling_keeps_patches_at_their_places(self) -> None:
         network = randomised(small_purenet(VGG)).double()
-        cells, rate = cells_of(2, 3), torch.tensor([0])
+        cells, rate = cells_of(2, 3), torch.eye(4)[[0]].double()
         with torch.inference_mode():
             whole = network.upsample_patches(cells, rate)
             for row in range(2):
@@ -135,9 +135,9 @@ class TestReach:
             key: value for key, value in Recipe.load(path).purenet.items() if "width" not in key
         }
         network = randomised(small_purenet(VGG, width=6, fine_width=4, **depth)).double()
-        distance = patch_distance(9, 9, (4, 4))
+        distance = patch_distance(11, 11, (5, 5))
         assert distance.max() > network.radius
-        reached = distance[changed_pixels(network, 9, 9, (4, 4))]
+        reached = distance[changed_pixels(network, 11, 11, (5, 5))]
         assert 64 <= reached.max() <= network.radius
 
     @pytest.mark.parametrize(("blocks", "fine_blocks"), [(0, 0), (1, 0), (0, 2), (3, 1)])

@@ -46,7 +46,7 @@ class Task(Protocol):
     def held_out(
         self, networks: dict[str, nn.Module], images: int | None, ship: bool = False
     ) -> dict[int, float]:
-        """Mean PSNR in dB by bits a patch or step index, over the first held-out images (all: None).
+        """Mean PSNR in dB by bits a patch or step index, over the first images (all: None).
 
         With ``ship`` of the encoder that `encoder_tensors` gives, in whatever phase training is.
         Changes nothing: when figures are taken must not decide what is learned.
