@@ -38,7 +38,9 @@ from heqcodec.eval.complexity.vgg_work import layer_work, meetings, vgg_activati
 from heqcodec.eval.complexity.work import Cost, Stage, Work
 from heqcodec.eval.peers.factorized import Factorized
 from heqcodec.eval.peers.gdn import Gdn
+from heqcodec.eval.peers.load import build
 from heqcodec.eval.peers.mcucoder import McuCoder
+from heqcodec.eval.peers.run import save_peer
 from heqcodec.nqe.arithmetic import ArithmeticDecoder
 from heqcodec.nqe.patch_decoder import decode_coefficients
 from heqcodec.nqe.transform import dct_layers
@@ -183,6 +185,13 @@ class TestPeers:
         other = network_contender("m", "", network, noise_frame(192, 128), None, 0)
         for name in ("encoder", "decoder"):
             assert work_of(one, name) == work_of(other, name)
+
+
+    def test_refuses_two_files_of_one_architecture(self, tmp_path: Path) -> None:
+        for name in ("a", "b"):
+            save_peer(tmp_path, build("factorized", {"width": 4, "latents": 6}), {}, {"name": name})
+        with pytest.raises(HeqError, match=r"both hold a factorized network"):
+            peer_contenders(FRAME, sorted(tmp_path.glob("*.safetensors")))
 
 
 class TestCompressAI:

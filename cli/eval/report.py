@@ -73,9 +73,7 @@ def report(
     ] = None,
     max_mb: Annotated[
         float,
-        typer.Option(
-            "--max-mb", min=0.1, metavar="M", help="Largest size of the page in megabytes."
-        ),
+        typer.Option("--max-mb", min=0.1, metavar="M", help="Megabytes for pictures, at most."),
     ] = 12.0,
     force: Force = False,
     verbose: Verbose = False,

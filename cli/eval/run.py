@@ -69,8 +69,8 @@ def run(
 
     Writes images.csv, one line for each file, and CODEC.json for each codec, its curve in
     CompressAI's schema. What is finished is not run again: after an interruption, give the same
-    command. Codecs that are not installed are skipped, and images that fail do not stop the
-    others; the exit code is 1 in the end.
+    command. Codecs that are not installed are skipped. An image that fails does not stop the
+    others, but the exit code is 1 in the end.
     """
     from heqcodec.eval.folder import data_hash, image_files
     from heqcodec.eval.runner import claim_of, cores, failures_text

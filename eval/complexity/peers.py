@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from heqcodec.errors import HeqError
 from heqcodec.eval.baselines.codec import Codec
 from heqcodec.eval.baselines.compressai_models import CompressAIModel
 from heqcodec.eval.baselines.compressai_weights import ZOO_QUALITIES
@@ -54,12 +55,17 @@ def peer_contenders(frame: NDArray[np.uint8], weights: Sequence[Path]) -> list[C
         weights: files that ``heqcodec eval train-peer`` exported.
 
     Raises:
-        HeqError: a file holds no peer.
+        HeqError: a file holds no peer, or two hold the same architecture.
     """
     trained: dict[str, tuple[Path | None, Peer]] = {}
     for file in weights:
         network, _ = load_peer(file)
-        trained.setdefault(network.architecture, (file, network))
+        before, _ = trained.setdefault(network.architecture, (file, network))
+        if before != file:
+            raise HeqError(
+                f"{before} and {file} both hold a {network.architecture} network, which costs the "
+                "same at every rate; give one of them."
+            )
     contenders = []
     for architecture in ARCHITECTURES:
         if architecture not in trained:
