@@ -12,7 +12,9 @@ from heqcodec.api import (
     decode_partial,
     encode,
     info,
+    pack,
     read_metadata,
+    unpack,
 )
 from heqcodec.container.header import DEFAULT_MAX_PIXELS, FORMAT_VERSION
 from heqcodec.errors import (
@@ -42,7 +44,9 @@ __all__ = [
     "decode_partial",
     "encode",
     "info",
+    "pack",
     "read_metadata",
+    "unpack",
 ]
 
 pillow_plugin.register()

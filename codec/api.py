@@ -1,13 +1,11 @@
-"""The public interface: encode, decode, what a file says about itself, and its metadata."""
+"""The public interface: encode, decode, pack, unpack, what a file says about itself, metadata."""
 
 from __future__ import annotations
 
-from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from heqcodec.container import chunks as chunk_types
-from heqcodec.container.chunks import Chunk, alpha_chunk
 from heqcodec.container.header import (
     DEFAULT_MAX_PIXELS,
     FORMAT_VERSION,
@@ -19,17 +17,26 @@ from heqcodec.container.header import (
 )
 from heqcodec.container.reader import ContainerReader
 from heqcodec.container.source import Source, open_source
-from heqcodec.container.writer import ContainerWriter
 from heqcodec.decoding import Metadata, PartialImage, Region, collect_metadata, decode_file
-from heqcodec.errors import HeqError, HeqUnsupportedError
-from heqcodec.patches import patch_batches
+from heqcodec.options import BITS_PER_PIXEL, DEFAULT_BPP, EncodeOptions
 
 if TYPE_CHECKING:
     from heqcodec.images import ImageSource
 
-BITS_PER_PIXEL = {bits / PATCH**2: bits for bits in (64, 128, 256, 512)}
-"""Rates of the patch mode: bits per pixel -> bits per 32 x 32 patch."""
-DEFAULT_BPP = 0.25
+__all__ = [
+    "BITS_PER_PIXEL",
+    "DEFAULT_BPP",
+    "Metadata",
+    "PartialImage",
+    "Region",
+    "decode",
+    "decode_partial",
+    "encode",
+    "info",
+    "pack",
+    "read_metadata",
+    "unpack",
+]
 
 
 def encode(
@@ -41,72 +48,98 @@ def encode(
     model: str = "default",
     strip: bool = False,
     *,
+    target_size: int | None = None,
+    strip_rows: int | None = None,
     max_pixels: int | None = DEFAULT_MAX_PIXELS,
 ) -> bytes:
     """Encode an image as a ``.heq`` file.
+
+    At most one of ``quality``, ``bpp`` and ``target_size`` is given; with none, rate mode takes
+    the model's default quality and patch mode 0.25 bits per pixel.
 
     Args:
         image: a path, bytes or binary file object of an image file, a Pillow image, or a uint8
             array (H, W), (H, W, 1), (H, W, 2), (H, W, 3) or (H, W, 4); see
             :func:`heqcodec.images.load_image`.
-        bpp: bits per pixel of the padded image: 0.0625, 0.125, 0.25 (default) or 0.5.
-        quality: for the variable-rate mode, which this version does not write.
-        mode: "patch" (every 32 x 32 patch has the same number of bits) or "auto", which is the
-            same in this version.
-        coder: "device", the coder of the encoder itself.
+        bpp: rate mode: any number above 0; the file is the largest of at most so many bits for
+            each pixel of the image, as with ``target_size``. Patch mode: bits per pixel of the
+            padded image, one of 0.0625, 0.125, 0.25 and 0.5.
+        quality: rate mode: 1 (smallest) to 100; a fraction is as good.
+        mode: "rate" (as many bits as a patch needs), "patch" (every 32 x 32 patch has the same
+            number of bits), or "auto": that of the model.
+        coder: "device", the coder of the encoder itself; or in rate mode "packed", a heavier one
+            whose files are smaller: what :func:`pack` makes of the device file.
         model: a name of ``heqcodec models``, or "default".
         strip: leave out the ICC profile, EXIF and XMP; alpha stays.
+        target_size: rate mode: the file is the largest of at most so many bytes, header and
+            metadata included, among those that the steps give, which are about half a percent
+            apart.
+        strip_rows: rows of patches in a strip, 1 to 255: damage costs a strip, and a region reads
+            whole strips. None: 1 in patch mode, 4 in device files, 32 in packed ones.
         max_pixels: largest number of pixels; None for no limit.
 
     Returns:
         The bytes of the file. They depend on the pixels, metadata and options only.
 
     Raises:
-        HeqUnsupportedError: an option of the variable-rate mode, or an image of an unknown kind.
+        HeqUnsupportedError: no model here can do it, or an image of an unknown kind.
         HeqLimitError: more pixels than ``max_pixels``.
-        HeqError: an unknown option or rate, or an image that cannot be read.
+        HeqError: an unknown option or rate, options that contradict each other, a target below the
+            smallest file, or an image that cannot be read.
     """
-    _check_options(quality, mode, coder)
-    bits = _patch_bits(bpp, tuple(BITS_PER_PIXEL.values()))
-    from heqcodec import images, models
+    choice = EncodeOptions(bpp, quality, target_size, mode, coder, model, strip_rows).resolved()
+    from heqcodec import images
+    from heqcodec.encoding import encode_patch_file, side_chunks
 
     limit = max_pixels if max_pixels is not None else _NO_LIMIT
     loaded = images.load_image(image, limit)
-    height, width, channels = loaded.pixels.shape
+    height, width = loaded.pixels.shape[:2]
     check_pixels(width, height, max_pixels)
-    encoder = models.load_encoder(models.default_model() if model == "default" else model)
-    bits = _patch_bits(bpp, tuple(encoder.rates))
-    header = Header(
-        width=width,
-        height=height,
-        channels=channels,
-        rate=bits,
-        encoder_id=encoder.encoder_id,
-        coder_id=encoder.coder_id,
-        coder=encoder.coder,
-    )
-    file = BytesIO()
-    writer = ContainerWriter(file, header)
-    strip_bytes = header.patch_columns * header.patch_bytes
-    pending = bytearray()
-    for patches in patch_batches(loaded.pixels):
-        pending += encoder.encode_patches(patches, bits).tobytes()
-        whole = len(pending) - len(pending) % strip_bytes
-        for start in range(0, whole, strip_bytes):
-            writer.write_strip(bytes(pending[start : start + strip_bytes]))
-        del pending[:whole]
-    if not strip:
-        for name, data in (
-            (chunk_types.ICC, loaded.icc),
-            (chunk_types.EXIF, loaded.exif),
-            (chunk_types.XMP, loaded.xmp),
-        ):
-            if data:
-                writer.write_chunk(Chunk(name, data))
-    if loaded.alpha is not None:
-        writer.write_chunk(alpha_chunk(loaded.alpha))
-    writer.finish()
-    return file.getvalue()
+    chunks = side_chunks(loaded, strip)
+    if choice.mode == "patch":
+        return encode_patch_file(loaded.pixels, choice, chunks)
+    from heqcodec.rate.encoding import encode_rate_file
+
+    return encode_rate_file(loaded.pixels, choice, chunks)
+
+
+def pack(
+    data: Source,
+    strip_rows: int | None = None,
+    *,
+    max_pixels: int | None = DEFAULT_MAX_PIXELS,
+) -> bytes:
+    """Make a device file of the variable-rate mode smaller, without loss.
+
+    Args:
+        data: bytes, a path, or a binary file object.
+        strip_rows: rows of patches in a strip of the packed file, 1 to 255; 32 if None.
+        max_pixels: largest number of pixels; None for no limit.
+
+    Returns:
+        The packed file: the same image and chunks. :func:`unpack` gives the device file back, bit
+        for bit.
+
+    Raises:
+        HeqFormatError, HeqTruncatedError, HeqChecksumError: the file is damaged, or no ``.heq``.
+        HeqUnsupportedError: its model is not here.
+        HeqLimitError: more pixels than ``max_pixels``.
+        HeqError: the file is packed already, or of the patch mode, or its device code is not the
+            one that unpacking would write.
+    """
+    from heqcodec.rate.repacking import repack
+
+    return repack(data, Coder.PACKED, strip_rows, max_pixels)
+
+
+def unpack(data: Source, *, max_pixels: int | None = DEFAULT_MAX_PIXELS) -> bytes:
+    """Give back the device file that :func:`pack` was given.
+
+    Arguments and errors are those of :func:`pack`, save that a device file is the error.
+    """
+    from heqcodec.rate.repacking import repack
+
+    return repack(data, Coder.DEVICE, None, max_pixels)
 
 
 def decode(
@@ -115,6 +148,7 @@ def decode(
     partial: bool = False,
     max_pixels: int | None = DEFAULT_MAX_PIXELS,
     device: str = "auto",
+    slices: int | None = None,
 ) -> np.ndarray:
     """Decode a ``.heq`` file.
 
@@ -126,12 +160,15 @@ def decode(
         data: bytes, a path, or a binary file object.
         region: (x, y, width, height) in pixels, inside the image; None for all of it. The result
             is that crop of the whole image.
-        partial: keep what is intact; damaged strips are filled from their neighbours, a damaged
-            alpha plane is left out. :func:`decode_partial` says what was damaged.
+        partial: keep what is intact; damaged strips are filled from their neighbours, or in packed
+            files decoded from the slices before the damage; a damaged alpha plane is left out.
+            :func:`decode_partial` says what was damaged.
         max_pixels: largest number of pixels of the whole image; None for no limit. An image much
             narrower than 32 pixels is also refused when its padded frame passes four times the
             limit, because work and memory follow the frame.
         device: "auto", "cpu", "cuda" and so on, for the decoder.
+        slices: of packed files: decode the first so many slices of each strip alone, which gives
+            a coarser image; None for all.
 
     Returns:
         uint8 (H, W, 1) for grey, (H, W, 3) for RGB, (H, W, 4) for any image with alpha (grey is
@@ -142,9 +179,9 @@ def decode(
             damaged; with ``partial`` only if its header is beyond repair.
         HeqUnsupportedError: it needs another version or a model that is not here.
         HeqLimitError: more pixels than ``max_pixels``.
-        HeqError: the region is not inside the image.
+        HeqError: the region is not inside the image, or the file has no slices.
     """
-    return decode_file(data, region, partial, max_pixels, device).pixels
+    return decode_file(data, region, partial, max_pixels, device, slices).pixels
 
 
 def decode_partial(
@@ -152,12 +189,13 @@ def decode_partial(
     region: Region | None = None,
     max_pixels: int | None = DEFAULT_MAX_PIXELS,
     device: str = "auto",
+    slices: int | None = None,
 ) -> PartialImage:
     """Decode what is intact of a damaged file, and say what was not.
 
     Arguments and errors are those of :func:`decode` with ``partial``.
     """
-    return decode_file(data, region, True, max_pixels, device)
+    return decode_file(data, region, True, max_pixels, device, slices)
 
 
 def info(data: Source, partial: bool = False) -> dict[str, Any]:
@@ -188,14 +226,14 @@ def info(data: Source, partial: bool = False) -> dict[str, Any]:
             "height": header.height,
             "channels": header.channels,
             "alpha": any(chunk.type == chunk_types.ALPHA for chunk in chunks),
-            "bits_per_patch": header.rate,
-            "nominal_bpp": header.rate / PATCH**2,
+            **_rate_facts(header),
             "file_bytes": reader.file_size,
             "file_bpp": 8 * reader.file_size / (header.width * header.height),
             "patch_rows": header.patch_rows,
             "patch_columns": header.patch_columns,
             "strips": header.strip_count,
             "strip_rows": header.strip_rows,
+            **({"device_strip_rows": header.device_rows} if header.device_rows else {}),
             "encoder_id": header.encoder_id.hex(),
             "coder_id": header.coder_id.hex(),
             "chunks": [{"type": chunk.name, "bytes": len(chunk.data)} for chunk in chunks],
@@ -224,26 +262,9 @@ def read_metadata(data: Source, partial: bool = False) -> Metadata:
 _NO_LIMIT = 2**63 - 1
 
 
-def _check_options(quality: float | None, mode: str, coder: str) -> None:
-    if mode not in ("auto", "patch", "rate"):
-        raise HeqError(f"The mode {mode!r} is not known; choose 'auto' or 'patch'.")
-    if coder not in ("device", "packed"):
-        raise HeqError(f"The coder {coder!r} is not known; choose 'device'.")
-    for option, given in (
-        ("quality", quality is not None),
-        ("mode='rate'", mode == "rate"),
-        ("coder='packed'", coder == "packed"),
-    ):
-        if given:
-            raise HeqUnsupportedError(
-                f"{option} belongs to the variable-rate mode, and this version writes "
-                "patch-constant files only; choose a rate with bpp instead."
-            )
+def _rate_facts(header: Header) -> dict[str, Any]:
+    if header.mode == Mode.PATCH:
+        return {"bits_per_patch": header.rate, "nominal_bpp": header.rate / PATCH**2}
+    from heqcodec.rate.quality import quality_of_step
 
-
-def _patch_bits(bpp: float | None, rates: tuple[int, ...]) -> int:
-    bits = BITS_PER_PIXEL.get(DEFAULT_BPP if bpp is None else bpp)
-    if bits is None or bits not in rates:
-        allowed = ", ".join(f"{b:g}" for b, n in BITS_PER_PIXEL.items() if n in rates)
-        raise HeqError(f"bpp is {bpp!r}; in patch mode choose one of {allowed}.")
-    return bits
+    return {"step": header.rate, "quality": quality_of_step(header.rate)}

@@ -8,11 +8,19 @@ from operator import index
 import numpy as np
 from heqcodec.container import chunks as chunk_types
 from heqcodec.container.chunks import Chunk, read_alpha
-from heqcodec.container.header import Header
+from heqcodec.container.header import Coder, Header, Mode
 from heqcodec.container.reader import ContainerReader
 from heqcodec.container.source import Source, open_source
 from heqcodec.errors import HeqError, HeqFormatError
-from heqcodec.frame import decode_window, region_window, whole_window
+from heqcodec.frame import (
+    Grids,
+    Painter,
+    PatchPainter,
+    Window,
+    paint_window,
+    region_window,
+    whole_window,
+)
 
 Region = tuple[int, int, int, int]
 
@@ -40,6 +48,8 @@ class PartialImage:
         pixels: uint8 (H, W, 1), (H, W, 3) or (H, W, 4).
         damaged_strips: indices of the strips whose pixels were filled, ascending; with a region,
             those that were read for it.
+        coarse_strips: indices of the damaged strips of a packed file whose beginning was intact:
+            their pixels are those of fewer slices.
         damaged_chunks: names of the chunks that were dropped, ``"?"`` for an unreadable name;
             ``"ALPH"`` among them means that the image had an alpha plane and is returned without.
         repaired: parts that were put right without loss, such as ``"header"``, ``"strip 3"``.
@@ -48,6 +58,7 @@ class PartialImage:
 
     pixels: np.ndarray
     damaged_strips: list[int] = field(default_factory=list)
+    coarse_strips: list[int] = field(default_factory=list)
     damaged_chunks: list[str] = field(default_factory=list)
     repaired: list[str] = field(default_factory=list)
     metadata: Metadata = field(default_factory=Metadata)
@@ -55,7 +66,9 @@ class PartialImage:
     @property
     def damaged(self) -> bool:
         """Whether anything in the file was not as it was written."""
-        return bool(self.damaged_strips or self.damaged_chunks or self.repaired)
+        return bool(
+            self.damaged_strips or self.coarse_strips or self.damaged_chunks or self.repaired
+        )
 
 
 def decode_file(
@@ -64,31 +77,34 @@ def decode_file(
     partial: bool,
     max_pixels: int | None,
     device: str,
+    slices: int | None = None,
 ) -> PartialImage:
     """Decode a file; arguments and errors are those of :func:`heqcodec.decode`."""
     with open_source(data) as stream:
         reader = ContainerReader(stream, max_pixels=max_pixels, partial=partial)
         header = reader.header
         x, y, width, height = box = _checked_region(region, header)
+        _check_slices(slices, header)
         # Before the model loads, all that is known to be needed is verified: everything, or for a
         # region its own strips; those of the decoder's reach follow.
-        strips = reader.read_strips(region_window(header, box, 0).strips(header))
+        payloads = reader.read_strips(region_window(header, box, 0).strips(header))
         # A region leaves metadata unread; after damage the search for chunks needs them all.
         only_alpha = region is not None and not partial
         chunks = reader.read_chunks(frozenset({chunk_types.ALPHA}) if only_alpha else None)
         alpha = _alpha(chunks, reader)
 
-        from heqcodec import models
-
-        decoder = models.load_decoder(header.encoder_id, header.coder_id, device=device)
-        window = region_window(header, box, decoder.radius)
-        strips |= reader.read_strips(i for i in window.strips(header) if i not in strips)
-        damaged = reader.damaged_strips
+        painter, coarse = _painter(reader, device, slices)
+        strips: dict[int, Grids | None] = {}
+        window = region_window(header, box, painter.radius)
+        _read_window(reader, window, payloads, painter, strips)
+        # Before the fill looks further than the region's own strips.
+        damaged = [number for number in reader.damaged_strips if number not in coarse]
+        coarse_strips = sorted(coarse)
         if damaged and region is not None:
             # The fill reaches to the next intact rows, wherever they are.
             window = whole_window(header)
-            strips |= reader.read_strips(i for i in window.strips(header) if i not in strips)
-        frame = decode_window(header, window, strips, decoder)
+            _read_window(reader, window, payloads, painter, strips)
+        frame = paint_window(header, window, strips, painter)
     top, left = y - window.top, x - window.left
     pixels = frame[top : top + height, left : left + width]
     if alpha is not None:
@@ -98,10 +114,51 @@ def decode_file(
     return PartialImage(
         pixels=np.ascontiguousarray(pixels),
         damaged_strips=damaged,
+        coarse_strips=coarse_strips,
         damaged_chunks=reader.damaged_chunks,
         repaired=reader.repaired,
         metadata=collect_metadata(chunks),
     )
+
+
+def _painter(reader: ContainerReader, device: str, slices: int | None) -> tuple[Painter, set[int]]:
+    """What decodes the file, and the set to which it adds the strips that it decodes coarsely."""
+    from heqcodec import models
+
+    header = reader.header
+    if header.mode == Mode.PATCH:
+        decoder = models.load_decoder(header.encoder_id, header.coder_id, device=device)
+        return PatchPainter(header, decoder), set()
+    from heqcodec.rate.painter import RatePainter
+
+    painter = RatePainter(reader, device, slices)
+    return painter, painter.coarse_strips
+
+
+def _read_window(
+    reader: ContainerReader,
+    window: Window,
+    payloads: dict[int, bytes | None],
+    painter: Painter,
+    strips: dict[int, Grids | None],
+) -> None:
+    """Add the strips of a window that are not there yet; ``payloads`` has some already read."""
+    for number in window.strips(reader.header):
+        if number not in strips:
+            payload = payloads.pop(number) if number in payloads else reader.read_strip(number)
+            strips[number] = painter.grids(number, payload)
+
+
+def _check_slices(slices: int | None, header: Header) -> None:
+    if slices is None:
+        return
+    if header.coder != Coder.PACKED:
+        raise HeqError(
+            f"The file has coder {Coder(header.coder).name}, and only packed files have slices; "
+            "leave slices out, or pack the file first."
+        )
+    if index(slices) < 1:
+        raise HeqError(f"slices is {slices}; give 1 or more.")
 
 
 def _checked_region(region: Region | None, header: Header) -> Region:

@@ -15,15 +15,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .backend import FrameDecoder, PatchEncoder
+from .container.header import Coder
 from .errors import HeqError, HeqUnsupportedError
 
 if TYPE_CHECKING:
-    from heqcodec.purenet.decoder import Reader
+    from heqcodec.rate.backend import RateDecoder, RateEncoder, StripCoder
 
 BUDGET_BITS = 2**20
 TRANSFORM = "transform"
 VGG = "vgg"
 RATE = "rate"
+"""The family whose models are of the variable-rate mode; all others are patch-constant."""
+PATCH_MODE, RATE_MODE = "patch", "rate"
 
 
 @cache
@@ -47,32 +50,94 @@ def manifest() -> dict[str, Any]:
     )
 
 
-def model_names() -> list[str]:
-    """Names of the shipped models, the default first."""
-    return sorted(manifest()["models"], key=lambda name: (name != default_model(), name))
+def model_names(mode: str | None = None) -> list[str]:
+    """Names of the shipped models, the default first.
+
+    Args:
+        mode: `PATCH_MODE` or `RATE_MODE` for the models of that mode alone.
+    """
+    names = sorted(manifest()["models"], key=lambda name: (name != default_model(), name))
+    return [name for name in names if mode is None or mode_of(name) == mode]
 
 
-def default_model() -> str:
-    """Name of the model that ``encode`` takes unless told otherwise."""
-    return str(manifest()["default"])
-
-
-def load_encoder(name: str) -> PatchEncoder:
-    """The encoder of a model, loaded once.
+def mode_of(name: str) -> str:
+    """`PATCH_MODE` or `RATE_MODE`.
 
     Raises:
         HeqUnsupportedError: there is no such model; the message lists those there are.
-        HeqError: its weights are damaged.
     """
     if name not in manifest()["models"]:
         raise HeqUnsupportedError(
             f'there is no model "{name}"; the models here are {", ".join(model_names())}.'
         )
+    return RATE_MODE if manifest()["models"][name]["family"] == RATE else PATCH_MODE
+
+
+def default_model(mode: str = "auto") -> str:
+    """Name of the model that ``encode`` takes unless told otherwise.
+
+    Args:
+        mode: "auto" for the default of all; `PATCH_MODE` or `RATE_MODE` for that of a mode: the
+            same if it is of that mode, else the one that the manifest names under ``defaults``,
+            else the first by name.
+
+    Raises:
+        HeqUnsupportedError: there is no model of that mode.
+    """
+    name = str(manifest()["default"])
+    if mode == "auto" or mode_of(name) == mode:
+        return name
+    names = sorted(other for other in manifest()["models"] if mode_of(other) == mode)
+    if not names:
+        raise HeqUnsupportedError(f"there is no model of mode {mode} here.")
+    wanted = str(manifest().get("defaults", {}).get(mode))
+    return wanted if wanted in names else names[0]
+
+
+def default_quality(name: str) -> float:
+    """The quality that ``encode`` takes with a model of variable rate unless told otherwise."""
+    return float(manifest()["models"][name]["default_quality"])
+
+
+def load_encoder(name: str) -> PatchEncoder:
+    """The encoder of a patch-constant model, loaded once.
+
+    Raises:
+        HeqUnsupportedError: there is no such model; the message lists those there are.
+        HeqError: its weights are damaged.
+    """
+    _check_mode(name, PATCH_MODE)
     return _encoder(name)
 
 
+def load_rate_encoder(name: str) -> RateEncoder:
+    """The encoder of a model of variable rate, loaded once; errors as `load_encoder`."""
+    _check_mode(name, RATE_MODE)
+    return _rate_encoder(name)
+
+
+def load_strip_coder(name: str, coder: int) -> StripCoder:
+    """A coder of a model of variable rate, loaded once; errors as `load_encoder`.
+
+    Args:
+        name: of the model.
+        coder: `Coder.DEVICE` or `Coder.PACKED`.
+    """
+    _check_mode(name, RATE_MODE)
+    return _strip_coder(name, Coder(coder))
+
+
+def load_rate_decoder(name: str, device: str = "auto") -> RateDecoder:
+    """The decoder of a model of variable rate, loaded once for each device.
+
+    Arguments and errors are those of `load_decoder`, save that the model is given by its name.
+    """
+    _check_mode(name, RATE_MODE)
+    return _rate_decoder(name, device)
+
+
 def load_decoder(encoder_id: bytes, coder_id: bytes, device: str = "auto") -> FrameDecoder:
-    """The decoder for files of an encoder, loaded once for each device.
+    """The decoder for files of a patch-constant encoder, loaded once for each device.
 
     Args:
         encoder_id: 8 bytes of the file's header.
@@ -83,6 +148,22 @@ def load_decoder(encoder_id: bytes, coder_id: bytes, device: str = "auto") -> Fr
         HeqUnsupportedError: no model of this version wrote the file; where an earlier version
             reads it, the message names that version. Or the device does not exist.
         HeqError: the weights are damaged.
+    """
+    name = model_of_file(encoder_id, coder_id)
+    _check_mode(name, PATCH_MODE)
+    return _decoder(name, device)
+
+
+def model_of_file(encoder_id: bytes, coder_id: bytes) -> str:
+    """Name of the model that wrote a file.
+
+    Args:
+        encoder_id: 8 bytes of the file's header.
+        coder_id: 8 bytes of the file's header.
+
+    Raises:
+        HeqUnsupportedError: it is not here; where an earlier version reads the file, the message
+            names that version.
     """
     name = model_of(encoder_id, coder_id)
     if name is None:
@@ -96,20 +177,29 @@ def load_decoder(encoder_id: bytes, coder_id: bytes, device: str = "auto") -> Fr
             f"no model here reads encoder {encoder_id.hex()} with coder {coder_id.hex()}; the file "
             "comes from a newer heqcodec or from weights of one's own."
         )
-    return _decoder(name, device)
+    return name
 
 
 def model_of(encoder_id: bytes, coder_id: bytes) -> str | None:
     """Name of the model that wrote a file, or None if it is not here."""
     for name, entry in manifest()["models"].items():
-        ids = entry["encoder"]["encoder_id"], entry["encoder"]["coder_id"]
-        if ids == (encoder_id.hex(), coder_id.hex()):
+        coders = entry["coders"].values() if entry["family"] == RATE else [entry["encoder"]]
+        known = [(entry["encoder"]["encoder_id"], coder["coder_id"]) for coder in coders]
+        if (encoder_id.hex(), coder_id.hex()) in known:
             return str(name)
     return None
 
 
+def _check_mode(name: str, mode: str) -> None:
+    if mode_of(name) != mode:
+        raise HeqUnsupportedError(
+            f'the model "{name}" is of mode {mode_of(name)}, not of mode {mode}; those of that '
+            f"mode are {', '.join(model_names(mode)) or 'none'}."
+        )
+
+
 def describe_models() -> list[dict[str, Any]]:
-    """For each model: name, ids, rates, weight bits by part and in all, training, figures.
+    """For each model: name, mode, ids, rates, weight bits by part and in all, training, figures.
 
     The weight bits are counted on the loaded encoder.
 
@@ -124,10 +214,10 @@ def describe_models() -> list[dict[str, Any]]:
             {
                 "name": name,
                 "default": name == default_model(),
+                "mode": mode_of(name),
                 "about": entry["about"],
                 "encoder_id": entry["encoder"]["encoder_id"],
-                "coder_id": entry["encoder"]["coder_id"],
-                "bpp": [bits / 1024 for bits in load_encoder(name).rates],
+                **_rate_facts(name, entry),
                 "weight_bits": sum(parts.values()),
                 "weight_bits_by_part": parts,
                 "weight_bits_budget": BUDGET_BITS,
@@ -139,14 +229,34 @@ def describe_models() -> list[dict[str, Any]]:
     return described
 
 
+def _rate_facts(name: str, entry: dict[str, Any]) -> dict[str, Any]:
+    if mode_of(name) == RATE_MODE:
+        coders = entry["coders"].items()
+        return {
+            **{f"{kind}_coder_id": part["coder_id"] for kind, part in coders},
+            "default_quality": default_quality(name),
+        }
+    return {
+        "coder_id": entry["encoder"]["coder_id"],
+        "bpp": [bits / 1024 for bits in load_encoder(name).rates],
+    }
+
+
 def weight_bits(name: str) -> dict[str, int]:
-    """Bits of everything that a device must hold for an encoder, by part.
+    """Bits of everything that a device must hold, by part: the encoder's, and with a model of
+    variable rate the device coder's.
 
     Raises:
         HeqError: they are more than 2^20.
     """
-    encoder: Any = load_encoder(name)
-    parts: dict[str, int] = encoder.weight_bits()
+    holders: list[Any] = (
+        [load_rate_encoder(name), load_strip_coder(name, Coder.DEVICE)]
+        if mode_of(name) == RATE_MODE
+        else [load_encoder(name)]
+    )
+    parts: dict[str, int] = {}
+    for holder in holders:
+        parts |= holder.weight_bits()
     if sum(parts.values()) > BUDGET_BITS:
         raise HeqError(f"{name} holds {sum(parts.values())} bits, more than {BUDGET_BITS}.")
     return parts
@@ -168,7 +278,13 @@ def _tensors(entry: dict[str, Any]) -> dict[str, np.ndarray]:
             f"the weights {entry['file']} are damaged: SHA-256 {found[:16]}..., and the manifest "
             f"says {entry['sha256'][:16]}...; install heqcodec again."
         )
-    return dict(load(data))
+    # Parts may share a file; each then has the tensors under its prefix.
+    prefix = str(entry.get("prefix", ""))
+    return {
+        key.removeprefix(prefix): value
+        for key, value in load(data).items()
+        if key.startswith(prefix)
+    }
 
 
 @cache
@@ -185,28 +301,47 @@ def _encoder(name: str) -> PatchEncoder:
 
         encoder = IntegerVgg.from_tensors(tensors)
     told = entry["encoder"]["encoder_id"], entry["encoder"]["coder_id"]
-    if (encoder.encoder_id.hex(), encoder.coder_id.hex()) != told:
+    _check_ids(name, (encoder.encoder_id.hex(), encoder.coder_id.hex()), told)
+    return encoder
+
+
+def _check_ids(name: str, found: object, told: object) -> None:
+    if found != told:
         raise HeqError(f"the weights of {name} do not give the ids of the manifest.")
+
+
+@cache
+def _rate_encoder(name: str) -> RateEncoder:
+    from heqcodec.rate import loading
+
+    entry = manifest()["models"][name]["encoder"]
+    encoder = loading.make_encoder(_tensors(entry))
+    _check_ids(name, encoder.encoder_id.hex(), entry["encoder_id"])
     return encoder
 
 
 @cache
-def _decoder(name: str, device: str) -> FrameDecoder:
-    import torch
-    from heqcodec.nqe.transform_nqe import TransformCodeReader, TransformNqe
-    from heqcodec.purenet.decoder import BinaryReader, PurenetDecoder, TransformReader
-    from heqcodec.purenet.device import find_device
-    from heqcodec.purenet.network import Purenet, PurenetConfig
+def _strip_coder(name: str, coder: Coder) -> StripCoder:
+    from heqcodec.rate import loading
 
-    target = find_device(device)
-    entry = manifest()["models"][name]
-    encoder = load_encoder(name)
-    reader: Reader
-    if isinstance(encoder, TransformNqe):
-        reader = TransformReader(TransformCodeReader(encoder))
-    else:
-        reader = BinaryReader()
-    network = Purenet(PurenetConfig(**entry["decoder"]["config"]))
-    stored = _tensors(entry["decoder"])
-    network.load_state_dict({key: torch.from_numpy(value).float() for key, value in stored.items()})
-    return PurenetDecoder(reader, network, encoder.rates, target)
+    entry = manifest()["models"][name]["coders"][coder.name.lower()]
+    made = loading.make_strip_coder(coder, _tensors(entry))
+    _check_ids(name, (made.coder, made.coder_id.hex()), (coder, entry["coder_id"]))
+    return made
+
+
+@cache
+def _rate_decoder(name: str, device: str) -> RateDecoder:
+    from heqcodec.rate import loading
+
+    entry = manifest()["models"][name]["decoder"]
+    encoder = load_rate_encoder(name)
+    return loading.make_decoder(encoder, _tensors(entry), entry["config"], device)
+
+
+@cache
+def _decoder(name: str, device: str) -> FrameDecoder:
+    from heqcodec.purenet import loading
+
+    entry = manifest()["models"][name]["decoder"]
+    return loading.make_decoder(load_encoder(name), _tensors(entry), entry["config"], device)

@@ -14,6 +14,7 @@ import pytest
 from heqcodec.errors import HeqUnsupportedError
 from heqcodec.nqe.transform_nqe import TransformNqe
 from light_model import LightDecoder, LightEncoder
+from light_rate_model import LightRateModels
 from PIL import Image
 
 if TYPE_CHECKING:
@@ -41,6 +42,13 @@ class LightModels:
             raise HeqUnsupportedError(f"No model here has the id {encoder_id.hex()}.")
         return self.decoder
 
+    def model_names(self, mode: str | None = None) -> list[str]:
+        return [] if mode == "rate" else ["light"]
+
+    def mode_of(self, name: str) -> str:
+        self.load_encoder(name)
+        return "patch"
+
 
 @pytest.fixture(autouse=True, scope="session")
 def interruptible() -> None:
@@ -55,9 +63,21 @@ def light(monkeypatch: pytest.MonkeyPatch) -> LightModels:
     from heqcodec import models
 
     registry = LightModels()
-    monkeypatch.setattr(models, "load_encoder", registry.load_encoder)
-    monkeypatch.setattr(models, "load_decoder", registry.load_decoder)
-    monkeypatch.setattr(models, "default_model", lambda: "light")
+    for name in ("load_encoder", "load_decoder", "model_names", "mode_of"):
+        monkeypatch.setattr(models, name, getattr(registry, name))
+    monkeypatch.setattr(models, "default_model", lambda mode="auto": "light")
+    return registry
+
+
+@pytest.fixture
+def light_rate(monkeypatch: pytest.MonkeyPatch) -> LightRateModels:
+    """Puts a light model of variable rate, and a patch-constant one beside it, in the place of the
+    trained ones."""
+    from heqcodec import models
+
+    registry = LightRateModels()
+    for name in registry.replaced:
+        monkeypatch.setattr(models, name, getattr(registry, name))
     return registry
 
 

@@ -12,7 +12,9 @@ from heqcodec.cli import main
 from light_model import LightDecoder, LightEncoder
 
 registry: Any = models
-registry.default_model = lambda: "light"
+registry.default_model = lambda mode="auto": "light"
+registry.model_names = lambda mode=None: [] if mode == "rate" else ["light"]
+registry.mode_of = lambda name: "patch"
 registry.load_encoder = lambda name: LightEncoder()
 registry.load_decoder = lambda encoder_id, coder_id, device="auto": LightDecoder()
 

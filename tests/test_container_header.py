@@ -43,8 +43,8 @@ class TestHeader:
         ("name", "code", "value", "error"),
         [
             ("version", "B", 2, HeqUnsupportedError),
-            ("reserved", "B", 1, HeqUnsupportedError),
-            ("mode", "B", Mode.RATE, HeqUnsupportedError),
+            ("device_rows", "B", 1, HeqUnsupportedError),
+            ("mode", "B", Mode.RATE, HeqFormatError),
             ("mode", "B", 2, HeqUnsupportedError),
             ("coder", "B", Coder.DEVICE, HeqFormatError),
             ("coder", "B", 4, HeqUnsupportedError),

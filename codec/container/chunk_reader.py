@@ -70,7 +70,7 @@ def read_chunks(
             if not partial:
                 raise
             damaged.append(_name_at(read, position, end))
-            following = _find_chunk(read, position + 1, end)
+            following = find_chunk(read, position + 1, end)
             if following is None:
                 return chunks, damaged
             position = following
@@ -134,7 +134,7 @@ def _read_chunk(
     return Chunk(name, data), stop
 
 
-def _find_chunk(read: Read, begin: int, end: int) -> int | None:
+def find_chunk(read: Read, begin: int, end: int) -> int | None:
     """Offset of the first intact chunk of a known type at or after ``begin``."""
     tail = read(begin, max(0, end - begin)) if begin < end else b""
     places: list[int] = []

@@ -55,6 +55,10 @@ class Coder(IntEnum):
 
 PATCH_CODERS = (Coder.NONE, Coder.PATCH)
 """The coders that give every patch the same number of bits."""
+RATE_CODERS = (Coder.DEVICE, Coder.PACKED)
+"""The coders of the variable-rate mode."""
+STEPS = 1024
+"""Step indices of the variable-rate mode, 0 finest."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +91,7 @@ FIELDS: tuple[Field, ...] = (
     Field("height", "I", "u32"),
     Field("rate", "H", "u16"),
     Field("strip_rows", "B", "u8"),
-    Field("reserved", "B", "u8"),
+    Field("device_rows", "B", "u8"),
     Field("encoder_id", "8s", "bytes"),
     Field("coder_id", "8s", "bytes"),
     Field("header_crc", "I", "u32"),
@@ -113,12 +117,14 @@ class Header:
         width: image width in pixels, 1 to 2^32 - 1.
         height: image height in pixels, 1 to 2^32 - 1.
         channels: 1 (grey) or 3 (RGB).
-        rate: patch mode: bits per patch, a multiple of 8.
+        rate: patch mode: bits per patch, a multiple of 8; rate mode: step index, 0 to 1023.
         encoder_id: first 8 bytes of the SHA-256 of the encoder's weights.
         coder_id: first 8 bytes of the SHA-256 of the coder's tables; zeros for coder 0.
         coder: a :class:`Coder`.
         mode: a :class:`Mode`.
         strip_rows: patch rows in a strip, 1 to 255.
+        device_rows: packed files: ``strip_rows`` of the device file that it unpacks to, 1 to 255;
+            others: 0.
     """
 
     width: int
@@ -130,6 +136,7 @@ class Header:
     coder: int = Coder.NONE
     mode: int = Mode.PATCH
     strip_rows: int = 1
+    device_rows: int = 0
 
     @property
     def patch_rows(self) -> int:
@@ -143,7 +150,13 @@ class Header:
 
     @property
     def patch_bytes(self) -> int:
-        """Payload bytes of one patch (patch mode)."""
+        """Payload bytes of one patch (patch mode).
+
+        Raises:
+            HeqFormatError: in rate mode, where patches differ.
+        """
+        if self.mode != Mode.PATCH:
+            raise HeqFormatError("Patches of the variable-rate mode differ in their bytes.")
         return self.rate // 8
 
     @property
@@ -158,7 +171,7 @@ class Header:
             HeqFormatError, HeqUnsupportedError: the header breaks a rule of the format.
         """
         check_header(self)
-        fixed = {"magic": MAGIC, "version": FORMAT_VERSION, "reserved": 0}
+        fixed = {"magic": MAGIC, "version": FORMAT_VERSION}
         packed = b"".join(
             struct.pack("<" + field.code, fixed.get(field.name, getattr(self, field.name, None)))
             for field in FIELDS[:-1]
@@ -176,8 +189,8 @@ def parse_header(data: bytes) -> Header:
         HeqFormatError: not a ``.heq`` file, or a rule of the format is broken.
         HeqTruncatedError: fewer than 44 bytes.
         HeqChecksumError: the header's CRC-32 does not match.
-        HeqUnsupportedError: another format version, the variable-rate mode, or a field value
-            that only a later version defines.
+        HeqUnsupportedError: another format version, or a field value that only a later version
+            defines.
     """
     if data[: len(MAGIC)] != MAGIC[: len(data)] or not data:
         raise HeqFormatError(
@@ -207,12 +220,7 @@ def parse_header(data: bytes) -> Header:
             f"The file has format version {values['version']} and this heqcodec reads version "
             f"{FORMAT_VERSION}; upgrade heqcodec."
         )
-    if values["reserved"] != 0:
-        raise HeqUnsupportedError(
-            f"The reserved header byte is {values['reserved']} and version {FORMAT_VERSION} knows "
-            "0 only; upgrade heqcodec."
-        )
-    fixed = ("magic", "version", "reserved", "header_crc")
+    fixed = ("magic", "version", "header_crc")
     header = Header(**{k: v for k, v in values.items() if k not in fixed})
     check_header(header)
     return header
@@ -225,25 +233,33 @@ def check_header(header: Header) -> None:
         HeqFormatError: a value that no version allows.
         HeqUnsupportedError: a value that another version may define.
     """
-    if header.mode == Mode.RATE:
-        raise HeqUnsupportedError(
-            "The file is in the variable-rate mode and this version reads patch-constant files "
-            "only (mode 0); upgrade heqcodec."
-        )
-    if header.mode != Mode.PATCH or header.coder not in tuple(Coder):
+    if header.mode not in tuple(Mode) or header.coder not in tuple(Coder):
         raise HeqUnsupportedError(
             f"The file has mode {header.mode} and coder {header.coder}; this version knows modes "
             f"0 to {max(Mode)} and coders 0 to {max(Coder)}; upgrade heqcodec."
         )
-    if header.coder not in PATCH_CODERS:
+    coders = PATCH_CODERS if header.mode == Mode.PATCH else RATE_CODERS
+    if header.coder not in coders:
         raise HeqFormatError(
-            f"Coder {header.coder} does not go with the patch mode, which takes 0 or 1; the file "
-            "was written by a faulty program."
+            f"Coder {header.coder} does not go with mode {header.mode}, which takes "
+            f"{' or '.join(str(int(coder)) for coder in coders)}; the file was written by a faulty "
+            "program."
         )
     if header.coder == Coder.NONE and header.coder_id != NO_CODER:
         raise HeqFormatError(
             f"Coder 0 has no tables, so its coder_id must be zeros and not "
             f"{header.coder_id.hex()}; the file was written by a faulty program."
+        )
+    if header.coder == Coder.PACKED:
+        if not 1 <= header.device_rows <= 255:
+            raise HeqFormatError(
+                f"The packed file says {header.device_rows} patch rows for a strip of its device "
+                "file; 1 to 255 were expected."
+            )
+    elif header.device_rows != 0:
+        raise HeqUnsupportedError(
+            f"Header byte 23 is {header.device_rows} and version {FORMAT_VERSION} knows 0 only, "
+            "packed files aside; upgrade heqcodec."
         )
     if header.channels not in (1, 3):
         raise HeqFormatError(
@@ -254,23 +270,33 @@ def check_header(header: Header) -> None:
             f"The image is {header.width} x {header.height} pixels; both sides must be 1 to "
             f"{U32_MAX}."
         )
+    if not 1 <= header.strip_rows <= 255:
+        raise HeqFormatError(f"A strip has {header.strip_rows} patch rows; 1 to 255 were expected.")
+    if header.mode == Mode.RATE:
+        if not 0 <= header.rate < STEPS:
+            raise HeqFormatError(
+                f"The step index is {header.rate}; 0 to {STEPS - 1} were expected."
+            )
+    else:
+        _check_patch_rate(header)
+    if len(header.encoder_id) != ID_LENGTH or len(header.coder_id) != ID_LENGTH:
+        raise HeqFormatError(
+            f"encoder_id and coder_id must have {ID_LENGTH} bytes, not {len(header.encoder_id)} "
+            f"and {len(header.coder_id)}."
+        )
+
+
+def _check_patch_rate(header: Header) -> None:
     if header.rate < 8 or header.rate > 0xFFFF or header.rate % 8:
         raise HeqFormatError(
             f"The rate is {header.rate} bits per patch; a multiple of 8 from 8 to 65528 was "
             "expected."
         )
-    if not 1 <= header.strip_rows <= 255:
-        raise HeqFormatError(f"A strip has {header.strip_rows} patch rows; 1 to 255 were expected.")
     if header.strip_rows * header.patch_columns * header.patch_bytes > U32_MAX:
         raise HeqFormatError(
             f"One strip of this image would need {header.strip_rows} x {header.patch_columns} "
             f"patches of {header.patch_bytes} bytes, more than its 32-bit length can say; use "
             "fewer rows per strip."
-        )
-    if len(header.encoder_id) != ID_LENGTH or len(header.coder_id) != ID_LENGTH:
-        raise HeqFormatError(
-            f"encoder_id and coder_id must have {ID_LENGTH} bytes, not {len(header.encoder_id)} "
-            f"and {len(header.coder_id)}."
         )
 
 

@@ -17,12 +17,14 @@ from heqcodec.container.header import (
     DEFAULT_MAX_PIXELS,
     HEADER_LENGTH,
     Header,
+    Mode,
     check_pixels,
     parse_header,
 )
 from heqcodec.container.repair import repair_header
-from heqcodec.container.strips import check_strip, chunks_offset, repair_strip, strip_offset
-from heqcodec.container.writer import total_size
+from heqcodec.container.strip_places import StripPlaces, strip_places
+from heqcodec.container.strips import STRIP_CRC, STRIP_HEAD, check_strip, repair_strip
+from heqcodec.container.writer import smallest_size
 from heqcodec.errors import HeqChecksumError, HeqError, HeqFormatError, HeqTruncatedError
 
 
@@ -65,7 +67,8 @@ class ContainerReader:
         self.file_size = stream.seek(0, os.SEEK_END) - self._start
         self.header = self._read_header()
         check_pixels(self.header.width, self.header.height, max_pixels)
-        smallest = total_size(self.header)
+        self._places: StripPlaces | None = None
+        smallest = smallest_size(self.header)
         if not partial and self.file_size < smallest:
             raise HeqTruncatedError(
                 f"The file is cut short: {self.file_size} bytes found, at least {smallest} needed "
@@ -86,10 +89,7 @@ class ContainerReader:
     @property
     def strips_present(self) -> int:
         """Number of strips that lie wholly inside the file, damaged or not."""
-        if self.file_size >= chunks_offset(self.header):
-            return self.header.strip_count
-        first, second = strip_offset(self.header, 0), strip_offset(self.header, 1)
-        return max(0, self.file_size - first) // (second - first)
+        return self._found_places().present
 
     def read_strip(self, index: int) -> bytes | None:
         """Verified payload of one strip; None if it is damaged and ``partial`` is set.
@@ -97,22 +97,22 @@ class ContainerReader:
         Raises:
             HeqChecksumError, HeqFormatError, HeqTruncatedError: damage, unless ``partial``.
         """
-        start, stop = strip_offset(self.header, index), strip_offset(self.header, index + 1)
-        if stop > self.file_size:
-            if not self.partial:
+        extent = self._found_places().extent(index)
+        if extent is None or not extent.closed or extent.stop > self.file_size:
+            if not self.partial and extent is not None:
                 raise HeqTruncatedError(
                     f"The file ends at byte {self.file_size}, inside strip {index}, which ends at "
-                    f"{stop}; get a complete copy, or decode with partial."
+                    f"{extent.stop}; get a complete copy, or decode with partial."
                 )
             self._damaged_strips.add(index)
             return None
-        data = self._read(start, stop - start)
+        data = self._read(extent.start, extent.stop - extent.start)
         try:
             return check_strip(self.header, index, data)
         except (HeqChecksumError, HeqFormatError):
             if not self.partial:
                 raise
-        payload = repair_strip(self.header, index, data)
+        payload = repair_strip(index, data)
         if payload is None:
             self._damaged_strips.add(index)
         else:
@@ -122,6 +122,28 @@ class ContainerReader:
     def read_strips(self, indices: Iterable[int]) -> dict[int, bytes | None]:
         """Verified payloads of several strips, by index; see :meth:`read_strip`."""
         return {index: self.read_strip(index) for index in indices}
+
+    def read_remains(self, index: int) -> bytes:
+        """What is left of the payload of a damaged strip, unverified: it may be anything.
+
+        Not longer than the strip says it is, nor than the bytes up to what follows it; nothing in
+        patch mode, where a part of a payload is of no use without a checksum.
+        """
+        extent = self._found_places().extent(index)
+        if self.header.mode == Mode.PATCH or extent is None:
+            return b""
+        stop = min(extent.stop - STRIP_CRC.size * extent.closed, self.file_size)
+        begin = extent.start + STRIP_HEAD.size
+        if stop <= begin:
+            return b""
+        if not extent.closed:
+            _, length = STRIP_HEAD.unpack(self._read(extent.start, STRIP_HEAD.size))
+            stop = min(stop, begin + length)
+        return self._read(begin, stop - begin)
+
+    def mark_damaged(self, index: int) -> None:
+        """List a strip as damaged whose checksum is right and whose payload is none."""
+        self._damaged_strips.add(index)
 
     def read_chunks(self, types: frozenset[bytes] | None = None) -> list[Chunk]:
         """Verified chunks, END_ excepted, in file order.
@@ -133,12 +155,17 @@ class ContainerReader:
             HeqFormatError, HeqTruncatedError, HeqChecksumError, HeqUnsupportedError: damage or a
                 chunk that is needed and unknown, unless ``partial``.
         """
-        begin = min(chunks_offset(self.header), self.file_size)
+        begin = self._found_places().chunks_begin
         chunks, damaged = read_chunks(
             self._read, begin, self.file_size, types=types, partial=self.partial
         )
         self.damaged_chunks = damaged
         return chunks
+
+    def _found_places(self) -> StripPlaces:
+        if self._places is None:
+            self._places = strip_places(self.header, self._read, self.file_size, self.partial)
+        return self._places
 
     def _read_header(self) -> Header:
         data = self._read(0, min(HEADER_LENGTH, self.file_size))

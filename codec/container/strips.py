@@ -1,7 +1,8 @@
 """Strips: rows of patches with their own length and checksum, and where each one lies.
 
 In patch mode all lengths follow from the header, so every strip and every patch has an offset
-that is known before anything is encoded, and damage to one strip cannot move another.
+that is known before anything is encoded, and damage to one strip cannot move another. In rate mode
+strips differ in length, and `heqcodec.container.strip_places` finds them by their heads.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import struct
 import zlib
 
-from heqcodec.container.header import HEADER_LENGTH, Header
+from heqcodec.container.header import HEADER_LENGTH, U32_MAX, Header, Mode
 from heqcodec.errors import HeqChecksumError, HeqFormatError, HeqLimitError
 
 STRIP_HEAD = struct.Struct("<II")
@@ -25,12 +26,12 @@ def strip_patch_rows(header: Header, index: int) -> int:
 
 
 def strip_length(header: Header, index: int) -> int:
-    """Payload bytes of strip ``index``."""
+    """Payload bytes of strip ``index`` (patch mode)."""
     return strip_patch_rows(header, index) * header.patch_columns * header.patch_bytes
 
 
 def strip_offset(header: Header, index: int) -> int:
-    """Byte offset in the file of strip ``index`` (of its index field).
+    """Byte offset in the file of strip ``index`` (of its index field; patch mode).
 
     ``index`` may be ``strip_count``: the offset where the chunks begin.
     """
@@ -40,7 +41,7 @@ def strip_offset(header: Header, index: int) -> int:
 
 
 def chunks_offset(header: Header) -> int:
-    """Byte offset in the file of the first chunk, right after the last strip."""
+    """Byte offset in the file of the first chunk, right after the last strip (patch mode)."""
     return strip_offset(header, header.strip_count)
 
 
@@ -70,9 +71,16 @@ def pack_strip(header: Header, index: int, payload: bytes) -> bytes:
     """The bytes of one strip: index, length, payload, CRC-32.
 
     Raises:
-        HeqFormatError: the payload has not the length that the header fixes.
+        HeqFormatError: the payload has not the length that the header fixes (patch mode), or is
+            longer than a length field can say.
     """
-    if len(payload) != strip_length(header, index):
+    if header.mode == Mode.RATE:
+        if len(payload) > U32_MAX:
+            raise HeqFormatError(
+                f"Strip {index} has {len(payload)} bytes; at most {U32_MAX} fit; use fewer rows "
+                "per strip."
+            )
+    elif len(payload) != strip_length(header, index):
         raise HeqFormatError(
             f"Strip {index} has {len(payload)} bytes of payload; the header fixes "
             f"{strip_length(header, index)}."
@@ -85,11 +93,11 @@ def check_strip(header: Header, index: int, data: bytes) -> bytes:
     """Verify one strip and return its payload.
 
     Args:
-        data: the bytes from ``strip_offset(index)`` to ``strip_offset(index + 1)``, all of them.
+        data: the bytes from the strip's index field to the next strip, all of them.
 
     Raises:
         HeqChecksumError: the CRC-32 does not match.
-        HeqFormatError: it matches, but index or length are not those that the header fixes.
+        HeqFormatError: it matches, but index or length are not those of this place.
     """
     body = memoryview(data)[: -STRIP_CRC.size]
     (stored,) = STRIP_CRC.unpack_from(data, len(body))
@@ -100,24 +108,28 @@ def check_strip(header: Header, index: int, data: bytes) -> bytes:
             f"file says {stored:08x}; get another copy, or decode with partial to keep the rest."
         )
     found = STRIP_HEAD.unpack_from(data)
-    if found != (index, strip_length(header, index)):
+    length = len(data) - STRIP_OVERHEAD
+    if found != (index, length):
         raise HeqFormatError(
-            f"Strip {index} calls itself number {found[0]} with {found[1]} bytes; the header fixes "
-            f"{strip_length(header, index)} bytes; the file was written by a faulty program, or "
-            "decode with partial to keep the rest."
+            f"Strip {index} calls itself number {found[0]} with {found[1]} bytes, and it has "
+            f"{length}; the file was written by a faulty program, or decode with partial to keep "
+            "the rest."
         )
     return bytes(body[STRIP_HEAD.size :])
 
 
-def repair_strip(header: Header, index: int, data: bytes) -> bytes | None:
+def repair_strip(index: int, data: bytes) -> bytes | None:
     """The payload, if only the strip's index or length field was damaged; else None.
 
-    Both fields are known from the header, and the CRC-32 covers them: with the known values in
-    their place it matches exactly when the rest is intact.
+    Both fields are known from the strip's place, and the CRC-32 covers them: with the known values
+    in their place it matches exactly when the rest is intact.
+
+    Args:
+        data: as for :func:`check_strip`.
     """
     payload = memoryview(data)[STRIP_HEAD.size : -STRIP_CRC.size]
     (stored,) = STRIP_CRC.unpack_from(data, len(data) - STRIP_CRC.size)
-    known = STRIP_HEAD.pack(index, strip_length(header, index))
+    known = STRIP_HEAD.pack(index, len(payload))
     if zlib.crc32(payload, zlib.crc32(known)) != stored:
         return None
     return bytes(payload)

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from typing import BinaryIO
 
 from heqcodec.container.chunks import CHUNK_OVERHEAD, CHUNK_TYPES, END, Chunk, is_ancillary
-from heqcodec.container.header import Header
-from heqcodec.container.strips import chunks_offset, pack_strip
+from heqcodec.container.header import HEADER_LENGTH, Header, Mode
+from heqcodec.container.strips import STRIP_OVERHEAD, chunks_offset, pack_strip
 from heqcodec.errors import HeqFormatError
 
 
@@ -20,6 +20,20 @@ def total_size(header: Header, chunk_lengths: Iterable[int] = ()) -> int:
     """
     chunks = sum(CHUNK_OVERHEAD + length for length in chunk_lengths)
     return chunks_offset(header) + chunks + CHUNK_OVERHEAD
+
+
+def fixed_size(header: Header, chunk_lengths: Iterable[int] = ()) -> int:
+    """Bytes of a file of the variable-rate mode without the payload of its strips.
+
+    Arguments as for :func:`total_size`.
+    """
+    chunks = sum(CHUNK_OVERHEAD + length for length in chunk_lengths)
+    return HEADER_LENGTH + header.strip_count * STRIP_OVERHEAD + chunks + CHUNK_OVERHEAD
+
+
+def smallest_size(header: Header) -> int:
+    """Bytes that any whole file with this header has at least."""
+    return total_size(header) if header.mode == Mode.PATCH else fixed_size(header)
 
 
 class ContainerWriter:
@@ -47,7 +61,8 @@ class ContainerWriter:
         """Write the next strip.
 
         Args:
-            payload: the codes of its patches, row by row, ``rate / 8`` bytes each.
+            payload: patch mode: the codes of its patches, row by row, ``rate / 8`` bytes each;
+                rate mode: what the strip coder wrote.
 
         Raises:
             HeqFormatError: wrong length, or more strips than the header has.

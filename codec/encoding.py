@@ -1,0 +1,83 @@
+"""Writing a file: chunks that go beside the pixels, and the strips of the patch mode."""
+
+from __future__ import annotations
+
+from io import BytesIO
+from typing import TYPE_CHECKING
+
+import numpy as np
+from heqcodec.container import chunks as chunk_types
+from heqcodec.container.chunks import Chunk, alpha_chunk
+from heqcodec.container.header import Header
+from heqcodec.container.strips import strip_length
+from heqcodec.container.writer import ContainerWriter
+from heqcodec.options import BITS_PER_PIXEL, Choice, no_such_rate
+from heqcodec.patches import patch_batches
+
+if TYPE_CHECKING:
+    from heqcodec.images import LoadedImage
+
+
+def side_chunks(image: LoadedImage, strip: bool) -> list[Chunk]:
+    """Metadata and alpha of an image, as chunks.
+
+    Args:
+        strip: leave out the metadata.
+    """
+    chunks = []
+    if not strip:
+        for name, data in (
+            (chunk_types.ICC, image.icc),
+            (chunk_types.EXIF, image.exif),
+            (chunk_types.XMP, image.xmp),
+        ):
+            if data:
+                chunks.append(Chunk(name, data))
+    if image.alpha is not None:
+        chunks.append(alpha_chunk(image.alpha))
+    return chunks
+
+
+def encode_patch_file(pixels: np.ndarray, choice: Choice, chunks: list[Chunk]) -> bytes:
+    """A file of the patch mode.
+
+    Args:
+        pixels: uint8 (H, W, 1) or (H, W, 3).
+        choice: with the model and the bits per patch.
+        chunks: that follow the strips.
+
+    Raises:
+        HeqError: the model has not this rate.
+    """
+    from heqcodec import models
+
+    height, width, channels = pixels.shape
+    encoder = models.load_encoder(choice.model)
+    if choice.bits not in encoder.rates:
+        bpp = next(rate for rate, bits in BITS_PER_PIXEL.items() if bits == choice.bits)
+        raise no_such_rate(bpp, tuple(encoder.rates))
+    header = Header(
+        width=width,
+        height=height,
+        channels=channels,
+        rate=choice.bits,
+        encoder_id=encoder.encoder_id,
+        coder_id=encoder.coder_id,
+        coder=encoder.coder,
+        strip_rows=choice.strip_rows or 1,
+    )
+    file = BytesIO()
+    writer = ContainerWriter(file, header)
+    pending = bytearray()
+    index = 0
+    for patches in patch_batches(pixels):
+        pending += encoder.encode_patches(patches, choice.bits).tobytes()
+        while index < header.strip_count and len(pending) >= strip_length(header, index):
+            length = strip_length(header, index)
+            writer.write_strip(bytes(pending[:length]))
+            del pending[:length]
+            index += 1
+    for chunk in chunks:
+        writer.write_chunk(chunk)
+    writer.finish()
+    return file.getvalue()

@@ -1,0 +1,153 @@
+"""What `encode` was asked for, checked as a whole before an image is read."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from operator import index
+
+from heqcodec.container.header import PATCH, Coder
+from heqcodec.errors import HeqError, HeqUnsupportedError
+
+BITS_PER_PIXEL = {bits / PATCH**2: bits for bits in (64, 128, 256, 512)}
+"""Rates of the patch mode: bits per pixel -> bits per 32 x 32 patch."""
+DEFAULT_BPP = 0.25
+"""In patch mode."""
+MODES = ("auto", "patch", "rate")
+CODERS = {"device": Coder.DEVICE, "packed": Coder.PACKED}
+
+
+@dataclass(frozen=True)
+class EncodeOptions:
+    """The options of :func:`heqcodec.encode` that decide on mode, model and size."""
+
+    bpp: float | None = None
+    quality: float | None = None
+    target_size: int | None = None
+    mode: str = "auto"
+    coder: str = "device"
+    model: str = "default"
+    strip_rows: int | None = None
+
+    def resolved(self) -> Choice:
+        """Check them, one by one and together, and find the model. Loads nothing.
+
+        Raises:
+            HeqUnsupportedError: there is no model that can do it.
+            HeqError: an unknown or impossible value, or two that contradict each other.
+        """
+        if self.mode not in MODES:
+            raise HeqError(f"The mode {self.mode!r} is not known; choose one of {_names(MODES)}.")
+        if self.coder not in CODERS:
+            raise HeqError(f"The coder {self.coder!r} is not known; choose {_names(CODERS)}.")
+        check_strip_rows(self.strip_rows)
+        sizes = {"quality": self.quality, "bpp": self.bpp, "target_size": self.target_size}
+        given = [name for name, value in sizes.items() if value is not None]
+        if len(given) > 1:
+            raise HeqError(f"{' and '.join(given)} contradict each other; give one of them.")
+        model, mode = self._model()
+        if mode == "patch":
+            bits = BITS_PER_PIXEL.get(DEFAULT_BPP if self.bpp is None else self.bpp)
+            if bits is None:
+                raise no_such_rate(self.bpp, tuple(BITS_PER_PIXEL.values()))
+            return Choice(model, mode, bits=bits, strip_rows=self.strip_rows)
+        return self._rate_choice(model)
+
+    def _model(self) -> tuple[str, str]:
+        """Name and mode of the model."""
+        from heqcodec import models
+
+        wanted = [
+            option
+            for option, asked in (
+                ("quality", self.quality is not None),
+                ("target_size", self.target_size is not None),
+                ("coder='packed'", self.coder == "packed"),
+                ("mode='rate'", self.mode == "rate"),
+            )
+            if asked
+        ]
+        if wanted and not models.model_names("rate"):
+            raise HeqUnsupportedError(
+                f"{wanted[0]} belongs to the variable-rate mode, and this version has models for "
+                "patch-constant files only; choose a rate with bpp instead."
+            )
+        if self.model == "default":
+            name = models.default_model(self.mode)
+            mode = models.mode_of(name)
+        else:
+            name, mode = self.model, models.mode_of(self.model)
+            if self.mode not in ("auto", mode):
+                raise HeqError(
+                    f"The model {name} is of mode {mode!r}, not {self.mode!r}; leave one of the "
+                    "two out."
+                )
+        if wanted and mode == "patch":
+            raise HeqError(
+                f"{wanted[0]} belongs to the variable-rate mode, and this is patch mode; choose "
+                "mode='rate', or leave it out."
+            )
+        return name, mode
+
+    def _rate_choice(self, model: str) -> Choice:
+        from heqcodec import models
+        from heqcodec.rate.quality import step_of_quality
+
+        choice = Choice(model, "rate", coder=CODERS[self.coder], strip_rows=self.strip_rows)
+        if self.target_size is not None:
+            size = index(self.target_size)
+            if size < 1:
+                raise HeqError(f"target_size is {size}; give a number of bytes from 1.")
+            return replace(choice, target_size=size)
+        if self.bpp is not None:
+            if not (isinstance(self.bpp, (int, float)) and 0 < self.bpp < math.inf):
+                raise HeqError(f"bpp is {self.bpp!r}; give bits per pixel, a number above 0.")
+            return replace(choice, target_bpp=float(self.bpp))
+        quality = models.default_quality(model) if self.quality is None else self.quality
+        return replace(choice, step=step_of_quality(quality))
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What follows from the options.
+
+    Attributes:
+        model: name of the model.
+        mode: "patch" or "rate".
+        bits: patch mode: bits per patch.
+        step: rate mode: step index, or None for a target.
+        target_size: rate mode: bytes that the file may have.
+        target_bpp: rate mode: the same in bits for each pixel of the image.
+        coder: rate mode: the strip coder.
+        strip_rows: rows of patches in a strip; None for the default.
+    """
+
+    model: str
+    mode: str
+    bits: int = 0
+    step: int | None = None
+    target_size: int | None = None
+    target_bpp: float | None = None
+    coder: Coder = Coder.DEVICE
+    strip_rows: int | None = None
+
+
+def check_strip_rows(strip_rows: int | None) -> None:
+    """Raise HeqError unless a strip can have so many rows of patches, or it is None."""
+    if strip_rows is not None and not 1 <= index(strip_rows) <= 255:
+        raise HeqError(f"strip_rows is {strip_rows}; give 1 to 255 rows of patches.")
+
+
+def no_such_rate(bpp: float | None, rates: tuple[int, ...]) -> HeqError:
+    """The error for a rate that the patch mode, or one of its models, has not.
+
+    Args:
+        rates: bits per patch that there are.
+    """
+    allowed = ", ".join(f"{b:g}" for b, n in BITS_PER_PIXEL.items() if n in rates)
+    return HeqError(f"bpp is {bpp!r}; in patch mode choose one of {allowed}.")
+
+
+def _names(names: Iterable[str]) -> str:
+    return ", ".join(repr(name) for name in names)

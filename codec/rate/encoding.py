@@ -1,0 +1,139 @@
+"""Files of the variable-rate mode: at a step, or as large as a target allows."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from io import BytesIO
+
+import numpy as np
+from heqcodec.container.chunks import Chunk
+from heqcodec.container.header import STEPS, Coder, Header, Mode
+from heqcodec.container.writer import ContainerWriter, fixed_size
+from heqcodec.errors import HeqError
+from heqcodec.options import Choice
+from numpy.typing import NDArray
+
+from .levels import ImageLevels
+
+STRIP_ROWS = {Coder.DEVICE: 4, Coder.PACKED: 32}
+"""Rows of patches in a strip, unless told otherwise: a camera holds few rows, a server many."""
+HALVING = 128
+"""Steps that halve a file, roughly: the first guess of a search."""
+FIRST_GUESS = 553
+"""A step of about 0.5 bits per pixel."""
+
+
+def encode_rate_file(pixels: NDArray[np.uint8], choice: Choice, chunks: list[Chunk]) -> bytes:
+    """A file of the variable-rate mode.
+
+    Args:
+        pixels: uint8 (H, W, 1) or (H, W, 3).
+        choice: with the model, the coder, and a step or a target.
+        chunks: that follow the strips; they count in a target.
+
+    Raises:
+        HeqError: the target is smaller than the smallest file.
+    """
+    from heqcodec import models
+
+    height, width, channels = pixels.shape
+    encoder = models.load_rate_encoder(choice.model)
+    coder = models.load_strip_coder(choice.model, choice.coder)
+
+    def header_at(step: int) -> Header:
+        return Header(
+            width=width,
+            height=height,
+            channels=channels,
+            rate=step,
+            encoder_id=encoder.encoder_id,
+            coder_id=coder.coder_id,
+            coder=coder.coder,
+            mode=Mode.RATE,
+            strip_rows=choice.strip_rows or STRIP_ROWS[choice.coder],
+            device_rows=STRIP_ROWS[Coder.DEVICE] if choice.coder == Coder.PACKED else 0,
+        )
+
+    fixed = fixed_size(header_at(0), [len(chunk.data) for chunk in chunks])
+    image = ImageLevels(pixels, encoder, keep=choice.step is None)
+    strip_rows = header_at(0).strip_rows
+    best: dict[int, list[bytes]] = {}
+
+    def size_at(step: int) -> int:
+        payloads = [coder.encode(*strip, step) for strip in image.strips(step, strip_rows)]
+        size = fixed + sum(map(len, payloads))
+        if choice.step is not None or size <= target:
+            best.clear()  # The search goes to ever finer steps among those that fit.
+            best[step] = payloads
+        return size
+
+    if choice.step is not None:
+        size_at(choice.step)
+    else:
+        if choice.target_size is not None:
+            target = choice.target_size
+        else:
+            assert choice.target_bpp is not None
+            target = math.floor(choice.target_bpp * width * height / 8)
+        finest_fitting_step(size_at, target)
+    ((step, payloads),) = best.items()
+    return rate_file(header_at(step), payloads, chunks)
+
+
+def rate_file(header: Header, payloads: Iterable[bytes], chunks: Iterable[Chunk]) -> bytes:
+    """A file of its parts."""
+    file = BytesIO()
+    writer = ContainerWriter(file, header)
+    for payload in payloads:
+        writer.write_strip(payload)
+    for chunk in chunks:
+        writer.write_chunk(chunk)
+    writer.finish()
+    return file.getvalue()
+
+
+def finest_fitting_step(size_at: Callable[[int], int], target: int) -> int:
+    """The step whose file fits into ``target`` while that of the next finer step does not.
+
+    The size is taken to fall with the step. Where it does so only nearly, the step still fits.
+    Guesses follow the logarithm of the size along a line and turn to bisection where that is slow,
+    so about six files are coded.
+
+    Args:
+        size_at: bytes of the file at a step, 0 to 1023. It is called last for a step that fits
+            only with the one that is returned, or a coarser one before.
+        target: bytes.
+
+    Raises:
+        HeqError: the file of the coarsest step is larger.
+    """
+    fine, coarse = -1, STEPS  # Too large, and small enough, as far as known.
+    sizes: dict[int, int] = {}
+    guess = FIRST_GUESS
+    while coarse - fine > 1:
+        sizes[guess] = size = size_at(guess)
+        if size > target:
+            fine = guess
+        else:
+            coarse = guess
+        if fine == STEPS - 1:
+            raise HeqError(
+                f"The smallest file of this image has {size} bytes, more than the {target} that "
+                "were asked for; ask for more, leave out metadata (strip), or make the image "
+                "smaller."
+            )
+        if fine in sizes and coarse in sizes:
+            guess = _between(fine, coarse, sizes, target, bisect=len(sizes) % 4 == 0)
+        else:
+            jump = round(HALVING * math.log2(size / max(target, 1)))
+            guess = guess + (max(jump, 1) if size > target else min(jump, -1))
+        guess = min(max(guess, fine + 1), coarse - 1)
+    return coarse
+
+
+def _between(fine: int, coarse: int, sizes: dict[int, int], target: int, bisect: bool) -> int:
+    if bisect or sizes[fine] == sizes[coarse]:
+        return (fine + coarse) // 2
+    fall = math.log(sizes[fine] / sizes[coarse])
+    return fine + math.ceil((coarse - fine) * math.log(sizes[fine] / target) / fall)

@@ -1,0 +1,98 @@
+"""The levels of an image at any step, strip by strip, from coefficients computed once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+from heqcodec.container.header import PATCH
+from heqcodec.patches import patch_batches
+from numpy.typing import NDArray
+
+from .backend import RateEncoder
+from .layout import LEVELS
+
+BATCH = 1024
+"""Patches transformed at once: 24 MiB of coefficients in two sizes."""
+KEPT_BYTES = 1 << 30
+"""Coefficients that are kept for the next step; beyond, they are computed again."""
+
+
+class StripLevels(NamedTuple):
+    """The levels of some rows of patches.
+
+    Attributes:
+        levels: int16 (R, C, planes, 1024).
+        sizes: uint8 (R, C).
+    """
+
+    levels: NDArray[np.int16]
+    sizes: NDArray[np.uint8]
+
+
+class ImageLevels:
+    """An image that is to be quantized, at one step or at several.
+
+    Args:
+        pixels: uint8 (H, W, 1) or (H, W, 3); padded to whole patches.
+        encoder: whose transform and quantizer are used.
+        keep: whether coefficients are kept for another step, as far as `KEPT_BYTES` go.
+    """
+
+    def __init__(self, pixels: NDArray[np.uint8], encoder: RateEncoder, keep: bool) -> None:
+        self._pixels, self._encoder = pixels, encoder
+        self._kept: dict[tuple[int, int], list[NDArray[np.int32]]] = {}
+        self._room = KEPT_BYTES if keep else 0
+        self.patch_rows = -(-pixels.shape[0] // PATCH)
+
+    def strips(self, step: int, strip_rows: int) -> Iterator[StripLevels]:
+        """The levels at a step, ``strip_rows`` rows of patches at a time."""
+        for row in range(0, self.patch_rows, strip_rows):
+            rows = min(strip_rows, self.patch_rows - row)
+            parts = [
+                self._encoder.levels(part, step) for part in self._coefficients(row, row + rows)
+            ]
+            levels = np.concatenate([part[0] for part in parts])
+            sizes = np.concatenate([part[1] for part in parts])
+            planes = levels.shape[1]
+            yield StripLevels(levels.reshape(rows, -1, planes, LEVELS), sizes.reshape(rows, -1))
+
+    def _coefficients(self, first: int, last: int) -> Iterator[NDArray[np.int32]]:
+        kept = self._kept.get((first, last))
+        if kept is not None:
+            yield from kept
+            return
+        new: list[NDArray[np.int32]] = []
+        for patches in patch_batches(self._pixels[first * PATCH : last * PATCH], BATCH):
+            part = self._encoder.coefficients(patches)
+            self._room -= part.nbytes
+            if self._room >= 0:
+                new.append(part)
+            yield part
+        if self._room >= 0:
+            self._kept[first, last] = new
+
+
+def regrouped(strips: Iterable[StripLevels], strip_rows: int) -> Iterator[StripLevels]:
+    """The same rows in strips of another height; the last may be lower."""
+    pending: list[StripLevels] = []
+    held = 0
+    for strip in strips:
+        pending.append(strip)
+        held += len(strip.sizes)
+        while held >= strip_rows:
+            joined = _joined(pending)
+            yield StripLevels(joined.levels[:strip_rows], joined.sizes[:strip_rows])
+            held -= strip_rows
+            rest = StripLevels(joined.levels[strip_rows:], joined.sizes[strip_rows:])
+            pending = [rest] if held else []
+    if held:
+        yield _joined(pending)
+
+
+def _joined(parts: list[StripLevels]) -> StripLevels:
+    return StripLevels(
+        np.concatenate([part.levels for part in parts]),
+        np.concatenate([part.sizes for part in parts]),
+    )

@@ -1,0 +1,71 @@
+"""From tensors of the shipped weights to the parts of a model of variable rate.
+
+Where a part lives is known here alone. Imports wait until a part is wanted: `encode` needs neither
+the decoder nor torch's network.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from heqcodec.container.header import Coder
+from numpy.typing import NDArray
+
+from .backend import RateDecoder, RateEncoder, StripCoder
+
+Tensors = Mapping[str, NDArray[Any]]
+PLACES = "dequantizer.places"
+"""Tensor beside the network's: where in its interval each level is put."""
+
+
+def make_encoder(tensors: Tensors) -> RateEncoder:
+    """The encoder of its tensors."""
+    from .rate_nqe import RateNqe
+
+    return RateNqe(tensors)
+
+
+def make_strip_coder(coder: int, tables: Tensors) -> StripCoder:
+    """The device coder or the packed coder of its tables.
+
+    Args:
+        coder: `Coder.DEVICE` or `Coder.PACKED`.
+        tables: trained tables, integers.
+    """
+    if coder == Coder.DEVICE:
+        from .device.coder import DeviceCoder
+
+        return DeviceCoder(dict(tables))
+    from .packed.coder import PackedCoder
+
+    return PackedCoder(dict(tables))
+
+
+def make_decoder(
+    encoder: RateEncoder, tensors: Tensors, config: Mapping[str, Any], device: str
+) -> RateDecoder:
+    """The decoder of the levels of an encoder.
+
+    Args:
+        encoder: from `make_encoder`, whose steps and transform the decoder inverts.
+        tensors: of the network, and `PLACES`.
+        config: of the network.
+        device: "auto" or a torch device.
+    """
+    import torch
+    from heqcodec.purenet.device import find_device
+    from heqcodec.purenet.network import Purenet, PurenetConfig
+    from heqcodec.purenet.rate_decoder import PurenetRateDecoder
+
+    from .dequantizer import Dequantizer
+    from .rate_nqe import RateNqe
+
+    assert isinstance(encoder, RateNqe)
+    target = find_device(device)
+    stored = dict(tensors)
+    places = stored.pop(PLACES).astype(np.float32)
+    network = Purenet(PurenetConfig(**config))
+    network.load_state_dict({key: torch.from_numpy(value).float() for key, value in stored.items()})
+    return PurenetRateDecoder(Dequantizer(encoder, places), network, target)

@@ -1,0 +1,107 @@
+"""From the strips of a file of the variable-rate mode to pixels."""
+
+from __future__ import annotations
+
+from typing import Protocol, cast
+
+import numpy as np
+from heqcodec.container.header import Coder
+from heqcodec.container.reader import ContainerReader
+from heqcodec.container.strips import strip_patch_rows
+from heqcodec.errors import HeqFormatError
+from heqcodec.frame import Grids
+from numpy.typing import NDArray
+
+
+class SlicedCoder(Protocol):
+    """What the packed coder can do beside a `StripCoder`."""
+
+    def decode_prefix(
+        self,
+        payload: bytes,
+        rows: int,
+        columns: int,
+        planes: int,
+        step: int,
+        slices: int | None = None,
+    ) -> tuple[NDArray[np.int16], NDArray[np.uint8], int]:
+        """Levels and sizes of the first slices, with zeros for the others, and how many they were.
+
+        Args:
+            payload: any bytes: slices are taken until one is cut short or fails its check.
+            slices: at most so many; None for all that are whole.
+        """
+        ...
+
+
+class RatePainter:
+    """A `heqcodec.frame.Painter` of levels.
+
+    Args:
+        reader: of the file, whose model is loaded.
+        device: for the decoder.
+        slices: decode so many slices of each strip of a packed file; None for all.
+
+    Raises:
+        HeqUnsupportedError: the model or the device is not here.
+    """
+
+    def __init__(self, reader: ContainerReader, device: str, slices: int | None) -> None:
+        from heqcodec import models
+
+        header = reader.header
+        name = models.model_of_file(header.encoder_id, header.coder_id)
+        self._reader, self._slices = reader, slices
+        self._coder = models.load_strip_coder(name, header.coder)
+        self._decoder = models.load_rate_decoder(name, device)
+        self.radius = self._decoder.radius
+        self.coarse_strips: set[int] = set()
+        """Damaged strips of which some slices were decoded."""
+
+    def grids(self, index: int, payload: bytes | None) -> Grids | None:
+        """See `Painter`: levels int16 (rows, columns, planes, 1024), sizes uint8 (rows, columns).
+
+        Of a damaged strip of a packed file, the slices before the damage are decoded.
+        """
+        header = self._reader.header
+        shape = (strip_patch_rows(header, index), header.patch_columns, header.channels)
+        if payload is None:
+            return self._coarse(index, self._reader.read_remains(index), shape)
+        try:
+            if self._slices is None:
+                return self._coder.decode(payload, *shape, header.rate)
+            levels, sizes, found = self._prefix(payload, shape)
+            if not found:
+                raise HeqFormatError("it holds no slice that is whole.")
+            return levels, sizes
+        except HeqFormatError as error:
+            if not self._reader.partial:
+                raise HeqFormatError(
+                    f"Strip {index} cannot be decoded, though its checksum is right: {error}"
+                ) from error
+            self._reader.mark_damaged(index)
+            return self._coarse(index, payload, shape)
+
+    def paint(self, grids: Grids, valid: np.ndarray | None) -> np.ndarray:
+        """See `Painter`."""
+        levels, sizes = grids
+        return self._decoder.decode_frame(levels, sizes, self._reader.header.rate, valid)
+
+    def _coarse(self, index: int, payload: bytes, shape: tuple[int, int, int]) -> Grids | None:
+        if self._reader.header.coder != Coder.PACKED or not payload:
+            return None
+        try:
+            levels, sizes, found = self._prefix(payload, shape)
+        except HeqFormatError:
+            return None
+        if not found:
+            return None
+        self.coarse_strips.add(index)
+        return levels, sizes
+
+    def _prefix(
+        self, payload: bytes, shape: tuple[int, int, int]
+    ) -> tuple[NDArray[np.int16], NDArray[np.uint8], int]:
+        coder = cast(SlicedCoder, self._coder)
+        limit = {} if self._slices is None else {"slices": self._slices}
+        return coder.decode_prefix(payload, *shape, self._reader.header.rate, **limit)

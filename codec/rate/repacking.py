@@ -1,0 +1,93 @@
+"""From device files to packed files and back: other bytes for the same levels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from heqcodec.container.header import Coder, Header, Mode
+from heqcodec.container.reader import ContainerReader
+from heqcodec.container.source import Source, open_source
+from heqcodec.container.strips import strip_patch_rows
+from heqcodec.errors import HeqError, HeqFormatError
+from heqcodec.options import check_strip_rows
+
+from .backend import StripCoder
+from .encoding import STRIP_ROWS, rate_file
+from .levels import StripLevels, regrouped
+
+
+def repack(data: Source, coder: Coder, strip_rows: int | None, max_pixels: int | None) -> bytes:
+    """The same image and chunks with the other coder.
+
+    Args:
+        data: bytes, a path or a binary file object.
+        coder: `Coder.PACKED` packs a device file, `Coder.DEVICE` unpacks a packed one.
+        strip_rows: rows of patches in a packed strip; None for the default.
+        max_pixels: largest number of pixels; None for no limit.
+
+    Raises:
+        HeqError: as :func:`heqcodec.pack`.
+    """
+    from heqcodec import models
+
+    check_strip_rows(strip_rows)
+    with open_source(data) as stream:
+        reader = ContainerReader(stream, max_pixels=max_pixels)
+        header = reader.header
+        _check_coder(header, coder)
+        # All is verified before a model is loaded.
+        payloads = reader.read_strips(range(header.strip_count))
+        chunks = reader.read_chunks()
+    name = models.model_of_file(header.encoder_id, header.coder_id)
+    old = models.load_strip_coder(name, header.coder)
+    new = models.load_strip_coder(name, coder)
+    packs = coder == Coder.PACKED
+    made = replace(
+        header,
+        coder=coder,
+        coder_id=new.coder_id,
+        strip_rows=(strip_rows or STRIP_ROWS[coder]) if packs else header.device_rows,
+        device_rows=header.strip_rows if packs else 0,
+    )
+
+    def decoded() -> Iterator[StripLevels]:
+        for index in range(header.strip_count):
+            payload = payloads.pop(index)
+            assert payload is not None
+            yield _decoded_strip(header, index, payload, old, exact=packs)
+
+    strips = regrouped(decoded(), made.strip_rows)
+    return rate_file(made, (new.encode(*strip, header.rate) for strip in strips), chunks)
+
+
+def _check_coder(header: Header, coder: Coder) -> None:
+    verb = "packed" if coder == Coder.PACKED else "unpacked"
+    if header.mode != Mode.RATE:
+        raise HeqError(
+            f"A patch-constant file cannot be {verb}; only files of the variable-rate mode can."
+        )
+    if header.coder == coder:
+        other = "packed already" if coder == Coder.PACKED else "no packed one: it is a device file"
+        raise HeqError(f"The file is {other}, so it cannot be {verb}.")
+
+
+def _decoded_strip(
+    header: Header, index: int, payload: bytes, coder: StripCoder, exact: bool
+) -> StripLevels:
+    rows = strip_patch_rows(header, index)
+    try:
+        levels, sizes = coder.decode(
+            payload, rows, header.patch_columns, header.channels, header.rate
+        )
+    except HeqFormatError as error:
+        raise HeqFormatError(
+            f"Strip {index} cannot be decoded, though its checksum is right: {error}"
+        ) from error
+    # Unpacking writes these levels as this coder does: another spelling would be lost.
+    if exact and coder.encode(levels, sizes, header.rate) != payload:
+        raise HeqError(
+            f"Strip {index} is not spelled as the device coder spells it, so unpacking would not "
+            "give this file back; it was written by another program, and cannot be packed."
+        )
+    return StripLevels(levels, sizes)
