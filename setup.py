@@ -14,6 +14,7 @@ setup(
             "heqcodec._native",
             sources=sorted(glob("codec/native/*.c")),
             depends=sorted(glob("codec/native/*.h")),
+            define_macros=[("HEQ_DEVICE_TRACE", "1")],
             optional=True,
         )
     ]

@@ -1,0 +1,562 @@
+#include "heq_device.h"
+
+#include <string.h>
+
+#include "heq_device_layout.h"
+
+/* ---- Arithmetic coder -------------------------------------------------------------------- */
+
+#define RANGE_START 0xFFFFu
+#define WINDOW 16
+
+static void store(heq_device_strip *strip, int byte)
+{
+    if (strip->place < strip->room) {
+        strip->out[strip->place] = (uint8_t)byte;
+    }
+    strip->place++;
+}
+
+/* Give out eight bits and a carry. A byte waits until no carry can reach it. */
+static void put(heq_device_strip *strip, uint32_t byte)
+{
+    int carry = (int)(byte >> 8);
+    if (byte == 0xFF) {
+        strip->run++;
+        return;
+    }
+    if (strip->cache >= 0) {
+        store(strip, strip->cache + carry);
+    }
+    for (; strip->run > 0; strip->run--) {
+        store(strip, 0xFF + carry);
+    }
+    strip->cache = (int)(byte & 0xFF);
+}
+
+static void shift_out(heq_device_strip *strip, int shift)
+{
+    while (shift > 0) {
+        int part = shift < 8 ? shift : 8;
+        strip->low <<= part;
+        strip->bits += part;
+        shift -= part;
+        if (strip->bits >= 8) {
+            strip->bits -= 8;
+            put(strip, strip->low >> (WINDOW + strip->bits));
+            strip->low &= ((uint32_t)1 << (WINDOW + strip->bits)) - 1;
+        }
+    }
+}
+
+static void shift_in(heq_device_strip *strip, int shift)
+{
+    while (strip->bits < shift) {
+        uint32_t byte = strip->place < strip->room ? strip->in[strip->place] : 0;
+        strip->place++;
+        strip->ahead = (strip->ahead << 8) | byte;
+        strip->bits += 8;
+    }
+    strip->bits -= shift;
+    strip->low = (strip->low << shift) | (strip->ahead >> strip->bits);
+    strip->ahead &= ((uint32_t)1 << strip->bits) - 1;
+}
+
+/* Code a bit whose log odds are `odds` sixteenths, -127..127. Returns the bit. */
+static int code_bit(heq_device_strip *strip, int odds, int bit)
+{
+    int state = odds < 0 ? -odds : odds;
+    int likely = odds >= 0;
+    uint32_t width = strip->tables->widths[(state << 3) + (int)((strip->range >> 12) & 7)];
+    uint32_t cut = strip->range - width;
+    int shift = 0;
+    if (strip->decoding) {
+        bit = strip->low < cut ? likely : !likely;
+    }
+    if (bit == likely) {
+        strip->range = cut;
+    } else {
+        strip->range = width;
+        strip->low = strip->decoding ? strip->low - cut : strip->low + cut;
+    }
+    while (strip->range < 0x8000u) {
+        strip->range <<= 1;
+        shift++;
+    }
+    if (strip->decoding) {
+        shift_in(strip, shift);
+    } else {
+        shift_out(strip, shift);
+    }
+    return bit;
+}
+
+/* ---- Adaptive decisions ------------------------------------------------------------------ */
+
+enum { SLOW = 6, FAST = 5 };
+
+static int product(int weight, int value)
+{
+    int sum = weight + value, difference = weight - value;
+    return quarter_square[sum < 0 ? -sum : sum] -
+           quarter_square[difference < 0 ? -difference : difference];
+}
+
+/* Code a bit from the predictions of several contexts, weighted by one set, and learn it. */
+static int decide(heq_device_strip *strip, int set, int inputs, const int *contexts, int rate,
+                  int bit)
+{
+    const int8_t *weights =
+        strip->tables->weights + (((size_t)set << 2) + ((size_t)set << 1));
+    int logits[HEQ_DEVICE_INPUTS];
+    int32_t sum = 16;
+    int input, odds;
+    for (input = 0; input < inputs; input++) {
+        logits[input] = strip->tables->stretch[strip->state[contexts[input]] >> 5];
+        sum += product(weights[input], logits[input]);
+    }
+    odds = (int)(sum < -4064 ? -127 : sum > 4079 ? 127 : sum >> 5);
+    bit = code_bit(strip, odds, bit);
+#ifdef HEQ_DEVICE_TRACE
+    if (strip->trace != NULL) {
+        heq_device_trace(strip->trace, set, inputs, contexts, logits, bit);
+    }
+#endif
+    for (input = 0; input < inputs; input++) {
+        uint16_t *state = strip->state + contexts[input];
+        *state = (uint16_t)(bit ? *state + ((0xFFFF - *state) >> rate) : *state - (*state >> rate));
+    }
+    return bit;
+}
+
+/* ---- Contexts ---------------------------------------------------------------------------- */
+
+enum {
+    MAGNITUDES = 5, /* classes of "larger than 1, 2, 3, 4 to 7, 8 and more" */
+    UNARY = 15,     /* magnitudes from here on by Exp-Golomb codes */
+    PREFIXES = 16,
+    SIGNED_BANDS = 3,
+};
+
+/* Where each kind of context begins. */
+enum {
+    AT_SIZE = 0,
+    AT_ZERO = AT_SIZE + 2,
+    AT_LARGER = AT_ZERO + 720 + 720 + 400 + 648 + 384 + 686,
+    AT_ESCAPE = AT_LARGER + 360 + 500 + 300,
+    AT_SIGN = AT_ESCAPE + PREFIXES,
+    AT_MORE = AT_SIGN + 432 + 81,
+    AT_DC = AT_MORE + 192 + 180 + 140,
+    AT_DC_ESCAPE = AT_DC + 270,
+    AT_DC_SIGN = AT_DC_ESCAPE + 3 * PREFIXES,
+    CONTEXTS = AT_DC_SIGN + 27
+};
+
+/* And each kind of weights. */
+enum {
+    SET_ONE = 0,
+    SET_ZERO = 1,
+    SET_LARGER = SET_ZERO + 108,
+    SET_SIGN = SET_LARGER + 3 * MAGNITUDES,
+    SET_MORE = SET_SIGN + 9,
+    SETS = SET_MORE + 24
+};
+
+typedef char contexts_agree[CONTEXTS == HEQ_DEVICE_CONTEXTS ? 1 : -1];
+typedef char sets_agree[SETS == HEQ_DEVICE_SETS ? 1 : -1];
+
+static int bin10(int sum)
+{
+    return sum < 5 ? sum : sum < 7 ? 5 : sum < 10 ? 6 : sum < 15 ? 7 : sum < 24 ? 8 : 9;
+}
+
+static int bin7(int sum)
+{
+    return sum < 4 ? sum : sum < 6 ? 4 : sum < 10 ? 5 : 6;
+}
+
+static int bin6(int sum)
+{
+    return sum < 3 ? sum : sum < 5 ? 3 : sum < 9 ? 4 : 5;
+}
+
+static int bin4(int sum)
+{
+    return sum < 1 ? 0 : sum < 4 ? 1 : sum < 10 ? 2 : 3;
+}
+
+/* Of 18, by rank of the band. */
+static int zone(int band)
+{
+    return band < 8     ? band
+           : band < 16  ? 8 + ((band - 8) >> 2)
+           : band < 32  ? 10 + ((band - 16) >> 3)
+           : band < 64  ? 12 + ((band - 32) >> 4)
+           : band < 128 ? 14 + ((band - 64) >> 5)
+                        : 16 + ((band - 128) >> 6);
+}
+
+static int sign_of(int value)
+{
+    return (value > 0) - (value < 0);
+}
+
+/* What a level is expected to be, from those around it; see levels_around. */
+typedef struct {
+    int near;  /* weighted sum over neighbouring frequencies of the same quarter */
+    int same;  /* over the same frequency of other quarters, and of the left patch */
+    int other; /* over the other colour planes; in plane 0, higher bands of the left patch */
+    int lower; /* the next lower frequencies of all quarters */
+    int close; /* the next lower frequencies of this quarter */
+    int rest;  /* lower levels of the same band, and higher bands of the left patch */
+} surroundings;
+
+/* Levels of the four quarters at frequency (u + row, v + column). Those of bands not coded yet
+ * are still the left patch's; outside they are 0. */
+static const uint8_t *levels_at(const uint8_t *magnitudes, int place, int row, int column)
+{
+    int neighbour = place + (row < 0 ? -18 : row > 0 ? 18 : 0) + column;
+    return magnitudes + (band_rank[neighbour] << 2);
+}
+
+/* A number coded in the Exp-Golomb manner, its prefix by contexts. 0..65534. */
+static int code_escape(heq_device_strip *strip, int contexts, int value)
+{
+    int length = 0, bits, result;
+    while (length < PREFIXES - 1) {
+        int context = contexts + length;
+        if (!decide(strip, SET_ONE, 1, &context, FAST, (value + 1) >> (length + 1) > 0)) {
+            break;
+        }
+        length++;
+    }
+    result = 1;
+    for (bits = length - 1; bits >= 0; bits--) {
+        result = (result << 1) | code_bit(strip, 0, ((value + 1) >> bits) & 1);
+    }
+    return result - 1;
+}
+
+/* ---- Patches ----------------------------------------------------------------------------- */
+
+/* Level 0 of a plane, as the difference from the left patch's. Returns the difference. */
+static int code_dc(heq_device_strip *strip, int plane, int level, int first_plane)
+{
+    const uint8_t *left = strip->magnitude[plane];
+    int difference = level - strip->dc[plane];
+    int size = difference < 0 ? -difference : difference;
+    int energy = left[1] + left[2] + left[3] + left[4] + left[8];
+    int base, coded = 0;
+    if (plane > 0) {
+        energy += first_plane < 0 ? -first_plane - first_plane : first_plane + first_plane;
+    }
+    base = plane * 6 + bin6(energy >> 1);
+    base = AT_DC + (base << 4) - base;
+    while (coded < UNARY) {
+        int context = base + coded;
+        if (!decide(strip, SET_ONE, 1, &context, FAST, size > coded)) {
+            break;
+        }
+        coded++;
+    }
+    if (coded == UNARY) {
+        coded += code_escape(strip, AT_DC_ESCAPE + (plane << 4), size - UNARY);
+    }
+    if (coded > 0) {
+        int context = AT_DC_SIGN + plane * 9 + (strip->sign[plane][1] + 1) * 3 +
+                      (plane > 0 ? sign_of(first_plane) + 1 : 1);
+        if (!decide(strip, SET_ONE, 1, &context, FAST, difference > 0)) {
+            coded = -coded;
+        }
+    }
+    return coded;
+}
+
+/* Is any level of this or a later group not 0? */
+static int code_more(heq_device_strip *strip, int plane, int size, int group, int before, int bit)
+{
+    int left = 0, first = 0, colour = plane > 0, contexts[3], other;
+    for (other = group; other < HEQ_DEVICE_GROUPS; other++) {
+        left += strip->count[plane][other];
+        if (plane > 0) {
+            first += strip->count[0][other];
+        }
+        if (plane > 1) {
+            first += strip->count[1][other];
+        }
+    }
+    contexts[0] = AT_MORE + (((plane << 1) + size) << 5) + group;
+    contexts[1] = AT_MORE + 192 + (plane * 10 + bin10(before)) * 6 + bin6(left);
+    contexts[2] = AT_MORE + 372 + (colour * 10 + bin10(left)) * 7 + bin7(first);
+    return decide(strip, SET_MORE + (plane << 3) + (group >> 2), 3, contexts, FAST, bit);
+}
+
+static int code_magnitude(heq_device_strip *strip, const surroundings *around, int plane, int size,
+                          int band, int value)
+{
+    int near = bin10(around->near), same = bin10(around->same);
+    int area = zone(band), kind = (plane << 1) + size, merged = ((plane > 0) << 1) + size;
+    int fine = band < 64 ? band : 64 + (((band - 64) * 171) >> 9);
+    int both = around->near + around->same;
+    int contexts[HEQ_DEVICE_INPUTS], coded;
+    contexts[0] = AT_ZERO + (merged * 18 + area) * 10 + near;
+    contexts[1] = AT_ZERO + 720 + (merged * 18 + area) * 10 + same;
+    contexts[2] = AT_ZERO + 1440 + (merged * 10 + near) * 10 + same;
+    contexts[3] = AT_ZERO + 1840 + (((plane * 9 + (area >> 1)) * 6 + bin6(around->other)) << 2) +
+                  bin4(both);
+    contexts[4] = AT_ZERO + 2488 + (plane << 7) + fine;
+    contexts[5] = AT_ZERO + 2872 + (((plane > 0) * 7 + bin7(around->lower)) * 7 +
+                                    bin7(around->close)) * 7 + bin7(around->rest);
+    if (!decide(strip, SET_ZERO + kind * 18 + area, 6, contexts, SLOW, value > 0)) {
+        return 0;
+    }
+    near = bin10(around->near >> 1);
+    same = bin10(around->same >> 1);
+    for (coded = 1; coded < UNARY; coded++) {
+        int level = coded < 4 ? coded - 1 : coded < 8 ? 3 : 4;
+        contexts[0] = AT_LARGER + (merged * 18 + area) * MAGNITUDES + level;
+        contexts[1] = AT_LARGER + 360 + (level * 10 + near) * 10 + same;
+        contexts[2] = AT_LARGER + 860 + (level * 10 + bin10(both >> 1)) * 6 +
+                      bin6(around->other >> 1);
+        if (!decide(strip, SET_LARGER + level * 3 + plane, 3, contexts, FAST, value > coded)) {
+            return coded;
+        }
+    }
+    return UNARY + code_escape(strip, AT_ESCAPE, value - UNARY);
+}
+
+/* Is a level positive? By context in the lowest bands. */
+static int code_sign(heq_device_strip *strip, int plane, int size, int index, int bit)
+{
+    const int8_t *sign = strip->sign[plane];
+    int band = index >> 2, sub = index & 3;
+    int across, along, contexts[2];
+    if (band >= SIGNED_BANDS) {
+        return code_bit(strip, 0, bit);
+    }
+    across = 1 + (size == 0 ? sign[index] : sub & 1 ? sign[index - 1] : sign[index + 1]);
+    along = 1 + (size == 0 ? sign[0] : sub & 2 ? sign[index - 2] : 0);
+    contexts[0] = AT_SIGN +
+                  ((((((plane > 0) << 1) + size) * SIGNED_BANDS + band) * 4 + sub) * 3 + across) *
+                      3 + along;
+    contexts[1] = AT_SIGN + 432 + ((plane * SIGNED_BANDS + band) * 3 + across) * 3 +
+                  (plane > 0 ? strip->sign[0][index] + 1 : 1);
+    return decide(strip, SET_SIGN + plane * SIGNED_BANDS + band, 2, contexts, FAST, bit);
+}
+
+static void code_band(heq_device_strip *strip, int plane, int size, int band, int16_t *levels,
+                      int *before, int *count)
+{
+    uint8_t *magnitudes = strip->magnitude[plane];
+    uint8_t *own = magnitudes + (band << 2);
+    const uint8_t *base = strip->magnitude[0];
+    int u = band_frequency[band] >> 4, v = band_frequency[band] & 15;
+    int place = (u + 1) * 18 + v + 1;
+    const uint8_t *up = levels_at(magnitudes, place, -1, 0);
+    const uint8_t *left = levels_at(magnitudes, place, 0, -1);
+    const uint8_t *up_left = levels_at(magnitudes, place, -1, -1);
+    const uint8_t *up_right = levels_at(magnitudes, place, -1, 1);
+    const uint8_t *down_left = levels_at(magnitudes, place, 1, -1);
+    const uint8_t *down = levels_at(magnitudes, place, 1, 0);
+    const uint8_t *right = levels_at(magnitudes, place, 0, 1);
+    const uint8_t *up_up = u > 1 ? levels_at(magnitudes, place - 18, -1, 0) : magnitudes + 1024;
+    const uint8_t *left_left = v > 1 ? levels_at(magnitudes, place, 0, -2) : magnitudes + 1024;
+    const uint8_t *base_up = levels_at(base, place, -1, 0);
+    const uint8_t *base_left = levels_at(base, place, 0, -1);
+    int lower = up[0] + up[1] + up[2] + up[3] + left[0] + left[1] + left[2] + left[3];
+    int done = 0; /* sum of the levels of this band so far */
+    int sub;
+    if (band == 0) {
+        done = own[0];
+    }
+    for (sub = band == 0; sub < 4; sub++) {
+        int index = (band << 2) + sub;
+        int level = strip->decoding ? 0 : levels[index];
+        int beside = sub & 1 ? own[sub - 1] : own[sub + 1];
+        int above = sub & 2 ? own[sub - 2] : 0;
+        int higher = down[sub] + right[sub];
+        int edges = up[sub] + left[sub];
+        int value;
+        surroundings around;
+        around.near = edges + edges + up_left[sub] + up_up[sub] + left_left[sub] + up_right[sub] +
+                      down_left[sub];
+        around.same = ((beside + above) << 1) + done + own[sub] + own[sub ^ 1];
+        around.other = higher;
+        if (plane > 0) {
+            int same = base[index] + (plane > 1 ? strip->magnitude[1][index] : 0);
+            around.other = same + same + base_up[sub] + base_left[sub];
+        }
+        around.lower = lower;
+        around.close = edges << 1;
+        around.rest = (done << 1) + higher;
+        value = code_magnitude(strip, &around, plane, size, band, level < 0 ? -level : level);
+        if (value > 0 && !code_sign(strip, plane, size, index, level > 0)) {
+            level = -value;
+        } else {
+            level = value;
+        }
+        if (value > 32767) {
+            strip->failed = 1;
+            value = level = 0;
+        }
+        if (strip->decoding) {
+            levels[index] = (int16_t)level;
+        }
+        own[sub] = (uint8_t)(value < 255 ? value : 255);
+        if (band < SIGNED_BANDS) {
+            strip->sign[plane][index] = (int8_t)sign_of(level);
+        }
+        done += own[sub];
+        *before += own[sub];
+        *count += value > 0;
+    }
+}
+
+static void code_plane(heq_device_strip *strip, int plane, int size, int first, int16_t *levels,
+                       int *first_plane)
+{
+    int band = 0, last = 0, before = 0, group;
+    int difference = code_dc(strip, plane, strip->decoding ? 0 : levels[0], *first_plane);
+    int32_t level = strip->dc[plane] + difference;
+    if (level > 32767 || level < -32767) {
+        strip->failed = 1;
+        level = 0;
+    }
+    if (strip->decoding) {
+        levels[0] = (int16_t)level;
+    }
+    strip->dc[plane] = level;
+    if (first) {
+        strip->dc_first[plane] = level;
+    }
+    if (plane == 0) {
+        *first_plane = difference;
+    }
+    strip->magnitude[plane][0] = 0;
+    strip->sign[plane][0] = (int8_t)sign_of(difference);
+    if (!strip->decoding) {
+        for (last = HEQ_DEVICE_LEVELS - 1; last > 0 && levels[last] == 0; last--) {
+        }
+    }
+    for (group = 0; group < HEQ_DEVICE_GROUPS; group++) {
+        int more = last > 0 && (last >> 5) >= group;
+        int end = band + 8, sum = 0, count = 0;
+        if (!code_more(strip, plane, size, group, before, more)) {
+            break;
+        }
+        for (; band < end; band++) {
+            code_band(strip, plane, size, band, levels, &sum, &count);
+        }
+        strip->count[plane][group] = (uint8_t)count;
+        before = sum;
+    }
+    if (group < HEQ_DEVICE_GROUPS) {
+        size_t from = group > 0 ? (size_t)band << 2 : 1;
+        memset(strip->magnitude[plane] + from, 0, HEQ_DEVICE_LEVELS - from);
+        memset(strip->count[plane] + group, 0, (size_t)(HEQ_DEVICE_GROUPS - group));
+        if (group == 0) {
+            memset(strip->sign[plane] + 1, 0, sizeof strip->sign[plane] - 1);
+        }
+        if (strip->decoding) {
+            memset(levels + from, 0, (HEQ_DEVICE_LEVELS - from) * sizeof *levels);
+        }
+    }
+}
+
+static void code_patch(heq_device_strip *strip, int16_t *levels, int *size, int first)
+{
+    int plane, first_plane = 0, context = AT_SIZE + strip->size;
+    *size = decide(strip, SET_ONE, 1, &context, FAST, *size);
+    strip->size = (uint8_t)*size;
+    if (first) {
+        memcpy(strip->dc, strip->dc_first, sizeof strip->dc);
+    }
+    for (plane = 0; plane < strip->planes; plane++) {
+        code_plane(strip, plane, *size, first, levels + (plane << 10), &first_plane);
+    }
+}
+
+static void begin(heq_device_strip *strip, const heq_device_tables *tables, int planes, int step)
+{
+    int after = step < 320 ? 0 : step > 831 ? 511 : step - 320;
+    const int8_t *lower = tables->start, *upper;
+    int part = (after & 127) >> 4, knot, context;
+    memset(strip, 0, sizeof *strip);
+    strip->tables = tables;
+    strip->planes = (uint8_t)planes;
+    strip->range = RANGE_START;
+    for (knot = after >> 7; knot > 0; knot--) {
+        lower += CONTEXTS;
+    }
+    upper = lower + CONTEXTS;
+    for (context = 0; context < CONTEXTS; context++) {
+        int odds = (product(8 - part, lower[context]) + product(part, upper[context]) + 4) >> 3;
+        strip->state[context] = tables->squash[odds + 128];
+    }
+}
+
+void heq_device_begin_encode(heq_device_strip *strip, const heq_device_tables *tables, int planes,
+                             int step, uint8_t *bytes, size_t room)
+{
+    begin(strip, tables, planes, step);
+    strip->out = bytes;
+    strip->room = room;
+    strip->cache = -1;
+}
+
+void heq_device_encode_patch(heq_device_strip *strip, const int16_t *levels, int size, int first)
+{
+    /* Nothing is written to the levels while encoding. */
+    code_patch(strip, (int16_t *)levels, &size, first);
+}
+
+size_t heq_device_end_encode(heq_device_strip *strip)
+{
+    size_t length;
+    /* The number in the last interval with the most zeros at its end; 8 bits hold what is left. */
+    strip->low = (strip->low + 0x7FFF) & ~(uint32_t)0x7FFF;
+    shift_out(strip, 8 - strip->bits);
+    if (strip->cache >= 0) {
+        store(strip, strip->cache);
+    }
+    for (; strip->run > 0; strip->run--) {
+        store(strip, 0xFF);
+    }
+    length = strip->place;
+    if (length <= strip->room) {
+        while (length > 0 && strip->out[length - 1] == 0) {
+            length--;
+        }
+    }
+    return length;
+}
+
+void heq_device_begin_decode(heq_device_strip *strip, const heq_device_tables *tables, int planes,
+                             int step, const uint8_t *bytes, size_t length)
+{
+    begin(strip, tables, planes, step);
+    strip->decoding = 1;
+    strip->in = bytes;
+    strip->room = length;
+    shift_in(strip, WINDOW);
+    if (strip->low >= strip->range) {
+        strip->failed = 1;
+        strip->low = 0;
+    }
+}
+
+void heq_device_decode_patch(heq_device_strip *strip, int16_t *levels, int *size, int first)
+{
+    *size = 0;
+    code_patch(strip, levels, size, first);
+}
+
+int heq_device_end_decode(heq_device_strip *strip)
+{
+    /* How many bytes the encoder had before it left out zeros at the end. */
+    size_t most = strip->place - 2 - (size_t)((strip->bits + 7) >> 3) + 1;
+    if (strip->failed || strip->room > most) {
+        return -1;
+    }
+    return strip->room > 0 && strip->in[strip->room - 1] == 0 ? -1 : 0;
+}

@@ -1,0 +1,86 @@
+/* The device coder of .heq files in variable-rate mode (docs/FORMAT.md, "Device payload").
+ *
+ * Codes the levels of a strip patch by patch, each patch when it comes, and decodes them again.
+ * C99, integers only: additions, shifts, comparisons and tables; no multiplication or division of
+ * data, no memory of its own, nothing of libc but memset. The state of a strip, some 16 KB, is the
+ * caller's; so are the trained tables, some 36 KB, which may lie in flash.
+ *
+ *     heq_device_begin_encode(&strip, &tables, planes, step, bytes, room);
+ *     for each patch, row by row:
+ *         heq_device_encode_patch(&strip, levels, size, column == 0);
+ *     length = heq_device_end_encode(&strip);        more than room: it did not fit
+ */
+#ifndef HEQ_DEVICE_H
+#define HEQ_DEVICE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define HEQ_DEVICE_LEVELS 1024  /* of a colour plane of a patch, in the order of the layout */
+#define HEQ_DEVICE_GROUPS 32    /* of eight bands, 32 levels */
+#define HEQ_DEVICE_CONTEXTS 6106
+#define HEQ_DEVICE_SETS 157
+#define HEQ_DEVICE_INPUTS 6
+#define HEQ_DEVICE_KNOTS 5
+
+typedef struct {
+    const int8_t *start;     /* [KNOTS][CONTEXTS] log odds of bit 1 at the start, sixteenths */
+    const int8_t *weights;   /* [SETS][INPUTS] thirty-seconds */
+    const int8_t *stretch;   /* [2048] log odds of a probability, sixteenths */
+    const uint16_t *squash;  /* [256] probability (of 65536) of log odds - 128 */
+    const uint16_t *widths;  /* [128][8] width of the rarer bit by state and range */
+} heq_device_tables;
+
+typedef struct {
+    const heq_device_tables *tables;
+    /* Arithmetic coder. */
+    uint8_t *out;
+    const uint8_t *in;
+    size_t room;    /* bytes that out or in holds */
+    size_t place;   /* bytes written or read; read ones count on past the end */
+    size_t run;     /* encoder: bytes 0xFF that wait for a carry */
+    uint32_t low;   /* encoder: low end; decoder: what lies between the low end and the code */
+    uint32_t range; /* 2^15..2^16-1 */
+    uint32_t ahead; /* decoder: bits read ahead */
+    int bits;       /* encoder: bits to give out, 0..7; decoder: bits in `ahead` */
+    int cache;      /* encoder: byte that waits for a carry, -1 before the first */
+    uint8_t decoding;
+    uint8_t failed;
+    /* Model. */
+    uint8_t planes;
+    uint8_t size;                      /* of the patch to the left */
+    int32_t dc[3];                     /* level 0 of the patch to the left */
+    int32_t dc_first[3];               /* and of the first patch of the row */
+    int8_t sign[3][12];                /* of the lowest levels: left patch, then this one */
+    uint8_t count[3][HEQ_DEVICE_GROUPS];        /* of levels that are not 0 */
+    uint8_t magnitude[3][HEQ_DEVICE_LEVELS + 4]; /* left patch, overwritten by this one */
+    uint16_t state[HEQ_DEVICE_CONTEXTS];        /* probability of bit 1, of 65536 */
+#ifdef HEQ_DEVICE_TRACE
+    void *trace; /* not NULL: told of every decision, for training */
+#endif
+} heq_device_strip;
+
+/* Begin a strip of 1 or 3 planes at a step index 0..1023. Bytes beyond `room` are only counted. */
+void heq_device_begin_encode(heq_device_strip *strip, const heq_device_tables *tables, int planes,
+                             int step, uint8_t *bytes, size_t room);
+
+/* Code a patch: levels int16 [planes][1024], -32767..32767; size 0 or 1; is it first in its row? */
+void heq_device_encode_patch(heq_device_strip *strip, const int16_t *levels, int size, int first);
+
+/* End the strip: the length of its payload. */
+size_t heq_device_end_encode(heq_device_strip *strip);
+
+/* The same for reading. Any bytes decode within the time of as many patches. */
+void heq_device_begin_decode(heq_device_strip *strip, const heq_device_tables *tables, int planes,
+                             int step, const uint8_t *bytes, size_t length);
+void heq_device_decode_patch(heq_device_strip *strip, int16_t *levels, int *size, int first);
+
+/* 0, or -1 where the bytes are no payload of so many patches; the levels are then meaningless. */
+int heq_device_end_decode(heq_device_strip *strip);
+
+#ifdef HEQ_DEVICE_TRACE
+void heq_device_trace(void *trace, int set, int inputs, const int *contexts, const int *logits,
+                      int bit);
+#endif
+
+#endif

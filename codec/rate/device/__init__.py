@@ -1,0 +1,10 @@
+"""The device coder of the variable-rate mode: small, adaptive, without multiplications.
+
+::
+
+    tables.py      start states and weights, trained; curves of log odds and widths
+    arithmetic.py  the binary arithmetic coder
+    contexts.py    adaptive binary decisions, and which contexts exist
+    patch.py       the decisions that make up a patch
+    coder.py       strips: by the C extension where there is one, else by the above
+"""

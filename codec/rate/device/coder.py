@@ -1,0 +1,126 @@
+"""The device coder (a `StripCoder`): levels of a strip to bytes and back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+from heqcodec.errors import HeqFormatError
+from heqcodec.rate.backend import STEPS
+from heqcodec.rate.layout import LEVELS
+from numpy.typing import NDArray
+
+from .arithmetic import BitDecoder, BitEncoder
+from .contexts import Decisions
+from .patch import LEVEL_LIMIT, PatchCoder
+from .tables import check_tables, tables_id
+
+
+def _extension() -> Any:
+    try:
+        return import_module("heqcodec._native")
+    except ImportError:
+        return None
+
+
+_native = _extension()
+
+DEVICE = 2
+"""The container's number of this coder."""
+
+
+class DeviceCoder:
+    """Codes strips by the C extension, or in Python where it is not built; to the same bytes.
+
+    Args:
+        tensors: the tables, by the names of `DeviceTables`.
+        native: use the C extension? By default where it is built.
+
+    Raises:
+        HeqFormatError: the tables are none of this coder.
+        RuntimeError: ``native`` is asked for and not built.
+    """
+
+    coder = DEVICE
+
+    def __init__(
+        self, tensors: Mapping[str, NDArray[np.generic]], native: bool | None = None
+    ) -> None:
+        self._tables = check_tables(tensors)
+        self.coder_id = tables_id(self._tables)
+        if native and _native is None:
+            raise RuntimeError("heqcodec was installed without its C extension")
+        self._native = native is not False and _native is not None
+
+    def encode(self, levels: NDArray[np.int16], sizes: NDArray[np.uint8], step: int) -> bytes:
+        """See `StripCoder`.
+
+        Raises:
+            ValueError: arrays of another kind, or values out of range.
+        """
+        if levels.dtype != np.int16 or levels.ndim != 4 or levels.shape[3] != LEVELS:
+            raise ValueError(f"levels must be int16 (R, C, planes, 1024), not {levels.shape}")
+        rows, columns, planes, _ = levels.shape
+        _check_shape(rows, columns, planes, step)
+        if sizes.dtype != np.uint8 or sizes.shape != (rows, columns) or sizes.max() > 1:
+            raise ValueError("sizes must be uint8 (R, C) of 0 and 1")
+        if levels.min() < -LEVEL_LIMIT:
+            raise ValueError(f"levels must not be below -{LEVEL_LIMIT}")
+        if self._native:
+            payload: bytes = _native.device_encode(
+                tuple(self._tables),
+                np.ascontiguousarray(levels),
+                np.ascontiguousarray(sizes),
+                rows,
+                columns,
+                planes,
+                step,
+            )
+            return payload
+        coder = BitEncoder(self._tables.widths)
+        patches = PatchCoder(Decisions(coder, self._tables, step), planes)
+        for row in range(rows):
+            for column in range(columns):
+                patches.code(levels[row, column].tolist(), int(sizes[row, column]), column == 0)
+        return coder.payload()
+
+    def decode(
+        self, payload: bytes, rows: int, columns: int, planes: int, step: int
+    ) -> tuple[NDArray[np.int16], NDArray[np.uint8]]:
+        """See `StripCoder`."""
+        _check_shape(rows, columns, planes, step)
+        levels = np.zeros((rows, columns, planes, LEVELS), dtype=np.int16)
+        sizes = np.zeros((rows, columns), dtype=np.uint8)
+        if self._native:
+            tables = tuple(self._tables)
+            whole = _native.device_decode(
+                tables, payload, levels, sizes, rows, columns, planes, step
+            )
+        else:
+            whole = self._decode(payload, levels, sizes, step)
+        if not whole:
+            raise HeqFormatError(
+                f"a strip's payload of {len(payload)} bytes is no device code of "
+                f"{rows} x {columns} patches"
+            )
+        return levels, sizes
+
+    def _decode(
+        self, payload: bytes, levels: NDArray[np.int16], sizes: NDArray[np.uint8], step: int
+    ) -> bool:
+        rows, columns, planes, _ = levels.shape
+        coder = BitDecoder(self._tables.widths, payload)
+        patches = PatchCoder(Decisions(coder, self._tables, step), planes)
+        for row in range(rows):
+            for column in range(columns):
+                decoded = [[0] * LEVELS for _ in range(planes)]
+                sizes[row, column] = patches.code(decoded, 0, column == 0)
+                levels[row, column] = decoded
+        return coder.is_whole() and not patches.failed
+
+
+def _check_shape(rows: int, columns: int, planes: int, step: int) -> None:
+    if rows < 1 or columns < 1 or planes not in (1, 3) or not 0 <= step < STEPS:
+        raise ValueError(f"no strip has {rows} x {columns} patches, {planes} planes, step {step}")

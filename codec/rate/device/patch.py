@@ -1,0 +1,285 @@
+"""The decisions that make up a patch, in Python: what codec/native/heq_device.c does in C.
+
+For each patch its size, then for each colour plane:
+
+- level 0, as the difference from that of the patch to the left;
+- for each group of 8 bands: does any level from here on differ from 0? If not, the plane is done;
+- for each level of the group: is it 0? larger than 1? 2? ..., and its sign.
+
+Magnitudes lie in one field a plane, in which a patch overwrites its left neighbour level by level:
+what stands at lower bands is this patch's, at higher ones still the left patch's. So a sum over a
+neighbourhood takes both in, and the field is all the memory there is.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from heqcodec.rate.layout import BANDS, LEVELS, SUBS, band_frequencies
+
+from .contexts import (
+    CONTEXT_AT,
+    FAST,
+    LARGER_CLASSES,
+    SET_AT,
+    SIGNED_BANDS,
+    SLOW,
+    UNARY,
+    ZONES,
+    Decisions,
+)
+
+GROUPS = 32
+GROUP_BANDS = BANDS // GROUPS
+GROUP_LEVELS = LEVELS // GROUPS
+MAGNITUDE_LIMIT = 255
+LEVEL_LIMIT = 32767
+
+
+def bin_of(cuts: tuple[int, ...], values: int) -> list[int]:
+    """How many cuts each of 0..values-1 has reached."""
+    return np.searchsorted(cuts, np.arange(values), side="right").tolist()
+
+
+_MOST = 9 * 4 * MAGNITUDE_LIMIT
+CUTS_10 = (1, 2, 3, 4, 5, 7, 10, 15, 24)
+CUTS_7 = (1, 2, 3, 4, 6, 10)
+CUTS_6 = (1, 2, 3, 5, 9)
+CUTS_4 = (1, 4, 10)
+BIN10, BIN7, BIN6, BIN4 = (bin_of(cuts, _MOST) for cuts in (CUTS_10, CUTS_7, CUTS_6, CUTS_4))
+ZONE_STARTS = (0, 1, 2, 3, 4, 5, 6, 7, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192)
+ZONE = (np.searchsorted(ZONE_STARTS, np.arange(BANDS), side="right") - 1).tolist()
+LARGER_CLASS = [0, 0, 1, 2, 3, 3, 3, 3, 4, 4, 4, 4, 4, 4, 4]
+
+_NOWHERE = LEVELS
+NEIGHBOURS = ((-1, 0), (0, -1), (-1, -1), (-2, 0), (0, -2), (-1, 1), (1, -1), (1, 0), (0, 1))
+
+
+def _neighbours() -> list[list[int]]:
+    """For each band, the first level of the band at each of NEIGHBOURS, or of four zeros."""
+    frequencies = [(int(u), int(v)) for u, v in band_frequencies()]
+    first = {place: SUBS * band for band, place in enumerate(frequencies)}
+    return [[first.get((u + a, v + b), _NOWHERE) for a, b in NEIGHBOURS] for u, v in frequencies]
+
+
+_BESIDE = _neighbours()
+
+
+def _sign(value: int) -> int:
+    return (value > 0) - (value < 0)
+
+
+class PatchCoder:
+    """Codes the patches of a strip one after another, either way.
+
+    Args:
+        decisions: where they go to or come from.
+        planes: 1 or 3.
+
+    Attributes:
+        failed: a level was out of range, so what is decoded is no strip.
+    """
+
+    def __init__(self, decisions: Decisions, planes: int) -> None:
+        self.failed = False
+        self._decisions = decisions
+        self._decoding = decisions.coder.decoding
+        self._magnitudes = [[0] * (LEVELS + 4) for _ in range(planes)]
+        self._signs = [[0] * (4 * SIGNED_BANDS) for _ in range(planes)]
+        self._counts = [[0] * GROUPS for _ in range(planes)]
+        self._size = 0
+        self._dc = [0] * planes
+        self._dc_first = [0] * planes
+        self._luma_difference = 0
+
+    def code(self, levels: list[list[int]], size: int, first: bool) -> int:
+        """Code a patch.
+
+        Args:
+            levels: of each plane 1,024; written to when decoding.
+            size: 0 or 1.
+            first: is it the first of its row?
+
+        Returns:
+            The size.
+        """
+        size = self._decisions.decide_alone(CONTEXT_AT["size"] + self._size, size)
+        self._size = size
+        if first:
+            self._dc = list(self._dc_first)
+        self._luma_difference = 0
+        for plane, own in enumerate(levels):
+            self._code_plane(plane, size, first, own)
+        return size
+
+    def _code_plane(self, plane: int, size: int, first: bool, levels: list[int]) -> None:
+        difference = self._code_dc(plane, levels[0])
+        level = self._dc[plane] + difference
+        if abs(level) > LEVEL_LIMIT:
+            self.failed, level = True, 0
+        levels[0] = self._dc[plane] = level
+        if first:
+            self._dc_first[plane] = level
+        if plane == 0:
+            self._luma_difference = difference
+        self._magnitudes[plane][0] = 0
+        self._signs[plane][0] = _sign(difference)
+        last = 0
+        if not self._decoding:
+            last = max((index for index in range(1, LEVELS) if levels[index]), default=0)
+        before = 0
+        for group in range(GROUPS):
+            more = last > 0 and last // GROUP_LEVELS >= group
+            if not self._code_more(plane, size, group, before, int(more)):
+                self._clear(plane, group, levels)
+                return
+            before = count = 0
+            for band in range(GROUP_BANDS * group, GROUP_BANDS * (group + 1)):
+                total, nonzero = self._code_band(plane, size, band, levels)
+                before += total
+                count += nonzero
+            self._counts[plane][group] = count
+
+    def _clear(self, plane: int, group: int, levels: list[int]) -> None:
+        start = max(GROUP_LEVELS * group, 1)
+        self._magnitudes[plane][start:LEVELS] = [0] * (LEVELS - start)
+        self._counts[plane][group:] = [0] * (GROUPS - group)
+        if group == 0:
+            self._signs[plane][1:] = [0] * (4 * SIGNED_BANDS - 1)
+        if self._decoding:
+            levels[start:] = [0] * (LEVELS - start)
+
+    def _code_dc(self, plane: int, level: int) -> int:
+        """Code level 0; returns its difference from the left patch's."""
+        decisions = self._decisions
+        left = self._magnitudes[plane]
+        difference = level - self._dc[plane]
+        energy = left[1] + left[2] + left[3] + left[4] + left[8]
+        luma = self._luma_difference if plane else 0
+        energy = min(energy + 2 * abs(luma), _MOST - 1)
+        context = CONTEXT_AT["dc"] + UNARY * (6 * plane + BIN6[energy >> 1])
+        coded = 0
+        while coded < UNARY and decisions.decide_alone(
+            context + coded, int(abs(difference) > coded)
+        ):
+            coded += 1
+        if coded == UNARY:
+            context = CONTEXT_AT["dc_escape"] + 16 * plane
+            coded += decisions.escape(context, abs(difference) - UNARY)
+        if coded:
+            context = CONTEXT_AT["dc_sign"] + 9 * plane
+            context += 3 * (self._signs[plane][1] + 1) + _sign(luma) + 1
+            if not decisions.decide_alone(context, int(difference > 0)):
+                return -coded
+        return coded
+
+    def _code_more(self, plane: int, size: int, group: int, before: int, bit: int) -> int:
+        """Code whether any level of this group or a later one differs from 0."""
+        left = sum(self._counts[plane][group:])
+        lower = sum(sum(counts[group:]) for counts in self._counts[:plane])
+        contexts = [
+            CONTEXT_AT["more_group"] + 32 * (2 * plane + size) + group,
+            CONTEXT_AT["more_left"] + (10 * plane + BIN10[before]) * 6 + BIN6[left],
+            CONTEXT_AT["more_plane"] + (10 * (plane > 0) + BIN10[left]) * 7 + BIN7[lower],
+        ]
+        return self._decisions.decide(SET_AT["more"] + 8 * plane + group // 4, contexts, FAST, bit)
+
+    def _code_band(self, plane: int, size: int, band: int, levels: list[int]) -> tuple[int, int]:
+        """Code the levels of a band; returns the sum of magnitudes and how many are not 0."""
+        field = self._magnitudes[plane]
+        start = 4 * band
+        beside = _BESIDE[band]
+        up, left, _, _, _, _, _, down, right = beside
+        lower = sum(field[up : up + 4]) + sum(field[left : left + 4])
+        done = field[0] if band == 0 else 0
+        total = count = 0
+        for sub in range(band == 0, 4):
+            index = start + sub
+            edges = field[up + sub] + field[left + sub]
+            higher = field[down + sub] + field[right + sub]
+            near = edges + sum(field[place + sub] for place in beside[:7])
+            across = field[index - 1] if sub & 1 else field[index + 1]
+            above = field[index - 2] if sub & 2 else 0
+            same = 2 * (across + above) + done + field[index] + field[index ^ 1]
+            other = higher
+            if plane:
+                luma = self._magnitudes[0]
+                other = 2 * sum(field[index] for field in self._magnitudes[:plane])
+                other += luma[up + sub] + luma[left + sub]
+            zero_lower = (BIN7[lower] * 7 + BIN7[2 * edges]) * 7 + BIN7[2 * done + higher]
+            value = self._code_magnitude(
+                plane, size, band, (near, same, other, zero_lower), abs(levels[index])
+            )
+            if value and not self._code_sign(plane, size, index, int(levels[index] > 0)):
+                level = -value
+            else:
+                level = value
+            if value > LEVEL_LIMIT:
+                self.failed, level = True, 0
+            levels[index] = level
+            magnitude = min(abs(level), MAGNITUDE_LIMIT)
+            field[index] = magnitude
+            if band < SIGNED_BANDS:
+                self._signs[plane][index] = _sign(level)
+            done += magnitude
+            total += magnitude
+            count += level != 0
+        return total, count
+
+    def _code_magnitude(
+        self, plane: int, size: int, band: int, around: tuple[int, int, int, int], value: int
+    ) -> int:
+        near, same, other, zero_lower = around
+        decide = self._decisions.decide
+        merged, zone = 2 * (plane > 0) + size, ZONE[band]
+        fine = band if band < 64 else 64 + (band - 64) // 3
+        contexts = [
+            CONTEXT_AT["zero_near"] + (ZONES * merged + zone) * 10 + BIN10[near],
+            CONTEXT_AT["zero_same"] + (ZONES * merged + zone) * 10 + BIN10[same],
+            CONTEXT_AT["zero_both"] + (10 * merged + BIN10[near]) * 10 + BIN10[same],
+            CONTEXT_AT["zero_other"]
+            + ((9 * plane + zone // 2) * 6 + BIN6[other]) * 4
+            + BIN4[near + same],
+            CONTEXT_AT["zero_band"] + 128 * plane + fine,
+            CONTEXT_AT["zero_lower"] + 343 * (plane > 0) + zero_lower,
+        ]
+        weights = SET_AT["zero"] + ZONES * (2 * plane + size) + zone
+        if not decide(weights, contexts, SLOW, int(value > 0)):
+            return 0
+        both = 10 * BIN10[near >> 1] + BIN10[same >> 1]
+        wide = 6 * BIN10[(near + same) >> 1] + BIN6[other >> 1]
+        for coded in range(1, UNARY):
+            larger = LARGER_CLASS[coded]
+            contexts = [
+                CONTEXT_AT["larger_zone"] + (ZONES * merged + zone) * LARGER_CLASSES + larger,
+                CONTEXT_AT["larger_both"] + 100 * larger + both,
+                CONTEXT_AT["larger_other"] + 60 * larger + wide,
+            ]
+            weights = SET_AT["larger"] + 3 * larger + plane
+            if not decide(weights, contexts, FAST, int(value > coded)):
+                return coded
+        return UNARY + self._decisions.escape(CONTEXT_AT["escape"], value - UNARY)
+
+    def _code_sign(self, plane: int, size: int, index: int, bit: int) -> int:
+        """Code whether a level is positive."""
+        band, sub = divmod(index, 4)
+        if band >= SIGNED_BANDS:
+            return self._decisions.coder.code(0, bit)
+        signs = self._signs[plane]
+        if size:
+            across = signs[index - 1] if sub & 1 else signs[index + 1]
+            along = signs[index - 2] if sub & 2 else 0
+        else:
+            across, along = signs[index], signs[0]
+        merged = 2 * (plane > 0) + size
+        around = ((SIGNED_BANDS * merged + band) * 4 + sub) * 3 + across + 1
+        luma = self._signs[0][index] if plane else 0
+        contexts = [
+            CONTEXT_AT["sign_around"] + 3 * around + along + 1,
+            CONTEXT_AT["sign_plane"]
+            + ((SIGNED_BANDS * plane + band) * 3 + across + 1) * 3
+            + luma
+            + 1,
+        ]
+        return self._decisions.decide(
+            SET_AT["sign"] + SIGNED_BANDS * plane + band, contexts, FAST, bit
+        )
