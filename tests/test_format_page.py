@@ -15,11 +15,12 @@ from heqcodec import backend, models
 from heqcodec.container import chunks, header, strips
 from heqcodec.container.header import Coder, Header, Mode
 from heqcodec.container.repair import byte_syndromes
-from heqcodec.container.writer import total_size
+from heqcodec.container.writer import smallest_size, total_size
 from heqcodec.nqe import arithmetic, contexts, payload, transform, transform_nqe
 from heqcodec.nqe.vgg_integer import IntegerVgg
 from heqcodec.nqe.vgg_layout import VGG_LAYERS
 from heqcodec.nqe.zones import cell, zones
+from heqcodec.rate import encoding, layout, quality, quantizer
 
 PAGE = (Path(__file__).resolve().parent.parent / "docs" / "FORMAT.md").read_text("utf-8")
 STRUCT_OF_TYPE = {"u8": "B", "u16": "H", "u32": "I"}
@@ -63,10 +64,30 @@ def test_numbers_and_names(columns: str, kind: type[Mode] | type[Coder]) -> None
     assert [(int(row[0]), row[1]) for row in table(columns)] == [(v, v.name) for v in kind]
 
 
-def test_coders_of_the_patch_mode() -> None:
+def test_coders_of_the_modes() -> None:
     rows = table("| coder | name | with mode | payload |")
-    patch = tuple(int(row[0]) for row in rows if row[2] == str(int(Mode.PATCH)))
-    assert patch == header.PATCH_CODERS
+    for mode, coders in ((Mode.PATCH, header.PATCH_CODERS), (Mode.RATE, header.RATE_CODERS)):
+        assert tuple(int(row[0]) for row in rows if row[2] == str(int(mode))) == coders
+
+
+def test_steps_and_strips_of_the_rate_mode() -> None:
+    values = {row[2]: row[4] for row in table("| offset | size | field | type | value |")}
+    assert f"mode 1: step index, 0 (finest) to {header.STEPS - 1}" in values["rate"]
+    rows = encoding.STRIP_ROWS
+    assert (
+        f"heqcodec writes 1 in mode 0, {rows[Coder.DEVICE]} with coder 2, {rows[Coder.PACKED]} "
+        "with coder 3"
+    ) in values["strip_rows"]
+    assert f"Step indices are {quantizer.OCTAVE} to an octave" in PAGE
+    formula = re.search(r"is the index\n`(\d+ - \d+ \* quality)`, rounded", PAGE)
+    assert formula
+    for value in range(1, 101):
+        assert eval(formula[1], {"quality": value}) == quality.step_of_quality(value)
+    assert f"A patch has {layout.LEVELS:,} levels a colour plane" in PAGE
+    head = Header(100, 300, 3, 512, bytes(8), coder=Coder.DEVICE, mode=Mode.RATE)
+    least = re.search(r"mode 1: `(44 \+ 12 n \+ 12)`", PAGE)
+    assert least
+    assert eval(least[1].replace("12 n", "12 * n"), {"n": 10}) == smallest_size(head)
 
 
 def test_strip_and_chunk_parts() -> None:
