@@ -12,12 +12,13 @@ import numpy as np
 import pytest
 from heqcodec.errors import HeqFormatError
 from heqcodec.rate.backend import StripCoder
-from heqcodec.rate.device import contexts, tables
+from heqcodec.rate.device import contexts, patch, tables
 from heqcodec.rate.device.coder import DeviceCoder
 from heqcodec.rate.layout import band_frequencies
 from heqcodec.training.device_tables import Strip, first_tables, fit_tables, tile_strips
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from test_format_page import table
 
 SOURCES = Path(__file__).resolve().parent.parent / "codec" / "native"
 NATIVE = find_spec("heqcodec._native") is not None
@@ -208,6 +209,22 @@ def test_kinds_fill_the_tables() -> None:
     assert sum(contexts.SET_KINDS.values()) == tables.SETS
 
 
+def test_format_page() -> None:
+    assert {row[0]: int(row[1]) for row in table("| contexts | number | indices |")} == (
+        contexts.CONTEXT_KINDS
+    )
+    assert {row[0]: int(row[1]) for row in table("| sets | number | indices |")} == (
+        contexts.SET_KINDS
+    )
+    cuts = {"bin10": patch.CUTS_10, "bin7": patch.CUTS_7}
+    cuts |= {"bin6": patch.CUTS_6, "bin4": patch.CUTS_4}
+    assert {row[0]: tuple(map(int, row[1].split(","))) for row in table("| bin | cuts |")} == cuts
+    tensors = {row[0]: row[1:3] for row in table("| table | type | shape | holds |")}
+    for name, array in first_tables()._asdict().items():
+        shape = ", ".join(str(side) for side in array.shape)
+        assert tensors[name] == [str(array.dtype), shape]
+
+
 def test_memory_of_a_camera() -> None:
     made = first_tables()
     assert 2 * tables.CONTEXTS <= 12 * 1024
@@ -237,7 +254,7 @@ def test_training_saves_bits() -> None:
         sizes = random.integers(0, 2, levels.shape[:3]).astype(np.uint8)
         strips += tile_strips(levels, sizes, step, across=2)
     assert [strip.levels.shape for strip in strips] == [(4, 8, 3, 1024)] * 6
-    unknown = Strip(some_levels(random, (1, 2, 3), 1.5), np.zeros((1, 2), np.uint8), 600)
+    unknown = Strip(some_levels(random, (1, 2, 3), 0.5), np.zeros((1, 2), np.uint8), 800)
     lengths = [
         len(DeviceCoder(made._asdict()).encode(*unknown))
         for made in (first_tables(), fit_tables(strips))

@@ -366,9 +366,6 @@ static void code_band(heq_device_strip *strip, int plane, int size, int band, in
     int lower = up[0] + up[1] + up[2] + up[3] + left[0] + left[1] + left[2] + left[3];
     int done = 0; /* sum of the levels of this band so far */
     int sub;
-    if (band == 0) {
-        done = own[0];
-    }
     for (sub = band == 0; sub < 4; sub++) {
         int index = (band << 2) + sub;
         int level = strip->decoding ? 0 : levels[index];

@@ -190,8 +190,7 @@ class PatchCoder:
         beside = _BESIDE[band]
         up, left, _, _, _, _, _, down, right = beside
         lower = sum(field[up : up + 4]) + sum(field[left : left + 4])
-        done = field[0] if band == 0 else 0
-        total = count = 0
+        done = total = count = 0
         for sub in range(band == 0, 4):
             index = start + sub
             edges = field[up + sub] + field[left + sub]
