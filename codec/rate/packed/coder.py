@@ -1,0 +1,145 @@
+"""The packed coder: strips to payloads and back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+from heqcodec.container.header import Coder
+from heqcodec.errors import HeqFormatError
+from heqcodec.nqe.transform_nqe import tensors_id
+from heqcodec.rate.backend import STEPS
+from heqcodec.rate.layout import LEVELS
+from numpy.typing import NDArray
+
+from .arithmetic import BitDecoder, BitEncoder
+from .slices import join_slices, split_slices
+from .strip import StripModel
+from .tables import SLICES, PackedTables, checked_tables
+
+try:
+    from heqcodec import _native
+except ImportError:
+    _native = None  # type: ignore[assignment]
+
+
+class StripPrefix(NamedTuple):
+    """What the beginning of a payload gives.
+
+    Attributes:
+        levels: int16 (R, C, planes, 1024), zeros where they are not known.
+        sizes: uint8 (R, C).
+        slices: how many slices were decoded, 0..SLICES.
+    """
+
+    levels: NDArray[np.int16]
+    sizes: NDArray[np.uint8]
+    slices: int
+
+
+class PackedCoder:
+    """The packed coder (a `heqcodec.rate.backend.StripCoder`).
+
+    Args:
+        tensors: the tables, by name; see `PackedTables`.
+        native: whether the C coder is used where it is built; the bytes are the same.
+
+    Raises:
+        ValueError: a table is missing or of another kind.
+    """
+
+    coder = int(Coder.PACKED)
+
+    def __init__(self, tensors: Mapping[str, NDArray[Any]], native: bool = True) -> None:
+        self._tables = checked_tables(tensors)
+        self._native = _native if native else None
+        self.coder_id = tensors_id(self._tables._asdict(), PackedTables._fields)
+
+    def encode(self, levels: NDArray[np.int16], sizes: NDArray[np.uint8], step: int) -> bytes:
+        """Code a strip; see `StripCoder.encode`.
+
+        Raises:
+            ValueError: arrays of another kind, or levels, sizes or a step out of range.
+        """
+        levels, sizes = _checked_strip(levels, sizes, step)
+        rows, columns, planes, _ = levels.shape
+        if self._native is not None:
+            code, ends = self._native.packed_encode(
+                self._tables, levels, sizes, rows, columns, planes, step
+            )
+            return join_slices([code[a:b] for a, b in zip((0, *ends), ends, strict=False)])
+        model = StripModel(self._tables, levels.copy(), sizes.copy(), step)
+        slices = []
+        for index in range(SLICES):
+            coder = BitEncoder()
+            model.code_slice(coder, index)
+            slices.append(coder.finish())
+        return join_slices(slices)
+
+    def decode(
+        self, payload: bytes, rows: int, columns: int, planes: int, step: int
+    ) -> tuple[NDArray[np.int16], NDArray[np.uint8]]:
+        """Decode a strip; see `StripCoder.decode`."""
+        slices, rest = split_slices(payload)
+        if len(slices) < SLICES:
+            raise HeqFormatError(
+                f"a packed strip is damaged or cut off in slice {len(slices)} of {SLICES}."
+            )
+        if rest:
+            raise HeqFormatError(f"a packed strip has {rest} bytes too many.")
+        return self._decode(slices, rows, columns, planes, step)
+
+    def decode_prefix(
+        self, payload: bytes, rows: int, columns: int, planes: int, step: int
+    ) -> StripPrefix:
+        """Decode as many slices as are whole at the beginning of a payload.
+
+        Damage ends the whole slices like the end of the bytes; it stays unseen in 1 of 256 cases.
+        """
+        slices, _ = split_slices(payload)
+        while slices:
+            try:
+                levels, sizes = self._decode(slices, rows, columns, planes, step)
+                return StripPrefix(levels, sizes, len(slices))
+            except HeqFormatError:
+                slices = slices[:-1]
+        levels = np.zeros((rows, columns, planes, LEVELS), dtype=np.int16)
+        return StripPrefix(levels, np.zeros((rows, columns), dtype=np.uint8), 0)
+
+    def _decode(
+        self, slices: list[bytes], rows: int, columns: int, planes: int, step: int
+    ) -> tuple[NDArray[np.int16], NDArray[np.uint8]]:
+        if rows < 1 or columns < 1 or planes not in (1, 3) or not 0 <= step < STEPS:
+            raise ValueError(
+                f"no strip is {rows} x {columns} patches, {planes} planes, step {step}"
+            )
+        levels = np.zeros((rows, columns, planes, LEVELS), dtype=np.int16)
+        sizes = np.zeros((rows, columns), dtype=np.uint8)
+        if self._native is not None:
+            ends = tuple(int(end) for end in np.cumsum([len(code) for code in slices]))
+            if not self._native.packed_decode(
+                self._tables, b"".join(slices), ends, levels, sizes, rows, columns, planes, step
+            ):
+                raise HeqFormatError("a level of the packed stream is out of range.")
+            return levels, sizes
+        model = StripModel(self._tables, levels, sizes, step)
+        for index, code in enumerate(slices):
+            model.code_slice(BitDecoder(code), index)
+        return levels, sizes
+
+
+def _checked_strip(
+    levels: NDArray[np.int16], sizes: NDArray[np.uint8], step: int
+) -> tuple[NDArray[np.int16], NDArray[np.uint8]]:
+    if levels.dtype != np.int16 or levels.ndim != 4 or levels.shape[3] != LEVELS:
+        raise ValueError(f"levels must be int16 (R, C, planes, {LEVELS}), not {levels.dtype}")
+    if levels.shape[2] not in (1, 3) or 0 in levels.shape:
+        raise ValueError(f"a strip has at least one patch of 1 or 3 planes, not {levels.shape}")
+    if sizes.dtype != np.uint8 or sizes.shape != levels.shape[:2] or sizes.max() > 1:
+        raise ValueError("sizes must be uint8 (R, C), 0 or 1")
+    if levels.min() < -32767:
+        raise ValueError("levels are -32767 to 32767")
+    if not 0 <= step < STEPS:
+        raise ValueError(f"step indices are 0 to {STEPS - 1}, not {step}")
+    return np.ascontiguousarray(levels), np.ascontiguousarray(sizes)
