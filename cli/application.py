@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-from heqcodec.cli import decoding, demonstration, encoding, eval, inspection, training
+from heqcodec.cli import decoding, demonstration, encoding, eval, inspection, repacking, training
 
 app = typer.Typer(
     name="heqcodec",
@@ -44,6 +44,8 @@ def _options(
 
 app.command("encode")(encoding.encode)
 app.command("decode")(decoding.decode)
+app.command("pack")(repacking.pack)
+app.command("unpack")(repacking.unpack)
 app.command("info")(inspection.info)
 app.command("models")(inspection.models)
 app.command("demo")(demonstration.demo)

@@ -46,6 +46,15 @@ def decode(
             "--partial", help="Decode what is intact, list what is damaged, and exit with 1."
         ),
     ] = False,
+    slices: Annotated[
+        int | None,
+        typer.Option(
+            "--slices",
+            min=1,
+            metavar="N",
+            help="Decode the first N slices of each strip of a packed file: a coarser image.",
+        ),
+    ] = None,
     max_pixels: MaxPixels = None,
     device: Device = "auto",
     threads: Threads = None,
@@ -59,7 +68,7 @@ def decode(
     stop the others, and the exit code is 1 in the end.
     """
     rectangle = _rectangle(region)
-    plan = plan_jobs(inputs, output, ".png", _is_heq, as_json)
+    plan = plan_jobs(inputs, output, ".png", is_heq, as_json)
     set_threads(threads)
 
     from heqcodec import api
@@ -77,15 +86,18 @@ def decode(
         damage: dict[str, Any] = {}
         with about(job.source):
             if partial:
-                image = api.decode_partial(data, rectangle, max_pixels=limit, device=device)
+                image = api.decode_partial(
+                    data, rectangle, max_pixels=limit, device=device, slices=slices
+                )
                 pixels, metadata = image.pixels, image.metadata
                 damage = {
                     "damaged_strips": image.damaged_strips,
+                    "coarse_strips": image.coarse_strips,
                     "damaged_chunks": image.damaged_chunks,
                     "repaired": image.repaired,
                 }
             else:
-                pixels = api.decode(data, rectangle, max_pixels=limit, device=device)
+                pixels = api.decode(data, rectangle, max_pixels=limit, device=device, slices=slices)
                 metadata = api.read_metadata(data)
         save_image(
             pixels,
@@ -132,6 +144,8 @@ def _damage_sentence(source: str, damage: dict[str, Any]) -> str:
     parts = []
     if damage["damaged_strips"]:
         parts.append(f"strips {_ranges(damage['damaged_strips'])} are damaged and were filled")
+    if damage["coarse_strips"]:
+        parts.append(f"strips {_ranges(damage['coarse_strips'])} are damaged and coarser")
     if damage["damaged_chunks"]:
         parts.append(f"chunks {', '.join(damage['damaged_chunks'])} are damaged and were left out")
     if damage["repaired"]:
@@ -157,5 +171,6 @@ def _line(result: dict[str, Any]) -> str:
     )
 
 
-def _is_heq(path: Path) -> bool:
+def is_heq(path: Path) -> bool:
+    """Whether a file of a folder is taken for a .heq file."""
     return path.suffix.lower() == ".heq"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from enum import Enum
@@ -10,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 from heqcodec.cli.batch import Job, plan_jobs, run_jobs
-from heqcodec.cli.options import Force, Json, MaxPixels, Model, Threads, Verbose
+from heqcodec.cli.options import Force, Json, MaxPixels, Model, StripRows, Threads, Verbose
 from heqcodec.cli.terminal import (
     STANDARD,
     check_output,
@@ -46,19 +47,42 @@ def encode(
     output: Annotated[
         str, typer.Argument(metavar="OUT", help="A .heq file, or a folder; - is standard output.")
     ],
+    quality: Annotated[
+        float | None,
+        typer.Option("-q", "--quality", metavar="Q", help="rate mode: 1 (smallest files) to 100."),
+    ] = None,
     bpp: Annotated[
         float | None,
         typer.Option(
-            "--bpp", metavar="R", help="Bits per pixel: 0.0625, 0.125, 0.25 (if unset) or 0.5."
+            "--bpp",
+            metavar="R",
+            help="Bits per pixel. rate mode: at most R, any number; patch mode: 0.0625, 0.125, "
+            "0.25 (if unset) or 0.5.",
+        ),
+    ] = None,
+    target_size: Annotated[
+        int | None,
+        typer.Option(
+            "--target-size", min=1, metavar="BYTES", help="rate mode: the file is not larger."
         ),
     ] = None,
     mode: Annotated[
-        ModeChoice, typer.Option("--mode", help="patch: each 32x32 patch has the same size.")
+        ModeChoice,
+        typer.Option(
+            "--mode",
+            help="rate: as many bits as a patch needs; patch: each 32x32 patch has the same size; "
+            "auto: that of the model.",
+        ),
     ] = ModeChoice.auto,
     model: Model = "default",
     coder: Annotated[
-        CoderChoice, typer.Option("--coder", help="device: what a camera can run.")
+        CoderChoice,
+        typer.Option(
+            "--coder",
+            help="device: what a camera can run; packed: smaller files, as `heqcodec pack` makes.",
+        ),
     ] = CoderChoice.device,
+    strip_rows: StripRows = None,
     strip: Annotated[
         bool, typer.Option("--strip", help="Leave out ICC profile, EXIF and XMP; alpha stays.")
     ] = False,
@@ -73,11 +97,7 @@ def encode(
     Several inputs, a folder or a quoted glob make OUT a folder; a bad file then does not stop the
     others, and the exit code is 1 in the end.
     """
-    from heqcodec.api import BITS_PER_PIXEL
-
-    if bpp is not None and bpp not in BITS_PER_PIXEL:
-        allowed = ", ".join(f"{rate:g}" for rate in sorted(BITS_PER_PIXEL))
-        raise usage_error(f"{bpp:g} is not one of {allowed}.", "--bpp")
+    _check_sizes(quality, bpp, target_size, mode, model)
     plan = plan_jobs(inputs, output, ".heq", _is_image, as_json)
     set_threads(threads)
 
@@ -97,10 +117,13 @@ def encode(
         data = encode_image(
             image,
             bpp=bpp,
+            quality=quality,
+            target_size=target_size,
             mode=mode.value,
             coder=coder.value,
             model=model,
             strip=strip,
+            strip_rows=strip_rows,
             max_pixels=limit,
         )
         write_output(job.target, data)
@@ -122,6 +145,38 @@ def encode(
         }
 
     run_jobs(plan, work, _line, as_json, "encoding")
+
+
+def _check_sizes(
+    quality: float | None,
+    bpp: float | None,
+    target_size: int | None,
+    mode: ModeChoice,
+    model: str,
+) -> None:
+    """Refuse what no image could be encoded at, as a wrong command."""
+    from heqcodec import models
+    from heqcodec.api import BITS_PER_PIXEL
+    from heqcodec.rate.quality import HIGHEST, LOWEST
+
+    given = [
+        option
+        for option, value in (("-q", quality), ("--bpp", bpp), ("--target-size", target_size))
+        if value is not None
+    ]
+    if len(given) > 1:
+        raise usage_error(f"{' and '.join(given)} contradict each other; give one.", given[-1])
+    if quality is not None and not LOWEST <= quality <= HIGHEST:
+        raise usage_error(f"{quality:g} is not from {LOWEST} to {HIGHEST}.", "-q")
+    if bpp is None:
+        return
+    if not 0 < bpp < math.inf:
+        raise usage_error(f"{bpp:g} is not above 0.", "--bpp")
+    if bpp not in BITS_PER_PIXEL and mode != ModeChoice.rate:
+        name = models.default_model(mode.value) if model == "default" else model
+        if models.mode_of(name) == "patch":
+            allowed = ", ".join(f"{rate:g}" for rate in sorted(BITS_PER_PIXEL))
+            raise usage_error(f"{bpp:g} is not one of {allowed}.", "--bpp")
 
 
 def _line(result: dict[str, Any]) -> str:

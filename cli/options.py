@@ -24,6 +24,16 @@ MaxPixels = Annotated[
         "--max-pixels", min=1, metavar="N", help="Refuse larger images; about 90 million if unset."
     ),
 ]
+StripRows = Annotated[
+    int | None,
+    typer.Option(
+        "--strip-rows",
+        min=1,
+        max=255,
+        metavar="N",
+        help="Rows of patches in a strip; damage costs a strip.",
+    ),
+]
 Verbose = Annotated[
     bool, typer.Option("-v", "--verbose", help="Say more, and show where an error comes from.")
 ]

@@ -16,7 +16,16 @@ FORMAT = "HEQ"
 EXTENSION = ".heq"
 MIME_TYPE = "image/x-heq"
 
-_ENCODE_OPTIONS = ("bpp", "quality", "mode", "coder", "model", "strip")
+_ENCODE_OPTIONS = (
+    "bpp",
+    "quality",
+    "target_size",
+    "mode",
+    "coder",
+    "model",
+    "strip",
+    "strip_rows",
+)
 
 
 class HeqImageFile(ImageFile.ImageFile):
@@ -117,7 +126,7 @@ def _save(image: Image.Image, stream: IO[bytes], filename: str | bytes) -> None:
 def register() -> None:
     """Make Pillow open and save ``.heq``; calling it again changes nothing.
 
-    ``image.save("x.heq", bpp=..., model=...)`` takes the options of :func:`heqcodec.encode`, and
+    ``image.save("x.heq", quality=...)`` takes the options of :func:`heqcodec.encode`, and
     Pillow's ``icc_profile``, ``exif`` and ``xmp``; what is not given is taken from
     ``image.info``. A bad option or image raises :class:`heqcodec.HeqError`, a ``ValueError``.
     """

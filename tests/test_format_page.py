@@ -20,7 +20,8 @@ from heqcodec.nqe import arithmetic, contexts, payload, transform, transform_nqe
 from heqcodec.nqe.vgg_integer import IntegerVgg
 from heqcodec.nqe.vgg_layout import VGG_LAYERS
 from heqcodec.nqe.zones import cell, zones
-from heqcodec.rate import encoding, layout, quality, quantizer
+from heqcodec.rate import encoding, quality, quantizer
+from heqcodec.rate.layout import LEVELS
 
 PAGE = (Path(__file__).resolve().parent.parent / "docs" / "FORMAT.md").read_text("utf-8")
 STRUCT_OF_TYPE = {"u8": "B", "u16": "H", "u32": "I"}
@@ -83,7 +84,7 @@ def test_steps_and_strips_of_the_rate_mode() -> None:
     assert formula
     for value in range(1, 101):
         assert eval(formula[1], {"quality": value}) == quality.step_of_quality(value)
-    assert f"A patch has {layout.LEVELS:,} levels a colour plane" in PAGE
+    assert f"A patch has {LEVELS:,} levels a colour plane" in PAGE
     head = Header(100, 300, 3, 512, bytes(8), coder=Coder.DEVICE, mode=Mode.RATE)
     least = re.search(r"mode 1: `(44 \+ 12 n \+ 12)`", PAGE)
     assert least

@@ -149,6 +149,7 @@ class _SearchedPlaces:
     def __init__(self, header: Header, read: Read, size: int) -> None:
         self._count, self._read, self._size = header.strip_count, read, size
         self._effort = EFFORT * size + BLOCK
+        self._chunk_types = np.frombuffer(b"".join(CHUNK_TYPES), "<u4")
         self._extents: dict[int, Extent] = {}
         position, index = HEADER_LENGTH, 0
         while index < self._count:
@@ -214,24 +215,24 @@ class _SearchedPlaces:
         strip, a chunk (index ``count``), until the effort is spent."""
         for begin in range(start, self._size - STRIP_OVERHEAD + 1, BLOCK):
             data = self._read(begin, min(BLOCK + 3, self._size - begin))
-            places: dict[int, int] = {}
+            places, indices = [], []
             for shift in range(min(4, len(data) - 3)):
                 values = np.frombuffer(data, "<u4", (len(data) - shift) // 4, shift)
-                hits = np.flatnonzero((values >= index) & (values < self._count))
-                places |= {shift + 4 * int(hit): int(values[hit]) for hit in hits}
-            if index == self._count - 1:
-                for name in CHUNK_TYPES:
-                    place = data.find(name)
-                    while place >= 0:
-                        places[place] = self._count
-                        place = data.find(name, place + 1)
-            for place in sorted(places):
+                chunk = np.isin(values, self._chunk_types) & (index == self._count - 1)
+                hits = np.flatnonzero(chunk | (values >= index) & (values < self._count))
+                places.append(shift + 4 * hits)
+                indices.append(np.where(chunk[hits], self._count, values[hits]))
+            found = np.concatenate(places)
+            in_order = np.argsort(found)[: max(self._effort, 0) // CANDIDATE_COST + 1]
+            for place, number in zip(
+                found[in_order].tolist(), np.concatenate(indices)[in_order].tolist(), strict=True
+            ):
                 if begin + place > self._size - STRIP_OVERHEAD or place >= BLOCK:
                     break
                 self._effort -= CANDIDATE_COST
                 if self._effort < 0:
                     return
-                yield begin + place, places[place]
+                yield begin + place, number
 
     def _matches(self, start: int, stop: int, index: int) -> bool:
         """Whether these bytes are strip ``index``, its own index and length aside."""

@@ -1,0 +1,122 @@
+"""``heqcodec pack`` and ``heqcodec unpack``: device files to packed ones and back."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import typer
+from heqcodec.cli.batch import Job, plan_jobs, run_jobs
+from heqcodec.cli.decoding import is_heq
+from heqcodec.cli.options import Force, Json, MaxPixels, StripRows, Threads, Verbose
+from heqcodec.cli.terminal import (
+    about,
+    check_output,
+    read_input,
+    reports_errors,
+    set_threads,
+    write_output,
+)
+
+Inputs = Annotated[
+    list[str],
+    typer.Argument(metavar="IN...", help=".heq files, folders or globs; - is standard input."),
+]
+Output = Annotated[
+    str, typer.Argument(metavar="OUT", help="A .heq file, or a folder; - is standard output.")
+]
+
+
+@reports_errors
+def pack(
+    inputs: Inputs,
+    output: Output,
+    strip_rows: StripRows = None,
+    max_pixels: MaxPixels = None,
+    threads: Threads = None,
+    force: Force = False,
+    as_json: Json = False,
+    verbose: Verbose = False,
+) -> None:
+    """Make device files of the variable-rate mode smaller, without loss.
+
+    Several inputs, a folder or a quoted glob make OUT a folder; a bad file then does not stop the
+    others, and the exit code is 1 in the end.
+    """
+    from heqcodec import api
+
+    set_threads(threads)
+    _convert(
+        inputs,
+        output,
+        lambda data, limit: api.pack(data, strip_rows, max_pixels=limit),
+        max_pixels,
+        force,
+        as_json,
+        "packing",
+    )
+
+
+@reports_errors
+def unpack(
+    inputs: Inputs,
+    output: Output,
+    max_pixels: MaxPixels = None,
+    threads: Threads = None,
+    force: Force = False,
+    as_json: Json = False,
+    verbose: Verbose = False,
+) -> None:
+    """Give back the device files that packed files were made of, bit for bit."""
+    from heqcodec import api
+
+    set_threads(threads)
+    _convert(
+        inputs,
+        output,
+        lambda data, limit: api.unpack(data, max_pixels=limit),
+        max_pixels,
+        force,
+        as_json,
+        "unpacking",
+    )
+
+
+def _convert(
+    inputs: list[str],
+    output: str,
+    convert: Callable[[bytes, int], bytes],
+    max_pixels: int | None,
+    force: bool,
+    as_json: bool,
+    title: str,
+) -> None:
+    from heqcodec.container.header import DEFAULT_MAX_PIXELS
+
+    plan = plan_jobs(inputs, output, ".heq", is_heq, as_json)
+
+    def work(job: Job) -> dict[str, Any]:
+        check_output(job.source, job.target, force)
+        start = time.perf_counter()
+        data = read_input(job.source)
+        with about(job.source):
+            converted = convert(data, max_pixels or DEFAULT_MAX_PIXELS)
+        write_output(job.target, converted)
+        return {
+            "input": job.source,
+            "output": job.target,
+            "input_bytes": len(data),
+            "bytes": len(converted),
+            "seconds": round(time.perf_counter() - start, 4),
+        }
+
+    run_jobs(plan, work, _line, as_json, title)
+
+
+def _line(result: dict[str, Any]) -> str:
+    change = 100 * (result["bytes"] / result["input_bytes"] - 1)
+    return (
+        f"{result['output']}: {result['bytes']:,} bytes ({change:+.1f} %), "
+        f"{result['seconds']:.2f} s"
+    )
