@@ -118,7 +118,7 @@ def main(
     files = image_files(data)
     failed = False
     batches: list[int | None] = [*(batch or [1, 7]), None]
-    for name in model or models.model_names():
+    for name in model or models.model_names("patch"):
         encoder = models.load_encoder(name)
         rates = bits or list(encoder.rates)
         hashes = {rate: hashlib.sha256() for rate in rates}

@@ -85,7 +85,7 @@ def main(
         torch.set_num_threads(threads)
     pixels = read_pixels(image)
     codecs: dict[str, Codec] = {"JPEG": (jpeg_encode, jpeg_decode)}
-    codecs |= {name: heq_codec(name, bpp) for name in model or models.model_names()}
+    codecs |= {name: heq_codec(name, bpp) for name in model or models.model_names("patch")}
     speeds = measure(codecs, pixels, repeats)
 
     size = f"{pixels.shape[1]}x{pixels.shape[0]}"

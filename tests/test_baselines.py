@@ -6,9 +6,11 @@ import pickle
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from heqcodec import models
 from heqcodec.errors import HeqError
 from heqcodec.eval import baselines
 from heqcodec.eval.baselines import CodecMaker, codec_names, make_codec, matching_specs
@@ -16,7 +18,8 @@ from heqcodec.eval.metrics import psnr
 from PIL import Image, JpegImagePlugin, features
 
 NAMES = [
-    "heq", "heq-patch", "jpeg", "jpeg2000", "webp", "avif", "heic", "jxl", "bpg420", "bpg444",
+    "heq", "heq-packed", "heq-patch", "jpeg", "jpeg2000", "webp", "avif", "heic", "jxl", "bpg420",
+    "bpg444",
     "compressai-bmshj2018-factorized", "compressai-bmshj2018-hyperprior",
     "compressai-mbt2018-mean", "compressai-mbt2018", "compressai-cheng2020-anchor",
     "compressai-cheng2020-attn",
@@ -222,17 +225,38 @@ def test_heq_patch_writes_the_codec_s_own_files(photograph: np.ndarray, tmp_path
 def test_heq_patch_knows_every_model() -> None:
     from heqcodec.models import model_names
 
-    for model in model_names():
+    for model in model_names("patch"):
         assert model in make_codec(f"heq-patch-{model}").version()
 
 
 def test_the_variable_rate_mode_is_told_to_be_missing(
-    photograph: np.ndarray, tmp_path: Path
+    photograph: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    codec = make_codec("heq")
-    assert "no variable-rate mode" in str(codec.missing())
-    with pytest.raises(HeqError, match="variable-rate"):
-        codec.encode(photograph, 50, tmp_path / "a.heq")
+    for name in ("heq", "heq-packed"):
+        codec = make_codec(name)
+        monkeypatch.setattr(models, "model_names", lambda mode: [])
+        assert "no model of variable rate" in str(codec.missing())
+        assert codec.version().startswith("heqcodec ")
+        with pytest.raises(HeqError, match="variable-rate"):
+            codec.encode(photograph, 50, tmp_path / "a.heq")
+
+
+def test_heq_is_the_library_s_device_file_and_heq_packed_its_packed_one(
+    light_rate: Any, photograph: np.ndarray, tmp_path: Path
+) -> None:
+    import heqcodec
+
+    pictures = []
+    for name, coder in (("heq", "device"), ("heq-packed", "packed")):
+        codec = make_codec(name)
+        assert codec.missing() is None and list(codec.settings) == sorted(codec.settings)
+        codec.prepare()
+        assert light_rate.decoders_loaded
+        codec.encode(photograph, 55, tmp_path / "a.heq")
+        data = (tmp_path / "a.heq").read_bytes()
+        assert data == heqcodec.encode(photograph, quality=55, coder=coder)
+        pictures.append(codec.decode(tmp_path / "a.heq"))
+    assert np.array_equal(*pictures) and psnr(photograph, pictures[0]) > 20
 
 
 def test_jpeg_is_pillow_s_with_its_defaults(photograph: np.ndarray, tmp_path: Path) -> None:

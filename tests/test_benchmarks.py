@@ -77,7 +77,7 @@ def run(
     import typer
 
     registry: Any = types.ModuleType("heqcodec.models")
-    registry.model_names = lambda: ["light"]
+    registry.model_names = lambda mode=None: ["light"]
     registry.load_encoder = lambda name: encoder
     monkeypatch.setitem(sys.modules, "heqcodec.models", registry)
     monkeypatch.setattr(heqcodec, "models", registry, raising=False)

@@ -186,7 +186,6 @@ class TestPeers:
         for name in ("encoder", "decoder"):
             assert work_of(one, name) == work_of(other, name)
 
-
     def test_refuses_two_files_of_one_architecture(self, tmp_path: Path) -> None:
         for name in ("a", "b"):
             save_peer(tmp_path, build("factorized", {"width": 4, "latents": 6}), {}, {"name": name})
@@ -329,8 +328,9 @@ class TestTransform:
 class TestModels:
     def test_every_model_of_the_registry(self) -> None:
         found = our_contenders(FRAME)
-        assert [contender.cost.name for contender in found] == models.model_names()
-        for contender, described in zip(found, models.describe_models(), strict=True):
+        assert [contender.cost.name for contender in found] == models.model_names("patch")
+        told = [entry for entry in models.describe_models() if entry["mode"] == "patch"]
+        for contender, described in zip(found, told, strict=True):
             bits = [stage_of(contender, "encoder").weight_bits]
             coder = contender.cost.stage("entropy encoder")
             bits += [coder.weight_bits] if coder else []
@@ -511,7 +511,7 @@ class TestCommand:
         assert result.exit_code == 0, result.output
         told = json.loads((out / "complexity.json").read_text())
         names = [codec["name"] for codec in told["codecs"]]
-        assert set(names) >= {*models.model_names(), REFERENCE, "mbt2018-mean", "mcucoder"}
+        assert set(names) >= {*models.model_names("patch"), REFERENCE, "mbt2018-mean", "mcucoder"}
         assert any(name.startswith("patch-") for name in names)
         assert str(tmp_path) not in json.dumps(told)
         assert told["command"] == "heqcodec eval complexity --image noise.png --rounds 1"

@@ -52,7 +52,7 @@ def _patch_table(data: Path, out: Path, models: list[str], rates: list[float], f
     from rich.console import Console
     from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn
 
-    models = list(dict.fromkeys(models)) or registry.model_names()
+    models = list(dict.fromkeys(models)) or registry.model_names("patch")
     rates = list(dict.fromkeys(rates)) or list(BITS_PER_PIXEL)
     files = image_files(data)
     targets = {name: out / f"{name}.json" for name in models}

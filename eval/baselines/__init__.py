@@ -38,8 +38,9 @@ def _codecs() -> dict[str, tuple[str, ...]]:
     """Name -> module in this package, its class, and what the constructor is given."""
     return {
         "heq": ("heq", "HeqRate"),
+        "heq-packed": ("heq", "HeqRatePacked"),
         "heq-patch": ("heq", "HeqPatch"),
-        **{f"heq-patch-{model}": ("heq", "HeqPatch", model) for model in model_names()},
+        **{f"heq-patch-{model}": ("heq", "HeqPatch", model) for model in model_names("patch")},
         "jpeg": ("pillow_codecs", "Jpeg"),
         "jpeg2000": ("jpeg2000", "Jpeg2000"),
         "jpeg2000-ffmpeg": ("jpeg2000", "Jpeg2000AsFfmpeg"),

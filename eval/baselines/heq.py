@@ -10,6 +10,7 @@ from heqcodec import models
 from heqcodec.api import BITS_PER_PIXEL
 from heqcodec.eval.baselines.pixels import rgb_image
 from heqcodec.files import write_bytes
+from heqcodec.options import CODERS
 
 
 class _Heq:
@@ -21,8 +22,29 @@ class _Heq:
     single_threaded = False
     suffix = ".heq"
 
+    def decode(self, path: Path) -> np.ndarray:
+        """See ``Codec``."""
+        return heqcodec.decode(path, max_pixels=None, device="cpu")
+
+
+class HeqPatch(_Heq):
+    """The patch-constant mode: as many bits for each 32 x 32 patch.
+
+    Args:
+        model: a name of ``heqcodec models``; the default model of the mode for "".
+    """
+
+    setting_name = "bpp"
+    settings: tuple[float, ...] = tuple(sorted(BITS_PER_PIXEL))
+
     def __init__(self, model: str = "") -> None:
-        self._model = model or models.default_model()
+        self._model = model or models.default_model("patch")
+        self.name = f"heq-patch-{model}" if model else "heq-patch"
+        self.about = f"heqcodec, as many bits for each 32x32 patch, model {self._model}"
+
+    def missing(self) -> str | None:
+        """See ``Codec``; it is always here."""
+        return None
 
     def version(self) -> str:
         """See ``Codec``: weights make files and pictures as much as the program does."""
@@ -38,30 +60,6 @@ class _Heq:
         encoder = models.load_encoder(self._model)
         models.load_decoder(encoder.encoder_id, encoder.coder_id, "cpu")
 
-    def decode(self, path: Path) -> np.ndarray:
-        """See ``Codec``."""
-        return heqcodec.decode(path, max_pixels=None, device="cpu")
-
-
-class HeqPatch(_Heq):
-    """The patch-constant mode: as many bits for each 32 x 32 patch.
-
-    Args:
-        model: a name of ``heqcodec models``; the default model for "".
-    """
-
-    setting_name = "bpp"
-    settings: tuple[float, ...] = tuple(sorted(BITS_PER_PIXEL))
-
-    def __init__(self, model: str = "") -> None:
-        super().__init__(model)
-        self.name = f"heq-patch-{model}" if model else "heq-patch"
-        self.about = f"heqcodec, as many bits for each 32x32 patch, model {self._model}"
-
-    def missing(self) -> str | None:
-        """See ``Codec``; it is always here."""
-        return None
-
     def encode(self, pixels: np.ndarray, setting: float, path: Path) -> None:
         """See ``Codec``."""
         image = np.asarray(rgb_image(pixels))
@@ -70,19 +68,52 @@ class HeqPatch(_Heq):
 
 
 class HeqRate(_Heq):
-    """The variable-rate mode."""
+    """The variable-rate mode, as a device writes it."""
 
     name = "heq"
     setting_name = "quality"
-    settings: tuple[float, ...] = (10, 25, 50, 75)
-    about = "heqcodec, variable rate"
+    settings: tuple[float, ...] = (8, 15, 25, 35, 45, 55, 65, 75, 85)
+    about = "heqcodec, variable rate, device coder"
+    coder = "device"
 
     def missing(self) -> str | None:
         """See ``Codec``."""
-        return "this version of heqcodec has no variable-rate mode; use heq-patch."
+        if models.model_names("rate"):
+            return None
+        return "this version of heqcodec has no model of variable rate; use heq-patch."
+
+    def version(self) -> str:
+        """See ``Codec`` and ``HeqPatch``."""
+        if self.missing():
+            return f"heqcodec {heqcodec.__version__}"
+        model = models.default_model("rate")
+        entry = models.manifest()["models"][model]
+        return (
+            f"heqcodec {heqcodec.__version__}, {model}, "
+            f"encoder {entry['encoder']['encoder_id']}, "
+            f"{self.coder} coder {entry['coders'][self.coder]['coder_id']}, "
+            f"decoder {entry['decoder']['sha256'][:16]}"
+        )
+
+    def prepare(self) -> None:
+        """Load encoder, coder and decoder."""
+        model = models.default_model("rate")
+        models.load_rate_encoder(model)
+        models.load_strip_coder(model, CODERS[self.coder])
+        models.load_rate_decoder(model, "cpu")
 
     def encode(self, pixels: np.ndarray, setting: float, path: Path) -> None:
         """See ``Codec``."""
         image = np.asarray(rgb_image(pixels))
-        data = heqcodec.encode(image, quality=setting, model=self._model, max_pixels=None)
+        data = heqcodec.encode(
+            image, quality=setting, mode="rate", coder=self.coder, max_pixels=None
+        )
         write_bytes(path, data)
+
+
+class HeqRatePacked(HeqRate):
+    """The same levels and pictures in the smaller files of a server."""
+
+    name = "heq-packed"
+    about = "heqcodec, variable rate, packed coder"
+    coder = "packed"

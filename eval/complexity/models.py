@@ -30,8 +30,8 @@ COUNTED_PATCHES = 64
 
 
 def our_contenders(frame: NDArray[np.uint8]) -> list[Contender]:
-    """All models of the registry on a frame, uint8 (H, W, 3), sides multiples of 32."""
-    return [_contender(name, frame) for name in models.model_names()]
+    """All patch-constant models on a frame, uint8 (H, W, 3), sides multiples of 32."""
+    return [_contender(name, frame) for name in models.model_names("patch")]
 
 
 def _contender(name: str, frame: NDArray[np.uint8]) -> Contender:

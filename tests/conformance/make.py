@@ -43,7 +43,7 @@ def main() -> None:
     index = []
     for name, image in sources().items():
         image.save(FOLDER / f"{name}.png")
-        for model in models.model_names():
+        for model in models.model_names("patch"):
             for bits in models.load_encoder(model).rates:
                 stem = f"{name}-{model}-{bits}"
                 data = heqcodec.encode(image, bpp=bits / 1024, model=model)

@@ -1,0 +1,211 @@
+"""The registry of models of variable rate: manifest, ids, defaults; light parts in its classes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import heqcodec
+import numpy as np
+import pytest
+from heqcodec import models
+from heqcodec.container.header import Coder
+from heqcodec.errors import HeqError, HeqUnsupportedError
+from heqcodec.rate import loading
+from heqcodec.rate.backend import RateDecoder, RateEncoder, StripCoder
+from light_rate_model import (
+    LightDeviceCoder,
+    LightPackedCoder,
+    LightRateDecoder,
+    LightRateEncoder,
+)
+from safetensors.numpy import save
+from test_rate_api import PHOTO
+
+SHARED = {"stem.a": np.arange(3, dtype=np.int8), "device.b": np.arange(5, dtype=np.uint16)}
+PACKED = {"c": np.arange(7, dtype=np.int16)}
+NETWORK = {"d": np.arange(4, dtype=np.float16)}
+
+
+def stored(folder: Path, file: str, tensors: dict[str, np.ndarray]) -> dict[str, Any]:
+    data = save(tensors)
+    (folder / file).write_bytes(data)
+    return {"file": file, "sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
+
+
+def rate_entry(folder: Path) -> dict[str, Any]:
+    """An entry of the manifest; encoder and device coder share a file, as in a device."""
+    shared = stored(folder, "r.encoder.safetensors", SHARED)
+    packed = stored(folder, "r.packed.safetensors", PACKED)
+    return {
+        "family": "rate",
+        "about": "for tests",
+        "default_quality": 42,
+        "encoder": {**shared, "prefix": "stem.", "encoder_id": b"lightrat".hex()},
+        "coders": {
+            "device": {**shared, "prefix": "device.", "coder_id": b"lightdev".hex()},
+            "packed": {**packed, "coder_id": b"lightpak".hex()},
+        },
+        "decoder": {
+            **stored(folder, "r.purenet.safetensors", NETWORK),
+            "config": {"width": 3},
+            "parameters": 4,
+        },
+        "training": {},
+        "held_out": {},
+    }
+
+
+def patch_entry(name: str) -> dict[str, Any]:
+    ids = {"encoder_id": name.encode().hex(), "coder_id": "00" * 8}
+    return {"family": "vgg", "encoder": ids, "decoder": {}}
+
+
+@pytest.fixture
+def given_parts() -> dict[str, Any]:
+    """What the makers of parts were given."""
+    return {}
+
+
+@pytest.fixture
+def weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given_parts: dict[str, Any]
+) -> Iterator[Path]:
+    """A folder of weights with a model of variable rate, the default, and two others."""
+    manifest = {
+        "default": "r",
+        "models": {"q": patch_entry("qqqqqqqq"), "p": patch_entry("pppppppp")},
+        "retired": {"0123456789abcdef-0001020304050607": "0.1.3"},
+    }
+    manifest["models"]["r"] = rate_entry(tmp_path)  # type: ignore[index]
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest))
+
+    def make_encoder(tensors: Any) -> LightRateEncoder:
+        given_parts["encoder"] = dict(tensors)
+        return LightRateEncoder()
+
+    def make_strip_coder(coder: int, tables: Any) -> Any:
+        given_parts[Coder(coder).name] = dict(tables)
+        return LightDeviceCoder() if coder == Coder.DEVICE else LightPackedCoder()
+
+    def make_decoder(encoder: Any, tensors: Any, config: Any, device: str) -> LightRateDecoder:
+        given_parts["decoder"] = dict(tensors), config, device
+        return LightRateDecoder()
+
+    for maker in (make_encoder, make_strip_coder, make_decoder):
+        monkeypatch.setattr(loading, maker.__name__, maker)
+    monkeypatch.setattr(models, "files", lambda package: tmp_path)
+    forget()
+    yield tmp_path
+    forget()
+
+
+def forget() -> None:
+    for cached in (models.manifest, models._rate_encoder, models._strip_coder):
+        cached.cache_clear()
+    models._rate_decoder.cache_clear()
+
+
+def change_manifest(folder: Path, change: Any) -> None:
+    manifest = json.loads((folder / "manifest.json").read_text())
+    change(manifest)
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    forget()
+
+
+@pytest.mark.usefixtures("weights")
+class TestRegistry:
+    def test_names_and_defaults(self, weights: Path) -> None:
+        assert models.model_names() == ["r", "p", "q"]
+        assert models.model_names("rate") == ["r"] and models.model_names("patch") == ["p", "q"]
+        assert [models.default_model(mode) for mode in ("auto", "rate", "patch")] == ["r", "r", "p"]
+        assert models.default_quality("r") == 42
+        change_manifest(weights, lambda manifest: manifest.update(defaults={"patch": "q"}))
+        assert models.default_model("patch") == "q"
+        change_manifest(weights, lambda manifest: manifest.update(default="p"))
+        assert [models.default_model(mode) for mode in ("auto", "rate", "patch")] == ["p", "r", "p"]
+        change_manifest(weights, lambda manifest: manifest["models"].pop("r"))
+        with pytest.raises(HeqUnsupportedError, match="no model of mode rate"):
+            models.default_model("rate")
+
+    def test_parts_get_their_tensors(self, given_parts: dict[str, Any]) -> None:
+        assert isinstance(models.load_rate_encoder("r"), RateEncoder)
+        assert isinstance(models.load_strip_coder("r", Coder.DEVICE), StripCoder)
+        assert isinstance(models.load_strip_coder("r", Coder.PACKED), StripCoder)
+        assert isinstance(models.load_rate_decoder("r", "cpu"), RateDecoder)
+        assert set(given_parts["encoder"]) == {"a"} and set(given_parts["DEVICE"]) == {"b"}
+        assert np.array_equal(given_parts["PACKED"]["c"], PACKED["c"])
+        assert given_parts["decoder"][1:] == ({"width": 3}, "cpu")
+        assert models.load_strip_coder("r", 2) is models.load_strip_coder("r", Coder.DEVICE)
+        assert models.load_rate_encoder("r") is models.load_rate_encoder("r")
+
+    def test_files_find_their_model(self) -> None:
+        for coder in (b"lightdev", b"lightpak"):
+            assert models.model_of_file(b"lightrat", coder) == "r"
+        with pytest.raises(HeqUnsupportedError, match="no model here reads"):
+            models.model_of_file(b"lightrat", bytes(8))
+        with pytest.raises(HeqUnsupportedError, match=r"heqcodec==0\.1\.3"):
+            models.model_of_file(bytes.fromhex("0123456789abcdef"), bytes(range(8)))
+
+    def test_modes_do_not_mix(self) -> None:
+        with pytest.raises(HeqUnsupportedError, match='"r" is of mode rate, not of mode patch'):
+            models.load_encoder("r")
+        for load in (models.load_rate_encoder, models.load_rate_decoder):
+            with pytest.raises(HeqUnsupportedError, match='"p" is of mode patch'):
+                load("p")
+        with pytest.raises(HeqUnsupportedError, match='no model "x"'):
+            models.load_strip_coder("x", Coder.DEVICE)
+
+    @pytest.mark.parametrize("part", ["encoder", "device", "packed"])
+    def test_other_ids_than_the_manifest_s(self, weights: Path, part: str) -> None:
+        def swap(manifest: dict[str, Any]) -> None:
+            entry = manifest["models"]["r"]
+            entry = entry["encoder"] if part == "encoder" else entry["coders"][part]
+            entry["encoder_id" if part == "encoder" else "coder_id"] = "00" * 8
+
+        change_manifest(weights, swap)
+        with pytest.raises(HeqError, match="do not give the ids"):
+            if part == "encoder":
+                models.load_rate_encoder("r")
+            else:
+                models.load_strip_coder("r", Coder[part.upper()])
+
+    def test_damaged_weights(self, weights: Path) -> None:
+        path = weights / "r.packed.safetensors"
+        path.write_bytes(path.read_bytes()[:-1] + b"\xff")
+        with pytest.raises(HeqError, match=r"r\.packed\.safetensors are damaged"):
+            models.load_strip_coder("r", Coder.PACKED)
+
+    def test_description(self, weights: Path) -> None:
+        change_manifest(weights, lambda manifest: [manifest["models"].pop(name) for name in "pq"])
+        (told,) = json.loads(json.dumps(models.describe_models()))
+        assert (told["mode"], told["default_quality"]) == ("rate", 42)
+        assert told["device_coder_id"] == b"lightdev".hex()
+        assert told["weight_bits_by_part"] == {"transform": 1024, "tables": 64}
+
+    def test_files_from_end_to_end(self) -> None:
+        data = heqcodec.encode(PHOTO)
+        facts = heqcodec.info(data)
+        assert (facts["mode"], facts["quality"]) == ("rate", 42)
+        assert heqcodec.unpack(heqcodec.pack(data)) == data
+        assert heqcodec.decode(data, device="cpu").shape == PHOTO.shape
+
+
+def test_without_a_model_of_variable_rate_its_options_are_refused(
+    weights: Path,
+) -> None:
+    change_manifest(weights, lambda manifest: manifest.update(default="p"))
+    change_manifest(weights, lambda manifest: manifest["models"].pop("r"))
+    for option in ({"quality": 50}, {"target_size": 9}, {"mode": "rate"}, {"coder": "packed"}):
+        with pytest.raises(HeqUnsupportedError, match="patch-constant files only"):
+            heqcodec.encode(PHOTO, **option)  # type: ignore[arg-type]
+
+
+def test_a_patch_model_beside_one_of_variable_rate(weights: Path) -> None:
+    change_manifest(weights, lambda manifest: manifest.update(default="p"))
+    with pytest.raises(HeqError, match="choose mode='rate'"):
+        heqcodec.encode(PHOTO, quality=50)
+    assert heqcodec.info(heqcodec.encode(PHOTO, mode="rate"))["quality"] == 42
