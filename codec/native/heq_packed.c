@@ -38,15 +38,14 @@ enum {
     CORRECTIONS = BY_SIGNS + PLANES * 9 * 3 * 9
 };
 
-#ifndef PRIOR
-#define PRIOR 3000
-#endif
-#ifndef SEEN_LIMIT
-#define SEEN_LIMIT 60000
-#endif
-#ifndef MIX_SHIFT
-#define MIX_SHIFT 23
-#endif
+/* How corrections and mixes learn: 1/1024 of information, and a shift. */
+enum {
+    PRIOR = 1500,
+    SEEN_LIMIT = 60000,
+    BIAS_LIMIT = 400000,
+    MIX_SHIFT = 19,
+    MIX_LIMIT = 1 << 20
+};
 
 static const int16_t slice_start[HEQ_PACKED_SLICES + 1] = {0, 1, 16, 64, 160, 384, 1024};
 static const uint8_t slice_segment[HEQ_PACKED_SLICES + 1] = {0, 1, 2, 3, 6, 13, 23};
@@ -194,13 +193,13 @@ static inline int decide(coder *c, int bit, const prediction *p)
     int32_t error = (bit << 16) - (int32_t)ones;
     for (int i = 0; i <= p->count; i++) {
         p->mix[i] = clamp(p->mix[i] + (int32_t)((int64_t)error * inputs[i] >> MIX_SHIFT),
-                          -(1 << 20), 1 << 20);
+                          -MIX_LIMIT, MIX_LIMIT);
     }
     for (int i = 0; i < p->count; i++) {
         correction *given = p->given[i];
         uint32_t own = squash(c, p->logit + inputs[i + 1]);
         int32_t move = ((bit << 16) - (int32_t)own) * 1024 / (int32_t)(given->seen + PRIOR);
-        given->bias = clamp(given->bias + move, -400000, 400000);
+        given->bias = clamp(given->bias + move, -BIAS_LIMIT, BIAS_LIMIT);
         uint32_t seen = given->seen + (uint32_t)((uint64_t)own * (65536 - own) >> 22) + 1;
         given->seen = seen > SEEN_LIMIT ? SEEN_LIMIT : seen;
     }
@@ -479,11 +478,11 @@ static int predict_mean(coder *c, const position *at, const int16_t *levels, uin
 {
     int64_t patch = (int64_t)c->planes * LEVELS;
     if (!at->row && !at->column) {
-        inputs[63] = 128;
+        inputs[LISTED + 7] = 128;
         return 0;
     }
     if (!at->row || !at->column) {
-        inputs[63] = 32;
+        inputs[LISTED + 7] = 32;
         return at->column ? levels[-patch] : levels[-patch * c->columns];
     }
     int left = levels[-patch], above = levels[-patch * c->columns];
@@ -514,14 +513,14 @@ static int code_level(coder *c, const position *at, int index, int segment,
         const uint8_t *from = cell + offsets[i];
         x[i] = c->sub[i] < 4 ? from[sub ^ c->sub[i]] : (uint8_t)sum_of_four(from);
     }
-    x[56] = (uint8_t)clamp(own->run[0] >> 1, 0, 255);
-    x[57] = (uint8_t)clamp(own->run[1] >> 3, 0, 255);
-    x[58] = (uint8_t)(c->u[band] * 16);
-    x[59] = (uint8_t)(c->v[band] * 16);
-    x[60] = (uint8_t)((index - slice_start[slice]) >> 2);
-    x[61] = (uint8_t)(c->step >> 2);
-    x[62] = (uint8_t)(*seen || slice < 2 ? 0 : 16 + (index - segment_start[segment]) * 3);
-    x[63] = (uint8_t)(p && !size ? sub * 32 : 0);
+    x[LISTED + 0] = (uint8_t)clamp(own->run[0] >> 1, 0, 255);
+    x[LISTED + 1] = (uint8_t)clamp(own->run[1] >> 3, 0, 255);
+    x[LISTED + 2] = (uint8_t)(c->u[band] * 16);
+    x[LISTED + 3] = (uint8_t)(c->v[band] * 16);
+    x[LISTED + 4] = (uint8_t)((index - slice_start[slice]) >> 2);
+    x[LISTED + 5] = (uint8_t)(c->step >> 2);
+    x[LISTED + 6] = (uint8_t)(*seen || slice < 2 ? 0 : 16 + (index - segment_start[segment]) * 3);
+    x[LISTED + 7] = (uint8_t)(p && !size ? sub * 32 : 0);
     int mean = index ? 0 : predict_mean(c, at, level, x), expected = 0;
     int value = *level - mean, magnitude = abs(value);
     int kind = p ? 3 + p * 2 + size : size ? 4 : sub;
@@ -530,10 +529,13 @@ static int code_level(coder *c, const position *at, int index, int segment,
     if (index && index < BORDERED) {
         expected = expect_level(c, at, index, around, borders);
     }
-    x[64] = (uint8_t)clamp(abs(expected) >> 4, 0, 255);
+    x[LISTED + 8] = (uint8_t)clamp(abs(expected) >> 4, 0, 255);
     for (int i = 0; i < 4; i++) {
-        x[65 + i] = (uint8_t)(abs(borders[i]) >> 3);
+        x[LISTED + 9 + i] = (uint8_t)(abs(borders[i]) >> 3);
     }
+    const uint8_t *sizes = c->sizes + (int64_t)at->row * c->columns + at->column;
+    x[LISTED + 13] = (uint8_t)(at->column ? 64 + 64 * sizes[-1] : 0);
+    x[LISTED + 14] = (uint8_t)(at->row ? 64 + 64 * sizes[-c->columns] : 0);
     keep_sample(c->samples, x, net, magnitude, borders);
 
     int16_t last[SECOND];

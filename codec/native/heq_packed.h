@@ -11,10 +11,10 @@
 
 enum {
     HEQ_PACKED_SLICES = 6,
-    HEQ_PACKED_INPUTS = 69, /* numbers that a network sees */
-    HEQ_PACKED_LISTED = 56, /* of them those that `sources` lists */
-    HEQ_PACKED_HIDDEN = 32,
-    HEQ_PACKED_SECOND = 16,
+    HEQ_PACKED_INPUTS = 92, /* numbers that a network sees */
+    HEQ_PACKED_LISTED = 77, /* of them those that `sources` lists */
+    HEQ_PACKED_HIDDEN = 64,
+    HEQ_PACKED_SECOND = 32,
     HEQ_PACKED_HEADS = 8,
     HEQ_PACKED_NETS = 54,  /* 48 for levels, 6 for flags */
     HEQ_PACKED_MIXES = 55, /* one a network, one for signs */

@@ -1,11 +1,11 @@
 """What the borders of neighbouring patches say of a level.
 
 Pictures go on across the borders of patches. Each patch keeps the profile of its own decoded levels
-along each of its sides, as frequencies along that side; the difference between a neighbour's profile
-and the own one, so far, is what the levels to come have to explain. A weighted sum of the four
-differences (weights by regression) is the expected level: it guides the sign, and its size helps to
-guess the magnitude (our choice, after sign prediction in video coders, which does it with pixels).
-Quarters have such borders with each other as well.
+along each of its sides, as frequencies along that side; the difference between a neighbour's
+profile and the own one, so far, is what the levels to come have to explain. A weighted sum of the
+four differences (weights by regression) is the expected level: it guides the sign, and its size
+helps to guess the magnitude (our choice, after sign prediction in video coders, which does it with
+pixels). Quarters have such borders with each other as well.
 """
 
 from __future__ import annotations

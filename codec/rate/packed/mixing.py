@@ -1,4 +1,4 @@
-"""Predictions of bits: networks trained beforehand, corrections learned while coding, a mix of both.
+"""Predictions of bits: networks trained beforehand, corrections learned while coding, and mixes.
 
 A decision starts from a logit, given by a network. Each of its contexts has learned a correction, a
 bias that would have suited the bits seen there so far (a Newton step of logistic regression: the
@@ -18,9 +18,9 @@ from .tables import MIXED, SQUASH, PackedTables
 
 LOGIT_LIMIT = 49000
 BIAS_LIMIT = 400000
-PRIOR = 3000
+PRIOR = 1500
 SEEN_LIMIT = 60000
-MIX_SHIFT = 23
+MIX_SHIFT = 19
 MIX_LIMIT = 1 << 20
 HIDDEN_LIMIT = 4095
 EVEN = 32768

@@ -1,8 +1,8 @@
 """The order and the contexts in which a strip is coded; either end of the code, slice by slice.
 
-A slice holds some levels of every plane of every patch, the lowest frequencies first; what was coded
-before it is known on all sides. This is the reference, plain and slow; `heqcodec._native` gives
-the same bytes some thousand times faster. docs/FORMAT.md has the same in words.
+A slice holds some levels of every plane of every patch, the lowest frequencies first; what was
+coded before it is known on all sides. This is the reference, plain and slow; `heqcodec._native`
+gives the same bytes some thousand times faster. docs/FORMAT.md has the same in words.
 """
 
 from __future__ import annotations
@@ -176,7 +176,7 @@ class StripModel:
         means = self._levels[:, :, at.plane, 0]
         row, column = at.row, at.column
         if not row or not column:
-            inputs[63] = 32 if row or column else 128
+            inputs[LISTED + 7] = 32 if row or column else 128
             return int(means[row, column - 1] if column else means[row - 1, 0] if row else 0)
         left, above = int(means[row, column - 1]), int(means[row - 1, column])
         corner = int(means[row - 1, column - 1])
@@ -206,18 +206,23 @@ class StripModel:
         near = cells[cell + self._cells[p]]
         single = near[np.arange(LISTED), sub ^ (self._subs & 3)]
         inputs[:LISTED] = np.where(self._subs < 4, single, near.sum(axis=1))
-        inputs[56:58] = self._run_inputs(place)
-        inputs[58:62] = u * 16, v * 16, (index - SLICE_STARTS[at.slice]) >> 2, self._step >> 2
+        extra = inputs[LISTED:]
+        extra[0:2] = self._run_inputs(place)
+        extra[2:6] = u * 16, v * 16, (index - SLICE_STARTS[at.slice]) >> 2, self._step >> 2
         if not seen and at.slice >= 2:
-            inputs[62] = 16 + (index - SEGMENT_STARTS[segment]) * 3
-        inputs[63] = sub * 32 if p and not size else 0
+            extra[6] = 16 + (index - SEGMENT_STARTS[segment]) * 3
+        extra[7] = sub * 32 if p and not size else 0
         mean, expected = 0, 0
         if not index:
             mean = self._predict_mean(at, inputs)
         elif index < BORDERED:
             expected, gaps = self._borders.expect(at, index, around)
-            inputs[64] = min(abs(expected) >> 4, 255)
-            inputs[65:] = [abs(gap) >> 3 for gap in gaps]
+            extra[8] = min(abs(expected) >> 4, 255)
+            extra[9:13] = [abs(gap) >> 3 for gap in gaps]
+        if at.column:
+            extra[13] = 64 + 64 * int(self._sizes[at.row, at.column - 1])
+        if at.row:
+            extra[14] = 64 + 64 * int(self._sizes[at.row - 1, at.column])
         value = int(levels[p, index]) - mean
         kind = 3 + p * 2 + size if p else 4 if size else sub
         net = 3 + (at.slice - 1) * 9 + kind if at.slice else p
@@ -278,10 +283,7 @@ class StripModel:
                 ("there", p, at.slice, rank, there),
             ]
             assert len(contexts) == MIXED - 1
-            if count < UNARY:
-                more = magnitude > count
-            else:
-                more = magnitude - 4 >= 2 << (count - UNARY)
+            more = magnitude - 4 >= 2 << count - UNARY if count >= UNARY else magnitude > count
             bit = predictor.decide(coder, int(more), logit, (net, rank), contexts)
             if not count:
                 error = (bit << 16) - predictor.ones(logit)

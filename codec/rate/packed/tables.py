@@ -14,12 +14,12 @@ from heqcodec.rate.layout import band_frequencies
 from numpy.typing import NDArray
 
 PLANES = 3
-INPUTS = 69
+INPUTS = 92
 """Numbers that a network sees."""
-LISTED = 56
+LISTED = 77
 """Those of them that the table ``sources`` lists."""
-HIDDEN = 32
-SECOND = 16
+HIDDEN = 64
+SECOND = 32
 HEADS = 8
 FLAG_NETS = 48
 """Networks for levels; those for flags follow."""
@@ -124,7 +124,7 @@ def checked_tables(tensors: Mapping[str, NDArray[Any]]) -> PackedTables:
     for column, (low, high) in zip(tables.sources.T, bounds, strict=True):
         if column.min() < low or column.max() > high:
             raise ValueError("table sources of the packed coder points outside its map")
-    if tables.magnitude.max() > 63 or not 0 < tables.squash.min():
+    if tables.magnitude.max() > 63 or tables.squash.min() < 1:
         raise ValueError("table magnitude or squash of the packed coder is out of bounds")
     for weights, bias, most in (
         (tables.first.transpose(0, 2, 1), tables.first_bias, 255),
@@ -155,6 +155,13 @@ def _sources() -> NDArray[np.int8]:
     rows += [(0, -1, -1, 0, 0, 4), (0, -1, 1, 0, 0, 4)]
     rows += [(1, 0, 0, 0, 0, sub) for sub in range(4)]
     rows += [(1, 0, 0, 1, 0, 4), (1, 0, 0, 0, 1, 4), (2, 0, 0, 0, 0, 4), (2, 0, 0, 0, 0, 0)]
+    rows += [(0, 0, 0, *place, 4) for place in ((-3, -1), (-1, -3), (-3, 1), (1, -3))]
+    for patch in ((0, -1), (-1, 0)):
+        rows += [(0, *patch, *place, 4) for place in ((1, 0), (0, 1), (-1, -1))]
+    rows += [(0, 0, 1, -1, -1, 4), (0, 1, 0, -1, -1, 4)]
+    rows += [(1, 0, 0, *place, 4) for place in ((-1, 0), (0, -1), (1, 1))]
+    rows += [(1, *patch, 0, 0, 4) for patch in ((0, -1), (-1, 0), (0, 1), (1, 0))]
+    rows += [(2, 0, 0, 1, 0, 4), (2, 0, 0, 0, 1, 4)]
     return np.array(rows, dtype=np.int8)
 
 
@@ -167,7 +174,7 @@ def _cosines(points: int) -> NDArray[np.float64]:
 
 
 def fixed_tables() -> dict[str, NDArray[Any]]:
-    """The tables that do not depend on training: sources, magnitude, energy, squash, edge, halves."""
+    """The tables that do not depend on training."""
     edge = np.zeros((2, 32))
     edge[0], edge[1, :16] = _cosines(32)[:, 0], _cosines(16)[:, 0]
     halves = np.kron(np.eye(2), _cosines(16)) @ _cosines(32).T
