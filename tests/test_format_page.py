@@ -27,11 +27,14 @@ PAGE = (Path(__file__).resolve().parent.parent / "docs" / "FORMAT.md").read_text
 STRUCT_OF_TYPE = {"u8": "B", "u16": "H", "u32": "I"}
 
 
-def table(columns: str) -> list[list[str]]:
-    """Rows of every table of the page whose heading is ``columns``."""
+PATCH_PAYLOAD = PAGE[PAGE.index("\n## Patch payload\n") : PAGE.index("\n## Variable rate ")]
+
+
+def table(columns: str, page: str = PAGE) -> list[list[str]]:
+    """Rows of every table of a page whose heading is ``columns``."""
     rows = []
     pattern = re.escape(columns) + r"\n\|[-|]+\|\n((?:\|.*\|\n)+)"
-    for body in re.findall(pattern, PAGE):
+    for body in re.findall(pattern, page):
         rows += [[cell.strip() for cell in line[1:-1].split("|")] for line in body.splitlines()]
     assert rows, f"the page has no table {columns}"
     return rows
@@ -189,7 +192,7 @@ def span(text: str) -> range:
 
 def test_constants_of_the_patch_code() -> None:
     modules = (contexts, arithmetic, transform_nqe)
-    for name, value, _ in table("| constant | value | meaning |"):
+    for name, value, _ in table("| constant | value | meaning |", PATCH_PAYLOAD):
         assert [int(value)] == [getattr(part, name) for part in modules if hasattr(part, name)]
     assert f"for p = {contexts.TOP_PLANE} down to {contexts.BOTTOM_PLANE}, T = 2^p" in PAGE
     assert f"k = {contexts.TOP_PLANE} - p:" in PAGE
@@ -203,7 +206,7 @@ def test_constants_of_the_patch_code() -> None:
 
 
 def test_tensors_of_the_patch_code(tensors: dict[str, np.ndarray]) -> None:
-    rows = table("| tensor | type | shape | holds |")
+    rows = table("| tensor | type | shape | holds |", PATCH_PAYLOAD)
     assert [row[:3] for row in rows] == [
         [name, str(array.dtype), ", ".join(map(str, array.shape))]
         for name, array in tensors.items()
@@ -217,7 +220,7 @@ def test_tensors_of_the_patch_code(tensors: dict[str, np.ndarray]) -> None:
 
 def test_ids_of_the_transform_encoder(tensors: dict[str, np.ndarray]) -> None:
     parts = {}
-    for name, kind, shape, _ in table("| tensor | type | shape | holds |"):
+    for name, kind, shape, _ in table("| tensor | type | shape | holds |", PATCH_PAYLOAD):
         code = {"int8": "|i1", "uint8": "|u1", "uint16": "<u2"}[kind]
         line = f"{name} {code} ({shape}{'' if ',' in shape else ','})"
         parts[name] = f"{line}\n".encode() + tensors[name].astype(code).tobytes()

@@ -52,7 +52,7 @@ def jpeg_codec(monkeypatch: pytest.MonkeyPatch) -> None:
         return types.SimpleNamespace(encoder_id=name.encode(), coder_id=bytes(8))
 
     registry: Any = types.ModuleType("heqcodec.models")
-    registry.model_names = lambda: ["plain", "better"]
+    registry.model_names = lambda mode=None: ["plain", "better"]
     registry.load_encoder = load_encoder
     registry.describe_models = lambda: [{"name": "plain", "weights": np.int64(7)}]
     monkeypatch.setitem(sys.modules, "heqcodec.models", registry)
