@@ -144,11 +144,11 @@ def held_out(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def encoder_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A transform encoder that a run can be given."""
-    from heqcodec.training.given_weights import write_encoder
+    from heqcodec.training.given_weights import write_tensors
     from small_models import transform_tensors
 
     path = tmp_path_factory.mktemp("encoder") / "given.safetensors"
-    write_encoder(path, transform_tensors())
+    write_tensors(path, transform_tensors())
     return path
 
 

@@ -5,18 +5,35 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from heqcodec.container.header import Coder
 from heqcodec.errors import HeqError
 from heqcodec.files import write_bytes
-from heqcodec.models import TRANSFORM
+from heqcodec.models import RATE, TRANSFORM
 from heqcodec.nqe.transform_nqe import TransformNqe
 from heqcodec.nqe.vgg_integer import IntegerVgg
 from heqcodec.purenet.network import Purenet
+from heqcodec.rate import loading
 from numpy.typing import NDArray
 from safetensors.numpy import save
+
+from .rate_coders import Coders
+
+
+class RateParts(NamedTuple):
+    """What a model of variable rate has beside encoder and network.
+
+    places: reconstruction points, see `heqcodec.rate.dequantizer`.
+    coders: tables of the coders, by "device" and "packed".
+    default_quality: of ``encode``.
+    """
+
+    places: NDArray[np.float32]
+    coders: Coders
+    default_quality: float
 
 
 def _stored(folder: Path, file: str, tensors: dict[str, NDArray[Any]]) -> dict[str, Any]:
@@ -34,8 +51,12 @@ def export_model(
     purenet: Purenet,
     training: dict[str, Any],
     held_out: dict[str, float],
+    rate_parts: RateParts | None = None,
 ) -> dict[str, Any]:
     """Write ``NAME.encoder.safetensors``, ``NAME.purenet.safetensors`` and ``NAME.json``.
+
+    A model of variable rate (``rate_parts``) has ``NAME.device.safetensors`` and
+    ``NAME.packed.safetensors`` beside them.
 
     The decoder is stored in float16: half the size, and its rounding moves no figure by more than
     a few thousandths of a decibel.
@@ -44,23 +65,40 @@ def export_model(
         The entry of the manifest, which is also what ``NAME.json`` holds.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    made = TransformNqe(encoder) if family == TRANSFORM else IntegerVgg.from_tensors(encoder)
-    weights = {
+    weights: dict[str, NDArray[Any]] = {
         key: value.detach().to(torch.float16).cpu().numpy()
         for key, value in purenet.state_dict().items()
     }
+    parameters = sum(value.size for value in weights.values())
+    more: dict[str, Any] = {}
+    if family == RATE:
+        assert rate_parts is not None
+        ids = {"encoder_id": loading.make_encoder(encoder).encoder_id.hex()}
+        weights[loading.PLACES] = rate_parts.places
+        more = {
+            "coders": {
+                kind: {
+                    **_stored(folder, f"{name}.{kind}.safetensors", tables),
+                    "coder_id": loading.make_strip_coder(
+                        Coder[kind.upper()], tables
+                    ).coder_id.hex(),
+                }
+                for kind, tables in rate_parts.coders.items()
+            },
+            "default_quality": rate_parts.default_quality,
+        }
+    else:
+        made = TransformNqe(encoder) if family == TRANSFORM else IntegerVgg.from_tensors(encoder)
+        ids = {"encoder_id": made.encoder_id.hex(), "coder_id": made.coder_id.hex()}
     entry = {
         "family": family,
         "about": about,
-        "encoder": {
-            **_stored(folder, f"{name}.encoder.safetensors", encoder),
-            "encoder_id": made.encoder_id.hex(),
-            "coder_id": made.coder_id.hex(),
-        },
+        "encoder": {**_stored(folder, f"{name}.encoder.safetensors", encoder), **ids},
+        **more,
         "decoder": {
             **_stored(folder, f"{name}.purenet.safetensors", weights),
             "config": purenet.config.as_dict(),
-            "parameters": sum(value.size for value in weights.values()),
+            "parameters": parameters,
         },
         "training": training,
         "held_out": held_out,
@@ -89,7 +127,7 @@ def install(exported: Path, weights: Path, default: bool = False, retire: str | 
     path = weights / "manifest.json"
     try:
         ((name, entry),) = json.loads(exported.read_text(encoding="utf-8")).items()
-        parts = [entry[part] for part in ("encoder", "decoder")]
+        parts = [entry["encoder"], entry["decoder"], *entry.get("coders", {}).values()]
         files = {part["file"]: part["sha256"] for part in parts}
         manifest: dict[str, Any] = {"default": name, "models": {}, "retired": {}}
         if path.exists():
@@ -106,8 +144,9 @@ def install(exported: Path, weights: Path, default: bool = False, retire: str | 
             raise HeqError(f"{exported.parent / file} is not the file that {exported} tells of.")
     for file, data in contents.items():
         write_bytes(weights / file, data)
-    if replaced and retire and _ids(replaced) != _ids(entry):
-        manifest.setdefault("retired", {})[_ids(replaced)] = retire
+    if replaced and retire:
+        for ids in set(_ids(replaced)) - set(_ids(entry)):
+            manifest.setdefault("retired", {})[ids] = retire
     manifest["models"][name] = entry
     if default:
         manifest["default"] = name
@@ -115,8 +154,10 @@ def install(exported: Path, weights: Path, default: bool = False, retire: str | 
     return str(name)
 
 
-def _ids(entry: dict[str, Any]) -> str:
-    return f"{entry['encoder']['encoder_id']}-{entry['encoder']['coder_id']}"
+def _ids(entry: dict[str, Any]) -> list[str]:
+    """Encoder and coder of the files that a model reads."""
+    coders = entry["coders"].values() if "coders" in entry else [entry["encoder"]]
+    return [f"{entry['encoder']['encoder_id']}-{coder['coder_id']}" for coder in coders]
 
 
 def _json(value: dict[str, Any]) -> bytes:

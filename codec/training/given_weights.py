@@ -12,6 +12,7 @@ from heqcodec.errors import HeqError
 from heqcodec.files import write_bytes
 from heqcodec.nqe.transform_nqe import TransformNqe
 from heqcodec.purenet.network import Purenet
+from heqcodec.rate.loading import PLACES
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
@@ -35,8 +36,23 @@ def read_encoder(path: Path) -> Tensors:
     return tensors
 
 
-def write_encoder(path: Path, tensors: Tensors) -> None:
-    """Write an encoder whole or not at all."""
+def read_tables(path: Path) -> Tensors:
+    """The tables of a coder.
+
+    Raises:
+        HeqError: the file is no safetensors file.
+    """
+    try:
+        return dict(load_file(path))
+    except (OSError, SafetensorError) as error:
+        raise HeqError(
+            f"{path} cannot be read ({type(error).__name__}: {error}); remove it, and the tables "
+            "are fitted again."
+        ) from error
+
+
+def write_tensors(path: Path, tensors: Tensors) -> None:
+    """Write an encoder or tables whole or not at all."""
     write_bytes(path, save({key: np.ascontiguousarray(value) for key, value in tensors.items()}))
 
 
@@ -59,6 +75,7 @@ def read_purenet(path: Path, network: Purenet) -> None:
     """
     try:
         stored = {key: torch.from_numpy(value).float() for key, value in load_file(path).items()}
+        stored.pop(PLACES, None)
         network.load_state_dict(stored)
     except (OSError, SafetensorError, RuntimeError, TypeError) as error:
         reason = " ".join(str(error).split())[:200]

@@ -67,9 +67,9 @@ class RateTask:
         self._recipe, self._device = recipe, device
         self._tiles, self._frames = tiles, frames
         self._tensors = stem_tensors()
-        encoder = RateNqe(self._tensors)
-        self.places = fit_reconstruction(encoder, tiles, recipe.tables_seed)
-        self._codec = RateFrames(encoder, self.places).to(device)
+        self.encoder = RateNqe(self._tensors)
+        self.places = fit_reconstruction(self.encoder, tiles, recipe.tables_seed)
+        self._codec = RateFrames(self.encoder, self.places).to(device)
         torch.manual_seed(recipe.seed)
         config = PurenetConfig(inputs=INPUTS, has_base=True, rates=KNOTS, **recipe.purenet)
         self.networks: dict[str, nn.Module] = {"purenet": Purenet(config)}

@@ -34,6 +34,7 @@ WHOLE_NUMBERS = {
     "tables_patches": (1, None),
     "tables_bits": (16, None),
     "tables_seed": (0, None),
+    "coder_iterations": (1, None),
     "views": (1, 8),
     "refresh": (1, None),
     "fade_steps": (0, None),
@@ -69,8 +70,10 @@ class Recipe:
     seed: of everything.
     border: weight of the loss that keeps steps across patch borders as small beside other steps as
         in the photograph (transform, rate).
-    tables_patches, tables_bits, tables_seed: patches counted for the coder's tables, the code
-        length while counting, and the seed that draws them (transform).
+    tables_patches, tables_bits: patches counted for the coder's tables, and the code length while
+        counting (transform).  coder_iterations: of the packed coder's networks (rate).
+        tables_seed: draws what tables are fitted to (transform, rate).
+    default_quality: of ``encode`` with the model, 1 to 100 (rate).
     views: how many of the eight flips and turns of each tile are coded (transform).
     refresh: steps between refreshes of the quantizers' delta (vgg).
     bsn_at: share of the steps after which bit-shift normalization replaces batch normalization
@@ -104,6 +107,8 @@ class Recipe:
     tables_patches: int = 24000
     tables_bits: int = 640
     tables_seed: int = 0
+    coder_iterations: int = 6000
+    default_quality: float = 45.0
     views: int = 2
     refresh: int = 100
     bsn_at: float = 100 / 220
@@ -172,6 +177,9 @@ def _rules(values: dict[str, Any]) -> Iterator[tuple[str, bool]]:
     for key in ("bsn_at", "guide", "border"):
         if key in values:
             yield f"{key} must be a number from 0", _number(values[key], 0)
+    if "default_quality" in values:
+        good = _number(values["default_quality"], 1, 100)
+        yield "default_quality must be a number from 1 to 100", good
     if "tables_bits" in values and _number(values["tables_bits"], 16, kind=int):
         yield "tables_bits must be a multiple of 16", values["tables_bits"] % 16 == 0
     stages = [values.get(key, 0) for key in ("guide_steps", "distil_steps")]

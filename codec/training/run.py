@@ -19,10 +19,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from .checkpoint import FILE, read_facts
 from .coded_tiles import claim_cache
-from .export import export_model
-from .given_weights import read_encoder, read_purenet, same_encoder, write_encoder
+from .export import RateParts, export_model
+from .given_weights import read_encoder, read_purenet, read_tables, same_encoder, write_tensors
 from .loop import TrainingLoop
 from .photographs import load_frames, load_tiles
+from .rate_coders import Coders, fit_coders
 from .rate_task import RateTask
 from .recipe import Recipe
 from .tasks import Task, purenet_of
@@ -143,6 +144,10 @@ def train(
         "tiles": len(tiles),
         **facts["origin"],
     }
+    rate_parts = None
+    if isinstance(task, RateTask):
+        coders = _rate_coders(out_dir, task, tiles, recipe, resume)
+        rate_parts = RateParts(task.places, coders, recipe.default_quality)
     return export_model(
         out_dir / "weights",
         recipe.name,
@@ -152,6 +157,7 @@ def train(
         purenet_of(loop.averages),
         training,
         {task.figure_name.format(key): round(value, 3) for key, value in figures.items()},
+        rate_parts,
     )
 
 
@@ -167,6 +173,22 @@ def _origin(recipe: Path, given: dict[str, Path | None], device: torch.device) -
     }
 
 
+def _rate_coders(
+    out_dir: Path, task: RateTask, tiles: NDArray[np.uint8], recipe: Recipe, resume: bool
+) -> Coders:
+    """The coders of this run's encoder: fitted once, and kept."""
+    kept = {kind: out_dir / f"{kind}.safetensors" for kind in ("device", "packed")}
+    if resume and all(path.exists() for path in kept.values()):
+        return {kind: read_tables(path) for kind, path in kept.items()}
+    console = Console(stderr=True)
+    coders = fit_coders(
+        task.encoder, tiles, recipe.tables_seed, recipe.coder_iterations, console.print
+    )
+    for kind, tables in coders.items():
+        write_tensors(kept[kind], tables)
+    return coders
+
+
 def _transform_encoder(
     out_dir: Path, given: Path | None, tiles: NDArray[np.uint8], recipe: Recipe, resume: bool
 ) -> dict[str, NDArray[Any]]:
@@ -174,7 +196,7 @@ def _transform_encoder(
     kept = out_dir / ENCODER_FILE
     if not (resume and kept.exists()):
         tensors = read_encoder(given) if given else fit_encoder(tiles, recipe)
-        write_encoder(kept, tensors)
+        write_tensors(kept, tensors)
         return tensors
     tensors = read_encoder(kept)
     if given and not same_encoder(tensors, read_encoder(given)):
