@@ -306,11 +306,15 @@ def test_the_id_covers_every_table() -> None:
 
 
 @needs_native
-def test_fitted_tables_save_bytes() -> None:
+def test_fitted_tables_save_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
     from heqcodec.rate.rate_nqe import RateNqe, stem_tensors
+    from heqcodec.training import packed_tables
     from heqcodec.training.packed_tables import TileStrips, blank_tables, fit_packed_tables
     from skimage import data
 
+    for name, less in (("_PRIOR_STRIPS", 25), ("_STRIPS", 10), ("_MIX_STRIPS", 3)):
+        assert getattr(packed_tables, name) > less
+        monkeypatch.setattr(packed_tables, name, less)
     photograph = data.astronaut()
     tiles = photograph[:480, :480].reshape(5, 96, 5, 96, 3).swapaxes(1, 2).reshape(-1, 96, 96, 3)
     source = TileStrips(tiles[:20], RateNqe(stem_tensors()))
