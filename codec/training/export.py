@@ -42,6 +42,13 @@ def _stored(folder: Path, file: str, tensors: dict[str, NDArray[Any]]) -> dict[s
     return {"file": file, "sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
 
 
+def _coders_with_ids(coders: Coders) -> Coders:
+    """The packed coder names the device coder, to whose bytes its files are unpacked."""
+    device = loading.make_strip_coder(Coder.DEVICE, coders["device"])
+    named = np.frombuffer(device.coder_id, dtype=np.uint8)
+    return {**coders, "packed": {**coders["packed"], "device_id": named}}
+
+
 def export_model(
     folder: Path,
     name: str,
@@ -75,18 +82,11 @@ def export_model(
         assert rate_parts is not None
         ids = {"encoder_id": loading.make_encoder(encoder).encoder_id.hex()}
         weights[loading.PLACES] = rate_parts.places
-        more = {
-            "coders": {
-                kind: {
-                    **_stored(folder, f"{name}.{kind}.safetensors", tables),
-                    "coder_id": loading.make_strip_coder(
-                        Coder[kind.upper()], tables
-                    ).coder_id.hex(),
-                }
-                for kind, tables in rate_parts.coders.items()
-            },
-            "default_quality": rate_parts.default_quality,
-        }
+        more = {"coders": {}, "default_quality": rate_parts.default_quality}
+        for kind, tables in _coders_with_ids(rate_parts.coders).items():
+            coder = loading.make_strip_coder(Coder[kind.upper()], tables)
+            stored = _stored(folder, f"{name}.{kind}.safetensors", tables)
+            more["coders"][kind] = {**stored, "coder_id": coder.coder_id.hex()}
     else:
         made = TransformNqe(encoder) if family == TRANSFORM else IntegerVgg.from_tensors(encoder)
         ids = {"encoder_id": made.encoder_id.hex(), "coder_id": made.coder_id.hex()}

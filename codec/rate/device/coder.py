@@ -107,6 +107,17 @@ class DeviceCoder:
             )
         return levels, sizes
 
+    def weight_bits(self) -> dict[str, int]:
+        """Bits of what a device must hold to code, by part."""
+        tables = self._tables
+        return {
+            "coder: start states (8 bits)": 8 * tables.start.size,
+            "coder: weights of contexts (8 bits)": 8 * tables.weights.size,
+            "coder: log odds (8 bits)": 8 * tables.stretch.size,
+            "coder: probabilities and widths (16 bits)": 16
+            * (tables.squash.size + tables.widths.size),
+        }
+
     def _decode(
         self, payload: bytes, levels: NDArray[np.int16], sizes: NDArray[np.uint8], step: int
     ) -> bool:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from .arithmetic import BitDecoder, BitEncoder
 from .slices import join_slices, split_slices
 from .strip import StripModel
-from .tables import SLICES, PackedTables, checked_tables
+from .tables import SLICES, checked_tables
 
 try:
     from heqcodec import _native
@@ -42,7 +42,9 @@ class PackedCoder:
     """The packed coder (a `heqcodec.rate.backend.StripCoder`).
 
     Args:
-        tensors: the tables, by name; see `PackedTables`.
+        tensors: the tables by name, see `packed.tables`; and maybe ``device_id``, uint8 (8,), the
+            id of the device coder that files are unpacked to: it becomes a part of `coder_id`, so
+            that a packed file always unpacks to the bytes it was packed from.
         native: whether the C coder is used where it is built; the bytes are the same.
 
     Raises:
@@ -54,7 +56,10 @@ class PackedCoder:
     def __init__(self, tensors: Mapping[str, NDArray[Any]], native: bool = True) -> None:
         self._tables = checked_tables(tensors)
         self._native = _native if native else None
-        self.coder_id = tensors_id(self._tables._asdict(), PackedTables._fields)
+        named: dict[str, NDArray[Any]] = self._tables._asdict()
+        if "device_id" in tensors:
+            named["device_id"] = tensors["device_id"]
+        self.coder_id = tensors_id(named, tuple(named))
 
     def encode(self, levels: NDArray[np.int16], sizes: NDArray[np.uint8], step: int) -> bytes:
         """Code a strip; see `StripCoder.encode`.
@@ -91,19 +96,25 @@ class PackedCoder:
         return self._decode(slices, rows, columns, planes, step)
 
     def decode_prefix(
-        self, payload: bytes, rows: int, columns: int, planes: int, step: int
+        self,
+        payload: bytes,
+        rows: int,
+        columns: int,
+        planes: int,
+        step: int,
+        slices: int | None = None,
     ) -> StripPrefix:
-        """Decode as many slices as are whole at the beginning of a payload.
+        """Decode as many slices as are whole at the beginning of a payload, ``slices`` at most.
 
         Damage ends the whole slices like the end of the bytes; it stays unseen in 1 of 256 cases.
         """
-        slices, _ = split_slices(payload)
-        while slices:
+        codes = split_slices(payload)[0][:slices]
+        while codes:
             try:
-                levels, sizes = self._decode(slices, rows, columns, planes, step)
-                return StripPrefix(levels, sizes, len(slices))
+                levels, sizes = self._decode(codes, rows, columns, planes, step)
+                return StripPrefix(levels, sizes, len(codes))
             except HeqFormatError:
-                slices = slices[:-1]
+                codes.pop()
         levels = np.zeros((rows, columns, planes, LEVELS), dtype=np.int16)
         return StripPrefix(levels, np.zeros((rows, columns), dtype=np.uint8), 0)
 
