@@ -37,7 +37,7 @@ class TestContinuing:
         }
         second = train(other, photographs, minutes=0, out_dir=tmp_path / "b", **options)
         assert second["encoder"] == first["encoder"]
-        # The start is stored in float16 already, so nothing is rounded a second time.
+        # What is stored already is not rounded a second time.
         assert second["decoder"] == first["decoder"]
         assert second["training"]["command"].endswith(
             "--encoder tiny-transform.encoder.safetensors "

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import torch
 from heqcodec.backend import PatchEncoder
 from heqcodec.nqe.transform_nqe import TransformCodeReader, TransformNqe
 from numpy.typing import NDArray
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 from .decoder import BinaryReader, PurenetDecoder, Reader, TransformReader
 from .device import find_device
 from .network import Purenet, PurenetConfig
+from .stored_weights import restored_weights
 
 
 def make_decoder(
@@ -39,7 +39,5 @@ def make_decoder(
     else:
         reader = BinaryReader()
     network = Purenet(PurenetConfig(**config))
-    network.load_state_dict(
-        {key: torch.from_numpy(value).float() for key, value in tensors.items()}
-    )
+    network.load_state_dict(restored_weights(tensors))
     return PurenetDecoder(reader, network, encoder.rates, target)

@@ -54,10 +54,10 @@ def make_decoder(
         config: of the network.
         device: "auto" or a torch device.
     """
-    import torch
     from heqcodec.purenet.device import find_device
     from heqcodec.purenet.network import Purenet, PurenetConfig
     from heqcodec.purenet.rate_decoder import PurenetRateDecoder
+    from heqcodec.purenet.stored_weights import restored_weights
 
     from .dequantizer import Dequantizer
     from .rate_nqe import RateNqe
@@ -67,5 +67,5 @@ def make_decoder(
     stored = dict(tensors)
     places = stored.pop(PLACES).astype(np.float32)
     network = Purenet(PurenetConfig(**config))
-    network.load_state_dict({key: torch.from_numpy(value).float() for key, value in stored.items()})
+    network.load_state_dict(restored_weights(stored))
     return PurenetRateDecoder(Dequantizer(encoder, places), network, target)

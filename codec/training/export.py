@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 from heqcodec.container.header import Coder
 from heqcodec.errors import HeqError
 from heqcodec.files import write_bytes
@@ -16,6 +15,7 @@ from heqcodec.models import RATE, TRANSFORM
 from heqcodec.nqe.transform_nqe import TransformNqe
 from heqcodec.nqe.vgg_integer import IntegerVgg
 from heqcodec.purenet.network import Purenet
+from heqcodec.purenet.stored_weights import stored_weights
 from heqcodec.rate import loading
 from numpy.typing import NDArray
 from safetensors.numpy import save
@@ -65,18 +65,14 @@ def export_model(
     A model of variable rate (``rate_parts``) has ``NAME.device.safetensors`` and
     ``NAME.packed.safetensors`` beside them.
 
-    The decoder is stored in float16: half the size, and its rounding moves no figure by more than
-    a few thousandths of a decibel.
+    The decoder is stored as `heqcodec.purenet.stored_weights` says.
 
     Returns:
         The entry of the manifest, which is also what ``NAME.json`` holds.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    weights: dict[str, NDArray[Any]] = {
-        key: value.detach().to(torch.float16).cpu().numpy()
-        for key, value in purenet.state_dict().items()
-    }
-    parameters = sum(value.size for value in weights.values())
+    weights = stored_weights(purenet.state_dict())
+    parameters = sum(value.numel() for value in purenet.state_dict().values())
     more: dict[str, Any] = {}
     if family == RATE:
         assert rate_parts is not None

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from heqcodec.errors import HeqError
 from heqcodec.files import write_bytes
 from heqcodec.nqe.transform_nqe import TransformNqe
 from heqcodec.purenet.network import Purenet
+from heqcodec.purenet.stored_weights import restored_weights
 from heqcodec.rate.loading import PLACES
 from numpy.typing import NDArray
 from safetensors import SafetensorError
@@ -74,10 +74,10 @@ def read_purenet(path: Path, network: Purenet) -> None:
         HeqError: the file holds no PURENET of the network's sizes.
     """
     try:
-        stored = {key: torch.from_numpy(value).float() for key, value in load_file(path).items()}
+        stored = dict(load_file(path))
         stored.pop(PLACES, None)
-        network.load_state_dict(stored)
-    except (OSError, SafetensorError, RuntimeError, TypeError) as error:
+        network.load_state_dict(restored_weights(stored))
+    except (OSError, SafetensorError, RuntimeError, TypeError, KeyError) as error:
         reason = " ".join(str(error).split())[:200]
         raise HeqError(
             f"{path} holds no PURENET of the recipe's sizes ({reason}); choose the weights of a "

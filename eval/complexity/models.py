@@ -59,7 +59,7 @@ def _contender(name: str, frame: NDArray[np.uint8]) -> Contender:
         name,
         str(entry["about"]),
         f"The encoder takes one 32x32 patch at a time, in integers, and is counted at {BITS} bits "
-        "a patch; the decoder's weights are stored in float16, and it runs in float32 on the whole "
+        "a patch; the decoder's weights are counted as stored, and it runs in float32 on the whole "
         "frame.",
         [*stages, decoder],
         detail,

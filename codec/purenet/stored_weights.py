@@ -1,0 +1,63 @@
+"""PURENET's weights as they are stored: convolutions in 8 bits, the rest in float16.
+
+Each output channel of a convolution has a scale of its own, the largest weight over 127. Rounding
+to it moves a decoded sample by less than PURENET's training does from one run to the next (our
+choice, because weights are most of what an installation downloads; `nqe-t` and `nqe-vgg` are older
+and hold float16 throughout).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+SCALE = ".scale"
+"""Added to a tensor's name: float16 (O,), what its 8-bit rows are to be multiplied with."""
+_LARGEST = 127
+
+
+def stored_weights(state: Mapping[str, Tensor]) -> dict[str, NDArray[Any]]:
+    """A network's state for a file.
+
+    Args:
+        state: of a `Purenet`, floats.
+
+    Returns:
+        int8 (O, I, h, w) and float16 (O,) scales for convolutions, float16 for all else. Restored
+        weights are stored again as they were.
+    """
+    stored: dict[str, NDArray[Any]] = {}
+    for name, value in state.items():
+        weights = value.detach().float().cpu().numpy()
+        if weights.ndim != 4:
+            stored[name] = weights.astype(np.float16)
+            continue
+        exact = np.abs(weights).max(axis=(1, 2, 3)) / np.float32(_LARGEST)
+        scale = np.maximum(exact, 2.0**-24).astype(np.float16)
+        # Rounded up: the largest weight becomes 127 steps, and storing again changes nothing.
+        scale = np.where(scale < exact, np.nextafter(scale, np.float16(np.inf)), scale)
+        rows = np.rint(weights / scale.astype(np.float32)[:, None, None, None])
+        stored[name] = np.clip(rows, -_LARGEST, _LARGEST).astype(np.int8)
+        stored[name + SCALE] = scale
+    return stored
+
+
+def restored_weights(tensors: Mapping[str, NDArray[Any]]) -> dict[str, Tensor]:
+    """The state of a network from a file's tensors, float32.
+
+    Raises:
+        KeyError: a tensor of 8 bits has no scale.
+    """
+    state = {}
+    for name, value in tensors.items():
+        if value.dtype == np.int8:
+            scale = tensors[name + SCALE].astype(np.float32)
+            state[name] = torch.from_numpy(value * scale[:, None, None, None])
+        elif not name.endswith(SCALE):
+            state[name] = torch.from_numpy(value).float()
+    return state
