@@ -18,15 +18,13 @@ from heqcodec.errors import HeqError
 from heqcodec.patches import split_patches
 from heqcodec.rate.backend import STEPS, RateEncoder
 from heqcodec.rate.layout import LEVELS
+from heqcodec.rate.native import native_extension
 from heqcodec.rate.packed import tables as layout
 from heqcodec.rate.packed.tables import PackedTables, checked_tables, fixed_tables
 from numpy.typing import NDArray
 from torch.nn import functional
 
-try:
-    from heqcodec import _native
-except ImportError:
-    _native = None  # type: ignore[assignment]
+_native = native_extension()
 
 Tables = dict[str, NDArray[Any]]
 HEAD_BOUNDS = (1, 2, 3, 4, 5, 6, 8, 12)

@@ -27,6 +27,9 @@ class RateFrames(nn.Module):
         places: reconstruction points, float32 (SIZES, OCTAVES, ZONES, MAGNITUDES).
     """
 
+    steps: Tensor
+    places: Tensor
+
     def __init__(self, encoder: RateNqe, places: NDArray[np.float32]) -> None:
         super().__init__()
         for size, matrix in enumerate(encoder.stem.matrices):

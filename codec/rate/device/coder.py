@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib import import_module
-from typing import Any
 
 import numpy as np
 from heqcodec.errors import HeqFormatError
 from heqcodec.rate.backend import STEPS
 from heqcodec.rate.layout import LEVELS
+from heqcodec.rate.native import native_extension
 from numpy.typing import NDArray
 
 from .arithmetic import BitDecoder, BitEncoder
@@ -17,15 +16,7 @@ from .contexts import Decisions
 from .patch import LEVEL_LIMIT, PatchCoder
 from .tables import check_tables, tables_id
 
-
-def _extension() -> Any:
-    try:
-        return import_module("heqcodec._native")
-    except ImportError:
-        return None
-
-
-_native = _extension()
+_native = native_extension()
 
 DEVICE = 2
 """The container's number of this coder."""

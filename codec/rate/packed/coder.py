@@ -11,6 +11,7 @@ from heqcodec.errors import HeqFormatError
 from heqcodec.nqe.transform_nqe import tensors_id
 from heqcodec.rate.backend import STEPS
 from heqcodec.rate.layout import LEVELS
+from heqcodec.rate.native import native_extension
 from numpy.typing import NDArray
 
 from .arithmetic import BitDecoder, BitEncoder
@@ -18,10 +19,7 @@ from .slices import join_slices, split_slices
 from .strip import StripModel
 from .tables import SLICES, checked_tables
 
-try:
-    from heqcodec import _native
-except ImportError:
-    _native = None  # type: ignore[assignment]
+_native = native_extension()
 
 
 class StripPrefix(NamedTuple):
