@@ -71,7 +71,7 @@ def encode(
         typer.Option(
             "--mode",
             help="rate: as many bits as a patch needs; patch: each 32x32 patch has the same size; "
-            "auto: that of the model.",
+            "auto: what the other options need, else that of the model.",
         ),
     ] = ModeChoice.auto,
     model: Model = "default",

@@ -66,7 +66,7 @@ def encode(
             padded image, one of 0.0625, 0.125, 0.25 and 0.5.
         quality: rate mode: 1 (smallest) to 100; a fraction is as good.
         mode: "rate" (as many bits as a patch needs), "patch" (every 32 x 32 patch has the same
-            number of bits), or "auto": that of the model.
+            number of bits), or "auto": the one that the other options need, else the model's.
         coder: "device", the coder of the encoder itself; or in rate mode "packed", a heavier one
             whose files are smaller: what :func:`pack` makes of the device file.
         model: a name of ``heqcodec models``, or "default".

@@ -74,7 +74,8 @@ class EncodeOptions:
                 "patch-constant files only; choose a rate with bpp instead."
             )
         if self.model == "default":
-            name = models.default_model(self.mode)
+            # Whoever asks for what only one mode has need not name the mode as well.
+            name = models.default_model("rate" if wanted and self.mode == "auto" else self.mode)
             mode = models.mode_of(name)
         else:
             name, mode = self.model, models.mode_of(self.model)
