@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -105,18 +105,12 @@ class PurenetDecoder:
         rows, columns = codes.shape[:2]
         if valid is None:
             valid = np.ones((rows, columns), dtype=bool)
-        out = np.empty((rows * PATCH, columns * PATCH, channels), dtype=np.uint8)
-        for core, around in frame_tiles(rows, columns, -(-self.radius // PATCH)):
+
+        def run(around: Window) -> NDArray[np.float32]:
             features = self._reader.features(codes[around], bits, channels, valid[around])
-            pixels = self._run(features, bits)
-            top, left = ((core[axis].start - around[axis].start) * PATCH for axis in (0, 1))
-            high, wide = ((core[axis].stop - core[axis].start) * PATCH for axis in (0, 1))
-            inner = pixels[top : top + high, left : left + wide]
-            if channels == 1:
-                inner = inner.mean(axis=2, keepdims=True)
-            place = tuple(slice(part.start * PATCH, part.stop * PATCH) for part in core)
-            out[place] = np.clip(np.rint(255 * inner), 0, 255).astype(np.uint8)
-        return out
+            return self._run(features, bits)
+
+        return paint_tiles(run, rows, columns, channels, self.radius)
 
     def _run(self, features: Features, bits: int) -> NDArray[np.float32]:
         rate = torch.tensor([self._rate_index(bits)], device=self._device)
@@ -142,7 +136,38 @@ class PurenetDecoder:
 Window = tuple[slice, slice]
 
 
-def frame_tiles(rows: int, columns: int, halo: int) -> Iterator[tuple[Window, Window]]:
+def paint_tiles(
+    run: Callable[[Window], NDArray[np.float32]],
+    rows: int,
+    columns: int,
+    channels: int,
+    radius: int,
+) -> NDArray[np.uint8]:
+    """A whole frame, tile by tile.
+
+    Args:
+        run: decodes a window of the grid of patches to RGB / 255, (32 R, 32 C, 3).
+        rows, columns: of the grid.
+        channels: 1 or 3.
+        radius: how far a patch reaches, in pixels: tiles are decoded with as much around them.
+
+    Returns:
+        uint8 (32 rows, 32 columns, channels).
+    """
+    out = np.empty((rows * PATCH, columns * PATCH, channels), dtype=np.uint8)
+    for core, around in _tiles(rows, columns, -(-radius // PATCH)):
+        pixels = run(around)
+        top, left = ((core[axis].start - around[axis].start) * PATCH for axis in (0, 1))
+        high, wide = ((core[axis].stop - core[axis].start) * PATCH for axis in (0, 1))
+        inner = pixels[top : top + high, left : left + wide]
+        if channels == 1:
+            inner = inner.mean(axis=2, keepdims=True)
+        place = tuple(slice(part.start * PATCH, part.stop * PATCH) for part in core)
+        out[place] = np.clip(np.rint(255 * inner), 0, 255).astype(np.uint8)
+    return out
+
+
+def _tiles(rows: int, columns: int, halo: int) -> Iterator[tuple[Window, Window]]:
     """Cores that cover the grid once, each with its surroundings within ``halo``, in patches."""
     for top in range(0, rows, TILE):
         for left in range(0, columns, TILE):

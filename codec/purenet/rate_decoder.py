@@ -20,7 +20,7 @@ from heqcodec.rate.quantizer import OCTAVE
 from numpy.typing import NDArray
 from torch import Tensor
 
-from .decoder import GREY, frame_tiles
+from .decoder import GREY, paint_tiles
 from .network import Purenet, transform_cells
 
 KNOTS = STEPS // OCTAVE + 1
@@ -80,17 +80,13 @@ class PurenetRateDecoder:
         rows, columns, channels = levels.shape[:3]
         if valid is None:
             valid = np.ones((rows, columns), dtype=bool)
-        out = np.empty((rows * PATCH, columns * PATCH, channels), dtype=np.uint8)
-        for core, around in frame_tiles(rows, columns, -(-self.radius // PATCH)):
-            pixels = self._run(levels[around], sizes[around], step, valid[around])
-            top, left = ((core[axis].start - around[axis].start) * PATCH for axis in (0, 1))
-            high, wide = ((core[axis].stop - core[axis].start) * PATCH for axis in (0, 1))
-            inner = pixels[top : top + high, left : left + wide]
-            if channels == 1:
-                inner = inner.mean(axis=2, keepdims=True)
-            place = tuple(slice(part.start * PATCH, part.stop * PATCH) for part in core)
-            out[place] = np.clip(np.rint(255 * inner), 0, 255).astype(np.uint8)
-        return out
+        return paint_tiles(
+            lambda around: self._run(levels[around], sizes[around], step, valid[around]),
+            rows,
+            columns,
+            channels,
+            self.radius,
+        )
 
     def _run(
         self,

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
+import torch
 from heqcodec.backend import PATCH
 from heqcodec.errors import HeqError
 from heqcodec.images import load_image
@@ -101,5 +102,31 @@ def turned(tiles: NDArray[np.uint8], view: int) -> NDArray[np.uint8]:
     return tiles
 
 
+def random_crops(
+    tiles: NDArray[np.uint8], side: int, count: int, generator: torch.Generator
+) -> NDArray[np.uint8]:
+    """Crops of random tiles, at random places and in random orientation.
+
+    Args:
+        tiles: uint8 (N, S, S, 3).
+        side: of a crop in pixels, at most S.
+        count: of crops.
+        generator: draws them.
+
+    Returns:
+        uint8 (count, side, side, 3).
+    """
+    span = tiles.shape[1] - side + 1
+    which = torch.randint(len(tiles), (count,), generator=generator).tolist()
+    corners = torch.randint(span, (count, 2), generator=generator).tolist()
+    views = torch.randint(VIEWS, (count,), generator=generator).tolist()
+    crops = np.empty((count, side, side, 3), dtype=np.uint8)
+    for index, (tile, (top, left)) in enumerate(zip(which, corners, strict=True)):
+        piece = tiles[tile, top : top + side, left : left + side]
+        crops[index] = turned(piece[None], views[index])[0]
+    return crops
+
+
+VIEWS = 8
 VIEW_ORDER = (0, 3, 5, 6, 1, 2, 4, 7)
 """Order in which views are added: the first four make every orientation of an edge appear."""

@@ -22,18 +22,15 @@ from heqcodec.rate.rate_nqe import RateNqe, stem_tensors
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from .border_loss import border_loss
-from .photographs import turned
+from .photographs import random_crops
 from .rate_frames import RateFrames
 from .recipe import Recipe
-from .tasks import cosine, psnr, purenet_of
-from .transform_task import PIXEL_FLOOR
+from .tasks import correction_loss, cosine, psnr, purenet_of
 
 FIGURE_STEPS = (425, 553, 681, 830)
 """Steps of 20, 40, 80 and 180: about 1, 0.5, 0.25 and 0.1 bit per pixel."""
 PLACES_PATCHES = 6000
 PLACES_STEPS = range(64, 1024, 128)
-VIEWS = 8
 
 
 def fit_reconstruction(
@@ -83,34 +80,18 @@ class RateTask:
         count, crop = recipe.batch, 32 * recipe.crop
         low, high = recipe.step_range
         steps = torch.randint(low, high + 1, (count,), generator=generator)
-        span = self._tiles.shape[1] - crop + 1
-        which = torch.randint(len(self._tiles), (count,), generator=generator).tolist()
-        corners = torch.randint(span, (count, 2), generator=generator).tolist()
-        views = torch.randint(VIEWS, (count,), generator=generator).tolist()
-        crops = np.empty((count, crop, crop, 3), dtype=np.uint8)
-        for index, (tile, (top, left)) in enumerate(zip(which, corners, strict=True)):
-            piece = self._tiles[tile, top : top + crop, left : left + crop]
-            crops[index] = turned(piece[None], views[index])[0]
+        crops = random_crops(self._tiles, crop, count, generator)
         pixels = torch.from_numpy(crops).to(self._device).permute(0, 3, 1, 2).contiguous()
         return pixels, steps.to(self._device)
 
     def loss(self, generator: torch.Generator) -> Tensor:
-        """Squared error of random crops, each weighed by one over the root of the plain inverse's.
-
-        As for `nqe-t`: figures are means of decibels, so no crop and no step may have all the
-        gradient (our choice).
-        """
+        """See `correction_loss`."""
         pixels, steps = self.batch(generator)
         base, sizes = self._codec(pixels, steps)
         target = pixels.float() / 255
         with torch.autocast(self._device.type, dtype=torch.bfloat16):
             frame = decode_base(purenet_of(self.networks), base, sizes, steps)
-        error = (frame.float() - target).pow(2).mean(dim=(1, 2, 3))
-        plain = (base.clamp(0, 1) - target).pow(2).mean(dim=(1, 2, 3)) + PIXEL_FLOOR
-        loss = (error / plain.sqrt()).mean()
-        if self._recipe.border > 0:
-            loss = loss + self._recipe.border * border_loss(frame.float(), target)
-        return loss
+        return correction_loss(frame.float(), base, target, self._recipe.border)
 
     def rates(self, step: int) -> dict[str, float]:
         """Learning rates of a step; see `Task`."""

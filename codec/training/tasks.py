@@ -12,9 +12,12 @@ from heqcodec.purenet.network import Purenet
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from .border_loss import border_loss
 from .recipe import Recipe
 
 RATES = (64, 128, 256, 512)
+PIXEL_FLOOR = 20.0 / 255**2
+"""Added to a crop's own error before it is weighed: below about 35 dB, errors count alike."""
 LEAST_ERROR = 1e-6
 """108 dB stand for infinity, which would swallow every mean."""
 
@@ -82,6 +85,25 @@ def cosine(step: int, begin: int, end: int, warmup: int) -> float:
         return 0.0
     rise = min(1.0, (step - begin + 1) / max(1, warmup))
     return rise * 0.5 * (1 + math.cos(math.pi * (step - begin) / (end - begin)))
+
+
+def correction_loss(frame: Tensor, base: Tensor, target: Tensor, border: float) -> Tensor:
+    """Squared error of crops, each weighed by its own difficulty.
+
+    The weight is one over the root of the plain inverse's error (our choice, because figures are
+    means of decibels: without it the hardest crops and the lowest rate would have all the
+    gradient).
+
+    Args:
+        frame: decoded, RGB / 255, float32 (B, 3, H, W).
+        base: by the plain inverse, the same shape.
+        target: the photographs, the same shape.
+        border: weight of `border_loss`; 0 for none.
+    """
+    error = (frame - target).pow(2).mean(dim=(1, 2, 3))
+    plain = (base.clamp(0, 1) - target).pow(2).mean(dim=(1, 2, 3)) + PIXEL_FLOOR
+    loss = (error / plain.sqrt()).mean()
+    return loss + border * border_loss(frame, target) if border > 0 else loss
 
 
 def rate_indices(recipe: Recipe, count: int, generator: torch.Generator) -> Tensor:

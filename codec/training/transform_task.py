@@ -16,15 +16,11 @@ from numpy.typing import NDArray
 from rich.progress import Progress
 from torch import Tensor, nn
 
-from .border_loss import border_loss
 from .coded_tiles import Coded, code_frames, coded_view, network_inputs
 from .coder_tables import WIDE_BITS, DecisionCounts, fit_tables, frequency_order, significance_order
 from .photographs import VIEW_ORDER, turned
 from .recipe import Recipe
-from .tasks import cosine, crop_places, psnr, purenet_of, rate_indices
-
-PIXEL_FLOOR = 20.0 / 255**2
-"""Added to a crop's own error before it is weighed: below about 35 dB, errors count alike."""
+from .tasks import correction_loss, cosine, crop_places, psnr, purenet_of, rate_indices
 
 
 def fit_encoder(tiles: NDArray[np.uint8], recipe: Recipe) -> dict[str, NDArray[Any]]:
@@ -101,12 +97,7 @@ class TransformTask:
         progress.remove_task(bar)
 
     def loss(self, generator: torch.Generator) -> Tensor:
-        """Squared error of random crops, each weighed by its own difficulty.
-
-        The weight is one over the root of the plain inverse's error (our choice, because figures
-        are means of decibels: without it the hardest crops and the lowest rate would have all the
-        gradient).
-        """
+        """See `correction_loss`."""
         recipe, batch = self._recipe, self._recipe.batch
         rate = rate_indices(recipe, batch, generator)
         views = torch.randint(len(self._coded), (batch,), generator=generator).tolist()
@@ -128,12 +119,7 @@ class TransformTask:
             frame = self.networks["purenet"](
                 _channels_last(transform_cells(base, hint)), base, rate.to(self._device)
             )
-        error = (frame.float() - target).pow(2).mean(dim=(1, 2, 3))
-        plain = (base.clamp(0, 1) - target).pow(2).mean(dim=(1, 2, 3)) + PIXEL_FLOOR
-        loss = (error / plain.sqrt()).mean()
-        if recipe.border > 0:
-            loss = loss + recipe.border * border_loss(frame.float(), target)
-        return loss
+        return correction_loss(frame.float(), base, target, recipe.border)
 
     def rates(self, step: int) -> dict[str, float]:
         """Learning rates of a step; see `Task`."""

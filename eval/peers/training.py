@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 import torch
 from heqcodec.training.loop import FIGURES_IMAGES, TrainingLoop
-from heqcodec.training.photographs import turned
+from heqcodec.training.photographs import random_crops
 from heqcodec.training.recipe import Recipe
 from heqcodec.training.tasks import Task, cosine, psnr
 from numpy.typing import NDArray
@@ -25,7 +25,6 @@ from .recipe import PeerRecipe
 
 NETWORK = "peer"
 MAIN, AUXILIARY = "main", "auxiliary"
-VIEWS = 8
 
 
 class Figures(NamedTuple):
@@ -76,14 +75,7 @@ class PeerTask:
     def batch(self, generator: torch.Generator) -> Tensor:
         """Random crops in random orientation, RGB / 255, (batch, 3, crop, crop)."""
         count, crop = self._recipe.batch, self._recipe.crop
-        span = self._tiles.shape[1] - crop + 1
-        which = torch.randint(len(self._tiles), (count,), generator=generator).tolist()
-        corners = torch.randint(span, (count, 2), generator=generator).tolist()
-        views = torch.randint(VIEWS, (count,), generator=generator).tolist()
-        crops = np.empty((count, crop, crop, 3), dtype=np.uint8)
-        for index, (tile, (top, left)) in enumerate(zip(which, corners, strict=True)):
-            piece = self._tiles[tile, top : top + crop, left : left + crop]
-            crops[index] = turned(piece[None], views[index])[0]
+        crops = random_crops(self._tiles, crop, count, generator)
         # (N, H, W, C) in memory is channels-last as it is.
         pixels = torch.from_numpy(crops).permute(0, 3, 1, 2)
         return pixels.to(self._device).float().div_(255)
