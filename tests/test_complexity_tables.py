@@ -1,0 +1,183 @@
+"""Codecs that tell their cost, speeds, tables, and `heqcodec eval complexity` itself."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from heqcodec import models
+from heqcodec.cli.application import app
+from heqcodec.eval.complexity.contender import Contender, Networks
+from heqcodec.eval.complexity.frame import noise_frame
+from heqcodec.eval.complexity.speed import Speed, measure_speeds, ratio
+from heqcodec.eval.complexity.tables import (
+    NETWORKS_ONLY,
+    REFERENCE,
+    document,
+    markdown,
+    remarks,
+    speed_table,
+    work_tables,
+)
+from heqcodec.eval.complexity.work import Cost, Stage, Work
+from PIL import Image
+from typer.testing import CliRunner
+
+FRAME = noise_frame(128, 64)
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Any:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+class SlowCodec:
+    """Takes 20 ms to encode and 5 ms to decode; its files have 100 bytes."""
+
+    name, about, suffix = "slow", "sleeps", ".slow"
+    reason: str | None = None
+    cost: Any = None
+
+    def missing(self) -> str | None:
+        return self.reason
+
+    def prepare(self) -> None:
+        pass
+
+    def encode(self, pixels: np.ndarray, setting: float, path: Path) -> None:
+        time.sleep(0.02)
+        path.write_bytes(bytes(100))
+
+    def decode(self, path: Path) -> np.ndarray:
+        time.sleep(0.005)
+        assert path.stat().st_size == 100
+        return np.zeros((1, 1, 3), dtype=np.uint8)
+
+
+def contender(name: str, codec: Any = None, networks: Networks | None = None) -> Contender:
+    stage = Stage("encoder", 1000, Work(additions=2.5, shifts=1500), 77)
+    return Contender(Cost(name, "about", "note", [stage], {"x": 1.0}), networks, codec, 1.0)
+
+
+class TestSpeed:
+    def test_measures_files_and_networks(self, tmp_path: Path) -> None:
+        networks = Networks(lambda: time.sleep(0.01), lambda: time.sleep(0.002))
+        pair = [contender("a", SlowCodec()), contender("b", None, networks)]
+        told: list[str] = []
+        files, nets = measure_speeds(pair, FRAME, 3, tmp_path, told.append)
+        assert told == ["a", "b"] * 4
+        size = FRAME.shape[0] * FRAME.shape[1] / 1e6
+        assert files.files_encode is not None and files.files_decode is not None
+        assert size / 0.06 < files.files_encode <= size / 0.02
+        assert files.files_encode < files.files_decode <= size / 0.005
+        assert files.bpp == 800 / (128 * 64) and files.networks_encode is None
+        assert nets.files_encode is None and nets.bpp is None
+        assert nets.networks_encode is not None and nets.networks_encode <= size / 0.01
+
+    def test_ratio(self) -> None:
+        assert ratio(Speed(files_encode=6.0), Speed(files_encode=4.0), "files_encode") == 1.5
+        assert ratio(Speed(files_encode=6.0), Speed(), "files_encode") is None
+        assert ratio(Speed(), Speed(files_encode=4.0), "files_encode") is None
+
+
+class TestTables:
+    pair = (contender("mine"), contender(REFERENCE))
+    speeds = (Speed(1.0, 2.0, 3.0, 4.0, 0.25), Speed(2.0, 2.0))
+
+    def test_work(self) -> None:
+        encoder, coder, decoder = work_tables(self.pair)
+        assert encoder.rows[0] == ("mine", "1,000", "2.5 add, 1.5 k shift", "77")
+        assert set(coder.rows[0][1:]) == set(decoder.rows[0][1:]) == {"-"}
+
+    def test_speed(self) -> None:
+        table = speed_table(self.pair, self.speeds)
+        assert table.rows[0] == ("mine", "0.250", "1 (0.50x)", "2 (1.00x)", "3", "4")
+        assert table.rows[1] == (REFERENCE, "-", "2 (1.00x)", "2 (1.00x)", "-", "-")
+
+    def test_says_when_ratios_are_of_networks_only(self) -> None:
+        assert NETWORKS_ONLY in remarks(self.pair, self.speeds)
+        assert NETWORKS_ONLY not in remarks(self.pair, [])
+        whole = (self.speeds[0], Speed(1.0, 1.0, 1.0, 1.0, 0.3))
+        assert NETWORKS_ONLY not in remarks(self.pair, whole)
+
+    def test_markdown_has_a_cell_for_each_heading(self) -> None:
+        for table in (*work_tables(self.pair), speed_table(self.pair, self.speeds)):
+            lines = markdown(table).splitlines()
+            assert lines[0] == f"## {table.title}"
+            assert {line.count("|") for line in lines[2:]} == {len(table.headings) + 1}
+
+    def test_document(self) -> None:
+        told = json.loads(document(self.pair, self.speeds, {"rounds": 3}))
+        assert told["rounds"] == 3 and told["reference"] == REFERENCE
+        mine = told["codecs"][0]
+        assert mine["stages"][0]["work"]["additions"] == 2.5
+        assert mine["megapixels_per_second"]["files_decode"] == 4.0
+        assert mine["ratio"] == {
+            "networks_encode": 0.5,
+            "networks_decode": 1.0,
+            "files_encode": None,
+            "files_decode": None,
+        }
+        assert "ratio" not in json.loads(document(self.pair, [], {}))["codecs"][0]
+
+    @pytest.mark.parametrize(
+        ("value", "told"),
+        [(0.125, "0.125"), (715.0, "715"), (42176.0, "42.2 k"), (1.5e5, "150 k")],
+    )
+    def test_numbers(self, value: float, told: str) -> None:
+        assert Work(multiply_accumulates=value).text() == f"{told} MAC"
+        assert Work().text() == "0"
+
+
+class TestCommand:
+    def test_counts_and_times(self, tmp_path: Path) -> None:
+        pixels = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+        image = tmp_path / "noise.png"
+        Image.fromarray(pixels).save(image)
+        out = tmp_path / "out"
+        arguments = ["eval", "complexity", "--image", str(image), "-j", "1", "--out", str(out)]
+        result = CliRunner().invoke(app, [*arguments, "--rounds", "1"])
+        assert result.exit_code == 0, result.output
+        told = json.loads((out / "complexity.json").read_text())
+        names = [codec["name"] for codec in told["codecs"]]
+        assert set(names) >= {*models.model_names("patch"), REFERENCE, "mbt2018-mean", "mcucoder"}
+        assert any(name.startswith("patch-") for name in names)
+        assert str(tmp_path) not in json.dumps(told)
+        assert told["command"] == "heqcodec eval complexity --image noise.png --rounds 1"
+        for codec in told["codecs"]:
+            speed = codec["megapixels_per_second"]
+            assert speed["files_encode"] or speed["networks_encode"], codec["name"]
+        text = (out / "complexity.md").read_text()
+        assert "## Encoder" in text and "## Megapixels a second" in text
+        again = CliRunner().invoke(app, arguments)
+        assert again.exit_code == 1
+
+
+class TestClassical:
+    def test_reads_costs_of_those_that_tell(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        from heqcodec.eval.baselines.patch.cost import EncoderCost
+        from heqcodec.eval.complexity import classical
+
+        told = SlowCodec()
+        told.cost = EncoderCost(64.5, 70.0, 4096, "The transform.")
+        absent = SlowCodec()
+        absent.cost, absent.reason = told.cost, "it is not installed."
+        codecs = {"told": told, "plain": SlowCodec(), "absent": absent}
+        monkeypatch.setattr(classical, "codec_names", lambda: list(codecs))
+        monkeypatch.setattr(classical, "make_codec", codecs.__getitem__)
+        (found,) = classical.classical_contenders()
+        assert found.codec is told and found.setting == 0.25
+        stage = found.cost.stage("encoder")
+        assert stage == Stage("encoder", None, Work(multiplications=64.5, additions=70.0), 4096)
+        assert found.cost.note.endswith("The transform.")
+        (encoder, _, decoder) = work_tables([found])
+        assert encoder.rows[0] == ("slow", "?", "64.5 mul, 70 add", "4,096")
+        assert decoder.rows[0] == ("slow", "-", "-", "-")
