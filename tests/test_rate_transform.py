@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from heqcodec.patches import split_patches
+from heqcodec.rate.cost_layer import CostLayer
 from heqcodec.rate.dequantizer import Dequantizer, default_places, fit_places
 from heqcodec.rate.layout import LEVELS, band_frequencies, cell_places
 from heqcodec.rate.quantizer import (
-    choose_levels,
     integer_steps,
     quantize,
     step_size,
@@ -18,12 +18,19 @@ from heqcodec.rate.quantizer import (
 from heqcodec.rate.rate_nqe import RateNqe, stem_tensors
 from heqcodec.rate.transform import RateStem, dct_layers
 from numpy.typing import NDArray
+from sample_cost_layers import random_cost_layer
 from scipy.fft import dctn
 
 
 @pytest.fixture(scope="module")
 def encoder() -> RateNqe:
     return RateNqe(stem_tensors())
+
+
+@pytest.fixture(scope="module")
+def choosy() -> RateNqe:
+    """An encoder whose cost layer has random weights."""
+    return RateNqe({**stem_tensors(), **random_cost_layer(7)})
 
 
 @pytest.fixture(scope="module")
@@ -127,11 +134,14 @@ class TestLevels:
     def test_levels_are_the_rounded_quotients(self) -> None:
         steps = np.array([16, 7, 1000], dtype=np.int32)
         given = np.arange(-40, 41, dtype=np.int32)[None, None].repeat(3, axis=1)
-        levels = quantize(given, steps)
+        given = np.pad(given, ((0, 0), (0, 0), (0, LEVELS - given.shape[2])))
+        levels = quantize(given, steps, CostLayer(stem_tensors()), size=1)
         for plane, step in enumerate(steps):
-            offset = step // 4 + step // 16
-            wanted = [int(np.sign(c)) * ((abs(int(c)) + offset) // step) for c in given[0, 0]]
-            assert levels[0, plane].tolist() == wanted
+            for value, level in zip(given[0, 0], levels[0, plane], strict=True):
+                magnitude = abs(int(value))
+                many = (magnitude + step // 2 - step // 16) // step
+                wanted = many if many >= 2 else int(magnitude >= 11 * step // 16)
+                assert level == int(np.sign(value)) * wanted
 
     def test_finer_steps_give_no_smaller_levels(
         self, encoder: RateNqe, patches: NDArray[np.uint8]
@@ -192,11 +202,14 @@ class TestPlainInverse:
         ]
         assert errors[0] < errors[1]
 
+    @pytest.mark.parametrize("kind", ["encoder", "choosy"])
     def test_torch_twin_makes_the_same_frames(
-        self, encoder: RateNqe, photograph: NDArray[np.uint8]
+        self, kind: str, photograph: NDArray[np.uint8], request: pytest.FixtureRequest
     ) -> None:
         torch = pytest.importorskip("torch")
         from heqcodec.training.rate_frames import RateFrames
+
+        encoder: RateNqe = request.getfixturevalue(kind)
 
         rng = np.random.default_rng(5)
         places = default_places() + rng.normal(0, 0.05, default_places().shape).astype(np.float32)
@@ -207,9 +220,7 @@ class TestPlainInverse:
         patches = split_patches(photograph)
         rows, columns = photograph.shape[0] // 32, photograph.shape[1] // 32
         for index, step in enumerate(steps):
-            levels, chosen = choose_levels(
-                encoder.coefficients(patches), encoder.integer_steps(step)
-            )
+            levels, chosen = encoder.levels(encoder.coefficients(patches), step)
             np.testing.assert_array_equal(sizes[index].numpy().reshape(-1), chosen)
             plain = Dequantizer(encoder, places).pixels(levels, chosen, step)
             grid = plain.reshape(rows, columns, 3, 32, 32).transpose(2, 0, 3, 1, 4)

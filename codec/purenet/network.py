@@ -14,7 +14,11 @@
         ▼  REFINEMENT, full frame                       │
       residual blocks at 1/8 ── 1x1, shuffle by 8 ─────►+  coarse frame
         │                                               │
-        └─ 1x1, shuffle by 4 ──► at 1/2 ◄─ unshuffle 2 ─┤
+        └─ 1x1, shuffle by 2 ──► at 1/4 ◄─ unshuffle 4 ─┤   (where mid_blocks > 0; else by 4)
+                                   │                    │
+                      residual blocks at 1/4            │
+                                   │                    │
+           1x1, shuffle by 2 ──► at 1/2 ◄─ unshuffle 2 ─┤
                                    │                    │
                       residual blocks at 1/2 ─ shuffle ─►+  frame, RGB / 255
 
@@ -49,6 +53,7 @@ class PurenetConfig:
     rates: how many rates it knows.
     width, blocks: channels and residual blocks at 1/8 resolution.
     local_blocks: residual blocks of patch upsampling.
+    mid_width, mid_blocks: the same at 1/4 resolution; 0 blocks leave the stage out.
     fine_width, fine_blocks: the same at 1/2 resolution.
     """
 
@@ -58,6 +63,8 @@ class PurenetConfig:
     width: int = 160
     blocks: int = 6
     local_blocks: int = 1
+    mid_width: int = 96
+    mid_blocks: int = 0
     fine_width: int = 48
     fine_blocks: int = 3
 
@@ -82,10 +89,11 @@ class RateBlock(nn.Module):
 
     def forward(self, x: Tensor, rate: Tensor) -> Tensor:
         """(B, width, H, W), shares of the rates (B, rates) -> the same shape."""
-        # Not a matrix product: autocast would round gains to bfloat16.
-        gain = (rate[:, :, None] * self.gain).sum(1)[:, :, None, None]
-        shift = (rate[:, :, None] * self.shift).sum(1)[:, :, None, None]
-        return x + self.second(F.relu(torch.addcmul(shift, self.first(x), gain)))
+        y = self.first(x)
+        # Not a matrix product: autocast would interpolate in bfloat16.
+        gain = (rate[:, :, None] * self.gain).sum(1)[:, :, None, None].to(y.dtype)
+        shift = (rate[:, :, None] * self.shift).sum(1)[:, :, None, None].to(y.dtype)
+        return x + self.second(F.relu(torch.addcmul(shift, y, gain)))
 
 
 class Purenet(nn.Module):
@@ -100,7 +108,13 @@ class Purenet(nn.Module):
         self.base = None if config.has_base else nn.Conv2d(config.inputs, 3 * CELL * CELL, 1)
         self.coarse = nn.ModuleList(RateBlock(width, rates) for _ in range(config.blocks))
         self.coarse_out = nn.Conv2d(width, 3 * CELL * CELL, 1)
-        self.to_fine = nn.Conv2d(width, fine * (CELL // 2) ** 2, 1)
+        mid = config.mid_width if config.mid_blocks else 0
+        if mid:
+            self.to_mid = nn.Conv2d(width, mid * 4, 1)
+            self.mid_in = nn.Conv2d(mid + 48, mid, 3, padding=1)
+        self.mid = nn.ModuleList(RateBlock(mid, rates) for _ in range(config.mid_blocks))
+        self._fine_factor = 2 if mid else CELL // 2
+        self.to_fine = nn.Conv2d(mid or width, fine * self._fine_factor**2, 1)
         self.fine_in = nn.Conv2d(fine + 12, fine, 3, padding=1)
         self.fine = nn.ModuleList(RateBlock(fine, rates) for _ in range(config.fine_blocks))
         self.fine_out = nn.Conv2d(fine, 12, 3, padding=1)
@@ -118,8 +132,9 @@ class Purenet(nn.Module):
         Each 3x3 convolution reaches one position further: two a block, and two more at 1/2.
         """
         coarse = CELL * 2 * self.config.blocks
+        mid = 4 * (1 + 2 * self.config.mid_blocks) if self.config.mid_blocks else 0
         fine = 2 * (2 + 2 * self.config.fine_blocks)
-        return coarse + fine
+        return coarse + mid + fine
 
     def upsample_patches(self, cells: Tensor, rate: Tensor) -> Tensor:
         """Patch upsampling and aggregation: each patch alone, then laid at its place.
@@ -165,13 +180,26 @@ class Purenet(nn.Module):
         for block in self.coarse:
             x = block(x, rate)
         frame = base + F.pixel_shuffle(self.coarse_out(x), CELL)
-        y = torch.cat(
-            [F.pixel_shuffle(self.to_fine(x), CELL // 2), F.pixel_unshuffle(frame - 0.5, 2)], 1
-        )
-        y = F.relu(self.fine_in(y.contiguous(memory_format=torch.channels_last)))
+        if self.config.mid_blocks:
+            x = F.relu(self.mid_in(_finer(self.to_mid(x), frame, 2)))
+            for block in self.mid:
+                x = block(x, rate)
+        y = F.relu(self.fine_in(_finer(self.to_fine(x), frame, self._fine_factor)))
         for block in self.fine:
             y = block(y, rate)
         return frame + F.pixel_shuffle(self.fine_out(y), 2)
+
+
+def _finer(features: Tensor, frame: Tensor, factor: int) -> Tensor:
+    """Features (B, factor^2 n, h, w) at a finer resolution, with the frame's pixels beside them.
+
+    Returns:
+        (B, n + 3 s^2, factor h, factor w), s the side in pixels of what has become one position.
+    """
+    finer = F.pixel_shuffle(features, factor)
+    side = frame.shape[-1] // finer.shape[-1]
+    pixels = F.pixel_unshuffle(frame - 0.5, side)
+    return torch.cat([finer, pixels], 1).contiguous(memory_format=torch.channels_last)
 
 
 def transform_cells(base: Tensor, hints: Tensor) -> Tensor:

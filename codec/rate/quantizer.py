@@ -1,10 +1,10 @@
 """Steps, levels, and the choice of size: everything that depends on the step index.
 
-A level is ``floor((|c| + 5/16 step) / step)`` with the coefficient's sign: rounding with a dead
-zone (rounding offsets of 0.25 to 0.4 are within 0.3 % of each other in rate on our validation
-photographs, once reconstruction points follow). The quotient of two integers needs no multiplier:
-a device shifts the step up while it fits, then compares and subtracts on the way down, two
-comparisons for a level of 1 and one for a level of 0.
+Levels are told apart twice. What the cost layer sees is ``floor((|c| + 5/16 step) / step)``,
+rounding with a dead zone. What is written is ``floor((|c| + 7/16 step) / step)`` where that is 2 or
+more, else 1 from the threshold of the cost layer on, else 0; with the coefficient's sign. The
+quotient of two integers needs no multiplier: a device shifts the step up while it fits, then
+compares and subtracts on the way down, two comparisons for a level of 1 and one for a level of 0.
 
 The size of a patch is the one with the lower sum over its coefficients of a weight by magnitude
 (our choice: a staircase under the logarithm, measured level with a rate-distortion estimate)::
@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .backend import STEPS
+from .cost_layer import CostLayer, thresholds
 from .transform import SIZES, RateStem
 
 OCTAVE = 128
@@ -70,11 +71,44 @@ def integer_steps(table: NDArray[np.uint16], step: int) -> NDArray[np.int32]:
     return (scaled + (1 << (FRACTION - 1))) >> FRACTION
 
 
-def quantize(coefficients: NDArray[np.int32], steps: NDArray[np.int32]) -> NDArray[np.int16]:
-    """Levels int16 (..., C, 1024) of coefficients in one size; steps int32 (3,) by plane."""
+def rounded(coefficients: NDArray[np.int32], steps: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Magnitudes that the cost layer sees, (..., C, 1024); steps int32 (3,) by plane."""
     step = steps[: coefficients.shape[-2], None]
-    offset = (step >> 2) + (step >> 4)
-    magnitude = np.minimum((np.abs(coefficients) + offset) // step, LARGEST)
+    return (np.abs(coefficients) + (step >> 2) + (step >> 4)) // step
+
+
+def with_thresholds(
+    coefficients: NDArray[np.int32],
+    steps: NDArray[np.int32],
+    seen: NDArray[np.int32],
+    layer: CostLayer,
+    size: int,
+) -> NDArray[np.int32]:
+    """Magnitudes of levels, at most `LARGEST`.
+
+    Args:
+        coefficients: int32 (N, C, 1024), in one size.
+        steps: int32 (3,), by plane.
+        seen: of the same coefficients, from `rounded`.
+        layer: decides between 0 and 1.
+        size: of these patches.
+    """
+    planes = coefficients.shape[-2]
+    step = steps[:planes, None]
+    magnitude = np.abs(coefficients)
+    many = (magnitude + (step >> 1) - (step >> 4)) // step
+    table = thresholds(steps[:planes])
+    index = layer.indices(seen, size)
+    one = magnitude >= table[np.arange(planes)[:, None], index]
+    return np.where(many >= 2, np.minimum(many, LARGEST), one)
+
+
+def quantize(
+    coefficients: NDArray[np.int32], steps: NDArray[np.int32], layer: CostLayer, size: int
+) -> NDArray[np.int16]:
+    """Levels int16 (N, C, 1024) of coefficients in one size; steps int32 (3,) by plane."""
+    seen = rounded(coefficients, steps)
+    magnitude = with_thresholds(coefficients, steps, seen, layer, size)
     return np.where(coefficients < 0, -magnitude, magnitude).astype(np.int16)
 
 
@@ -92,22 +126,29 @@ def size_costs(coefficients: NDArray[np.int32], steps: NDArray[np.int32]) -> NDA
     return total
 
 
+def choose_sizes(coefficients: NDArray[np.int32], steps: NDArray[np.int32]) -> NDArray[np.uint8]:
+    """Sizes of patches, uint8 (N,), from coefficients int32 (N, SIZES, C, 1024): 1 where the
+    quarters cost less."""
+    costs = [size_costs(coefficients[:, size], steps[size]) for size in range(SIZES)]
+    return (costs[1] < costs[0]).astype(np.uint8)
+
+
 def choose_levels(
-    coefficients: NDArray[np.int32], steps: NDArray[np.int32]
+    coefficients: NDArray[np.int32], steps: NDArray[np.int32], layer: CostLayer
 ) -> tuple[NDArray[np.int16], NDArray[np.uint8]]:
     """Levels and sizes of patches.
 
     Args:
         coefficients: int32 (N, SIZES, C, 1024), from `RateStem.forward`.
         steps: int32 (SIZES, 3), from `integer_steps`.
+        layer: decides between levels of 0 and 1.
 
     Returns:
-        Levels int16 (N, C, 1024) and sizes uint8 (N,): 1 where the quarters cost less.
+        Levels int16 (N, C, 1024) and sizes uint8 (N,).
     """
-    costs = [size_costs(coefficients[:, size], steps[size]) for size in range(SIZES)]
-    sizes = (costs[1] < costs[0]).astype(np.uint8)
+    sizes = choose_sizes(coefficients, steps)
     levels = np.empty(coefficients.shape[:1] + coefficients.shape[2:], dtype=np.int16)
     for size in range(SIZES):
         chosen = sizes == size
-        levels[chosen] = quantize(coefficients[chosen, size], steps[size])
+        levels[chosen] = quantize(coefficients[chosen, size], steps[size], layer, size)
     return levels, sizes

@@ -9,24 +9,32 @@ from heqcodec.nqe.transform_nqe import tensors_id
 from heqcodec.nqe.vgg_integer import Arithmetic
 from numpy.typing import NDArray
 
-from .quantizer import OCTAVE, choose_levels, integer_steps, step_table
+from .cost_layer import BIAS_SHIFT, COST_TENSORS, INDEX_SHIFT, SHAPES, CostLayer
+from .quantizer import OCTAVE, choose_levels, choose_sizes, integer_steps, step_table
 from .transform import SIZE, SIZES, RateStem, dct_layers
 
 STEM_TENSORS = ("layers", "steps")
+TENSORS = STEM_TENSORS + COST_TENSORS
 _BATCH = 1024
 
 
 def stem_tensors() -> dict[str, NDArray[np.generic]]:
-    """The tensors of an encoder that has learned nothing yet: the rounded DCT and its steps."""
+    """The tensors of an encoder that has learned nothing yet.
+
+    The rounded DCT, its steps, and a cost layer whose threshold is 11/16 of a step everywhere.
+    """
     layers = dct_layers()
-    return {"layers": layers, "steps": step_table(RateStem(layers))}
+    blank = {name: np.zeros(shape, dtype=np.int8) for name, shape in SHAPES.items()}
+    blank["bias"][:] = 3 << (INDEX_SHIFT - BIAS_SHIFT)
+    return {"layers": layers, "steps": step_table(RateStem(layers)), **blank}
 
 
 class RateNqe:
     """The `nqe-r` encoder (a `heqcodec.rate.backend.RateEncoder`).
 
     Args:
-        tensors: ``layers`` int8 (3, 32, 32), quinary levels; ``steps`` uint16 (2, 3, 128).
+        tensors: ``layers`` int8 (3, 32, 32), quinary levels; ``steps`` uint16 (2, 3, 128); and
+            those of `CostLayer`.
 
     Raises:
         ValueError: a tensor is not of that kind.
@@ -37,7 +45,8 @@ class RateNqe:
         self._steps = tensors["steps"].astype(np.uint16)
         if self._steps.shape != (SIZES, 3, OCTAVE) or not self._steps.all():
             raise ValueError("the table of steps is not positive, or not of shape (2, 3, 128)")
-        self.encoder_id = tensors_id(tensors, STEM_TENSORS)
+        self.costs = CostLayer(tensors)
+        self.encoder_id = tensors_id(tensors, TENSORS)
 
     def coefficients(
         self, patches: NDArray[np.uint8], arithmetic: Arithmetic = "float32"
@@ -71,11 +80,16 @@ class RateNqe:
         Raises:
             ValueError: the step index is not in 0..1023.
         """
-        return choose_levels(coefficients, self.integer_steps(step))
+        return choose_levels(coefficients, self.integer_steps(step), self.costs)
+
+    def sizes(self, coefficients: NDArray[np.int32], steps: NDArray[np.int32]) -> NDArray[np.uint8]:
+        """Sizes alone, uint8 (N,); see `choose_sizes`."""
+        return choose_sizes(coefficients, steps)
 
     def weight_bits(self) -> dict[str, int]:
         """Bits of what the encoder must hold beside its coder, by part."""
         return {
             "transform, quinary (3 bits)": 3 * 3 * SIZE**2,
             "steps (16 bits)": 16 * self._steps.size,
+            **self.costs.weight_bits(),
         }

@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 from heqcodec.errors import HeqError
 from heqcodec.files import write_bytes
+from heqcodec.models import RATE, TRANSFORM
 from heqcodec.nqe.transform_nqe import TransformNqe
 from heqcodec.purenet.network import Purenet
 from heqcodec.purenet.stored_weights import restored_weights
 from heqcodec.rate.loading import PLACES
+from heqcodec.rate.rate_nqe import RateNqe
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
@@ -20,18 +22,23 @@ from safetensors.numpy import load_file, save
 Tensors = dict[str, NDArray[Any]]
 
 
-def read_encoder(path: Path) -> Tensors:
-    """The tensors of an `nqe-t` encoder.
+def read_encoder(path: Path, family: str = TRANSFORM) -> Tensors:
+    """The tensors of an encoder.
+
+    Args:
+        path: safetensors.
+        family: of the model, "transform" or "rate".
 
     Raises:
         HeqError: the file holds no such encoder.
     """
     try:
         tensors = dict(load_file(path))
-        TransformNqe(tensors)
+        encoder_ids(tensors, family)
     except (OSError, SafetensorError, KeyError, ValueError) as error:
         raise HeqError(
-            f"{path} cannot be read as an encoder of nqe-t ({type(error).__name__}: {error})."
+            f"{path} cannot be read as an encoder of the family {family} "
+            f"({type(error).__name__}: {error})."
         ) from error
     return tensors
 
@@ -56,13 +63,15 @@ def write_tensors(path: Path, tensors: Tensors) -> None:
     write_bytes(path, save({key: np.ascontiguousarray(value) for key, value in tensors.items()}))
 
 
-def same_encoder(one: Tensors, other: Tensors) -> bool:
-    """Whether two encoders write the same files, ids included."""
-    return encoder_ids(one) == encoder_ids(other)
+def encoder_ids(tensors: Mapping[str, NDArray[Any]], family: str = TRANSFORM) -> str:
+    """Encoder id in hexadecimal; of a transform encoder, which has a coder of its own, both ids.
 
-
-def encoder_ids(tensors: Mapping[str, NDArray[Any]]) -> str:
-    """Encoder id and coder id in hexadecimal."""
+    Args:
+        tensors: of an encoder.
+        family: of the model, "transform" or "rate".
+    """
+    if family == RATE:
+        return RateNqe(tensors).encoder_id.hex()
     made = TransformNqe(tensors)
     return f"{made.encoder_id.hex()}-{made.coder_id.hex()}"
 

@@ -21,6 +21,7 @@ from rich.progress import Progress, TaskID
 from torch import Tensor, nn
 
 from .checkpoint import load_checkpoint, save_checkpoint
+from .muon import Muon
 from .recipe import Recipe
 from .tasks import Task
 
@@ -70,10 +71,12 @@ class TrainingLoop:
         self._figures_at = -1
 
     def _new_optimizers(self) -> dict[str, torch.optim.Optimizer]:
-        return {
-            name: torch.optim.Adam(network.parameters(), lr=self.recipe.rate, betas=(0.9, 0.99))
-            for name, network in self.task.networks.items()
-        }
+        return {name: self._optimizer(net) for name, net in self.task.networks.items()}
+
+    def _optimizer(self, network: nn.Module) -> torch.optim.Optimizer:
+        if self.recipe.optimizer == "muon":
+            return Muon(network.parameters(), lr=self.recipe.rate)
+        return torch.optim.Adam(network.parameters(), lr=self.recipe.rate, betas=(0.9, 0.99))
 
     def load(self) -> None:
         """Put the checkpoint's state back; see `load_checkpoint`."""

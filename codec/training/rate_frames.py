@@ -9,11 +9,20 @@ from __future__ import annotations
 import numpy as np
 import torch
 from heqcodec.nqe.transform import COLOUR, PIXEL_OFFSET
+from heqcodec.rate.cost_layer import (
+    BIAS_SHIFT,
+    INDEX_SHIFT,
+    INDICES,
+    PLANES,
+    REACH,
+    SPAN,
+    TOP,
+)
 from heqcodec.rate.dequantizer import MAGNITUDES, ZONES, band_zones
-from heqcodec.rate.layout import band_frequencies
+from heqcodec.rate.layout import SUBS, band_frequencies
 from heqcodec.rate.quantizer import LARGEST, OCTAVE, WEIGHTS
 from heqcodec.rate.rate_nqe import RateNqe
-from heqcodec.rate.transform import QUARTER, SIZE, STAGE_SHIFT
+from heqcodec.rate.transform import QUARTER, SIZE, SIZES, STAGE_SHIFT
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -43,6 +52,16 @@ class RateFrames(nn.Module):
         self.register_buffer("places", torch.from_numpy(places))
         steps = np.stack([encoder.integer_steps(index) for index in range(1024)])
         self.register_buffer("steps", torch.from_numpy(steps.astype(np.float32)))
+        layer = encoder.costs
+        self._shifts = [2.0 ** int(shift) for shift in layer.shifts]
+        near = layer.near.astype(np.float32).reshape(SIZES, -1, SUBS, SPAN, SPAN)
+        self.register_buffer("near", torch.from_numpy(near))
+        self.register_buffer("cross", torch.from_numpy(layer.cross.astype(np.float32)))
+        u, v = band_frequencies().T
+        bias = np.empty((SIZES, PLANES, SUBS, QUARTER, QUARTER), dtype=np.float32)
+        by_band = layer.bias.reshape(SIZES, PLANES, -1, SUBS)
+        bias[..., u, v] = by_band.swapaxes(-1, -2) * float(1 << BIAS_SHIFT)
+        self.register_buffer("bias", torch.from_numpy(bias))
         small = np.empty((QUARTER, QUARTER), dtype=np.int64)
         small[tuple(band_frequencies().T)] = band_zones()
         large = small.repeat(2, axis=0).repeat(2, axis=1)
@@ -100,8 +119,11 @@ class RateFrames(nn.Module):
 
     def _through_levels(self, field: Tensor, step: Tensor, size: int, steps: Tensor) -> Tensor:
         """Coefficients after quantizing and placing them again."""
-        offset = torch.floor(step / 4) + torch.floor(step / 16)
-        magnitude = torch.floor((field.abs() + offset) / step).clamp_(max=LARGEST)
+        exact = field.abs()
+        seen = torch.floor((exact + torch.floor(step / 4) + torch.floor(step / 16)) / step)
+        threshold = torch.floor((8 + self._cost_indices(seen, size)) * step / 16)
+        many = torch.floor((exact + torch.floor(step / 2) - torch.floor(step / 16)) / step)
+        magnitude = torch.where(many >= 2, many.clamp_(max=LARGEST), (exact >= threshold).float())
         table = self.places[size, torch.div(steps, OCTAVE, rounding_mode="floor")]
         kind = magnitude.clamp(1, MAGNITUDES).long() - 1
         index = getattr(self, f"zones_{size}") * MAGNITUDES + kind
@@ -109,6 +131,17 @@ class RateFrames(nn.Module):
         place = table.reshape(-1)[index + crops[:, None, None, None, None, None]]
         value = (magnitude + place).mul_(step) * (magnitude > 0)
         return torch.copysign(value, field)
+
+    def _cost_indices(self, seen: Tensor, size: int) -> Tensor:
+        """Indices of thresholds, 0..15, of magnitudes (B, 3, R, C, n, n); see `CostLayer`."""
+        maps = _to_maps(seen.clamp_(max=TOP), size)
+        sums = F.conv2d(maps.flatten(1, 2), self.near[size], padding=REACH, groups=PLANES)
+        sums = sums.view(maps.shape) * self._shifts[0]
+        for which in range(PLANES - 1):
+            weights = self.cross[size, :, :, which, None, None] * self._shifts[1]
+            sums.add_(weights * maps.roll(-1 - which, dims=1))
+        index = torch.floor((self.bias[size] - sums) / (1 << INDEX_SHIFT)).clamp_(0, INDICES - 1)
+        return _from_maps(index, seen.shape, size)
 
     def _invert(self, value: Tensor, size: int) -> Tensor:
         """Coefficients (B, 3, R, C, n, n) to samples."""
@@ -129,6 +162,28 @@ def _lay(blocks: Tensor) -> Tensor:
     """The inverse of `_cut`."""
     batch, channels, rows, columns, side, _ = blocks.shape
     return blocks.transpose(3, 4).reshape(batch, channels, rows * side, columns * side)
+
+
+def _to_maps(blocks: Tensor, size: int) -> Tensor:
+    """(B, 3, R, C, n, n) to (N, 3, SUBS, 16, 16), a patch at a time; see `heqcodec.rate.layout`."""
+    batch, planes, rows, columns, side, _ = blocks.shape
+    if size:
+        split = blocks.view(batch, planes, rows // 2, 2, columns // 2, 2, side, side)
+        maps = split.permute(0, 2, 4, 1, 3, 5, 6, 7)
+    else:
+        split = blocks.view(batch, planes, rows, columns, QUARTER, 2, QUARTER, 2)
+        maps = split.permute(0, 2, 3, 1, 5, 7, 4, 6)
+    return maps.reshape(-1, planes, SUBS, QUARTER, QUARTER)
+
+
+def _from_maps(maps: Tensor, shape: torch.Size, size: int) -> Tensor:
+    """The inverse of `_to_maps`, to blocks of a shape."""
+    batch, planes, rows, columns, side, _ = shape
+    if size:
+        split = maps.view(batch, rows // 2, columns // 2, planes, 2, 2, side, side)
+        return split.permute(0, 3, 1, 4, 2, 5, 6, 7).reshape(shape)
+    split = maps.view(batch, rows, columns, planes, 2, 2, QUARTER, QUARTER)
+    return split.permute(0, 3, 1, 2, 6, 4, 7, 5).reshape(shape)
 
 
 def _round_shift(sums: Tensor) -> Tensor:

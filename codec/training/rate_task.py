@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from heqcodec.rate.rate_nqe import RateNqe, stem_tensors
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from .cost_fit import fit_cost_layer
 from .photographs import random_crops
 from .rate_frames import RateFrames
 from .recipe import Recipe
@@ -31,6 +33,15 @@ FIGURE_STEPS = (425, 553, 681, 830)
 """Steps of 20, 40, 80 and 180: about 1, 0.5, 0.25 and 0.1 bit per pixel."""
 PLACES_PATCHES = 6000
 PLACES_STEPS = range(64, 1024, 128)
+
+
+def fit_rate_encoder(
+    tiles: NDArray[np.uint8], recipe: Recipe, report: Callable[[str], None]
+) -> dict[str, NDArray[Any]]:
+    """The tensors of an encoder whose cost layer is trained on the tiles."""
+    stem = stem_tensors()
+    layer = fit_cost_layer(RateNqe(stem), tiles, recipe.tables_seed, recipe.cost_iterations, report)
+    return {**stem, **layer}
 
 
 def fit_reconstruction(
@@ -49,6 +60,7 @@ class RateTask:
         recipe: of the run.
         tiles: training photographs, uint8 (N, S, S, 3).
         frames: held-out photographs, uint8 (H, W, 3) each.
+        tensors: of the encoder, from `fit_rate_encoder` or given.
         device: where the networks live.
     """
 
@@ -59,11 +71,12 @@ class RateTask:
         recipe: Recipe,
         tiles: NDArray[np.uint8],
         frames: list[NDArray[np.uint8]],
+        tensors: dict[str, NDArray[Any]],
         device: torch.device,
     ) -> None:
         self._recipe, self._device = recipe, device
         self._tiles, self._frames = tiles, frames
-        self._tensors = stem_tensors()
+        self._tensors = tensors
         self.encoder = RateNqe(self._tensors)
         self.places = fit_reconstruction(self.encoder, tiles, recipe.tables_seed)
         self._codec = RateFrames(self.encoder, self.places).to(device)

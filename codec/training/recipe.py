@@ -21,6 +21,7 @@ else:
 FAMILIES = ("transform", "vgg", "rate")
 NORM_INITS = ("balanced", "halfwave")
 STEP_RULES = ("A", "B", "C")
+OPTIMIZERS = ("adam", "muon")
 RATE_COUNT = 4
 WHOLE_NUMBERS = {
     "guide_steps": (0, None),
@@ -35,12 +36,21 @@ WHOLE_NUMBERS = {
     "tables_bits": (16, None),
     "tables_seed": (0, None),
     "coder_iterations": (1, None),
+    "cost_iterations": (1, None),
     "views": (1, 8),
     "refresh": (1, None),
     "fade_steps": (0, None),
 }
 """Least and largest values. A crop is at most a tile."""
-PURENET_SIZES = {"width": 1, "blocks": 0, "local_blocks": 0, "fine_width": 1, "fine_blocks": 0}
+PURENET_SIZES = {
+    "width": 1,
+    "blocks": 0,
+    "local_blocks": 0,
+    "mid_width": 1,
+    "mid_blocks": 0,
+    "fine_width": 1,
+    "fine_blocks": 0,
+}
 """Least values of what a recipe says about PURENET; inputs and rates follow from the family."""
 
 
@@ -55,7 +65,8 @@ class Recipe:
     about: one line for ``heqcodec models``.
     steps: optimizer steps of the whole schedule; the learning rate falls to zero at the end.
     batch: crops a step.  crop: side of a crop in patches, 3 to 8.
-    rate, encoder_rate: peak learning rates (Adam) of PURENET and of the encoder.
+    optimizer: "adam", or "muon" (see `heqcodec.training.muon`).
+    rate, encoder_rate: peak learning rates of PURENET and of the encoder.
     guide_steps, distil_steps: steps at first in which a guide and PURENET learn, and those after
         them in which the encoder is asked for the guide's bits, see `heqcodec.training.guide`;
         guide: weight of that question when encoder and PURENET begin to learn together, from where
@@ -71,7 +82,8 @@ class Recipe:
     border: weight of the loss that keeps steps across patch borders as small beside other steps as
         in the photograph (transform, rate).
     tables_patches, tables_bits: patches counted for the coder's tables, and the code length while
-        counting (transform).  coder_iterations: of the packed coder's networks (rate).
+        counting (transform).  coder_iterations, cost_iterations: of the packed coder's networks
+        and of the encoder's cost layer (rate).
         tables_seed: draws what tables are fitted to (transform, rate).
     default_quality: of ``encode`` with the model, 1 to 100 (rate).
     views: how many of the eight flips and turns of each tile are coded (transform).
@@ -90,6 +102,7 @@ class Recipe:
     steps: int
     batch: int = 12
     crop: int = 5
+    optimizer: str = "adam"
     rate: float = 1e-3
     encoder_rate: float = 1e-4
     guide_steps: int = 0
@@ -108,6 +121,7 @@ class Recipe:
     tables_bits: int = 640
     tables_seed: int = 0
     coder_iterations: int = 6000
+    cost_iterations: int = 400
     default_quality: float = 45.0
     views: int = 2
     refresh: int = 100
@@ -161,7 +175,12 @@ def _rules(values: dict[str, Any]) -> Iterator[tuple[str, bool]]:
         yield f"{key} must be a line of text", isinstance(values[key], str) and bool(values[key])
     plain = re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", str(values["name"])) is not None
     yield "name must be letters, digits, dots and hyphens: it names files", plain
-    choices = {"family": FAMILIES, "norm_init": NORM_INITS, "rule": STEP_RULES}
+    choices = {
+        "family": FAMILIES,
+        "norm_init": NORM_INITS,
+        "rule": STEP_RULES,
+        "optimizer": OPTIMIZERS,
+    }
     for key, offered in choices.items():
         if key in values:
             yield f"{key} must be one of {', '.join(offered)}", values[key] in offered

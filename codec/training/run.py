@@ -20,11 +20,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from .checkpoint import FILE, read_facts
 from .coded_tiles import claim_cache
 from .export import RateParts, export_model
-from .given_weights import read_encoder, read_purenet, read_tables, same_encoder, write_tensors
+from .given_weights import encoder_ids, read_encoder, read_purenet, read_tables, write_tensors
 from .loop import TrainingLoop
 from .photographs import load_frames, load_tiles
 from .rate_coders import Coders, fit_coders
-from .rate_task import RateTask
+from .rate_task import RateTask, fit_rate_encoder
 from .recipe import Recipe
 from .tasks import Task, purenet_of
 from .transform_task import TransformTask, fit_encoder
@@ -33,6 +33,11 @@ from .vgg_task import VggTask
 HELD_OUT_EVERY = 50
 """Without held-out images of their own, one tile in fifty is not trained on."""
 ENCODER_FILE = "encoder.safetensors"
+ENCODER_FITS = {
+    TRANSFORM: lambda tiles, recipe, _: fit_encoder(tiles, recipe),
+    RATE: fit_rate_encoder,
+}
+"""Families whose encoder is there before the decoder learns, and who makes it."""
 
 
 def train(
@@ -72,9 +77,10 @@ def train(
     """
     recipe = Recipe.load(recipe_path)
     where = find_device(device)
-    if encoder_from and recipe.family != TRANSFORM:
+    if encoder_from and recipe.family not in ENCODER_FITS:
         raise HeqError(
-            f"{recipe_path} trains its own encoder; an encoder can be given to a transform recipe."
+            f"{recipe_path} trains its own encoder; an encoder can be given to recipes of the "
+            f"families {' and '.join(ENCODER_FITS)}."
         )
     if not resume and (out_dir / FILE).exists():
         raise HeqError(
@@ -110,12 +116,13 @@ def train(
     )
     with Progress(*columns, console=Console(stderr=True)) as progress:
         task: Task
+        if recipe.family in ENCODER_FITS:
+            tensors = _fitted_encoder(out_dir, encoder_from, tiles, recipe, resume, progress)
         if recipe.family == TRANSFORM:
-            tensors = _transform_encoder(out_dir, encoder_from, tiles, recipe, resume)
             cache = claim_cache(out_dir / "coded", tensors, source, resume)
             task = TransformTask(recipe, tiles, frames, tensors, where, cache, progress)
         elif recipe.family == RATE:
-            task = RateTask(recipe, tiles, frames, where)
+            task = RateTask(recipe, tiles, frames, tensors, where)
         else:
             task = VggTask(recipe, tiles, frames, where)
         if start_from and not resume:
@@ -189,17 +196,27 @@ def _rate_coders(
     return coders
 
 
-def _transform_encoder(
-    out_dir: Path, given: Path | None, tiles: NDArray[np.uint8], recipe: Recipe, resume: bool
+def _fitted_encoder(
+    out_dir: Path,
+    given: Path | None,
+    tiles: NDArray[np.uint8],
+    recipe: Recipe,
+    resume: bool,
+    progress: Progress,
 ) -> dict[str, NDArray[Any]]:
     """The encoder that this run codes with: given, or fitted once, and kept."""
     kept = out_dir / ENCODER_FILE
     if not (resume and kept.exists()):
-        tensors = read_encoder(given) if given else fit_encoder(tiles, recipe)
+        if given:
+            tensors = read_encoder(given, recipe.family)
+        else:
+            tensors = ENCODER_FITS[recipe.family](tiles, recipe, progress.console.print)
         write_tensors(kept, tensors)
         return tensors
-    tensors = read_encoder(kept)
-    if given and not same_encoder(tensors, read_encoder(given)):
+    tensors = read_encoder(kept, recipe.family)
+    if given and encoder_ids(tensors, recipe.family) != encoder_ids(
+        read_encoder(given, recipe.family), recipe.family
+    ):
         raise HeqError(
             f"the run in {out_dir} was begun with another encoder than {given}; leave --encoder "
             "out, or give another --out."
