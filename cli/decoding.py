@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,6 +21,13 @@ from heqcodec.cli.terminal import (
     set_threads,
     usage_error,
 )
+
+
+class DecoderChoice(str, Enum):
+    """How much decoding may cost."""
+
+    strong = "strong"
+    fast = "fast"
 
 
 @reports_errors
@@ -55,6 +63,10 @@ def decode(
             help="Decode the first N slices of each strip of a packed file: a coarser image.",
         ),
     ] = None,
+    decoder: Annotated[
+        DecoderChoice,
+        typer.Option("--decoder", help="fast: a smaller network, for files of variable rate."),
+    ] = DecoderChoice.strong,
     max_pixels: MaxPixels = None,
     device: Device = "auto",
     threads: Threads = None,
@@ -75,7 +87,12 @@ def decode(
     from heqcodec.container.header import DEFAULT_MAX_PIXELS
     from heqcodec.images import output_format, save_image
 
-    limit = max_pixels or DEFAULT_MAX_PIXELS
+    options: dict[str, Any] = {
+        "max_pixels": max_pixels or DEFAULT_MAX_PIXELS,
+        "device": device,
+        "slices": slices,
+        "decoder": decoder.value,
+    }
 
     def work(job: Job) -> dict[str, Any]:
         check_output(job.source, job.target, force)
@@ -86,9 +103,7 @@ def decode(
         damage: dict[str, Any] = {}
         with about(job.source):
             if partial:
-                image = api.decode_partial(
-                    data, rectangle, max_pixels=limit, device=device, slices=slices
-                )
+                image = api.decode_partial(data, rectangle, **options)
                 pixels, metadata = image.pixels, image.metadata
                 damage = {
                     "damaged_strips": image.damaged_strips,
@@ -97,7 +112,7 @@ def decode(
                     "repaired": image.repaired,
                 }
             else:
-                pixels = api.decode(data, rectangle, max_pixels=limit, device=device, slices=slices)
+                pixels = api.decode(data, rectangle, **options)
                 metadata = api.read_metadata(data)
         save_image(
             pixels,

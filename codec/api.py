@@ -149,6 +149,7 @@ def decode(
     max_pixels: int | None = DEFAULT_MAX_PIXELS,
     device: str = "auto",
     slices: int | None = None,
+    decoder: str = "strong",
 ) -> np.ndarray:
     """Decode a ``.heq`` file.
 
@@ -169,6 +170,7 @@ def decode(
         device: "auto", "cpu", "cuda" and so on, for the decoder.
         slices: of packed files: decode the first so many slices of each strip alone, which gives
             a coarser image; None for all.
+        decoder: "strong", or "fast" for a smaller network, where the model has one.
 
     Returns:
         uint8 (H, W, 1) for grey, (H, W, 3) for RGB, (H, W, 4) for any image with alpha (grey is
@@ -177,11 +179,11 @@ def decode(
     Raises:
         HeqFormatError, HeqTruncatedError, HeqChecksumError: the file is no ``.heq`` file or is
             damaged; with ``partial`` only if its header is beyond repair.
-        HeqUnsupportedError: it needs another version or a model that is not here.
+        HeqUnsupportedError: it needs another version, or a model or decoder that is not here.
         HeqLimitError: more pixels than ``max_pixels``.
         HeqError: the region is not inside the image, or the file has no slices.
     """
-    return decode_file(data, region, partial, max_pixels, device, slices).pixels
+    return decode_file(data, region, partial, max_pixels, device, slices, decoder).pixels
 
 
 def decode_partial(
@@ -190,12 +192,13 @@ def decode_partial(
     max_pixels: int | None = DEFAULT_MAX_PIXELS,
     device: str = "auto",
     slices: int | None = None,
+    decoder: str = "strong",
 ) -> PartialImage:
     """Decode what is intact of a damaged file, and say what was not.
 
     Arguments and errors are those of :func:`decode` with ``partial``.
     """
-    return decode_file(data, region, True, max_pixels, device, slices)
+    return decode_file(data, region, True, max_pixels, device, slices, decoder)
 
 
 def info(data: Source, partial: bool = False) -> dict[str, Any]:

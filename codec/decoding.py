@@ -78,6 +78,7 @@ def decode_file(
     max_pixels: int | None,
     device: str,
     slices: int | None = None,
+    decoder: str = "strong",
 ) -> PartialImage:
     """Decode a file; arguments and errors are those of :func:`heqcodec.decode`."""
     with open_source(data) as stream:
@@ -93,7 +94,7 @@ def decode_file(
         chunks = reader.read_chunks(frozenset({chunk_types.ALPHA}) if only_alpha else None)
         alpha = _alpha(chunks, reader)
 
-        painter, coarse = _painter(reader, device, slices)
+        painter, coarse = _painter(reader, device, slices, decoder)
         strips: dict[int, Grids | None] = {}
         window = region_window(header, box, painter.radius)
         _read_window(reader, window, payloads, painter, strips)
@@ -121,17 +122,22 @@ def decode_file(
     )
 
 
-def _painter(reader: ContainerReader, device: str, slices: int | None) -> tuple[Painter, set[int]]:
+def _painter(
+    reader: ContainerReader, device: str, slices: int | None, wanted: str
+) -> tuple[Painter, set[int]]:
     """What decodes the file, and the set to which it adds the strips that it decodes coarsely."""
     from heqcodec import models
 
     header = reader.header
     if header.mode == Mode.PATCH:
+        if wanted != models.STRONG:
+            name = models.model_of_file(header.encoder_id, header.coder_id)
+            raise models.no_such_decoder(name, wanted)
         decoder = models.load_decoder(header.encoder_id, header.coder_id, device=device)
         return PatchPainter(header, decoder), set()
     from heqcodec.rate.painter import RatePainter
 
-    painter = RatePainter(reader, device, slices)
+    painter = RatePainter(reader, device, slices, wanted)
     return painter, painter.coarse_strips
 
 

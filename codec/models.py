@@ -27,6 +27,9 @@ VGG = "vgg"
 RATE = "rate"
 """The family whose models are of the variable-rate mode; all others are patch-constant."""
 PATCH_MODE, RATE_MODE = "patch", "rate"
+STRONG, FAST = "strong", "fast"
+DECODERS = (STRONG, FAST)
+"""Decoders that a model of variable rate may have; the strong one is always there."""
 
 
 @cache
@@ -127,13 +130,31 @@ def load_strip_coder(name: str, coder: int) -> StripCoder:
     return _strip_coder(name, Coder(coder))
 
 
-def load_rate_decoder(name: str, device: str = "auto") -> RateDecoder:
-    """The decoder of a model of variable rate, loaded once for each device.
+def load_rate_decoder(name: str, device: str = "auto", decoder: str = STRONG) -> RateDecoder:
+    """A decoder of a model of variable rate, loaded once for each device.
 
-    Arguments and errors are those of `load_decoder`, save that the model is given by its name.
+    Args:
+        name: of the model.
+        device: as in `load_decoder`.
+        decoder: one of `DECODERS`.
+
+    Raises:
+        HeqUnsupportedError: the model has no such decoder; or as `load_decoder`.
+        HeqError: the weights are damaged.
     """
     _check_mode(name, RATE_MODE)
-    return _rate_decoder(name, device)
+    entry = manifest()["models"][name]
+    if decoder != STRONG and decoder not in entry.get("decoders", {}):
+        raise no_such_decoder(name, decoder)
+    return _rate_decoder(name, device, decoder)
+
+
+def no_such_decoder(name: str, decoder: str) -> HeqUnsupportedError:
+    """The error for a decoder that a model has not."""
+    has = ", ".join([STRONG, *manifest()["models"][name].get("decoders", {})])
+    return HeqUnsupportedError(
+        f'the model "{name}" has no decoder "{decoder}"; choose one of {has}, or leave it out.'
+    )
 
 
 def load_decoder(encoder_id: bytes, coder_id: bytes, device: str = "auto") -> FrameDecoder:
@@ -331,10 +352,11 @@ def _strip_coder(name: str, coder: Coder) -> StripCoder:
 
 
 @cache
-def _rate_decoder(name: str, device: str) -> RateDecoder:
+def _rate_decoder(name: str, device: str, decoder: str) -> RateDecoder:
     from heqcodec.rate import loading
 
-    entry = manifest()["models"][name]["decoder"]
+    model = manifest()["models"][name]
+    entry = model["decoder"] if decoder == STRONG else model["decoders"][decoder]
     encoder = load_rate_encoder(name)
     return loading.make_decoder(encoder, _tensors(entry), entry["config"], device)
 

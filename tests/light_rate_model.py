@@ -288,8 +288,10 @@ class LightRateModels:
         assert name == "light-rate"
         return LightDeviceCoder() if coder == Coder.DEVICE else LightPackedCoder()
 
-    def load_rate_decoder(self, name: str, device: str = "auto") -> LightRateDecoder:
-        assert name == "light-rate"
+    def load_rate_decoder(
+        self, name: str, device: str = "auto", decoder: str = "strong"
+    ) -> LightRateDecoder:
+        assert name == "light-rate" and decoder == "strong"
         self.decoders_loaded += 1
         return self.decoder
 

@@ -142,6 +142,17 @@ class TestRegistry:
         assert models.load_strip_coder("r", 2) is models.load_strip_coder("r", Coder.DEVICE)
         assert models.load_rate_encoder("r") is models.load_rate_encoder("r")
 
+    def test_further_decoders_by_name(self, weights: Path, given_parts: dict[str, Any]) -> None:
+        with pytest.raises(HeqUnsupportedError, match='"r" has no decoder "fast"; choose one of s'):
+            models.load_rate_decoder("r", "cpu", "fast")
+        part = {**stored(weights, "fast", {"e": np.ones(2)}), "config": {"width": 1}}
+        change_manifest(weights, lambda made: made["models"]["r"].update(decoders={"fast": part}))
+        strong = models.load_rate_decoder("r", "cpu")
+        assert models.load_rate_decoder("r", "cpu", "strong") is strong
+        assert given_parts["decoder"][1] == {"width": 3}
+        models.load_rate_decoder("r", "cpu", "fast")
+        assert given_parts["decoder"][1] == {"width": 1}
+
     def test_files_find_their_model(self) -> None:
         for coder in (b"lightdev", b"lightpak"):
             assert models.model_of_file(b"lightrat", coder) == "r"

@@ -41,19 +41,22 @@ class RatePainter:
         reader: of the file, whose model is loaded.
         device: for the decoder.
         slices: decode so many slices of each strip of a packed file; None for all.
+        decoder: "strong" or "fast".
 
     Raises:
         HeqUnsupportedError: the model or the device is not here.
     """
 
-    def __init__(self, reader: ContainerReader, device: str, slices: int | None) -> None:
+    def __init__(
+        self, reader: ContainerReader, device: str, slices: int | None, decoder: str = "strong"
+    ) -> None:
         from heqcodec import models
 
         header = reader.header
         name = models.model_of_file(header.encoder_id, header.coder_id)
         self._reader, self._slices = reader, slices
         self._coder = models.load_strip_coder(name, header.coder)
-        self._decoder = models.load_rate_decoder(name, device)
+        self._decoder = models.load_rate_decoder(name, device, decoder)
         self.radius = self._decoder.radius
         self.coarse_strips: set[int] = set()
         """Damaged strips of which some slices were decoded."""

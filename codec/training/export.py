@@ -103,8 +103,42 @@ def export_model(
     return entry
 
 
+def export_decoder(
+    folder: Path,
+    name: str,
+    decoder: str,
+    encoder_id: bytes,
+    purenet: Purenet,
+    places: NDArray[np.float32],
+    training: dict[str, Any],
+    held_out: dict[str, float],
+) -> dict[str, Any]:
+    """Write another decoder of a model of variable rate: ``NAME.purenet-DECODER.safetensors``.
+
+    Args:
+        decoder: its name, such as "fast".
+        encoder_id: of the encoder whose levels it was trained on.
+        places: see `RateParts`.
+
+    Returns:
+        What stands under its name in the manifest, which is also what the JSON file holds.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    weights = {**stored_weights(purenet.state_dict()), loading.PLACES: places}
+    part = {
+        **_stored(folder, f"{name}.purenet-{decoder}.safetensors", weights),
+        "config": purenet.config.as_dict(),
+        "parameters": sum(value.numel() for value in purenet.state_dict().values()),
+        "training": training,
+        "held_out": held_out,
+    }
+    told = {"encoder_id": encoder_id.hex(), "decoders": {decoder: part}}
+    write_bytes(folder / f"{name}-{decoder}.json", _json({name: told}))
+    return part
+
+
 def install(exported: Path, weights: Path, default: bool = False, retire: str | None = None) -> str:
-    """Copy an exported model into a ``weights`` folder and enter it in the manifest.
+    """Copy an exported model, or decoder, into a ``weights`` folder and enter it in the manifest.
 
     Args:
         exported: ``NAME.json`` of `export_model`, beside its files.
@@ -117,18 +151,23 @@ def install(exported: Path, weights: Path, default: bool = False, retire: str | 
         The model's name.
 
     Raises:
-        HeqError: it is no exported model, or its files are not those it was exported with.
+        HeqError: it is no exported model, its files are not those it was exported with, or it is a
+            decoder of another model.
         OSError: a file cannot be read or written.
     """
     path = weights / "manifest.json"
     try:
         ((name, entry),) = json.loads(exported.read_text(encoding="utf-8")).items()
-        parts = [entry["encoder"], entry["decoder"], *entry.get("coders", {}).values()]
+        parts = list(entry.get("decoders", {}).values())
+        if "family" in entry:
+            parts += [entry["encoder"], entry["decoder"], *entry.get("coders", {}).values()]
         files = {part["file"]: part["sha256"] for part in parts}
         manifest: dict[str, Any] = {"default": name, "models": {}, "retired": {}}
         if path.exists():
             manifest = json.loads(path.read_text(encoding="utf-8"))
         replaced = manifest["models"].get(name)
+        if "family" not in entry:
+            entry = _with_decoders(name, replaced, entry)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise HeqError(
             f"{exported} or {path} is not what heqcodec writes ({type(error).__name__}: {error})."
@@ -148,6 +187,16 @@ def install(exported: Path, weights: Path, default: bool = False, retire: str | 
         manifest["default"] = name
     write_bytes(path, _json(manifest))
     return str(name)
+
+
+def _with_decoders(name: str, model: dict[str, Any] | None, more: dict[str, Any]) -> dict[str, Any]:
+    """A model's entry with further decoders, which must read what its encoder writes."""
+    if model is None or model["encoder"]["encoder_id"] != more["encoder_id"]:
+        raise HeqError(
+            f"the decoder was trained for encoder {more['encoder_id']}, and {name} has another or "
+            "is not there; install its model first."
+        )
+    return {**model, "decoders": {**model.get("decoders", {}), **more["decoders"]}}
 
 
 def _ids(entry: dict[str, Any]) -> list[str]:

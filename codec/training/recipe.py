@@ -22,6 +22,7 @@ FAMILIES = ("transform", "vgg", "rate")
 NORM_INITS = ("balanced", "halfwave")
 STEP_RULES = ("A", "B", "C")
 OPTIMIZERS = ("adam", "muon")
+DECODERS = ("strong", "fast")
 RATE_COUNT = 4
 WHOLE_NUMBERS = {
     "guide_steps": (0, None),
@@ -63,6 +64,7 @@ class Recipe:
         codes), "vgg" (`nqe-vgg`: encoder and PURENET are trained together) or "rate" (`nqe-r`, of
         variable rate: PURENET is trained on true levels).
     about: one line for ``heqcodec models``.
+    decoder: "strong", or "fast" for a smaller decoder beside that of a model that exists (rate).
     steps: optimizer steps of the whole schedule; the learning rate falls to zero at the end.
     batch: crops a step.  crop: side of a crop in patches, 3 to 8.
     optimizer: "adam", or "muon" (see `heqcodec.training.muon`).
@@ -100,6 +102,7 @@ class Recipe:
     family: str
     about: str
     steps: int
+    decoder: str = "strong"
     batch: int = 12
     crop: int = 5
     optimizer: str = "adam"
@@ -180,6 +183,7 @@ def _rules(values: dict[str, Any]) -> Iterator[tuple[str, bool]]:
         "norm_init": NORM_INITS,
         "rule": STEP_RULES,
         "optimizer": OPTIMIZERS,
+        "decoder": DECODERS,
     }
     for key, offered in choices.items():
         if key in values:

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from heqcodec import __version__
 from heqcodec.errors import HeqError
-from heqcodec.models import RATE, TRANSFORM
+from heqcodec.models import RATE, STRONG, TRANSFORM
 from heqcodec.purenet.device import find_device
 from numpy.typing import NDArray
 from rich.console import Console
@@ -19,7 +19,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from .checkpoint import FILE, read_facts
 from .coded_tiles import claim_cache
-from .export import RateParts, export_model
+from .export import RateParts, export_decoder, export_model
 from .given_weights import encoder_ids, read_encoder, read_purenet, read_tables, write_tensors
 from .loop import TrainingLoop
 from .photographs import load_frames, load_tiles
@@ -68,7 +68,7 @@ def train(
             run that is resumed.
 
     Returns:
-        The manifest entry of the exported model.
+        The manifest entry of the exported model, or of the exported decoder alone.
 
     Raises:
         HeqError: recipe, images, weights or checkpoint cannot be used or do not belong together,
@@ -151,8 +151,20 @@ def train(
         "tiles": len(tiles),
         **facts["origin"],
     }
+    held_out = {task.figure_name.format(key): round(value, 3) for key, value in figures.items()}
     rate_parts = None
     if isinstance(task, RateTask):
+        if recipe.decoder != STRONG:
+            return export_decoder(
+                out_dir / "weights",
+                recipe.name,
+                recipe.decoder,
+                task.encoder.encoder_id,
+                purenet_of(loop.averages),
+                task.places,
+                training,
+                held_out,
+            )
         coders = _rate_coders(out_dir, task, tiles, recipe, resume)
         rate_parts = RateParts(task.places, coders, recipe.default_quality)
     return export_model(
@@ -163,7 +175,7 @@ def train(
         task.encoder_tensors(loop.averages),
         purenet_of(loop.averages),
         training,
-        {task.figure_name.format(key): round(value, 3) for key, value in figures.items()},
+        held_out,
         rate_parts,
     )
 

@@ -1,0 +1,184 @@
+"""Training a model of variable rate: encoder, coders and decoders, from recipe to decoded file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import heqcodec
+import numpy as np
+import pytest
+import torch
+from heqcodec import models
+from heqcodec.errors import HeqError, HeqUnsupportedError
+from heqcodec.models import RATE
+from heqcodec.purenet.network import Purenet, PurenetConfig
+from heqcodec.purenet.rate_decoder import INPUTS, KNOTS, decode_base
+from heqcodec.rate.native import native_extension
+from heqcodec.training import packed_tables, rate_coders
+from heqcodec.training.install import main as install_main
+from heqcodec.training.muon import Muon, orthogonalized
+from heqcodec.training.run import train
+from small_models import SIZES, photograph, write_recipe
+from training_runs import checkpoint_of
+
+pytestmark = [
+    pytest.mark.usefixtures("light_training"),
+    pytest.mark.skipif(native_extension() is None, reason="coders are fitted by the C extension"),
+]
+MID = {**SIZES, "mid_width": 6, "mid_blocks": 1}
+
+
+@pytest.fixture
+def weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """An empty folder that the registry will look into."""
+    folder = tmp_path / "installed"
+    monkeypatch.setattr(models, "files", lambda package: folder)
+    caches = (models.manifest, models._rate_encoder, models._strip_coder, models._rate_decoder)
+    for cached in caches:
+        cached.cache_clear()
+    yield folder
+    for cached in caches:
+        cached.cache_clear()
+
+
+@pytest.fixture(autouse=True)
+def few_strips(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module, name, value in (
+        (packed_tables, "_PRIOR_STRIPS", 4),
+        (packed_tables, "_STRIPS", 2),
+        (packed_tables, "_MIX_STRIPS", 1),
+        (packed_tables, "_MIX_TILES", 1),
+        (rate_coders, "DEVICE_STEPS", (300, 700)),
+        (rate_coders, "DEVICE_TILES", 3),
+        (rate_coders, "STRIP_TILES", 1),
+    ):
+        monkeypatch.setattr(module, name, value)
+
+
+def recipe(path: Path, **changes: Any) -> Path:
+    given = {"coder_iterations": 3, "cost_iterations": 3, "purenet": MID, **changes}
+    return write_recipe(path, RATE, name="tiny-r", **given)
+
+
+def install(exported: Path, weights: Path) -> int:
+    return install_main([str(exported), "--weights", str(weights)])
+
+
+def test_from_recipe_to_decoded_file(
+    photographs: Path,
+    held_out: Path,
+    weights: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    out = tmp_path / "out"
+    shared: dict[str, Any] = {"device": "cpu", "held_out_dir": held_out}
+    path = recipe(tmp_path / "r.toml", optimizer="muon", rate=1e-3)
+    entry = train(path, photographs, out_dir=out, **shared)
+    assert install(out / "weights/tiny-r.json", weights) == 0
+    image = photograph()[:128, :160]
+    data = heqcodec.encode(image, quality=60, model="tiny-r")
+    pixels = heqcodec.decode(data, device="cpu")
+    assert 10 * np.log10(255**2 / np.mean((pixels - image.astype(float)) ** 2)) > 28
+    assert heqcodec.unpack(heqcodec.pack(data)) == data
+    assert set(entry["held_out"]) == {f"psnr at step {step}" for step in (425, 553, 681, 830)}
+
+    # Exported again: nothing is fitted or trained anew.
+    again = train(path, photographs, out_dir=out, resume=True, minutes=0, **shared)
+    assert again["coders"] == entry["coders"] and again["decoder"] == entry["decoder"]
+
+    fast = recipe(tmp_path / "fast.toml", decoder="fast", purenet={**SIZES, "blocks": 0})
+    given = weights / entry["encoder"]["file"]
+    part = train(fast, photographs, out_dir=tmp_path / "fast", encoder_from=given, **shared)
+    with pytest.raises(HeqUnsupportedError, match='no decoder "fast"'):
+        heqcodec.decode(data, device="cpu", decoder="fast")
+    assert install(tmp_path / "fast/weights/tiny-r-fast.json", weights) == 0
+    models.manifest.cache_clear()
+    other = heqcodec.decode(data, device="cpu", decoder="fast")
+    assert (other != pixels).any() and np.abs(other.astype(int) - pixels).mean() < 8
+    assert models.manifest()["models"]["tiny-r"]["decoders"]["fast"] == part
+
+    # A decoder of another encoder is refused.
+    third = recipe(tmp_path / "third.toml", decoder="fast", cost_iterations=5, tables_seed=4)
+    train(third, photographs, out_dir=tmp_path / "third", **shared)
+    assert install(tmp_path / "third/weights/tiny-r-fast.json", weights) == 1
+    assert "install its model first" in capsys.readouterr().err
+
+
+def test_an_encoder_of_another_family_is_refused(
+    photographs: Path, encoder_file: Path, tmp_path: Path
+) -> None:
+    path = recipe(tmp_path / "r.toml")
+    with pytest.raises(HeqError, match="cannot be read as an encoder of the family rate"):
+        train(path, photographs, device="cpu", out_dir=tmp_path / "o", encoder_from=encoder_file)
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "muon"])
+def test_interrupted_runs_end_with_the_same_weights(
+    photographs: Path, held_out: Path, tmp_path: Path, optimizer: str
+) -> None:
+    path = recipe(tmp_path / "r.toml", optimizer=optimizer, decoder="fast", steps=4)
+    shared: dict[str, Any] = {"device": "cpu", "held_out_dir": held_out}
+    train(path, photographs, out_dir=tmp_path / "whole", **shared)
+    train(path, photographs, out_dir=tmp_path / "parts", minutes=1e-6, **shared)
+    assert float(checkpoint_of(tmp_path / "parts")["optimizer/purenet/0.step"]) < 4
+    train(path, photographs, out_dir=tmp_path / "parts", resume=True, **shared)
+    whole, parts = (checkpoint_of(tmp_path / name) for name in ("whole", "parts"))
+    assert set(whole) == set(parts)
+    assert all(torch.equal(whole[name], parts[name]) for name in whole)
+
+
+def test_an_untrained_network_is_the_plain_inverse_and_reaches_as_far_as_it_says() -> None:
+    torch.manual_seed(0)
+    network = Purenet(PurenetConfig(inputs=INPUTS, has_base=True, rates=KNOTS, **MID)).eval()
+    base = torch.rand(1, 3, 256, 320, requires_grad=True)
+    sizes, steps = torch.zeros(1, 8, 10), torch.tensor([600])
+    assert torch.equal(decode_base(network, base, sizes, steps), base)
+    with torch.no_grad():
+        for last in (network.coarse_out, network.fine_out):
+            last.weight.normal_()
+    decode_base(network, base, sizes, steps)[0, :, 128, 160].sum().backward()
+    assert base.grad is not None
+    rows, columns = torch.nonzero(base.grad[0].abs().sum(0), as_tuple=True)
+    # No patch counts that is further from the patch of that pixel than the radius.
+    for found, first in ((rows, 128), (columns, 160)):
+        assert found.min() // 32 >= (first - network.radius) // 32
+        assert found.max() // 32 <= (first + 31 + network.radius) // 32
+
+
+def test_orthogonalized_matrices_keep_their_directions() -> None:
+    generator = torch.Generator().manual_seed(0)
+    for shape in ((30, 50), (64, 24)):
+        matrix = torch.randn(shape, generator=generator) @ torch.diag(
+            torch.logspace(0, -1, shape[1])
+        )
+        u, _, vh = torch.linalg.svd(matrix, full_matrices=False)
+        made = orthogonalized(matrix)
+        values = torch.linalg.svdvals(made)
+        assert values.min() > 0.3 and values.max() < 1.4
+        assert (made * (u @ vh)).sum() / (made.norm() * (u @ vh).norm()) > 0.95
+    assert not orthogonalized(torch.zeros(24, 30)).any()
+
+
+def test_muon_learns_where_gradients_are_of_very_different_size() -> None:
+    def loss_after(optimizer_of: Any) -> float:
+        torch.manual_seed(0)
+        layer = torch.nn.Conv2d(24, 24, 1)
+        truth = torch.nn.Conv2d(24, 24, 1)
+        scales = torch.logspace(0, -1.5, 24)[None, :, None, None]
+        optimizer = optimizer_of(layer.parameters())
+        for step in range(150):
+            for group in optimizer.param_groups:
+                group["lr"] = 2e-2 * (1 - step / 150)
+            x = torch.randn(4, 24, 4, 4) * scales
+            loss = ((layer(x) - truth(x)) ** 2).mean()
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        return float(loss.detach())
+
+    assert loss_after(lambda p: Muon(p, lr=2e-2)) < 0.2 * loss_after(
+        lambda p: torch.optim.SGD(p, lr=2e-2)
+    )
