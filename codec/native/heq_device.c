@@ -3,6 +3,14 @@
 #include <string.h>
 
 #include "heq_device_layout.h"
+#include "heq_shifts.h"
+
+/* An encoder alone is smaller: the decoder then is no part of the program. */
+#ifdef HEQ_ENCODE_ONLY
+#define DECODING(strip) 0
+#else
+#define DECODING(strip) ((strip)->decoding)
+#endif
 
 /* ---- Arithmetic coder -------------------------------------------------------------------- */
 
@@ -49,6 +57,7 @@ static void shift_out(heq_device_strip *strip, int shift)
     }
 }
 
+#ifndef HEQ_ENCODE_ONLY
 static void shift_in(heq_device_strip *strip, int shift)
 {
     while (strip->bits < shift) {
@@ -61,6 +70,7 @@ static void shift_in(heq_device_strip *strip, int shift)
     strip->low = (strip->low << shift) | (strip->ahead >> strip->bits);
     strip->ahead &= ((uint32_t)1 << strip->bits) - 1;
 }
+#endif
 
 /* Code a bit whose log odds are `odds` sixteenths, -127..127. Returns the bit. */
 static int code_bit(heq_device_strip *strip, int odds, int bit)
@@ -70,24 +80,28 @@ static int code_bit(heq_device_strip *strip, int odds, int bit)
     uint32_t width = strip->tables->widths[(state << 3) + (int)((strip->range >> 12) & 7)];
     uint32_t cut = strip->range - width;
     int shift = 0;
+#ifndef HEQ_ENCODE_ONLY
     if (strip->decoding) {
         bit = strip->low < cut ? likely : !likely;
     }
+#endif
     if (bit == likely) {
         strip->range = cut;
     } else {
         strip->range = width;
-        strip->low = strip->decoding ? strip->low - cut : strip->low + cut;
+        strip->low = DECODING(strip) ? strip->low - cut : strip->low + cut;
     }
     while (strip->range < 0x8000u) {
         strip->range <<= 1;
         shift++;
     }
+#ifndef HEQ_ENCODE_ONLY
     if (strip->decoding) {
         shift_in(strip, shift);
-    } else {
-        shift_out(strip, shift);
+        return bit;
     }
+#endif
+    shift_out(strip, shift);
     return bit;
 }
 
@@ -106,8 +120,7 @@ static int product(int weight, int value)
 static int decide(heq_device_strip *strip, int set, int inputs, const int *contexts, int rate,
                   int bit)
 {
-    const int8_t *weights =
-        strip->tables->weights + (((size_t)set << 2) + ((size_t)set << 1));
+    const int8_t *weights = strip->tables->weights + times_6(set);
     int logits[HEQ_DEVICE_INPUTS];
     int32_t sum = 16;
     int input, odds;
@@ -219,6 +232,16 @@ static const uint8_t *levels_at(const uint8_t *magnitudes, int place, int row, i
     return magnitudes + (band_rank[neighbour] << 2);
 }
 
+static uint8_t *magnitudes_of(heq_device_strip *strip, int plane)
+{
+    return strip->magnitude[0] + heq_two_shifts(plane, 10, 2);
+}
+
+static int8_t *signs_of(heq_device_strip *strip, int plane)
+{
+    return strip->sign[0] + (times_3(plane) << 2);
+}
+
 /* A number coded in the Exp-Golomb manner, its prefix by contexts. 0..65534. */
 static int code_escape(heq_device_strip *strip, int contexts, int value)
 {
@@ -242,7 +265,7 @@ static int code_escape(heq_device_strip *strip, int contexts, int value)
 /* Level 0 of a plane, as the difference from the left patch's. Returns the difference. */
 static int code_dc(heq_device_strip *strip, int plane, int level, int first_plane)
 {
-    const uint8_t *left = strip->magnitude[plane];
+    const uint8_t *left = magnitudes_of(strip, plane);
     int difference = level - strip->dc[plane];
     int size = difference < 0 ? -difference : difference;
     int energy = left[1] + left[2] + left[3] + left[4] + left[8];
@@ -250,7 +273,7 @@ static int code_dc(heq_device_strip *strip, int plane, int level, int first_plan
     if (plane > 0) {
         energy += first_plane < 0 ? -first_plane - first_plane : first_plane + first_plane;
     }
-    base = plane * 6 + bin6(energy >> 1);
+    base = times_6(plane) + bin6(energy >> 1);
     base = AT_DC + (base << 4) - base;
     while (coded < UNARY) {
         int context = base + coded;
@@ -263,7 +286,7 @@ static int code_dc(heq_device_strip *strip, int plane, int level, int first_plan
         coded += code_escape(strip, AT_DC_ESCAPE + (plane << 4), size - UNARY);
     }
     if (coded > 0) {
-        int context = AT_DC_SIGN + plane * 9 + (strip->sign[plane][1] + 1) * 3 +
+        int context = AT_DC_SIGN + times_9(plane) + times_3(signs_of(strip, plane)[1] + 1) +
                       (plane > 0 ? sign_of(first_plane) + 1 : 1);
         if (!decide(strip, SET_ONE, 1, &context, FAST, difference > 0)) {
             coded = -coded;
@@ -286,8 +309,8 @@ static int code_more(heq_device_strip *strip, int plane, int size, int group, in
         }
     }
     contexts[0] = AT_MORE + (((plane << 1) + size) << 5) + group;
-    contexts[1] = AT_MORE + 192 + (plane * 10 + bin10(before)) * 6 + bin6(left);
-    contexts[2] = AT_MORE + 372 + (colour * 10 + bin10(left)) * 7 + bin7(first);
+    contexts[1] = AT_MORE + 192 + times_6(times_10(plane) + bin10(before)) + bin6(left);
+    contexts[2] = AT_MORE + 372 + times_7(times_10(colour) + bin10(left)) + bin7(first);
     return decide(strip, SET_MORE + (plane << 3) + (group >> 2), 3, contexts, FAST, bit);
 }
 
@@ -296,29 +319,28 @@ static int code_magnitude(heq_device_strip *strip, const surroundings *around, i
 {
     int near = bin10(around->near), same = bin10(around->same);
     int area = zone(band), kind = (plane << 1) + size, merged = ((plane > 0) << 1) + size;
-    int fine = band < 64 ? band : 64 + (((band - 64) * 171) >> 9);
-    int both = around->near + around->same;
+    int row = times_18(merged) + area, both = around->near + around->same;
+    int lower = times_7((plane > 0 ? 7 : 0) + bin7(around->lower)) + bin7(around->close);
     int contexts[HEQ_DEVICE_INPUTS], coded;
-    contexts[0] = AT_ZERO + (merged * 18 + area) * 10 + near;
-    contexts[1] = AT_ZERO + 720 + (merged * 18 + area) * 10 + same;
-    contexts[2] = AT_ZERO + 1440 + (merged * 10 + near) * 10 + same;
-    contexts[3] = AT_ZERO + 1840 + (((plane * 9 + (area >> 1)) * 6 + bin6(around->other)) << 2) +
-                  bin4(both);
-    contexts[4] = AT_ZERO + 2488 + (plane << 7) + fine;
-    contexts[5] = AT_ZERO + 2872 + (((plane > 0) * 7 + bin7(around->lower)) * 7 +
-                                    bin7(around->close)) * 7 + bin7(around->rest);
-    if (!decide(strip, SET_ZERO + kind * 18 + area, 6, contexts, SLOW, value > 0)) {
+    contexts[0] = AT_ZERO + times_10(row) + near;
+    contexts[1] = AT_ZERO + 720 + times_10(row) + same;
+    contexts[2] = AT_ZERO + 1440 + times_10(times_10(merged) + near) + same;
+    contexts[3] = AT_ZERO + 1840 +
+                  ((times_6(times_9(plane) + (area >> 1)) + bin6(around->other)) << 2) + bin4(both);
+    contexts[4] = AT_ZERO + 2488 + (plane << 7) + (band < 64 ? band : 64 + third[band - 64]);
+    contexts[5] = AT_ZERO + 2872 + times_7(lower) + bin7(around->rest);
+    if (!decide(strip, SET_ZERO + times_18(kind) + area, 6, contexts, SLOW, value > 0)) {
         return 0;
     }
     near = bin10(around->near >> 1);
     same = bin10(around->same >> 1);
     for (coded = 1; coded < UNARY; coded++) {
         int level = coded < 4 ? coded - 1 : coded < 8 ? 3 : 4;
-        contexts[0] = AT_LARGER + (merged * 18 + area) * MAGNITUDES + level;
-        contexts[1] = AT_LARGER + 360 + (level * 10 + near) * 10 + same;
-        contexts[2] = AT_LARGER + 860 + (level * 10 + bin10(both >> 1)) * 6 +
+        contexts[0] = AT_LARGER + times_5(row) + level;
+        contexts[1] = AT_LARGER + 360 + times_10(times_10(level) + near) + same;
+        contexts[2] = AT_LARGER + 860 + times_6(times_10(level) + bin10(both >> 1)) +
                       bin6(around->other >> 1);
-        if (!decide(strip, SET_LARGER + level * 3 + plane, 3, contexts, FAST, value > coded)) {
+        if (!decide(strip, SET_LARGER + times_3(level) + plane, 3, contexts, FAST, value > coded)) {
             return coded;
         }
     }
@@ -328,30 +350,30 @@ static int code_magnitude(heq_device_strip *strip, const surroundings *around, i
 /* Is a level positive? By context in the lowest bands. */
 static int code_sign(heq_device_strip *strip, int plane, int size, int index, int bit)
 {
-    const int8_t *sign = strip->sign[plane];
+    const int8_t *sign = signs_of(strip, plane);
     int band = index >> 2, sub = index & 3;
-    int across, along, contexts[2];
+    int across, along, row, contexts[2];
     if (band >= SIGNED_BANDS) {
         return code_bit(strip, 0, bit);
     }
     across = 1 + (size == 0 ? sign[index] : sub & 1 ? sign[index - 1] : sign[index + 1]);
     along = 1 + (size == 0 ? sign[0] : sub & 2 ? sign[index - 2] : 0);
-    contexts[0] = AT_SIGN +
-                  ((((((plane > 0) << 1) + size) * SIGNED_BANDS + band) * 4 + sub) * 3 + across) *
-                      3 + along;
-    contexts[1] = AT_SIGN + 432 + ((plane * SIGNED_BANDS + band) * 3 + across) * 3 +
+    row = times_3(((plane > 0) << 1) + size) + band; /* SIGNED_BANDS a colour and size */
+    contexts[0] = AT_SIGN + times_3(times_3((row << 2) + sub) + across) + along;
+    row = times_3(plane) + band;
+    contexts[1] = AT_SIGN + 432 + times_3(times_3(row) + across) +
                   (plane > 0 ? strip->sign[0][index] + 1 : 1);
-    return decide(strip, SET_SIGN + plane * SIGNED_BANDS + band, 2, contexts, FAST, bit);
+    return decide(strip, SET_SIGN + row, 2, contexts, FAST, bit);
 }
 
 static void code_band(heq_device_strip *strip, int plane, int size, int band, int16_t *levels,
                       int *before, int *count)
 {
-    uint8_t *magnitudes = strip->magnitude[plane];
+    uint8_t *magnitudes = magnitudes_of(strip, plane);
     uint8_t *own = magnitudes + (band << 2);
     const uint8_t *base = strip->magnitude[0];
     int u = band_frequency[band] >> 4, v = band_frequency[band] & 15;
-    int place = (u + 1) * 18 + v + 1;
+    int place = times_18(u + 1) + v + 1;
     const uint8_t *up = levels_at(magnitudes, place, -1, 0);
     const uint8_t *left = levels_at(magnitudes, place, 0, -1);
     const uint8_t *up_left = levels_at(magnitudes, place, -1, -1);
@@ -368,7 +390,7 @@ static void code_band(heq_device_strip *strip, int plane, int size, int band, in
     int sub;
     for (sub = band == 0; sub < 4; sub++) {
         int index = (band << 2) + sub;
-        int level = strip->decoding ? 0 : levels[index];
+        int level = DECODING(strip) ? 0 : levels[index];
         int beside = sub & 1 ? own[sub - 1] : own[sub + 1];
         int above = sub & 2 ? own[sub - 2] : 0;
         int higher = down[sub] + right[sub];
@@ -396,12 +418,14 @@ static void code_band(heq_device_strip *strip, int plane, int size, int band, in
             strip->failed = 1;
             value = level = 0;
         }
+#ifndef HEQ_ENCODE_ONLY
         if (strip->decoding) {
             levels[index] = (int16_t)level;
         }
+#endif
         own[sub] = (uint8_t)(value < 255 ? value : 255);
         if (band < SIGNED_BANDS) {
-            strip->sign[plane][index] = (int8_t)sign_of(level);
+            signs_of(strip, plane)[index] = (int8_t)sign_of(level);
         }
         done += own[sub];
         *before += own[sub];
@@ -413,15 +437,19 @@ static void code_plane(heq_device_strip *strip, int plane, int size, int first, 
                        int *first_plane)
 {
     int band = 0, last = 0, before = 0, group;
-    int difference = code_dc(strip, plane, strip->decoding ? 0 : levels[0], *first_plane);
+    int difference = code_dc(strip, plane, DECODING(strip) ? 0 : levels[0], *first_plane);
     int32_t level = strip->dc[plane] + difference;
+    uint8_t *magnitudes;
+    int8_t *signs;
     if (level > 32767 || level < -32767) {
         strip->failed = 1;
         level = 0;
     }
+#ifndef HEQ_ENCODE_ONLY
     if (strip->decoding) {
         levels[0] = (int16_t)level;
     }
+#endif
     strip->dc[plane] = level;
     if (first) {
         strip->dc_first[plane] = level;
@@ -429,9 +457,11 @@ static void code_plane(heq_device_strip *strip, int plane, int size, int first, 
     if (plane == 0) {
         *first_plane = difference;
     }
-    strip->magnitude[plane][0] = 0;
-    strip->sign[plane][0] = (int8_t)sign_of(difference);
-    if (!strip->decoding) {
+    magnitudes = magnitudes_of(strip, plane);
+    signs = signs_of(strip, plane);
+    magnitudes[0] = 0;
+    signs[0] = (int8_t)sign_of(difference);
+    if (!DECODING(strip)) {
         for (last = HEQ_DEVICE_LEVELS - 1; last > 0 && levels[last] == 0; last--) {
         }
     }
@@ -449,14 +479,16 @@ static void code_plane(heq_device_strip *strip, int plane, int size, int first, 
     }
     if (group < HEQ_DEVICE_GROUPS) {
         size_t from = group > 0 ? (size_t)band << 2 : 1;
-        memset(strip->magnitude[plane] + from, 0, HEQ_DEVICE_LEVELS - from);
+        memset(magnitudes + from, 0, HEQ_DEVICE_LEVELS - from);
         memset(strip->count[plane] + group, 0, (size_t)(HEQ_DEVICE_GROUPS - group));
         if (group == 0) {
-            memset(strip->sign[plane] + 1, 0, sizeof strip->sign[plane] - 1);
+            memset(signs + 1, 0, sizeof strip->sign[0] - 1);
         }
+#ifndef HEQ_ENCODE_ONLY
         if (strip->decoding) {
             memset(levels + from, 0, (HEQ_DEVICE_LEVELS - from) * sizeof *levels);
         }
+#endif
     }
 }
 
@@ -484,6 +516,7 @@ static void begin(heq_device_strip *strip, const heq_device_tables *tables, int 
     strip->range = RANGE_START;
     for (knot = after >> 7; knot > 0; knot--) {
         lower += CONTEXTS;
+        HEQ_HIDE(lower);
     }
     upper = lower + CONTEXTS;
     for (context = 0; context < CONTEXTS; context++) {
@@ -528,6 +561,7 @@ size_t heq_device_end_encode(heq_device_strip *strip)
     return length;
 }
 
+#ifndef HEQ_ENCODE_ONLY
 void heq_device_begin_decode(heq_device_strip *strip, const heq_device_tables *tables, int planes,
                              int step, const uint8_t *bytes, size_t length)
 {
@@ -557,3 +591,4 @@ int heq_device_end_decode(heq_device_strip *strip)
     }
     return strip->room > 0 && strip->in[strip->room - 1] == 0 ? -1 : 0;
 }
+#endif

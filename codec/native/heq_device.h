@@ -1,8 +1,8 @@
 /* The device coder of .heq files in variable-rate mode (docs/FORMAT.md, "Device payload").
  *
  * Codes the levels of a strip patch by patch, each patch when it comes, and decodes them again.
- * C99, integers only: additions, shifts, comparisons and tables; no multiplication or division of
- * data, no memory of its own, nothing of libc but memset. The state of a strip, some 16 KB, is the
+ * C99, integers only: additions, shifts, comparisons and tables; no multiplication or division,
+ * no memory of its own, nothing of libc but memset. The state of a strip, some 16 KB, is the
  * caller's; so are the trained tables, some 36 KB, which may lie in flash.
  *
  *     heq_device_begin_encode(&strip, &tables, planes, step, bytes, room);
@@ -70,6 +70,7 @@ void heq_device_encode_patch(heq_device_strip *strip, const int16_t *levels, int
 /* End the strip: the length of its payload. */
 size_t heq_device_end_encode(heq_device_strip *strip);
 
+#ifndef HEQ_ENCODE_ONLY
 /* The same for reading. Any bytes decode within the time of as many patches. */
 void heq_device_begin_decode(heq_device_strip *strip, const heq_device_tables *tables, int planes,
                              int step, const uint8_t *bytes, size_t length);
@@ -77,6 +78,7 @@ void heq_device_decode_patch(heq_device_strip *strip, int16_t *levels, int *size
 
 /* 0, or -1 where the bytes are no payload of so many patches; the levels are then meaningless. */
 int heq_device_end_decode(heq_device_strip *strip);
+#endif
 
 #ifdef HEQ_DEVICE_TRACE
 void heq_device_trace(void *trace, int set, int inputs, const int *contexts, const int *logits,

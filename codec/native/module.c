@@ -8,6 +8,7 @@
 #include <Python.h>
 
 #include "heq_device.h"
+#include "levels_module.h"
 #include "packed_module.h"
 
 /* Read an argument as a contiguous array of exactly `count` items of `size` bytes each.
@@ -258,13 +259,23 @@ static PyMethodDef methods[] = {
      "device_decode(tables, payload, levels, sizes, rows, columns, planes, step) -> is it valid?"},
     {"device_trace", device_trace_strip, METH_VARARGS,
      "device_trace(tables, levels, sizes, rows, columns, planes, step) -> decisions, for training"},
+    {"rate_coefficients", heq_coefficients_call, METH_VARARGS, HEQ_COEFFICIENTS_DOC},
+    {"rate_levels", heq_levels_call, METH_VARARGS, HEQ_LEVELS_DOC},
     {"packed_encode", heq_packed_encode_call, METH_VARARGS, HEQ_PACKED_ENCODE_DOC},
     {"packed_decode", heq_packed_decode_call, METH_VARARGS, HEQ_PACKED_DECODE_DOC},
     {NULL, NULL, 0, NULL},
 };
 
 static struct PyModuleDef definition = {
-    PyModuleDef_HEAD_INIT, "_native", "The entropy coders in C.", 0, methods, NULL, NULL, NULL, NULL,
+    PyModuleDef_HEAD_INIT,
+    "_native",
+    "The encoder and the entropy coders in C.",
+    0,
+    methods,
+    NULL,
+    NULL,
+    NULL,
+    NULL,
 };
 
 PyMODINIT_FUNC PyInit__native(void)

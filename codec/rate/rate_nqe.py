@@ -10,6 +10,8 @@ from heqcodec.nqe.vgg_integer import Arithmetic
 from numpy.typing import NDArray
 
 from .cost_layer import BIAS_SHIFT, COST_TENSORS, INDEX_SHIFT, SHAPES, CostLayer
+from .native import native_extension
+from .native_encoder import NativeEncoder
 from .quantizer import OCTAVE, choose_levels, choose_sizes, integer_steps, step_table
 from .transform import SIZE, SIZES, RateStem, dct_layers
 
@@ -35,18 +37,26 @@ class RateNqe:
     Args:
         tensors: ``layers`` int8 (3, 32, 32), quinary levels; ``steps`` uint16 (2, 3, 128); and
             those of `CostLayer`.
+        native: use the C extension? By default where it is built; the numbers are the same.
 
     Raises:
         ValueError: a tensor is not of that kind.
+        RuntimeError: ``native`` is asked for and not built.
     """
 
-    def __init__(self, tensors: Mapping[str, NDArray[np.generic]]) -> None:
+    def __init__(
+        self, tensors: Mapping[str, NDArray[np.generic]], native: bool | None = None
+    ) -> None:
         self.stem = RateStem(tensors["layers"].astype(np.int8))
         self._steps = tensors["steps"].astype(np.uint16)
         if self._steps.shape != (SIZES, 3, OCTAVE) or not self._steps.all():
             raise ValueError("the table of steps is not positive, or not of shape (2, 3, 128)")
         self.costs = CostLayer(tensors)
         self.encoder_id = tensors_id(tensors, TENSORS)
+        extension = None if native is False else native_extension()
+        if native and extension is None:
+            raise RuntimeError("heqcodec was installed without its C extension")
+        self._native = NativeEncoder(extension, self.stem, self.costs) if extension else None
 
     def coefficients(
         self, patches: NDArray[np.uint8], arithmetic: Arithmetic = "float32"
@@ -60,6 +70,8 @@ class RateNqe:
             raise ValueError(
                 f"patches must be uint8 (N, {SIZE}, {SIZE}, C), not {patches.dtype} {patches.shape}"
             )
+        if self._native and arithmetic == "float32" and patches.shape[3] in (1, 3):
+            return self._native.coefficients(patches)
         if len(patches) <= _BATCH:
             return self.stem.forward(patches, arithmetic)
         parts = [
@@ -80,7 +92,10 @@ class RateNqe:
         Raises:
             ValueError: the step index is not in 0..1023.
         """
-        return choose_levels(coefficients, self.integer_steps(step), self.costs)
+        steps = self.integer_steps(step)
+        if self._native and coefficients.dtype == np.int32:
+            return self._native.levels(coefficients, steps)
+        return choose_levels(coefficients, steps, self.costs)
 
     def sizes(self, coefficients: NDArray[np.int32], steps: NDArray[np.int32]) -> NDArray[np.uint8]:
         """Sizes alone, uint8 (N,); see `choose_sizes`."""

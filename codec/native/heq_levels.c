@@ -1,0 +1,246 @@
+#include "heq_levels.h"
+
+#include <string.h>
+
+#include "heq_device_layout.h"
+#include "heq_shifts.h"
+
+typedef char shifts_round_down[(-1 >> 1) == -1 ? 1 : -1];
+
+/* ---- Steps ------------------------------------------------------------------------------- */
+
+#define STEP_FRACTION 4 /* bits of the table's steps below a coefficient of 1 */
+
+HEQ_INTERNAL void heq_integer_steps(const uint16_t *table, int step, int32_t *steps)
+{
+    int octave = step >> 7, kind;
+    table += step & 127;
+    for (kind = 0; kind < 6; kind++) {
+        int32_t scaled = (int32_t)*table << octave;
+        steps[kind] = (scaled + (1 << (STEP_FRACTION - 1))) >> STEP_FRACTION;
+        table += 128;
+    }
+}
+
+/* ---- Transforms -------------------------------------------------------------------------- */
+
+/* Where the level of a frequency stands, less its sub. */
+static int place_of(int u, int v)
+{
+    return band_rank[times_18(u + 1) + v + 1] << 2;
+}
+
+/* Sums and differences of the quarters' means, halved. */
+static void combine_means(int32_t *means)
+{
+    int32_t top = means[0] + means[1], bottom = means[2] + means[3];
+    int32_t left = means[0] - means[1], right = means[2] - means[3];
+    means[0] = (top + bottom + 1) >> 1;
+    means[1] = (left + right + 1) >> 1;
+    means[2] = (top - bottom + 1) >> 1;
+    means[3] = (left - right + 1) >> 1;
+}
+
+HEQ_INTERNAL void heq_rate_coefficients(const heq_transform *transform, int16_t *field, int size,
+                                        int32_t *coefficients)
+{
+    int points = size == 0 ? 32 : 16;
+    int32_t column[HEQ_SIDE];
+    int top, u, v;
+    heq_transform_rows(transform, field, points);
+    for (v = 0; v < HEQ_SIDE; v++) {
+        for (top = 0; top < HEQ_SIDE; top += points) {
+            heq_transform_column(transform, field, points, top, v, column);
+            for (u = 0; u < points; u++) {
+                int place = size == 0 ? place_of(u >> 1, v >> 1) + ((u & 1) << 1) + (v & 1)
+                                      : place_of(u, v & 15) + (top >> 3) + (v >> 4);
+                coefficients[place] = column[u];
+            }
+        }
+    }
+    if (size == 1) {
+        combine_means(coefficients);
+    }
+}
+
+/* ---- Sizes ------------------------------------------------------------------------------- */
+
+HEQ_INTERNAL int32_t heq_size_cost(const int32_t *coefficients, int32_t step)
+{
+    int32_t quarter = step >> 2, half = step >> 1, most = half + quarter, more = step + half;
+    int32_t cost = 0;
+    int index;
+    for (index = 0; index < HEQ_LEVELS; index++) {
+        int32_t value = coefficients[index], size = value < 0 ? -value : value;
+        int32_t single = (size > quarter) + (size > most) + (size > more);
+        int32_t twos = (size > half) + (size > most) + (size > more) + (size > (more << 1)) +
+                       (size > (more << 2)) + (size > (more << 3)) + (size > (more << 4));
+        cost += single + twos + twos;
+    }
+    return cost;
+}
+
+/* ---- Quantization ------------------------------------------------------------------------ */
+
+#define THRESHOLDS 16
+#define LARGEST 32767
+
+/* How often the step goes into a number, at most LARGEST times. */
+static int32_t quotient(int32_t number, int32_t step)
+{
+    int32_t result = 0;
+    int shift = 0;
+    while (shift < 15 && step <= number >> 1) {
+        step <<= 1;
+        shift++;
+    }
+    for (; shift >= 0; shift--) {
+        result <<= 1;
+        if (number >= step) {
+            number -= step;
+            result |= 1;
+        }
+        step >>= 1;
+    }
+    return result < LARGEST ? result : LARGEST;
+}
+
+/* Where `seen` holds a band. */
+static int cell_of(int band)
+{
+    int frequency = band_frequency[band];
+    return 2 * HEQ_SEEN_SIDE + 2 + frequency + ((frequency >> 4) << 2);
+}
+
+static uint8_t *seen_of(heq_levels *levels, int plane)
+{
+    return levels->seen[0] + (heq_two_shifts(plane, 8, 7) + (plane << 4));
+}
+
+HEQ_INTERNAL void heq_quantize(const int32_t *coefficients, int32_t step, int plane,
+                               heq_levels *levels)
+{
+    int32_t thresholds[THRESHOLDS], multiple = step << 3;
+    int32_t dead = (step >> 2) + (step >> 4), narrow = (step >> 1) - (step >> 4);
+    int16_t *level = levels->levels[plane];
+    uint8_t *seen = seen_of(levels, plane), *open = levels->open[plane];
+    int index;
+    for (index = 0; index < THRESHOLDS; index++) {
+        thresholds[index] = multiple >> 4;
+        multiple += step;
+    }
+    memset(seen, 0, HEQ_SEEN_SIDE * HEQ_SEEN_SIDE);
+    memset(open, 0, HEQ_LEVELS / 8);
+    for (index = 0; index < HEQ_LEVELS; index++) {
+        int32_t value = coefficients[index], size = value < 0 ? -value : value;
+        int32_t rounded = size + dead, found = 0;
+        /* Whatever does not reach the first threshold is 0 in every respect. */
+        if (size >= thresholds[0]) {
+            if (rounded >= step) {
+                int three = rounded >= step + (step << 1), two = !three && rounded >= (step << 1);
+                int bits = (two ? 0 : 1) | (two || three ? 16 : 0);
+                uint8_t *cell = seen + cell_of(index >> 2);
+                *cell = (uint8_t)(*cell | bits << (index & 3));
+            }
+            if (size + narrow >= (step << 1)) {
+                found = quotient(size + narrow, step);
+            } else {
+                while (found < THRESHOLDS && size >= thresholds[found]) {
+                    found++;
+                }
+                if (found < THRESHOLDS) {
+                    open[index >> 3] = (uint8_t)(open[index >> 3] | 1 << (index & 7));
+                } else {
+                    found = 1;
+                }
+            }
+        }
+        level[index] = (int16_t)(value < 0 ? -found : found);
+    }
+}
+
+/* ---- Cost layer -------------------------------------------------------------------------- */
+
+/* Bits that are set in half a byte. */
+static const uint8_t ones[16] = {0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4};
+
+/* Sum of the magnitudes of a cell. */
+static int sum_of(int cell)
+{
+    return ones[cell & 15] + (ones[cell >> 4] << 1);
+}
+
+static int shifted(int value, int shift)
+{
+    return value < 0 ? -(-value << shift) : value << shift;
+}
+
+/* Sum over the neighbours, 5x5 cells of four magnitudes, by weights in three bit planes. */
+static int sum_near(const uint8_t *weights, const uint8_t *cell)
+{
+    int sum = 0, place = 0, row, column;
+    cell -= 2 * HEQ_SEEN_SIDE + 2;
+    for (row = 0; row < 5; row++) {
+        for (column = 0; column < 5; column++, place++) {
+            int there = cell[column];
+            if (there != 0) {
+                const uint8_t *bits = weights + (place >> 1);
+                int half = (place & 1) << 2;
+                int low = bits[0] >> half & 15, middle = bits[13] >> half & 15;
+                int high = bits[26] >> half & 15;
+                sum += sum_of(there & (low | low << 4)) - (sum_of(there) << 1);
+                sum += sum_of(there & (middle | middle << 4)) << 1;
+                sum += sum_of(there & (high | high << 4)) << 2;
+            }
+        }
+        cell += HEQ_SEEN_SIDE;
+    }
+    return sum;
+}
+
+/* A weight of the other planes times the magnitude of the same level there. */
+static int times_cross(const uint8_t *weights, int kind, int cell, int sub)
+{
+    const uint8_t *bits = weights + (kind >> 3);
+    int place = kind & 7;
+    int weight = (bits[0] >> place & 1) + ((bits[6] >> place & 1) << 1) +
+                 ((bits[12] >> place & 1) << 2) - 2;
+    return (cell >> sub & 1 ? weight : 0) + (cell >> sub & 16 ? weight + weight : 0);
+}
+
+static int threshold_of(const heq_cost_layer *layer, int size, int planes, int plane, int index,
+                        heq_levels *levels)
+{
+    int sub = index & 3, cell = cell_of(index >> 2);
+    int kind = ((times_3(size) + plane) << 2) + sub;
+    int near = sum_near(layer->near + (heq_two_shifts(kind, 5, 3) - kind),
+                        seen_of(levels, plane) + cell);
+    int cross = 0, which, total;
+    for (which = 0; which < 2 && planes == 3; which++) {
+        int other = plane + 1 + which;
+        other = other < 3 ? other : other - 3;
+        cross += times_cross(layer->cross, (kind << 1) + which, seen_of(levels, other)[cell], sub);
+    }
+    total = shifted(layer->bias[((times_3(size) + plane) << 10) + index], 2) -
+            shifted(near, layer->shifts[0]) - shifted(cross, layer->shifts[1]);
+    total >>= 4;
+    return total < 0 ? 0 : total < THRESHOLDS ? total : THRESHOLDS - 1;
+}
+
+HEQ_INTERNAL void heq_settle(const heq_cost_layer *layer, int size, int planes, heq_levels *levels)
+{
+    int plane, index;
+    for (plane = 0; plane < planes; plane++) {
+        int16_t *level = levels->levels[plane];
+        const uint8_t *open = levels->open[plane];
+        for (index = 0; index < HEQ_LEVELS; index++) {
+            if ((index & 7) == 0 && open[index >> 3] == 0) {
+                index += 7; /* none of these eight */
+            } else if (open[index >> 3] >> (index & 7) & 1) {
+                int reached = level[index] < 0 ? -level[index] : level[index];
+                int kept = reached > threshold_of(layer, size, planes, plane, index, levels);
+                level[index] = (int16_t)(!kept ? 0 : level[index] < 0 ? -1 : 1);
+            }
+        }
+    }
+}

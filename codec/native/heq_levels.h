@@ -1,0 +1,57 @@
+/* Levels of a patch in variable-rate mode: transforms in two sizes, the choice between them, and
+ * quantization with a learned cost layer (heqcodec.rate.transform, .quantizer, .cost_layer).
+ *
+ *     heq_rate_coefficients(&transform, field, size, coefficients);    of each plane
+ *     cost += heq_size_cost(coefficients, steps[size][plane]);
+ *     heq_quantize(coefficients, steps[size][plane], plane, &levels);  in the cheaper size
+ *     heq_settle(&layer, size, planes, &levels);                       once all planes are there
+ *
+ * C99, integers only: additions, shifts, comparisons; no multiplication or division (but for
+ * HEQ_MULTIPLIER, see heq_transform.h), no memory of its own. Levels stand in the order of the
+ * device coder: four of each frequency (u, v), 0..15, by rising u^2 + v^2.
+ */
+#ifndef HEQ_LEVELS_H
+#define HEQ_LEVELS_H
+
+#include "heq_transform.h"
+
+#define HEQ_LEVELS 1024          /* of a colour plane */
+#define HEQ_SEEN_SIDE 20         /* 16 frequencies and a margin of two zeros */
+#define HEQ_NEAR_BYTES 936       /* 24 kinds of a level, three bit planes of 100 bits */
+#define HEQ_CROSS_BYTES 18       /* three bit planes of 48 bits */
+
+/* Weights, -2..2, are stored plus 2 in three bit planes, lowest bit first. */
+typedef struct {
+    const uint8_t *near;  /* [size, plane, sub][bit plane][neighbour 5x5, other sub] */
+    const uint8_t *cross; /* [bit plane][size, plane, sub, other plane] */
+    const int8_t *bias;   /* [size][plane][level] */
+    const int8_t *shifts; /* [2] of sums over near and cross, 0..4 */
+} heq_cost_layer;
+
+typedef struct {
+    int16_t levels[3][HEQ_LEVELS];
+    /* What the cost layer sees: of each frequency four magnitudes up to 3, their low bits in the
+     * low half of a byte, their high bits in the upper one. */
+    uint8_t seen[3][HEQ_SEEN_SIDE * HEQ_SEEN_SIDE];
+    /* A bit for each level that is 0 or 1, and for `heq_settle` to decide: it then holds the number
+     * of thresholds that the magnitude reaches, 1..15, with the sign of the coefficient. */
+    uint8_t open[3][HEQ_LEVELS / 8];
+} heq_levels;
+
+/* Integer steps of an index 0..1023, int32 [size][plane], from the table uint16 [2][3][128]. */
+HEQ_INTERNAL void heq_integer_steps(const uint16_t *table, int step, int32_t *steps);
+
+/* Coefficients int32 [1024] of a field of samples int16 [32][32], which is lost. */
+HEQ_INTERNAL void heq_rate_coefficients(const heq_transform *transform, int16_t *field, int size,
+                                        int32_t *coefficients);
+
+/* What the coefficients of a plane cost in bits, roughly; below 17 each. */
+HEQ_INTERNAL int32_t heq_size_cost(const int32_t *coefficients, int32_t step);
+
+HEQ_INTERNAL void heq_quantize(const int32_t *coefficients, int32_t step, int plane,
+                               heq_levels *levels);
+
+/* Decide between levels of 0 and 1, in all planes. */
+HEQ_INTERNAL void heq_settle(const heq_cost_layer *layer, int size, int planes, heq_levels *levels);
+
+#endif

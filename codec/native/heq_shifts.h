@@ -1,0 +1,61 @@
+/* Multiples for places in tables, by shifts and additions.
+ *
+ * The encoder is for processors and gates without a multiplier, so none must come in by the back
+ * door: compilers join shifts and additions into multiplications where those are shorter.
+ */
+#ifndef HEQ_SHIFTS_H
+#define HEQ_SHIFTS_H
+
+/* Keeps the compiler from knowing how a value came about. */
+#if defined(__GNUC__)
+#define HEQ_HIDE(value) __asm__("" : "+r"(value))
+#else
+#define HEQ_HIDE(value) ((void)(value))
+#endif
+
+/* Value, 0..65535, times (1 << high) + (1 << low). */
+static inline int heq_two_shifts(int value, int high, int low)
+{
+    int part = value << low;
+    HEQ_HIDE(part);
+    return (value << high) + part;
+}
+
+static inline int times_3(int value)
+{
+    return heq_two_shifts(value, 1, 0);
+}
+
+static inline int times_5(int value)
+{
+    return heq_two_shifts(value, 2, 0);
+}
+
+static inline int times_6(int value)
+{
+    return heq_two_shifts(value, 2, 1);
+}
+
+static inline int times_7(int value)
+{
+    int part = value << 3;
+    HEQ_HIDE(part);
+    return part - value;
+}
+
+static inline int times_9(int value)
+{
+    return heq_two_shifts(value, 3, 0);
+}
+
+static inline int times_10(int value)
+{
+    return heq_two_shifts(value, 3, 1);
+}
+
+static inline int times_18(int value)
+{
+    return heq_two_shifts(value, 4, 1);
+}
+
+#endif

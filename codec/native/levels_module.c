@@ -1,0 +1,159 @@
+#include "levels_module.h"
+
+#include "heq_levels.h"
+
+#define MOST 9
+#define BOTH (2 * HEQ_LEVELS) /* coefficients of a plane, in two sizes */
+
+typedef struct {
+    Py_buffer views[MOST];
+    int held;
+} buffers;
+
+static void release(buffers *taken)
+{
+    while (taken->held) {
+        PyBuffer_Release(&taken->views[--taken->held]);
+    }
+}
+
+/* The data of an array of `bytes` bytes; of any number where that is -1. */
+static void *take(buffers *taken, PyObject *object, int writable, Py_ssize_t bytes)
+{
+    Py_buffer *view = &taken->views[taken->held];
+    if (PyObject_GetBuffer(object, view, writable ? PyBUF_CONTIG : PyBUF_CONTIG_RO) < 0) {
+        return NULL;
+    }
+    taken->held++;
+    if (bytes >= 0 && view->len != bytes) {
+        PyErr_Format(PyExc_ValueError, "an array must have %zd bytes, not %zd", bytes, view->len);
+        return NULL;
+    }
+    return view->buf;
+}
+
+/* How many patches of `bytes` bytes each the last array holds. */
+static Py_ssize_t patches_of(const buffers *taken, Py_ssize_t bytes)
+{
+    return taken->views[taken->held - 1].len / bytes;
+}
+
+static int check_planes(int planes)
+{
+    if (planes != 1 && planes != 3) {
+        PyErr_SetString(PyExc_ValueError, "a patch has 1 or 3 planes");
+        return -1;
+    }
+    return 0;
+}
+
+static void transform_patches(const heq_transform *transform, const uint8_t *pixels,
+                              Py_ssize_t count, int channels, int32_t *coefficients)
+{
+    heq_patch patch = {pixels, (size_t)channels * HEQ_SIDE, channels, HEQ_SIDE, HEQ_SIDE};
+    int16_t field[HEQ_SIDE * HEQ_SIDE];
+    for (; count > 0; count--) {
+        for (int size = 0; size < 2; size++) {
+            for (int plane = 0; plane < channels; plane++) {
+                heq_colour(&patch, plane, field);
+                heq_rate_coefficients(transform, field, size, coefficients);
+                coefficients += HEQ_LEVELS;
+            }
+        }
+        patch.pixels += HEQ_SIDE * HEQ_SIDE * channels;
+    }
+}
+
+PyObject *heq_coefficients_call(PyObject *module, PyObject *arguments)
+{
+    PyObject *large, *small, *patches, *result;
+    heq_transform transform;
+    buffers taken = {.held = 0};
+    int channels;
+    (void)module;
+    if (!PyArg_ParseTuple(arguments, "OOiOiO", &large, &small, &transform.shift, &patches,
+                          &channels, &result) ||
+        check_planes(channels) < 0) {
+        return NULL;
+    }
+    transform.large = take(&taken, large, 0, 32 * 32 * 2);
+    transform.small = transform.large ? take(&taken, small, 0, 16 * 16 * 2) : NULL;
+    const uint8_t *pixels = transform.small ? take(&taken, patches, 0, -1) : NULL;
+    if (pixels) {
+        Py_ssize_t count = patches_of(&taken, (Py_ssize_t)channels * HEQ_SIDE * HEQ_SIDE);
+        int32_t *coefficients =
+            take(&taken, result, 1, count * channels * BOTH * (Py_ssize_t)sizeof(int32_t));
+        if (coefficients) {
+            Py_BEGIN_ALLOW_THREADS
+            transform_patches(&transform, pixels, count, channels, coefficients);
+            Py_END_ALLOW_THREADS
+        }
+    }
+    release(&taken);
+    if (PyErr_Occurred()) {
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+static void quantize_patches(const heq_cost_layer *layer, const int32_t *steps,
+                             const int32_t *coefficients, Py_ssize_t count, int planes,
+                             int16_t *levels, uint8_t *sizes)
+{
+    heq_levels kept;
+    for (; count > 0; count--) {
+        int32_t costs[2] = {0, 0};
+        for (int size = 0; size < 2; size++) {
+            for (int plane = 0; plane < planes; plane++) {
+                costs[size] += heq_size_cost(coefficients + (size * planes + plane) * HEQ_LEVELS,
+                                             steps[3 * size + plane]);
+            }
+        }
+        int size = costs[1] < costs[0];
+        for (int plane = 0; plane < planes; plane++) {
+            heq_quantize(coefficients + (size * planes + plane) * HEQ_LEVELS,
+                         steps[3 * size + plane], plane, &kept);
+        }
+        heq_settle(layer, size, planes, &kept);
+        memcpy(levels, kept.levels, (size_t)planes * sizeof kept.levels[0]);
+        *sizes++ = (uint8_t)size;
+        levels += planes * HEQ_LEVELS;
+        coefficients += planes * BOTH;
+    }
+}
+
+PyObject *heq_levels_call(PyObject *module, PyObject *arguments)
+{
+    PyObject *objects[MOST - 1];
+    heq_cost_layer layer;
+    buffers taken = {.held = 0};
+    int planes;
+    (void)module;
+    if (!PyArg_ParseTuple(arguments, "OOOOOOiOO", &objects[0], &objects[1], &objects[2],
+                          &objects[3], &objects[4], &objects[5], &planes, &objects[6],
+                          &objects[7]) ||
+        check_planes(planes) < 0) {
+        return NULL;
+    }
+    const Py_ssize_t bytes[6] = {HEQ_NEAR_BYTES, HEQ_CROSS_BYTES, 6 * HEQ_LEVELS, 2, 6 * 4, -1};
+    const void *data[6];
+    int each;
+    for (each = 0; each < 6 && (data[each] = take(&taken, objects[each], 0, bytes[each])); each++) {
+    }
+    if (each == 6) {
+        Py_ssize_t count = patches_of(&taken, (Py_ssize_t)planes * BOTH * 4);
+        int16_t *levels = take(&taken, objects[6], 1, count * planes * HEQ_LEVELS * 2);
+        uint8_t *sizes = levels ? take(&taken, objects[7], 1, count) : NULL;
+        layer = (heq_cost_layer){data[0], data[1], data[2], data[3]};
+        if (sizes) {
+            Py_BEGIN_ALLOW_THREADS
+            quantize_patches(&layer, data[4], data[5], count, planes, levels, sizes);
+            Py_END_ALLOW_THREADS
+        }
+    }
+    release(&taken);
+    if (PyErr_Occurred()) {
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
