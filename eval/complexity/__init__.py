@@ -8,7 +8,7 @@ Counting conventions, for all tables:
 - Integer encoders are counted from their layer tables: an addition or subtraction for each weight
   that is not zero at each place where it meets a sample and not padding, a shift for each weight of
   magnitude two, comparisons as additions. Nothing is shared between outputs: a lower count is
-  possible.
+  possible. Where the number of operations depends on the image, they are counted on it.
 - An entropy coder is counted in symbols (or binary decisions), and where it is this project's own,
   in additions and shifts a decision.
 - All counts are per pixel of the image.

@@ -25,17 +25,22 @@ CODED_SYMBOL = Work(additions=3, shifts=2)
 end plus the cut (counted as if always added); range and low end shifted. Widths are looked up."""
 
 
+def colour_work() -> Work:
+    """The three colour planes of a pixel, with their offset."""
+    colour = COLOUR.astype(np.int64)
+    return Work(
+        additions=float((colour != 0).sum() - len(colour) + (PIXEL_OFFSET != 0).sum()),
+        shifts=float((np.abs(colour) == 2).sum()),
+    )
+
+
 def stem_work(coarse: NDArray[np.int8], fine: NDArray[np.int8]) -> Work:
     """Colour and both passes of the transform, per pixel, from their tables.
 
     For each coefficient of a pass: an addition for each weight of A and of B that is not zero, a
     shift for each of magnitude two, then ``4 A + B`` (a shift, an addition) and ``(+4) >> 3``.
     """
-    colour = COLOUR.astype(np.int64)
-    total = Work(
-        additions=float((colour != 0).sum() - len(colour) + (PIXEL_OFFSET != 0).sum()),
-        shifts=float((np.abs(colour) == 2).sum()),
-    )
+    total = colour_work()
     weights = np.stack([coarse, fine]).astype(np.int64)
     row = Work(
         additions=float((weights != 0).sum()) / SIDE + 2,

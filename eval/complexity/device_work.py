@@ -1,0 +1,295 @@
+"""Counting the device coder of `nqe-r` by running it: what codec/native/heq_device.c does.
+
+Every decision of a strip is noted with its contexts; what a decision costs follows from its kind,
+and how many comparisons a bin takes from the bin, which stands in the number of the context. An
+index of k parts is k - 1 additions, as in the patch code. Not counted: loops, stores, and the
+addresses of neighbouring levels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+from heqcodec.rate.device.arithmetic import BitEncoder
+from heqcodec.rate.device.contexts import (
+    CONTEXT_AT,
+    CONTEXT_KINDS,
+    LARGER_CLASSES,
+    SET_AT,
+    SET_KINDS,
+    SIGNED_BANDS,
+    UNARY,
+    ZONES,
+    Decisions,
+)
+from heqcodec.rate.device.patch import GROUP_BANDS, GROUPS, PatchCoder
+from heqcodec.rate.device.tables import CONTEXTS, INPUTS, DeviceTables
+from heqcodec.rate.layout import LEVELS
+from heqcodec.rate.native import native_extension
+from numpy.typing import NDArray
+
+from .transform_work import CODED_SYMBOL
+from .work import Work
+
+_native = native_extension()
+
+FIXED_BYTES = 256 + 2 * 18 * 18 + 2 * 192
+"""Tables of codec/native/heq_device_layout.h, the same for every model."""
+
+CONTEXT_STARTED = Work(additions=13, shifts=1)
+"""A context at the start of a strip: two products by quarter squares (five each), their sum,
+rounding, the place in the table of probabilities."""
+DECIDED = Work(additions=5, shifts=3) + CODED_SYMBOL
+"""Any decision: its row of weights (``6 set``), two limits of the sum, ``>> 5``, magnitude and sign
+of the odds, and the coded symbol."""
+MIXED = Work(additions=7, shifts=2)
+"""Each context of a decision: its place in the table of log odds, a product by quarter squares and
+its sum; and its probability, moved by a shifted difference."""
+MOVED_UP = Work(additions=1)
+"""Each context where the bit is 1: the difference is to 65535."""
+
+BIN10 = (1, 1, 1, 1, 1, 2, 3, 4, 5, 5)
+BIN7 = (1, 1, 1, 1, 2, 3, 3)
+BIN6 = (1, 1, 1, 2, 3, 3)
+BIN4 = (1, 2, 3, 3)
+"""Comparisons that each value of a bin takes."""
+
+KINDS = (*(kind for kind in SET_KINDS if kind != "one"), "size", "escape")
+KINDS += ("dc", "dc_escape", "dc_sign")
+
+OWN = {
+    # Size of the patch before.
+    "size": Work(additions=1),
+    # Indices of six contexts (3, 3, 3, 3, 1, 3) and of the set (2); near + same; zone >> 1; the
+    # sums of levels around: higher, edges (1 each), near (6), same (4, a shift), close (a shift),
+    # rest (1, a shift); magnitude, its two limits, its comparison, and three running sums.
+    "zero": Work(additions=16 + 2 + 1 + 13 + 7, shifts=1 + 3),
+    # Indices of three contexts (3, 2, 2) and of the set; its class (2), its comparison; two sums
+    # halved.
+    "larger": Work(additions=7 + 1 + 3, shifts=2),
+    # Indices of two contexts (5, 3) and of the set; the two signs around from 0 on, and which.
+    "sign": Work(additions=8 + 1 + 3),
+    # Indices of three contexts (2 each) and of the set, group >> 2; is there more? (2, a shift)
+    "more": Work(additions=6 + 1 + 2, shifts=2),
+    # Index, comparison.
+    "dc": Work(additions=2 + 1),
+    "dc_sign": Work(additions=2 + 1),
+    # Index, value + 1, comparison; a shift.
+    "escape": Work(additions=1 + 1 + 1, shifts=1),
+    "dc_escape": Work(additions=1 + 1 + 1, shifts=1),
+}
+"""A decision of each kind beside its bins, with what is prepared for it alone."""
+OTHER_PLANES = (0, 3, 4)
+"""Additions for the sum over the planes before, by plane."""
+BAND = Work(additions=7)
+"""Once a band: the sum over the lower frequencies."""
+PLANE = Work(additions=11, shifts=1)
+"""Once a plane: the difference (1), its magnitude (1) and sign (2), level 0 from it (1) and its
+limits (2); the energy (4, a shift)."""
+PLANE_AFTER = Work(additions=3)
+"""And in planes 1 and 2: twice the magnitude of the first difference."""
+NONZERO = Work(additions=2)
+"""Each level that is not 0: is its band among those whose signs have contexts? is it positive?"""
+LOW_SIGN = Work(additions=2)
+"""The sign that is kept of a level of the lowest bands."""
+LARGER = Work(shifts=2)
+"""Once a level that is not 0: near and same halved."""
+RAW_BIT = CODED_SYMBOL
+"""A bit of even odds: a sign without contexts; a digit, with its shift in `DIGIT`."""
+DIGIT = Work(additions=1, shifts=1)
+"""A digit of an escaped number: its place, its bit."""
+
+
+class Trace(NamedTuple):
+    """Every decision of a strip, in order.
+
+    Attributes:
+        sets: (N,) number of the set of weights.
+        bits: (N,).
+        inputs: (N,) number of contexts, 1..6.
+        contexts: (N, 6); those beyond ``inputs`` are 0.
+    """
+
+    sets: NDArray[np.int64]
+    bits: NDArray[np.int64]
+    inputs: NDArray[np.int64]
+    contexts: NDArray[np.int64]
+
+
+class _Recorder(Decisions):
+    """Notes decisions on their way to the coder."""
+
+    def __init__(self, tables: DeviceTables, step: int) -> None:
+        super().__init__(BitEncoder(tables.widths), tables, step)
+        self.rows: list[list[int]] = []
+
+    def decide(self, weights: int, contexts: list[int], shift: int, bit: int) -> int:
+        padding = [0] * (INPUTS - len(contexts))
+        self.rows.append([weights, bit, len(contexts), *contexts, *padding])
+        return super().decide(weights, contexts, shift, bit)
+
+
+def trace_strip(
+    tables: DeviceTables,
+    levels: NDArray[np.int16],
+    sizes: NDArray[np.uint8],
+    step: int,
+    native: bool = True,
+) -> Trace:
+    """Code a strip and note its decisions.
+
+    Args:
+        tables: of the coder.
+        levels: int16 (R, C, planes, 1024).
+        sizes: uint8 (R, C).
+        step: index.
+        native: by the C extension where it is built, else by the Python coder, seconds a
+            photograph.
+    """
+    rows, columns, planes, _ = levels.shape
+    if native and _native is not None:
+        given = np.ascontiguousarray(levels), np.ascontiguousarray(sizes)
+        data = _native.device_trace(tuple(tables), *given, rows, columns, planes, step)
+        noted = np.frombuffer(data, dtype=np.int16).reshape(-1, 3 + 2 * INPUTS).astype(np.int64)
+    else:
+        recorder = _Recorder(tables, step)
+        patches = PatchCoder(recorder, planes)
+        for row, column in np.ndindex(rows, columns):
+            patches.code(levels[row, column].tolist(), int(sizes[row, column]), column == 0)
+        noted = np.array(recorder.rows, dtype=np.int64).reshape(-1, 3 + INPUTS)
+    return Trace(noted[:, 0], noted[:, 1], noted[:, 2], noted[:, 3 : 3 + INPUTS])
+
+
+def decisions_of(trace: Trace, kind: str) -> Trace:
+    """The decisions of one of `KINDS`."""
+    if kind in SET_KINDS:
+        after = trace.sets - SET_AT[kind]
+        chosen = (after >= 0) & (after < SET_KINDS[kind])
+    else:
+        after = trace.contexts[:, 0] - CONTEXT_AT[kind]
+        chosen = (trace.sets == SET_AT["one"]) & (after >= 0) & (after < CONTEXT_KINDS[kind])
+    return Trace(*(column[chosen] for column in trace))
+
+
+def strip_work(trace: Trace, levels: NDArray[np.int16]) -> Work:
+    """All that coding a strip takes, symbols included.
+
+    Args:
+        trace: of the strip.
+        levels: int16 (R, C, planes, 1024), of the strip.
+    """
+    kinds = {kind: decisions_of(trace, kind) for kind in KINDS}
+    total = CONTEXT_STARTED.times(CONTEXTS) + DECIDED.times(len(trace.sets))
+    total = total + MIXED.times(float(trace.inputs.sum()))
+    total = total + MOVED_UP.times(float(trace.inputs[trace.bits == 1].sum()))
+    for kind, own in OWN.items():
+        total = total + own.times(len(kinds[kind].sets))
+    compared = _zero_bins(kinds["zero"]) + _larger_bins(kinds["larger"]) + _more_bins(kinds["more"])
+    compared += _dc_bins(kinds["dc"])
+    summed = _other_sums(kinds["zero"]) + _group_sums(kinds["more"])
+    total = total + Work(additions=compared + summed + _scanned(levels))
+    total = total + BAND.times(GROUP_BANDS * int(kinds["more"].bits.sum()))
+    planes = levels.shape[0] * levels.shape[1] * levels.shape[2]
+    total = total + PLANE.times(planes)
+    total = total + PLANE_AFTER.times(planes - planes // levels.shape[2])
+    nonzero = int(kinds["zero"].bits.sum())
+    total = total + (NONZERO + LARGER).times(nonzero)
+    zones = (kinds["zero"].sets - SET_AT["zero"]) % ZONES
+    total = total + LOW_SIGN.times(int((zones < SIGNED_BANDS).sum()))
+    digits = sum(int(kinds[kind].bits.sum()) for kind in ("escape", "dc_escape"))
+    # Each escaped number begins with magnitude - 15.
+    begun = sum(
+        int((kinds[kind].contexts[:, 0] - CONTEXT_AT[kind] & 15 == 0).sum())
+        for kind in ("escape", "dc_escape")
+    )
+    total = total + DIGIT.times(digits) + Work(additions=begun)
+    raw = raw_bits(trace)
+    return total + RAW_BIT.times(raw) + Work(symbols=len(trace.sets) + raw)
+
+
+def raw_bits(trace: Trace) -> int:
+    """Bits of even odds: signs beyond the lowest bands, and the digits of escaped numbers."""
+    signs = int(decisions_of(trace, "zero").bits.sum()) - len(decisions_of(trace, "sign").sets)
+    digits = sum(int(decisions_of(trace, kind).bits.sum()) for kind in ("escape", "dc_escape"))
+    return signs + digits
+
+
+def _compared(table: tuple[int, ...], values: NDArray[np.int64]) -> int:
+    """Comparisons for bins."""
+    return int(np.array(table)[values].sum())
+
+
+def _zero_bins(trace: Trace) -> int:
+    """near, same, other, near + same, and the three of lower frequencies."""
+    near, same, _, other, _, lower = (
+        trace.contexts[:, place] - CONTEXT_AT[kind]
+        for place, kind in enumerate(kind for kind in CONTEXT_KINDS if kind.startswith("zero"))
+    )
+    total = _compared(BIN10, near % 10) + _compared(BIN10, same % 10)
+    total += _compared(BIN6, other // 4 % 6) + _compared(BIN4, other % 4)
+    return total + sum(_compared(BIN7, lower // part % 7) for part in (49, 7, 1))
+
+
+def _larger_bins(trace: Trace) -> int:
+    """near and same once a level; near + same, and other, in each decision."""
+    classes = (trace.contexts[:, 0] - CONTEXT_AT["larger_zone"]) % LARGER_CLASSES
+    both = (trace.contexts[:, 1] - CONTEXT_AT["larger_both"])[classes == 0]
+    other = trace.contexts[:, 2] - CONTEXT_AT["larger_other"]
+    total = _compared(BIN10, both // 10 % 10) + _compared(BIN10, both % 10)
+    return total + _compared(BIN10, other // 6 % 10) + _compared(BIN6, other % 6)
+
+
+def _more_bins(trace: Trace) -> int:
+    """before and left, left again, and the planes before."""
+    left = trace.contexts[:, 1] - CONTEXT_AT["more_left"]
+    plane = trace.contexts[:, 2] - CONTEXT_AT["more_plane"]
+    total = _compared(BIN10, left // 6 % 10) + _compared(BIN6, left % 6)
+    return total + _compared(BIN10, plane // 7 % 10) + _compared(BIN7, plane % 7)
+
+
+def _dc_bins(trace: Trace) -> int:
+    """The energy, once a plane."""
+    after = trace.contexts[:, 0] - CONTEXT_AT["dc"]
+    return _compared(BIN6, (after // UNARY % 6)[after % UNARY == 0])
+
+
+def _other_sums(trace: Trace) -> int:
+    planes = (trace.sets - SET_AT["zero"]) // (2 * ZONES)
+    return int(np.array(OTHER_PLANES)[planes].sum())
+
+
+def _group_sums(trace: Trace) -> int:
+    """Counts from a group on, of this plane and of those before."""
+    after = trace.contexts[:, 0] - CONTEXT_AT["more_group"]
+    return int(((GROUPS - after % GROUPS) * (after // (2 * GROUPS) + 1)).sum())
+
+
+def _scanned(levels: NDArray[np.int16]) -> int:
+    """Comparisons from the last level down to the last that is not 0."""
+    there = levels.reshape(-1, LEVELS)[:, 1:] != 0
+    from_end = there[:, ::-1].argmax(axis=1) + 1
+    return int(np.where(there.any(axis=1), from_end, LEVELS - 1).sum())
+
+
+# ---- Memory ----
+
+
+def table_bytes(tables: Mapping[str, NDArray[np.generic]]) -> int:
+    """Trained tables and fixed ones."""
+    return sum(table.nbytes for table in tables.values()) + FIXED_BYTES
+
+
+def strip_bytes(pointer: int = 4) -> int:
+    """The state of a strip, ``heq_device_strip``, on a device whose addresses take ``pointer``
+    bytes (4 or 8)."""
+    coder = 6 * pointer + 3 * 4 + 2 * 4 + 4
+    planes = 3 * (2 * 4 + 4 * SIGNED_BANDS + GROUPS + LEVELS + 4)
+    size = coder + planes + 2 * CONTEXTS
+    return -(-size // pointer) * pointer
+
+
+def coder_activation_bytes() -> int:
+    """The state of a strip, and the levels of a patch in 16 bits. The payload leaves by bytes."""
+    return strip_bytes() + 2 * 3 * LEVELS

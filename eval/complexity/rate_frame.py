@@ -1,0 +1,133 @@
+"""Counting a model of variable rate on a frame, strip by strip as a device goes through it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from heqcodec.container.header import PATCH, Coder
+from heqcodec.patches import split_patches
+from heqcodec.rate.device.coder import DeviceCoder
+from heqcodec.rate.device.tables import check_tables
+from heqcodec.rate.encoding import STRIP_ROWS, finest_fitting_step
+from heqcodec.rate.layout import LEVELS
+from heqcodec.rate.levels import ImageLevels
+from heqcodec.rate.rate_nqe import RateNqe
+from heqcodec.rate.transform import SIZES
+from numpy.typing import NDArray
+
+from . import device_work, packed_work, rate_work
+from .transform_work import colour_work
+from .work import Work
+
+COLOUR, LARGE, QUARTERS = "colour", "transform of 32 points", "transforms of 16 points"
+SIZE_CHOICE, QUANTIZER, COST_LAYER = "choice of sizes", "quantization", "cost layer"
+
+
+@dataclass
+class FrameWork:
+    """What a frame takes, in all.
+
+    Attributes:
+        pixels: of the frame.
+        parts: of the encoder.
+        quarters: patches of size 1.
+        sparse: additions of the cost layer if zeros are skipped.
+        device, device_bytes: the device coder, and its payloads.
+        decisions: of the device coder, by kind.
+        packed: the packed coder.
+    """
+
+    pixels: int
+    parts: dict[str, Work] = field(default_factory=dict)
+    quarters: int = 0
+    sparse: float = 0.0
+    device: Work = field(default_factory=Work)
+    device_bytes: int = 0
+    decisions: Counter[str] = field(default_factory=Counter)
+    packed: Work = field(default_factory=Work)
+
+    def add(self, part: str, work: Work) -> None:
+        """Count something of the encoder."""
+        self.parts[part] = self.parts.get(part, Work()) + work
+
+    def encoder(self) -> Work:
+        """The encoder without its coder."""
+        return sum(self.parts.values(), Work())
+
+
+@dataclass(frozen=True)
+class RateParts:
+    """What a model of variable rate is made of.
+
+    layers: int8 (3, 32, 32), the encoder's tensor.
+    device, packed: tensors of the coders.
+    """
+
+    encoder: RateNqe
+    layers: NDArray[np.int8]
+    device: Mapping[str, NDArray[Any]]
+    packed: Mapping[str, NDArray[Any]]
+
+
+def fitting_step(parts: RateParts, frame: NDArray[np.uint8], bpp: float) -> int:
+    """The finest step at which the payloads of the device coder take at most ``bpp``.
+
+    Raises:
+        HeqError: none does.
+    """
+    coder, image = DeviceCoder(parts.device), ImageLevels(frame, parts.encoder, keep=True)
+    rows = STRIP_ROWS[Coder.DEVICE]
+    return finest_fitting_step(
+        lambda step: sum(len(coder.encode(*strip, step)) for strip in image.strips(step, rows)),
+        int(bpp * frame.shape[0] * frame.shape[1] / 8),
+    )
+
+
+def count_frame(parts: RateParts, frame: NDArray[np.uint8], step: int) -> FrameWork:
+    """Count a frame, strip by strip of the device.
+
+    Args:
+        parts: of the model.
+        frame: uint8 (H, W, 3), sides multiples of 32.
+        step: index.
+    """
+    encoder, tables = parts.encoder, check_tables(parts.device)
+    coder = DeviceCoder(parts.device)
+    work = FrameWork(frame.shape[0] * frame.shape[1])
+    work.add(COLOUR, colour_work().times(work.pixels))
+    for size, part in enumerate((LARGE, QUARTERS)):
+        work.add(part, rate_work.transform_work(parts.layers, size).times(work.pixels))
+    steps, columns, kept = encoder.integer_steps(step), frame.shape[1] // PATCH, []
+    height = STRIP_ROWS[Coder.DEVICE] * PATCH
+    for top in range(0, frame.shape[0], height):
+        coefficients = encoder.coefficients(split_patches(frame[top : top + height]))
+        levels, sizes = encoder.levels(coefficients, step)
+        work.add(SIZE_CHOICE, rate_work.sizes_work(coefficients, steps))
+        for size in range(SIZES):
+            own = sizes == size
+            given = coefficients[own, size], levels[own], steps[size]
+            work.add(QUANTIZER, rate_work.quantizer_work(*given))
+            layer = rate_work.cost_work(encoder.costs, size)
+            work.add(COST_LAYER, layer.times(int(own.sum())))
+            work.sparse += rate_work.sparse_cost_additions(
+                encoder.costs, size, coefficients[own, size], steps[size]
+            )
+        work.quarters += int(sizes.sum())
+        strip = levels.reshape(-1, columns, 3, LEVELS), sizes.reshape(-1, columns)
+        trace = device_work.trace_strip(tables, *strip, step)
+        work.device = work.device + device_work.strip_work(trace, strip[0])
+        work.device_bytes += len(coder.encode(*strip, step))
+        for kind in device_work.KINDS:
+            work.decisions[kind] += len(device_work.decisions_of(trace, kind).sets)
+        kept.append(strip[0])
+    whole = np.concatenate(kept)
+    for row in range(0, len(whole), STRIP_ROWS[Coder.PACKED]):
+        strip_counts = packed_work.count_packed(
+            whole[row : row + STRIP_ROWS[Coder.PACKED]], parts.packed["dc"]
+        )
+        work.packed = work.packed + packed_work.packed_work(strip_counts)
+    return work

@@ -1,0 +1,145 @@
+"""Models of variable rate as contenders: what a device does, and what a server adds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from heqcodec import models
+from heqcodec.container.header import PATCH, Coder
+from heqcodec.eval.baselines.heq import HeqRate, HeqRatePacked
+from heqcodec.eval.weight_files import stored_tensors
+from heqcodec.patches import split_patches
+from heqcodec.rate.device.coder import DeviceCoder
+from heqcodec.rate.device.tables import check_tables
+from heqcodec.rate.encoding import STRIP_ROWS
+from heqcodec.rate.quality import HIGHEST, LOWEST, quality_of_step
+from heqcodec.rate.rate_nqe import RateNqe
+from heqcodec.rate.transform import QUARTER, SIZE, SIZES
+from numpy.typing import NDArray
+
+from . import device_work, packed_work, rate_work
+from .contender import Contender, Networks
+from .decoders import decoder_stage, inverse_work
+from .rate_frame import LARGE, QUARTERS, FrameWork, RateParts, count_frame, fitting_step
+from .work import Cost, Stage, Work
+
+Decoding = tuple[Stage, Callable[[], object]]
+
+
+def rate_contenders(name: str, frame: NDArray[np.uint8], bpp: float) -> list[Contender]:
+    """A model on a frame: with the device coder, with the packed coder, and with each further
+    decoder.
+
+    Args:
+        name: of the model.
+        frame: uint8 (H, W, 3), sides multiples of 32.
+        bpp: most that the payloads of the device coder take; the step follows.
+    """
+    entry = models.manifest()["models"][name]
+    encoder = models.load_rate_encoder(name)
+    if not isinstance(encoder, RateNqe):
+        raise TypeError(f"no one has said how to count the encoder of {name}")
+    parts = RateParts(
+        encoder,
+        stored_tensors(entry["encoder"])["layers"],
+        *(stored_tensors(entry["coders"][coder]) for coder in ("device", "packed")),
+    )
+    step = fitting_step(parts, frame, bpp)
+    work = count_frame(parts, frame, step)
+    bits = encoder.weight_bits(), DeviceCoder(parts.device).weight_bits()
+    stem_bits, coder_bits = (sum(told.values()) for told in bits)
+    encoding = Stage(
+        "encoder",
+        stem_bits,
+        work.encoder().times(1 / work.pixels),
+        rate_work.encoder_activation_bytes(),
+    )
+    device = _coder_stages(
+        coder_bits, work.device.times(1 / work.pixels), device_work.coder_activation_bytes()
+    )
+    packed = _coder_stages(
+        8 * sum(table.nbytes for table in parts.packed.values()),
+        work.packed.times(1 / work.pixels),
+        packed_work.packed_activation_bytes(
+            min(STRIP_ROWS[Coder.PACKED], frame.shape[0] // PATCH), frame.shape[1] // PATCH
+        ),
+    )
+    note = _note(parts, work, stem_bits + coder_bits, step)
+    patches = split_patches(frame)
+    quality = min(max(quality_of_step(step), LOWEST), HIGHEST)
+    is_default = name == models.default_model("rate")
+    extra = _inverse_work(work)
+
+    def contender(
+        suffix: str, told: str, coding: list[Stage], decoding: Decoding, codec: Any
+    ) -> Contender:
+        stage, run = decoding
+        stages = [encoding, *coding, stage]
+        cost = Cost(name + suffix, str(entry["about"]), told, stages, _detail(work))
+        networks = Networks(encode=_levels_of(encoder, patches, step), decode=run)
+        return Contender(cost, networks, codec if is_default else None, quality)
+
+    packed_note = (
+        f"As {name}, with the packed coder of a server, which is counted in products of its "
+        "networks and mixes; its memory is for a strip."
+    )
+    strong = decoder_stage(entry["decoder"], frame, extra)
+    made = [
+        contender("", note, device, strong, HeqRate()),
+        contender("-packed", packed_note, packed, strong, HeqRatePacked()),
+    ]
+    for kind, decoder in entry.get("decoders", {}).items():
+        other = f"As {name}, with its {kind} decoder."
+        made.append(
+            contender(f"-{kind}", other, device, decoder_stage(decoder, frame, extra), None)
+        )
+    return made
+
+
+def _coder_stages(bits: int, work: Work, held: int) -> list[Stage]:
+    """Either end: both take the same decisions in the same contexts."""
+    return [Stage(f"entropy {end}", bits, work, held) for end in ("encoder", "decoder")]
+
+
+def _inverse_work(work: FrameWork) -> Work:
+    """The plain inverse in the size of each patch, per pixel."""
+    share = work.quarters * PATCH**2 / work.pixels
+    return inverse_work(SIZE).times(1 - share) + inverse_work(QUARTER).times(share)
+
+
+def _levels_of(encoder: RateNqe, patches: NDArray[np.uint8], step: int) -> Callable[[], object]:
+    return lambda: encoder.levels(encoder.coefficients(patches), step)
+
+
+def _butterflies(layers: NDArray[np.int8]) -> Work:
+    return sum((rate_work.transform_work(layers, size, True) for size in range(SIZES)), Work())
+
+
+def _note(parts: RateParts, work: FrameWork, bits: int, step: int) -> str:
+    dense = (work.parts[LARGE] + work.parts[QUARTERS]).times(1 / work.pixels)
+    folded = _butterflies(parts.layers)
+    tables = device_work.table_bytes(check_tables(parts.device)._asdict())
+    return (
+        "The encoder takes one 32x32 patch at a time, in integers, and is counted at step "
+        f"{step}, where the device coder takes {8 * work.device_bytes / work.pixels:.3f} bpp; it "
+        f"holds {bits:,} bits of weights of {models.BUDGET_BITS:,}, and the coder {tables:,} bytes "
+        f"of tables and {device_work.strip_bytes():,} of state. Even/odd butterflies, which change "
+        f"no sum, bring the transforms from {dense.additions:.0f} additions and {dense.shifts:.0f} "
+        f"shifts to {folded.additions:.0f} and {folded.shifts:.0f}; skipping zeros brings the sums "
+        f"of the cost layer to {work.sparse / work.pixels:.1f} additions."
+    )
+
+
+def _detail(work: FrameWork) -> dict[str, float]:
+    patches = work.pixels / PATCH**2
+    told = {"share of patches in quarters": work.quarters / patches}
+    for part, done in work.parts.items():
+        told[f"{part}, additions a pixel"] = done.additions / work.pixels
+        told[f"{part}, shifts a pixel"] = done.shifts / work.pixels
+    told["cost layer, additions a pixel where zeros are skipped"] = work.sparse / work.pixels
+    told["device coder, bpp"] = 8 * work.device_bytes / work.pixels
+    for kind, count in work.decisions.items():
+        told[f"{kind} decisions a patch"] = count / patches
+    return told

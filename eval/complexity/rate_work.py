@@ -1,0 +1,235 @@
+"""Counting the encoder of `nqe-r`: transforms and cost layer from tables, choices on an image.
+
+How many comparisons a size or a level takes depends on the coefficient, so those are counted on
+coefficients. Not counted: what is prepared once an image (steps, bounds, thresholds), loops,
+stores, and where a coefficient lies.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from heqcodec.rate.cost_layer import PLANES, TOP, CostLayer
+from heqcodec.rate.layout import LEVELS, SUBS, band_frequencies
+from heqcodec.rate.quantizer import WEIGHTS, rounded
+from heqcodec.rate.transform import LAYERS, QUARTER, SIZE, SIZES
+from numpy.typing import NDArray
+
+from .vgg_work import meetings
+from .work import Work
+
+PIXELS = SIZE * SIZE
+ROUNDED = Work(additions=LAYERS, shifts=LAYERS)
+"""A coefficient of a pass, from the sums of its layers: ``16 A + 4 B + C``, two shifts and two
+additions, and ``(+16) >> 5``."""
+MEANS = Work(additions=12, shifts=4)
+"""The four means of a plane of quarters: four sums and differences, again four, ``(+1) >> 1``."""
+INDEXED = Work(additions=4, shifts=2)
+"""The index of a threshold from the two sums: their sum, bias minus it, two limits; the bias and
+the difference shifted. The shifts of the sums are counted where they are not 0."""
+
+
+# ---- Transforms ----
+
+
+def dense_work(layers: NDArray[np.int8]) -> Work:
+    """Sums of weights for one vector: an addition for each that is not zero, a shift for each of
+    magnitude two.
+
+    Args:
+        layers: int8 (3, rows, columns).
+    """
+    return Work(
+        additions=float(np.count_nonzero(layers)), shifts=float((np.abs(layers) == 2).sum())
+    )
+
+
+def folded_work(layers: NDArray[np.int8]) -> Work:
+    """The same sums by butterflies, as far as the rows are even and odd in turn.
+
+    The sums and differences of samples at equal distance from the ends come first, an addition
+    each; odd rows then need half their weights, and even rows are a transform of half the points.
+
+    Args:
+        layers: int8 (3, points, points).
+    """
+    points = layers.shape[1]
+    half = points // 2
+    signs = (1 - 2 * (np.arange(points) & 1)).astype(np.int8)
+    if points == 1 or (layers != signs[:, None] * layers[:, :, ::-1]).any():
+        return dense_work(layers)
+    odd = dense_work(layers[:, 1::2, :half])
+    return Work(additions=points) + odd + folded_work(layers[:, ::2, :half])
+
+
+def size_layers(layers: NDArray[np.int8], size: int) -> NDArray[np.int8]:
+    """The layers of T32 (size 0) or of T16, its even rows cut to 16 samples (size 1)."""
+    return layers if size == 0 else layers[:, ::2, :QUARTER]
+
+
+def transform_work(layers: NDArray[np.int8], size: int, folded: bool = False) -> Work:
+    """Both passes over the three planes in one size, per pixel.
+
+    Args:
+        layers: int8 (3, 32, 32), of the model.
+        size: 0 one transform of 32 points, 1 four of 16 and the step over their means.
+        folded: by butterflies.
+    """
+    own = size_layers(layers, size)
+    vector = (folded_work if folded else dense_work)(own)
+    # Each pass gives as many coefficients as there are samples.
+    each = vector.times(1 / own.shape[1]) + ROUNDED
+    total = each.times(2 * PLANES)
+    return total + MEANS.times(PLANES / PIXELS) if size else total
+
+
+# ---- Choices ----
+
+
+def bounds_of(steps: NDArray[np.int32]) -> NDArray[np.int32]:
+    """The bounds of the size decision, by rising magnitude; see `heqcodec.rate.quantizer`.
+
+    Args:
+        steps: int32 (C,).
+
+    Returns:
+        int32 (len(WEIGHTS), C).
+    """
+    half = steps >> 1
+    low = [steps >> 2, half, half + (steps >> 2), steps + half]
+    return np.stack(low + [low[-1] << shift for shift in range(1, len(WEIGHTS) - len(low) + 1)])
+
+
+def exceeded_bounds(coefficients: NDArray[np.int32], steps: NDArray[np.int32]) -> NDArray[np.int64]:
+    """How many bounds each coefficient exceeds, (N, C, 1024), 0..8.
+
+    Args:
+        coefficients: int32 (N, C, 1024), in one size.
+        steps: int32 (C,), in that size.
+    """
+    magnitude = np.abs(coefficients)
+    found = np.zeros(coefficients.shape, dtype=np.int64)
+    for bound in bounds_of(steps):
+        found += magnitude > bound[:, None]
+    return found
+
+
+def sizes_work(coefficients: NDArray[np.int32], steps: NDArray[np.int32]) -> Work:
+    """Choosing the sizes of patches, in all.
+
+    A magnitude is compared with the bounds one after another until one is not exceeded; what all
+    exceeded ones add is looked up, and added where it is not 0. The sums of both sizes are compared
+    once.
+
+    Args:
+        coefficients: int32 (N, SIZES, C, 1024).
+        steps: int32 (SIZES, C).
+    """
+    additions = float(len(coefficients))
+    for size in range(SIZES):
+        exceeded = exceeded_bounds(coefficients[:, size], steps[size])
+        compared = np.minimum(exceeded + 1, len(WEIGHTS)).sum()
+        additions += exceeded.size + compared + np.count_nonzero(exceeded)
+    return Work(additions=float(additions))
+
+
+def quotient_work(quotients: NDArray[np.integer]) -> Work:
+    """Quotients of n bits, n at least 2, by compare and subtract, in all.
+
+    The step is shifted up until it is too large (n shifts, n + 1 comparisons), then down again
+    (n shifts); at each place but the first the remainder is compared (n - 1), and at each place
+    but the last the step is subtracted where it fits. The quotient is doubled at each place but the
+    first (n - 1 shifts), and one is added where the step fits.
+    """
+    values = quotients.astype(np.uint32).reshape(-1)
+    places = np.arange(32, dtype=np.uint32)
+    bits = (values[:, None] >> places) & 1
+    lengths = float(np.where(bits, places + 1, 0).max(axis=1, initial=0).sum())
+    ones, count = float(bits.sum()), float(len(values))
+    last = float((values & 1).sum())
+    return Work(additions=2 * lengths + (ones - last) + (ones - count), shifts=3 * lengths - count)
+
+
+def quantizer_work(
+    coefficients: NDArray[np.int32], levels: NDArray[np.int16], steps: NDArray[np.int32]
+) -> Work:
+    """Both quantizations of patches in the size chosen, in all.
+
+    Of each coefficient: its magnitude; what the cost layer sees of it, compared with the bounds of
+    1, 2 and 3 until one is not reached; whether it reaches 2; if not, whether it reaches the
+    threshold of its index; if so, 7/16 of a step are added and the quotient is found, and limited.
+    A level that is not 0 is given its sign.
+
+    Args:
+        coefficients: int32 (N, C, 1024).
+        levels: int16 (N, C, 1024), of these.
+        steps: int32 (C,).
+    """
+    seen = np.minimum(rounded(coefficients, steps), TOP)
+    additions = coefficients.size + np.minimum(seen + 1, TOP).sum()
+    magnitude = np.abs(levels.astype(np.int64))
+    large = magnitude[magnitude >= 2]
+    additions += magnitude.size + (magnitude.size - large.size) + 2 * large.size
+    additions += np.count_nonzero(magnitude)
+    return Work(additions=float(additions)) + quotient_work(large)
+
+
+# ---- Cost layer ----
+
+
+def cost_work(layer: CostLayer, size: int) -> Work:
+    """The cost layer for one patch of a size, whatever its levels are.
+
+    An addition for each weight that is not zero wherever it meets a level, a shift for each of
+    magnitude two; then see `INDEXED`.
+    """
+    near, cross = np.abs(layer.near[size].astype(int)), np.abs(layer.cross[size].astype(int))
+    bands = LEVELS // SUBS
+    additions, shifts = (
+        sum(meetings(chosen.sum((0, 1)), QUARTER) for chosen in met) + bands * int(crossed.sum())
+        for met, crossed in ((near > 0, cross > 0), (near == 2, cross == 2))
+    )
+    shifts += PLANES * LEVELS * int(np.count_nonzero(layer.shifts))
+    return Work(additions=additions, shifts=shifts) + INDEXED.times(PLANES * LEVELS)
+
+
+def fan_out(layer: CostLayer, size: int) -> NDArray[np.int64]:
+    """How many weights that are not zero each level meets, int64 (PLANES, 1024)."""
+    frequencies = band_frequencies()
+    reach = layer.near.shape[-1] // 2
+    met = np.zeros((PLANES, len(frequencies), SUBS), dtype=np.int64)
+    weights = (layer.near[size] != 0).sum(axis=1)  # plane, sub in, du, dv
+    for row, column in np.ndindex(*weights.shape[2:]):
+        # A weight at offset d takes a level to the one at its frequency minus d.
+        target = frequencies - np.array([row - reach, column - reach])
+        inside = ((target >= 0) & (target < QUARTER)).all(axis=1)
+        met += inside[None, :, None] * weights[:, None, :, row, column]
+    crossing = layer.cross[size] != 0
+    for plane in range(PLANES):
+        for which in range(PLANES - 1):
+            met[(plane + 1 + which) % PLANES] += crossing[plane, :, which]
+    return met.reshape(PLANES, LEVELS)
+
+
+def sparse_cost_additions(
+    layer: CostLayer, size: int, coefficients: NDArray[np.int32], steps: NDArray[np.int32]
+) -> float:
+    """Additions of weights for patches of a size if zeros are skipped, in all.
+
+    Args:
+        layer: of the model.
+        size: of these patches.
+        coefficients: int32 (N, 3, 1024).
+        steps: int32 (3,).
+    """
+    seen = rounded(coefficients, steps) > 0
+    return float((seen * fan_out(layer, size)).sum())
+
+
+# ---- Memory ----
+
+
+def encoder_activation_bytes() -> int:
+    """A patch's pixels, its coefficients in both sizes in 32 bits, one row in work, and what the
+    cost layer sees in 2 bits. Levels take the place of coefficients."""
+    samples = PLANES * PIXELS
+    return samples + SIZES * 4 * samples + 4 * SIZE + samples // 4

@@ -1,0 +1,378 @@
+"""Counting the variable-rate mode: its encoder and decoder by hand, and a whole model."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from heqcodec import models
+from heqcodec.eval import weight_files
+from heqcodec.eval.complexity import rate_work
+from heqcodec.eval.complexity.contender import Contender
+from heqcodec.eval.complexity.frame import noise_frame
+from heqcodec.eval.complexity.models import BITS, our_contenders
+from heqcodec.eval.complexity.rate_frame import RateParts, fitting_step
+from heqcodec.eval.complexity.rate_models import rate_contenders
+from heqcodec.eval.complexity.rate_work import INDEXED, ROUNDED
+from heqcodec.eval.complexity.work import Stage, Work
+from heqcodec.patches import split_patches
+from heqcodec.purenet.network import Purenet, PurenetConfig
+from heqcodec.purenet.stored_weights import stored_weights
+from heqcodec.rate.cost_layer import REACH, SHAPES, CostLayer
+from heqcodec.rate.device.coder import DeviceCoder
+from heqcodec.rate.layout import LEVELS, band_frequencies
+from heqcodec.rate.packed import PackedCoder
+from heqcodec.rate.quantizer import WEIGHTS, rounded, size_costs
+from heqcodec.rate.rate_nqe import RateNqe, stem_tensors
+from heqcodec.rate.transform import dct_layers
+from numpy.typing import NDArray
+from safetensors.numpy import save
+from sample_cost_layers import random_cost_layer
+from test_device_coder import some_tables
+from test_packed_coder import TABLES as PACKED_TABLES
+
+FRAME = noise_frame(128, 64)
+
+
+class TestTransforms:
+    def test_by_hand(self) -> None:
+        layers = np.zeros((3, 32, 32), dtype=np.int8)
+        layers[0, :, 0], layers[2, 1, 3] = 2, -1
+        # Two passes over three planes; a weight of A in each row, one of C in an odd row.
+        large = rate_work.transform_work(layers, 0)
+        assert large.additions == pytest.approx(6 * (33 / 32 + 3))
+        assert large.shifts == pytest.approx(6 * (32 / 32 + 3))
+        # T16 has the even rows; the four means take 12 additions and 4 shifts a plane.
+        small = rate_work.transform_work(layers, 1)
+        assert small.additions == pytest.approx(6 * (1 + 3) + 3 * 12 / 1024)
+        assert small.shifts == pytest.approx(6 * (1 + 3) + 3 * 4 / 1024)
+
+    def test_butterflies_by_hand(self) -> None:
+        layers = np.zeros((3, 2, 2), dtype=np.int8)
+        layers[0] = [[1, 1], [2, -2]]
+        assert rate_work.dense_work(layers) == Work(additions=4, shifts=2)
+        # The sum and the difference, then one weight each.
+        assert rate_work.folded_work(layers) == Work(additions=4, shifts=1)
+
+    def test_butterflies_change_no_sum_and_cost_what_is_counted(self) -> None:
+        layers = dct_layers()
+        for own in (rate_work.size_layers(layers, size) for size in (0, 1)):
+            x = np.random.default_rng(1).integers(-500, 500, own.shape[1])
+            sums, work = folded_product(own, x.tolist())
+            np.testing.assert_array_equal(sums, own.astype(int) @ x)
+            assert rate_work.folded_work(own) == work
+            assert work.additions < 0.5 * rate_work.dense_work(own).additions
+
+    def test_rows_that_are_neither_even_nor_odd_are_dense(self) -> None:
+        layers = dct_layers()
+        layers[1, 5, 7] = -layers[1, 5, 7] or 1
+        assert rate_work.folded_work(layers) == rate_work.dense_work(layers)
+
+
+def folded_product(layers: NDArray[np.int8], x: list[int]) -> tuple[NDArray[np.int64], Work]:
+    """Sums (3, points) by butterflies, one operation after another, and how many they were."""
+    if len(x) == 1:
+        single = layers[:, 0, 0].astype(int)
+        return single[:, None] * x[0], plain_work(single.tolist())
+    half = len(x) // 2
+    sums = [x[i] + x[-1 - i] for i in range(half)]
+    differences = [x[i] - x[-1 - i] for i in range(half)]
+    work = Work(additions=2 * half)
+    made = np.zeros((3, len(x)), dtype=np.int64)
+    made[:, ::2], even = folded_product(layers[:, ::2, :half], sums)
+    for layer in range(3):
+        for row in range(1, len(x), 2):
+            weights = [int(weight) for weight in layers[layer, row, :half]]
+            made[layer, row] = sum(w * d for w, d in zip(weights, differences, strict=True))
+            work = work + plain_work(weights)
+    return made, work + even
+
+
+def plain_work(weights: list[int]) -> Work:
+    return Work(
+        additions=sum(weight != 0 for weight in weights),
+        shifts=sum(abs(weight) == 2 for weight in weights),
+    )
+
+
+def divided(value: int, step: int) -> tuple[int, Work]:
+    """A quotient of at least 2 by compare and subtract, and what it took."""
+    additions = shifts = places = 0
+    while True:
+        additions += 1
+        if value < step << places:
+            break
+        places += 1
+        shifts += 1
+    quotient = 0
+    for place in range(places - 1, -1, -1):
+        shifts += 1
+        if place == places - 1:
+            fits, quotient = True, 1
+        else:
+            fits = value >= step << place
+            quotient = 2 * quotient + fits
+            additions += 1 + fits
+            shifts += 1
+        if fits and place:
+            value -= step << place
+            additions += 1
+    return quotient, Work(additions=additions, shifts=shifts)
+
+
+class TestChoices:
+    def test_bounds_are_those_of_the_size_decision(self) -> None:
+        random = np.random.default_rng(2)
+        given = random.integers(-4000, 4000, (3, 3, LEVELS)).astype(np.int32)
+        given >>= random.integers(0, 12, given.shape).astype(np.int32)
+        steps = np.array([75, 61, 106], dtype=np.int32)
+        exceeded = rate_work.exceeded_bounds(given, steps)
+        weights = np.concatenate([[0], np.cumsum(WEIGHTS)])
+        np.testing.assert_array_equal(weights[exceeded].sum((1, 2)), size_costs(given, steps))
+        assert set(np.unique(exceeded)) == set(range(9))
+
+    def test_sizes_by_hand(self) -> None:
+        given = np.zeros((2, 2, 1, LEVELS), dtype=np.int32)
+        given[0, 0, 0, :3] = [-5, 12, 10**6]
+        work = rate_work.sizes_work(given, np.array([[16], [8]], dtype=np.int32))
+        # All 4,096: a magnitude and a comparison; bounds are 4, 8, 12, 24, ...: one more for -5,
+        # two for 12, seven for the last, each of which adds something; two comparisons of sums.
+        assert work == Work(additions=4096 * 2 + 1 + 2 + 7 + 3 + 2)
+
+    def test_quotients_by_hand(self) -> None:
+        assert rate_work.quotient_work(np.array([2])) == Work(additions=5, shifts=5)
+        assert rate_work.quotient_work(np.array([], dtype=np.int64)) == Work()
+
+    def test_quotients_take_what_is_counted(self) -> None:
+        for quotient in [*range(2, 70), 255, 256, 1000, 32767]:
+            found, work = divided(quotient * 61 + 17, 61)
+            assert found == quotient
+            assert rate_work.quotient_work(np.array([quotient])) == work
+
+    def test_quantization_by_hand(self) -> None:
+        given = np.array([[[0, 9, -40, 100]]], dtype=np.int32)
+        levels = np.array([[[0, 1, -2, 6]]], dtype=np.int16)
+        work = rate_work.quantizer_work(given, levels, np.array([16], dtype=np.int32))
+        # Magnitudes; the cost layer sees 0, 0, 2, 3 after 1, 1, 3, 3 comparisons; are they 2? two
+        # thresholds; two additions and limits; three signs; quotients of 2 and 6.
+        assert work == Work(additions=4 + 8 + 4 + 2 + 4 + 3 + 5 + 9, shifts=5 + 8)
+
+
+class TestCostLayer:
+    def test_by_hand(self) -> None:
+        tensors = {name: np.zeros(shape, dtype=np.int8) for name, shape in SHAPES.items()}
+        tensors["near"][0, 0, 1, 2, 0, 1] = 2
+        tensors["cross"][0, 2, 3, 0] = -1
+        tensors["shifts"][:] = [0, 3]
+        layer = CostLayer(tensors)
+        index = INDEXED.times(3072)
+        # Two bands up and one to the left is there for 14 x 15 bands.
+        assert rate_work.cost_work(layer, 0) == index + Work(
+            additions=14 * 15 + 256, shifts=14 * 15 + 3072
+        )
+        assert rate_work.cost_work(layer, 1) == index + Work(shifts=3072)
+
+    @pytest.mark.parametrize("size", [0, 1])
+    def test_every_weight_is_met_as_often_from_either_side(self, size: int) -> None:
+        layer = CostLayer(random_cost_layer(4))
+        sums = rate_work.cost_work(layer, size).additions - 4 * 3072
+        assert rate_work.fan_out(layer, size).sum() == sums
+
+    def test_additions_where_zeros_are_skipped(self) -> None:
+        tensors = random_cost_layer(5)
+        random = np.random.default_rng(6)
+        given = random.integers(0, 40, (1, 3, LEVELS)) * (random.random((1, 3, LEVELS)) < 0.02)
+        steps = np.array([8, 9, 10], dtype=np.int32)
+        given = given.astype(np.int32)
+        counted = rate_work.sparse_cost_additions(CostLayer(tensors), 1, given, steps)
+        assert counted == plain_sparse_additions(tensors, rounded(given, steps)[0] > 0, size=1)
+
+
+def plain_sparse_additions(
+    tensors: dict[str, NDArray[np.int8]], there: NDArray[np.bool_], size: int
+) -> int:
+    frequencies = [(int(u), int(v)) for u, v in band_frequencies()]
+    band_at = {pair: band for band, pair in enumerate(frequencies)}
+    near, cross = tensors["near"][size], tensors["cross"][size]
+    count = 0
+    for plane, level in np.ndindex(3, LEVELS):
+        (u, v), sub = frequencies[level // 4], level % 4
+        for du, dv in np.ndindex(5, 5):
+            band = band_at.get((u + du - REACH, v + dv - REACH))
+            if band is not None:
+                inputs = there[plane, 4 * band : 4 * band + 4]
+                count += int((inputs & (near[plane, sub, :, du, dv] != 0)).sum())
+        for which in range(2):
+            other = there[(plane + 1 + which) % 3, level]
+            count += int(other and cross[plane, sub, which] != 0)
+    return count
+
+
+# ---- A whole model ----
+
+FAST, STRONG = ({"width": 8, "mid_width": 6, "mid_blocks": blocks} for blocks in (0, 2))
+
+
+def decoder_entry(folder: Path, file: str, sizes: dict[str, int]) -> dict[str, Any]:
+    config = PurenetConfig(
+        inputs=193, has_base=True, rates=9, blocks=1, fine_width=4, fine_blocks=1, **sizes
+    )
+    tensors = stored_weights(Purenet(config).state_dict())
+    (folder / file).write_bytes(save(tensors))
+    return {"file": file, "config": config.as_dict()}
+
+
+@pytest.fixture
+def parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[RateParts]:
+    """A registry with one model of variable rate, whose encoder and device coder share a file."""
+    tensors = {**stem_tensors(), **random_cost_layer(1)}
+    tables, packed = some_tables(), PACKED_TABLES
+    encoder = RateNqe(tensors)
+    shared = {f"stem.{name}": value for name, value in tensors.items()}
+    shared |= {f"coder.{name}": value for name, value in tables.items()}
+    (tmp_path / "r.safetensors").write_bytes(save(shared))
+    (tmp_path / "p.safetensors").write_bytes(save(packed))
+
+    def entry(file: str, prefix: str, **ids: str) -> dict[str, Any]:
+        digest = hashlib.sha256((tmp_path / file).read_bytes()).hexdigest()
+        return {"file": file, "prefix": prefix, "sha256": digest, **ids}
+
+    device_id, packed_id = (
+        coder.coder_id.hex() for coder in (DeviceCoder(tables), PackedCoder(packed))
+    )
+    model = {
+        "family": "rate",
+        "about": "for tests",
+        "encoder": entry("r.safetensors", "stem.", encoder_id=encoder.encoder_id.hex()),
+        "coders": {
+            "device": entry("r.safetensors", "coder.", coder_id=device_id),
+            "packed": entry("p.safetensors", "", coder_id=packed_id),
+        },
+        "decoder": decoder_entry(tmp_path, "strong.safetensors", STRONG),
+        "decoders": {"fast": decoder_entry(tmp_path, "fast.safetensors", FAST)},
+    }
+    manifest = {"default": "r", "models": {"r": model}}
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest))
+    for module in (models, weight_files):
+        monkeypatch.setattr(module, "files", lambda package: tmp_path)
+    caches = (models.manifest, models._rate_encoder, models._strip_coder)
+    for cached in caches:
+        cached.cache_clear()
+    torch.manual_seed(0)
+    yield RateParts(encoder, tensors["layers"], tables, packed)
+    for cached in caches:
+        cached.cache_clear()
+
+
+def stage_of(contender: Contender, name: str) -> Stage:
+    stage = contender.cost.stage(name)
+    assert stage is not None and stage.work is not None
+    return stage
+
+
+class TestModel:
+    def test_contenders(self, parts: RateParts) -> None:
+        found = our_contenders(FRAME)
+        assert [contender.cost.name for contender in found] == ["r", "r-packed", "r-fast"]
+        device, packed, fast = found
+        assert device.codec is not None and device.codec.name == "heq"
+        assert packed.codec is not None and packed.codec.name == "heq-packed"
+        assert fast.codec is None
+        step = fitting_step(parts, FRAME, BITS / 1024)
+        assert device.setting == min(max((912 - step) / 8, 1), 100)
+        encoder = stage_of(device, "encoder")
+        assert encoder.weight_bits == sum(parts.encoder.weight_bits().values())
+        # Pixels, two sizes in 32 bits, a row of 32, two bits a level.
+        assert encoder.activation_bytes == 3072 + 8 * 3072 + 128 + 768
+        for contender in found:
+            assert stage_of(contender, "encoder") == encoder
+            assert contender.networks is not None
+            contender.networks.encode()
+            contender.networks.decode()
+        for end in ("entropy encoder", "entropy decoder"):
+            own = stage_of(device, end)
+            assert own.weight_bits == sum(DeviceCoder(parts.device).weight_bits().values())
+            assert own.work is not None and own.work.multiply_accumulates == 0
+            assert stage_of(fast, end) == own
+            served = stage_of(packed, end)
+            assert served.weight_bits == 8 * sum(t.nbytes for t in parts.packed.values())
+            assert served.work is not None and served.work.multiply_accumulates > 100
+        strong, small = (stage_of(c, "decoder").work for c in (device, fast))
+        assert strong is not None and small is not None
+        assert strong.multiply_accumulates > small.multiply_accumulates
+
+    def test_the_encoder_is_the_sum_of_its_parts(self, parts: RateParts) -> None:
+        contender = rate_contenders("r", FRAME, 0.25)[0]
+        told = contender.cost.detail
+        work = stage_of(contender, "encoder").work
+        assert work is not None and work.multiply_accumulates == work.multiplications == 0
+        sums = {
+            kind: sum(value for key, value in told.items() if key.endswith(f", {kind} a pixel"))
+            for kind in ("additions", "shifts")
+        }
+        assert work.additions == pytest.approx(sums["additions"])
+        assert work.shifts == pytest.approx(sums["shifts"])
+        for size, part in enumerate(("transform of 32 points", "transforms of 16 points")):
+            own = rate_work.transform_work(parts.layers, size)
+            assert told[f"{part}, additions a pixel"] == pytest.approx(own.additions)
+            assert own.additions > 6 * ROUNDED.additions
+        quarters = told["share of patches in quarters"]
+        dense = [rate_work.cost_work(parts.encoder.costs, s).additions / 1024 for s in (0, 1)]
+        mean = (1 - quarters) * dense[0] + quarters * dense[1]
+        assert told["cost layer, additions a pixel"] == pytest.approx(mean)
+        skipped = told["cost layer, additions a pixel where zeros are skipped"]
+        assert 0 < skipped < mean
+        assert (
+            f"brings the sums of the cost layer to {skipped:.1f} additions" in contender.cost.note
+        )
+
+    def test_is_counted_at_the_finest_step_that_fits(self, parts: RateParts) -> None:
+        step = fitting_step(parts, FRAME, 0.25)
+        told = rate_contenders("r", FRAME, 0.25)[0].cost
+        assert f"counted at step {step}, " in told.note
+        assert told.detail["device coder, bpp"] <= 0.25
+        coder = DeviceCoder(parts.device)
+        lengths = [
+            len(coder.encode(*strip, step - 1))
+            for strip in whole_strips(parts.encoder, FRAME, step - 1)
+        ]
+        assert 8 * sum(lengths) > 0.25 * 128 * 64
+
+    def test_decoder_by_hand(self, parts: RateParts) -> None:
+        """PURENET with a stage at 1/4 and without, and the plain inverse in the sizes chosen."""
+        device, _, fast = rate_contenders("r", FRAME, 0.25)
+        quarters = device.cost.detail["share of patches in quarters"]
+        inverse = 9 + 2 * 3 * (32 * (1 - quarters) + 16 * quarters)
+        # At 1/8: enter, a local block and one more, the correction; then what leads on.
+        cell = 193 * 8 + 2 * 18 * 8**2 + 8 * 192
+        # At 1/2: 4 channels and the pixels of 2x2, a block, the correction.
+        half = 9 * (4 + 12) * 4 + 18 * 4**2 + 9 * 4 * 12
+        plain = (cell + 8 * 4 * 16) / 64 + half / 4
+        # At 1/4: 6 channels and the pixels of 4x4, two blocks.
+        mid = 9 * (6 + 48) * 6 + 2 * 18 * 6**2 + 6 * 4 * 4
+        staged = (cell + 8 * 6 * 4) / 64 + mid / 16 + half / 4
+        for contender, expected in ((fast, plain), (device, staged)):
+            work = stage_of(contender, "decoder").work
+            assert work is not None
+            assert work.multiply_accumulates == pytest.approx(expected + inverse)
+
+    def test_budget_and_memory_are_told(self, parts: RateParts) -> None:
+        note = rate_contenders("r", FRAME, 0.25)[0].cost.note
+        bits = sum(parts.encoder.weight_bits().values())
+        bits += sum(DeviceCoder(parts.device).weight_bits().values())
+        assert f"{bits:,} bits of weights of 1,048,576" in note
+        assert "15,500 of state" in note
+
+
+def whole_strips(
+    encoder: RateNqe, frame: NDArray[np.uint8], step: int
+) -> Iterator[tuple[NDArray[np.int16], NDArray[np.uint8]]]:
+    levels, sizes = encoder.levels(encoder.coefficients(split_patches(frame)), step)
+    columns = frame.shape[1] // 32
+    yield levels.reshape(-1, columns, 3, LEVELS), sizes.reshape(-1, columns)
