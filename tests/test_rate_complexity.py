@@ -24,7 +24,7 @@ from heqcodec.eval.complexity.work import Stage, Work
 from heqcodec.patches import split_patches
 from heqcodec.purenet.network import Purenet, PurenetConfig
 from heqcodec.purenet.stored_weights import stored_weights
-from heqcodec.rate.cost_layer import REACH, SHAPES, CostLayer
+from heqcodec.rate.cost_layer import REACH, SHAPES, CostLayer, thresholds
 from heqcodec.rate.device.coder import DeviceCoder
 from heqcodec.rate.layout import LEVELS, band_frequencies
 from heqcodec.rate.packed import PackedCoder
@@ -182,7 +182,8 @@ class TestCostLayer:
     def test_every_weight_is_met_as_often_from_either_side(self, size: int) -> None:
         layer = CostLayer(random_cost_layer(4))
         sums = rate_work.cost_work(layer, size).additions - 4 * 3072
-        assert rate_work.fan_out(layer, size).sum() == sums
+        for inward in (True, False):
+            assert rate_work.met_weights(layer, size, inward).sum() == sums
 
     def test_additions_where_zeros_are_skipped(self) -> None:
         tensors = random_cost_layer(5)
@@ -192,6 +193,21 @@ class TestCostLayer:
         given = given.astype(np.int32)
         counted = rate_work.sparse_cost_additions(CostLayer(tensors), 1, given, steps)
         assert counted == plain_sparse_additions(tensors, rounded(given, steps)[0] > 0, size=1)
+
+    def test_where_it_decides(self) -> None:
+        layer, steps = CostLayer(random_cost_layer(5)), np.array([16, 16, 32], dtype=np.int32)
+        given = np.zeros((1, 3, LEVELS), dtype=np.int32)
+        given[0, 0, 8:14], given[0, 2, 1023] = [7, 8, -22, 23, 25, -8], 45
+        doubtful = np.zeros((1, 3, LEVELS), dtype=bool)
+        doubtful[0, 0, [9, 10, 13]] = doubtful[0, 2, 1023] = True
+        np.testing.assert_array_equal(rate_work.doubtful_levels(given, steps), doubtful)
+        # Elsewhere no index of a threshold changes the level.
+        for index in (0, 15):
+            fixed = np.abs(given) >= thresholds(steps)[:, index, None]
+            assert (fixed == (np.abs(given) >= steps[:, None]))[~doubtful].all()
+        led = rate_work.met_weights(layer, 0, inward=True)
+        expected = led[0, [9, 10, 13]].sum() + led[2, 1023] + 4 * 4
+        assert rate_work.doubtful_cost_additions(layer, 0, given, steps) == expected
 
 
 def plain_sparse_additions(

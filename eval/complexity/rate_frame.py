@@ -35,7 +35,8 @@ class FrameWork:
         pixels: of the frame.
         parts: of the encoder.
         quarters: patches of size 1.
-        sparse: additions of the cost layer if zeros are skipped.
+        sparse: additions of weights of the cost layer if zeros are skipped.
+        doubtful: additions of the cost layer if it is asked only where it decides.
         device, device_bytes: the device coder, and its payloads.
         decisions: of the device coder, by kind.
         packed: the packed coder.
@@ -45,6 +46,7 @@ class FrameWork:
     parts: dict[str, Work] = field(default_factory=dict)
     quarters: int = 0
     sparse: float = 0.0
+    doubtful: float = 0.0
     device: Work = field(default_factory=Work)
     device_bytes: int = 0
     decisions: Counter[str] = field(default_factory=Counter)
@@ -113,9 +115,9 @@ def count_frame(parts: RateParts, frame: NDArray[np.uint8], step: int) -> FrameW
             work.add(QUANTIZER, rate_work.quantizer_work(*given))
             layer = rate_work.cost_work(encoder.costs, size)
             work.add(COST_LAYER, layer.times(int(own.sum())))
-            work.sparse += rate_work.sparse_cost_additions(
-                encoder.costs, size, coefficients[own, size], steps[size]
-            )
+            asked = encoder.costs, size, coefficients[own, size], steps[size]
+            work.sparse += rate_work.sparse_cost_additions(*asked)
+            work.doubtful += rate_work.doubtful_cost_additions(*asked)
         work.quarters += int(sizes.sum())
         strip = levels.reshape(-1, columns, 3, LEVELS), sizes.reshape(-1, columns)
         trace = device_work.trace_strip(tables, *strip, step)

@@ -127,8 +127,9 @@ def _note(parts: RateParts, work: FrameWork, bits: int, step: int) -> str:
         f"holds {bits:,} bits of weights of {models.BUDGET_BITS:,}, and the coder {tables:,} bytes "
         f"of tables and {device_work.strip_bytes():,} of state. Even/odd butterflies, which change "
         f"no sum, bring the transforms from {dense.additions:.0f} additions and {dense.shifts:.0f} "
-        f"shifts to {folded.additions:.0f} and {folded.shifts:.0f}; skipping zeros brings the sums "
-        f"of the cost layer to {work.sparse / work.pixels:.1f} additions."
+        f"shifts to {folded.additions:.0f} and {folded.shifts:.0f}. Skipping zeros brings the sums "
+        f"of the cost layer to {work.sparse / work.pixels:.1f} additions; asking it only where it "
+        f"decides brings it to {work.doubtful / work.pixels:.1f}."
     )
 
 
@@ -139,6 +140,7 @@ def _detail(work: FrameWork) -> dict[str, float]:
         told[f"{part}, additions a pixel"] = done.additions / work.pixels
         told[f"{part}, shifts a pixel"] = done.shifts / work.pixels
     told["cost layer, additions a pixel where zeros are skipped"] = work.sparse / work.pixels
+    told["cost layer, additions a pixel where it decides"] = work.doubtful / work.pixels
     told["device coder, bpp"] = 8 * work.device_bytes / work.pixels
     for kind, count in work.decisions.items():
         told[f"{kind} decisions a patch"] = count / patches

@@ -8,7 +8,7 @@ stores, and where a coefficient lies.
 from __future__ import annotations
 
 import numpy as np
-from heqcodec.rate.cost_layer import PLANES, TOP, CostLayer
+from heqcodec.rate.cost_layer import PLANES, TOP, CostLayer, thresholds
 from heqcodec.rate.layout import LEVELS, SUBS, band_frequencies
 from heqcodec.rate.quantizer import WEIGHTS, rounded
 from heqcodec.rate.transform import LAYERS, QUARTER, SIZE, SIZES
@@ -192,21 +192,27 @@ def cost_work(layer: CostLayer, size: int) -> Work:
     return Work(additions=additions, shifts=shifts) + INDEXED.times(PLANES * LEVELS)
 
 
-def fan_out(layer: CostLayer, size: int) -> NDArray[np.int64]:
-    """How many weights that are not zero each level meets, int64 (PLANES, 1024)."""
+def met_weights(layer: CostLayer, size: int, inward: bool) -> NDArray[np.int64]:
+    """How many weights that are not zero lead to each level (inward), or from each.
+
+    Returns:
+        int64 (PLANES, 1024).
+    """
     frequencies = band_frequencies()
     reach = layer.near.shape[-1] // 2
     met = np.zeros((PLANES, len(frequencies), SUBS), dtype=np.int64)
-    weights = (layer.near[size] != 0).sum(axis=1)  # plane, sub in, du, dv
+    # By plane, sub at this end, and place: a weight leads from the level there to the middle.
+    weights = (layer.near[size] != 0).sum(axis=2 if inward else 1)
     for row, column in np.ndindex(*weights.shape[2:]):
-        # A weight at offset d takes a level to the one at its frequency minus d.
-        target = frequencies - np.array([row - reach, column - reach])
-        inside = ((target >= 0) & (target < QUARTER)).all(axis=1)
+        offset = np.array([row - reach, column - reach])
+        other = frequencies + (offset if inward else -offset)
+        inside = ((other >= 0) & (other < QUARTER)).all(axis=1)
         met += inside[None, :, None] * weights[:, None, :, row, column]
     crossing = layer.cross[size] != 0
     for plane in range(PLANES):
         for which in range(PLANES - 1):
-            met[(plane + 1 + which) % PLANES] += crossing[plane, :, which]
+            end = plane if inward else (plane + 1 + which) % PLANES
+            met[end] += crossing[plane, :, which]
     return met.reshape(PLANES, LEVELS)
 
 
@@ -222,7 +228,28 @@ def sparse_cost_additions(
         steps: int32 (3,).
     """
     seen = rounded(coefficients, steps) > 0
-    return float((seen * fan_out(layer, size)).sum())
+    return float((seen * met_weights(layer, size, inward=False)).sum())
+
+
+def doubtful_levels(coefficients: NDArray[np.int32], steps: NDArray[np.int32]) -> NDArray[np.bool_]:
+    """Where the cost layer decides: between its first threshold and its last.
+
+    Args:
+        coefficients: int32 (N, C, 1024), in one size.
+        steps: int32 (C,).
+    """
+    magnitude = np.abs(coefficients)
+    table = thresholds(steps)[:, :, None]
+    return (magnitude >= table[:, 0]) & (magnitude < table[:, -1])
+
+
+def doubtful_cost_additions(
+    layer: CostLayer, size: int, coefficients: NDArray[np.int32], steps: NDArray[np.int32]
+) -> float:
+    """Additions of the cost layer if it is asked only where it decides; as
+    `sparse_cost_additions`, but with those for the index of the threshold."""
+    each = met_weights(layer, size, inward=True) + INDEXED.additions
+    return float((doubtful_levels(coefficients, steps) * each).sum())
 
 
 # ---- Memory ----
