@@ -1,0 +1,239 @@
+"""What does each ingredient of the variable-rate mode bring, in bits at equal PSNR?
+
+    python benchmarks/ablation.py DIR --train PHOTOGRAPHS --out eval/results/ablation/NAME
+
+Codes every image of DIR at five qualities into real files with the shipped model, and again with
+one ingredient left out at a time, and prints BD-rates (PSNR over RGB, mean of the images) beside
+the whole. Ingredients of the encoder are judged by the plain inverse transform, whose points of
+reconstruction are fitted to PHOTOGRAPHS for each: coders and networks were trained for the shipped
+encoder alone, so what is left out costs a little less than the table says.
+
+Writes NAME.json and NAME.md.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import numpy as np
+import typer
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from heqcodec.rate.rate_nqe import RateNqe
+
+QUALITIES = (12, 26, 40, 54, 68)
+PLAIN = "plain"
+WHOLE = "the whole"
+INVERSE = "no network, the plain inverse"
+RATES = (0.1, 1.0)
+"""Bits per pixel between which BD-rates are taken."""
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One way of coding.
+
+    encoder: a name of `encoders`.  coder: "packed" or "device".  decoder: "strong", "fast" or
+    "plain".  anchor: the variant that it is compared with; "" for none.
+    """
+
+    name: str
+    encoder: str = "shipped"
+    coder: str = "packed"
+    decoder: str = PLAIN
+    anchor: str = INVERSE
+
+
+VARIANTS = (
+    Variant(WHOLE, decoder="strong", anchor=""),
+    Variant("device coder", coder="device", decoder="strong", anchor=WHOLE),
+    Variant("fast decoder", decoder="fast", anchor=WHOLE),
+    Variant(INVERSE, anchor=WHOLE),
+    Variant("no cost layer: thresholds of 11/16", "dead zone", anchor=INVERSE),
+    Variant("no dead zone: thresholds of 1/2", "half"),
+    Variant("32 points alone", "large"),
+    Variant("16 points and a second stage alone", "small"),
+)
+
+
+def encoders(shipped: RateNqe, tensors: dict[str, Any]) -> dict[str, Callable[..., Any]]:
+    """For each encoder a function from coefficients and step index to levels and sizes."""
+    from heqcodec.rate.quantizer import quantize
+    from heqcodec.rate.rate_nqe import RateNqe, stem_tensors
+
+    blank = {**tensors, **{k: v for k, v in stem_tensors().items() if k not in ("layers", "steps")}}
+    half = {**blank, "bias": np.zeros_like(blank["bias"])}
+
+    def one_size(size: int) -> Callable[..., Any]:
+        def levels(coefficients: NDArray[np.int32], step: int) -> Any:
+            steps = shipped.integer_steps(step)[size]
+            made = quantize(coefficients[:, size], steps, shipped.costs, size)
+            return made, np.full(len(coefficients), size, dtype=np.uint8)
+
+        return levels
+
+    return {
+        "shipped": shipped.levels,
+        "dead zone": RateNqe(blank).levels,
+        "half": RateNqe(half).levels,
+        "large": one_size(0),
+        "small": one_size(1),
+    }
+
+
+class Fitted:
+    """The shipped transform with other levels, for `fit_places`."""
+
+    def __init__(self, shipped: RateNqe, levels: Callable[..., Any]) -> None:
+        self.levels, self.integer_steps = levels, shipped.integer_steps
+
+
+def points(
+    variant: Variant, images: Sequence[NDArray[np.uint8]], train: NDArray[np.int32]
+) -> list[tuple[float, float]]:
+    """Mean bits per pixel and PSNR at each quality."""
+    from heqcodec import models
+    from heqcodec.container.header import Coder, Header, Mode
+    from heqcodec.eval.metrics import psnr
+    from heqcodec.patches import patch_batches
+    from heqcodec.rate.dequantizer import Dequantizer, fit_places
+    from heqcodec.rate.encoding import STRIP_ROWS, rate_file
+    from heqcodec.rate.layout import LEVELS
+    from heqcodec.rate.levels import StripLevels, regrouped
+    from heqcodec.rate.quality import step_of_quality
+
+    model = models.default_model("rate")
+    shipped: Any = models.load_rate_encoder(model)
+    levels_of = encoders(shipped, models._tensors(models.manifest()["models"][model]["encoder"]))[
+        variant.encoder
+    ]
+    coder = models.load_strip_coder(model, Coder[variant.coder.upper()])
+    if variant.decoder == PLAIN:
+        fitted: Any = Fitted(shipped, levels_of)
+        plain = Dequantizer(shipped, fit_places(fitted, train, list(range(64, 1024, 128))))
+    else:
+        decoder = models.load_rate_decoder(model, "cpu", variant.decoder)
+    found = []
+    for quality in QUALITIES:
+        step = step_of_quality(quality)
+        rates, decibels = [], []
+        for image in images:
+            height, width, channels = image.shape
+            rows, columns = -(-height // 32), -(-width // 32)
+            parts = [
+                levels_of(shipped.coefficients(part), step) for part in patch_batches(image, 1024)
+            ]
+            flat = np.concatenate([levels for levels, _ in parts])
+            sizes = np.concatenate([size for _, size in parts]).reshape(rows, columns)
+            levels = flat.reshape(rows, columns, channels, LEVELS)
+            header = Header(
+                width=width,
+                height=height,
+                channels=channels,
+                rate=step,
+                encoder_id=shipped.encoder_id,
+                coder_id=coder.coder_id,
+                coder=coder.coder,
+                mode=Mode.RATE,
+                strip_rows=STRIP_ROWS[Coder(coder.coder)],
+                device_rows=STRIP_ROWS[Coder.DEVICE] if coder.coder == Coder.PACKED else 0,
+            )
+            strips = regrouped([StripLevels(levels, sizes)], header.strip_rows)
+            data = rate_file(header, (coder.encode(*strip, step) for strip in strips), [])
+            if variant.decoder == PLAIN:
+                pixels = plain.pixels(flat, sizes.reshape(-1), step)
+                grid = pixels.reshape(rows, columns, 3, 32, 32).transpose(0, 3, 1, 4, 2)
+                frame = np.clip(np.rint(grid.reshape(32 * rows, 32 * columns, 3)), 0, 255)
+                frame = frame.astype(np.uint8)
+            else:
+                frame = decoder.decode_frame(levels, sizes, step)
+            rates.append(8 * len(data) / (height * width))
+            decibels.append(psnr(image, frame[:height, :width]))
+        found.append((float(np.mean(rates)), float(np.mean(decibels))))
+    return found
+
+
+def main(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", exists=True, file_okay=False)],
+    train: Annotated[Path, typer.Option("--train", exists=True, file_okay=False)],
+    out: Annotated[Path, typer.Option("--out", help="Name of the results, without suffix.")],
+) -> None:
+    """Print and write the table; see the module's text."""
+    import heqcodec
+    from heqcodec import models
+    from heqcodec.eval.bjontegaard import compare
+    from heqcodec.images import load_image
+    from heqcodec.patches import split_patches
+    from heqcodec.training.photographs import image_files, load_tiles
+
+    images = [load_image(path).pixels for path in image_files(folder)]
+    tiles, digest = load_tiles(train)
+    drawn = np.random.default_rng(0).permutation(len(tiles))[:96]
+    model = models.default_model("rate")
+    encoder = models.load_rate_encoder(model)
+    given = encoder.coefficients(np.concatenate([split_patches(tiles[index]) for index in drawn]))
+    entry = models.manifest()["models"][model]
+    has_fast = "fast" in entry.get("decoders", {})
+    curves: dict[str, list[tuple[float, float]]] = {}
+    rows = []
+    for variant in VARIANTS:
+        if variant.decoder == "fast" and not has_fast:
+            continue
+        curves[variant.name] = points(variant, images, given)
+        delta = None
+        if variant.anchor:
+            delta = compare(curves[variant.anchor], curves[variant.name], RATES)
+        rows.append(
+            {
+                **asdict(variant),
+                "bd_rate": delta and delta.rate,
+                "bpp": [rate for rate, _ in curves[variant.name]],
+                "psnr": [decibel for _, decibel in curves[variant.name]],
+            }
+        )
+        print(variant.name, rows[-1]["bd_rate"], flush=True)
+    told = {
+        "images": len(images),
+        "folder": folder.name,
+        "qualities": QUALITIES,
+        "bd_rate_between_bpp": RATES,
+        "train_sha256": digest,
+        "heqcodec": heqcodec.__version__,
+        "encoder_id": entry["encoder"]["encoder_id"],
+        "decoder_sha256": entry["decoder"]["sha256"],
+        "command": f"python benchmarks/ablation.py {folder.name} --train {train.name}",
+        "rows": rows,
+    }
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.with_suffix(".json").write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+    out.with_suffix(".md").write_text(table(told), encoding="utf-8")
+
+
+def table(told: dict[str, Any]) -> str:
+    """The results as Markdown."""
+    lines = [
+        f"{told['images']} images, real files, PSNR over RGB; BD-rate between 0.1 and 1 bpp of the "
+        "anchor: how many more bits at equal PSNR. Made by",
+        f"`{told['command']}`.",
+        "",
+        "| | coder | decoder | BD-rate | beside | bpp | PSNR, dB |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for row in told["rows"]:
+        delta = "" if row["bd_rate"] is None else f"{row['bd_rate']:+.1f} %"
+        bpp = ", ".join(f"{value:.3f}" for value in row["bpp"])
+        psnr = ", ".join(f"{value:.2f}" for value in row["psnr"])
+        lines.append(
+            f"| {row['name']} | {row['coder']} | {row['decoder']} | {delta} | {row['anchor']} | "
+            f"{bpp} | {psnr} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    typer.run(main)
