@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import sys
 import types
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -122,6 +124,158 @@ def test_exactness_sees_a_dependence_on_the_arithmetic(
 ) -> None:
     code, output = run(monkeypatch, RoundingEncoder(), [str(photographs), "--bits", "64"])
     assert code == 1 and "1 DIFFERENT" in output and "arithmetic='int64'" in output
+
+
+@pytest.fixture
+def small_rate(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[None]:
+    """A model of variable rate in the registry, and no other."""
+    from small_rate_model import only_weights, write_rate_weights
+
+    folder = tmp_path_factory.mktemp("weights")
+    write_rate_weights(folder)
+    with only_weights(folder, monkeypatch):
+        yield
+
+
+def run_packed(folder: Path, *options: str) -> tuple[int, str]:
+    import typer
+
+    app = typer.Typer()
+    app.command()(load("packed_exactness").main)
+    result = CliRunner().invoke(app, [str(folder), "--quality", "20", *options])
+    return result.exit_code, result.output
+
+
+@pytest.mark.usefixtures("small_rate")
+class TestPackedExactness:
+    def test_passes_an_exact_codec(self, photographs: Path) -> None:
+        code, output = run_packed(photographs)
+        assert code == 0, output
+        assert "r: 2 images, qualities 20, " in output and "identical" in output
+        for what in (
+            "batches of 1 patches, threads 1",
+            "batches of 7 patches, threads 2",
+            "batches of all patches, threads 2",
+            "levels by numpy",
+            "levels in int64",
+            "unpacked",
+            "packed again",
+            "decoded",
+            "device coder in Python",
+            "packed decoder in Python",
+        ):
+            assert what in output
+        streams = [
+            heqcodec.encode(photographs / name, quality=20, coder="packed")
+            for name in ("colour.png", "grey.png")
+        ]
+        digest = hashlib.sha256(b"".join(streams)).hexdigest()
+        assert output.count(f"SHA-256 of all streams {digest}") == 2
+
+    def test_sees_a_dependence_on_the_batch(
+        self, photographs: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        change_levels(monkeypatch, lambda count: count == 7)
+        code, output = run_packed(photographs, "--no-decode")
+        assert code == 1 and "4 DIFFERENT" in output
+        assert output.count("Difference(") == output.count("what='batches of 7 ") == 4
+        assert "; decoded" not in output
+
+    def test_sees_a_dependence_on_threads(
+        self, photographs: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        import torch
+
+        change_levels(monkeypatch, lambda count: torch.get_num_threads() == 2)
+        before = torch.get_num_threads()
+        torch.set_num_threads(1)
+        try:
+            code, output = run_packed(photographs, "--no-decode")
+        finally:
+            torch.set_num_threads(before)
+        assert code == 1 and "6 DIFFERENT" in output
+        assert "threads 1'" not in output
+
+    def test_sees_a_dependence_on_the_arithmetic(
+        self, photographs: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        import torch_levels
+
+        whole = torch_levels.TorchLevels.levels
+
+        def wrong(self: Any, patches: np.ndarray, step: int) -> tuple[np.ndarray, np.ndarray]:
+            levels, sizes = whole(self, patches, step)
+            sizes[3] ^= 1
+            return levels, sizes
+
+        monkeypatch.setattr(torch_levels.TorchLevels, "levels", wrong)
+        code, output = run_packed(photographs, "--no-decode")
+        assert code == 1 and "2 DIFFERENT" in output
+        assert output.count("what='levels in int64', amount=1)") == 2
+
+    @pytest.mark.skipif(
+        importlib.util.find_spec("heqcodec._native") is None,
+        reason="there is but the coder in Python",
+    )
+    def test_sees_a_difference_of_the_coders(
+        self, photographs: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        from heqcodec.rate.packed import PackedCoder
+
+        encode = PackedCoder.encode
+
+        def longer(self: Any, *strip: Any) -> bytes:
+            return encode(self, *strip) + bytes(self._native is None)
+
+        monkeypatch.setattr(PackedCoder, "encode", longer)
+        code, output = run_packed(photographs, "--no-decode")
+        assert code == 1 and output.count("what='packed coder in Python', amount=1)") == 2
+
+    def test_sees_files_that_do_not_come_back(
+        self, photographs: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(heqcodec, "unpack", lambda data, max_pixels: data)
+        monkeypatch.setattr(heqcodec, "decode", lambda data, **options: np.zeros((1, 1, 1)))
+        code, output = run_packed(photographs)
+        assert code == 1 and "4 DIFFERENT" in output
+        assert output.count("what='unpacked'") == output.count("what='decoded'") == 2
+
+
+def change_levels(monkeypatch: pytest.MonkeyPatch, when: Any) -> None:
+    """Let the encoder get a level wrong in calls of some numbers of patches."""
+    from heqcodec.rate.rate_nqe import RateNqe
+
+    right = RateNqe.levels
+
+    def wrong(self: Any, coefficients: np.ndarray, step: int) -> tuple[np.ndarray, np.ndarray]:
+        levels, sizes = right(self, coefficients, step)
+        if when(len(coefficients)):
+            levels[0, 0, 5] ^= 1
+        return levels, sizes
+
+    monkeypatch.setattr(RateNqe, "levels", wrong)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_torch_makes_the_same_levels(channels: int) -> None:
+    import torch
+    from adversarial import adversarial_patches
+    from heqcodec.rate.rate_nqe import RateNqe, stem_tensors
+    from sample_cost_layers import random_cost_layer
+    from sample_patches import photograph_patches
+    from torch_levels import TorchLevels
+
+    tensors = {**stem_tensors(), **random_cost_layer(2)}
+    encoder = RateNqe(tensors)
+    patches = np.concatenate([photograph_patches(), adversarial_patches(4)])[..., :channels]
+    for kind in (torch.int64, torch.float32, torch.float64):
+        for step in (0, 300, 552, 900):
+            levels, sizes = TorchLevels(tensors, "cpu", kind).levels(patches, step)
+            usual = encoder.levels(encoder.coefficients(patches), step)
+            np.testing.assert_array_equal(sizes, usual[1])
+            np.testing.assert_array_equal(levels, usual[0])
 
 
 def test_speed_counts_the_fastest_turn_and_not_the_first(monkeypatch: pytest.MonkeyPatch) -> None:

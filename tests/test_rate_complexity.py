@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-import torch
-from heqcodec import models
-from heqcodec.eval import weight_files
 from heqcodec.eval.complexity import rate_work
 from heqcodec.eval.complexity.contender import Contender
 from heqcodec.eval.complexity.frame import noise_frame
@@ -22,20 +16,15 @@ from heqcodec.eval.complexity.rate_models import rate_contenders
 from heqcodec.eval.complexity.rate_work import INDEXED, ROUNDED
 from heqcodec.eval.complexity.work import Stage, Work
 from heqcodec.patches import split_patches
-from heqcodec.purenet.network import Purenet, PurenetConfig
-from heqcodec.purenet.stored_weights import stored_weights
 from heqcodec.rate.cost_layer import REACH, SHAPES, CostLayer, thresholds
 from heqcodec.rate.device.coder import DeviceCoder
 from heqcodec.rate.layout import LEVELS, band_frequencies
-from heqcodec.rate.packed import PackedCoder
 from heqcodec.rate.quantizer import WEIGHTS, rounded, size_costs
-from heqcodec.rate.rate_nqe import RateNqe, stem_tensors
+from heqcodec.rate.rate_nqe import RateNqe
 from heqcodec.rate.transform import dct_layers
 from numpy.typing import NDArray
-from safetensors.numpy import save
 from sample_cost_layers import random_cost_layer
-from test_device_coder import some_tables
-from test_packed_coder import TABLES as PACKED_TABLES
+from small_rate_model import NAME, only_weights, write_rate_weights
 
 FRAME = noise_frame(128, 64)
 
@@ -232,58 +221,13 @@ def plain_sparse_additions(
 
 # ---- A whole model ----
 
-FAST, STRONG = ({"width": 8, "mid_width": 6, "mid_blocks": blocks} for blocks in (0, 2))
-
-
-def decoder_entry(folder: Path, file: str, sizes: dict[str, int]) -> dict[str, Any]:
-    config = PurenetConfig(
-        inputs=193, has_base=True, rates=9, blocks=1, fine_width=4, fine_blocks=1, **sizes
-    )
-    tensors = stored_weights(Purenet(config).state_dict())
-    (folder / file).write_bytes(save(tensors))
-    return {"file": file, "config": config.as_dict()}
-
 
 @pytest.fixture
 def parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[RateParts]:
-    """A registry with one model of variable rate, whose encoder and device coder share a file."""
-    tensors = {**stem_tensors(), **random_cost_layer(1)}
-    tables, packed = some_tables(), PACKED_TABLES
-    encoder = RateNqe(tensors)
-    shared = {f"stem.{name}": value for name, value in tensors.items()}
-    shared |= {f"coder.{name}": value for name, value in tables.items()}
-    (tmp_path / "r.safetensors").write_bytes(save(shared))
-    (tmp_path / "p.safetensors").write_bytes(save(packed))
-
-    def entry(file: str, prefix: str, **ids: str) -> dict[str, Any]:
-        digest = hashlib.sha256((tmp_path / file).read_bytes()).hexdigest()
-        return {"file": file, "prefix": prefix, "sha256": digest, **ids}
-
-    device_id, packed_id = (
-        coder.coder_id.hex() for coder in (DeviceCoder(tables), PackedCoder(packed))
-    )
-    model = {
-        "family": "rate",
-        "about": "for tests",
-        "encoder": entry("r.safetensors", "stem.", encoder_id=encoder.encoder_id.hex()),
-        "coders": {
-            "device": entry("r.safetensors", "coder.", coder_id=device_id),
-            "packed": entry("p.safetensors", "", coder_id=packed_id),
-        },
-        "decoder": decoder_entry(tmp_path, "strong.safetensors", STRONG),
-        "decoders": {"fast": decoder_entry(tmp_path, "fast.safetensors", FAST)},
-    }
-    manifest = {"default": "r", "models": {"r": model}}
-    (tmp_path / "manifest.json").write_text(json.dumps(manifest))
-    for module in (models, weight_files):
-        monkeypatch.setattr(module, "files", lambda package: tmp_path)
-    caches = (models.manifest, models._rate_encoder, models._strip_coder)
-    for cached in caches:
-        cached.cache_clear()
-    torch.manual_seed(0)
-    yield RateParts(encoder, tensors["layers"], tables, packed)
-    for cached in caches:
-        cached.cache_clear()
+    model = write_rate_weights(tmp_path)
+    encoder = RateNqe(model.encoder)
+    with only_weights(tmp_path, monkeypatch):
+        yield RateParts(encoder, model.encoder["layers"], model.device, model.packed)
 
 
 def stage_of(contender: Contender, name: str) -> Stage:
@@ -295,7 +239,11 @@ def stage_of(contender: Contender, name: str) -> Stage:
 class TestModel:
     def test_contenders(self, parts: RateParts) -> None:
         found = our_contenders(FRAME)
-        assert [contender.cost.name for contender in found] == ["r", "r-packed", "r-fast"]
+        assert [contender.cost.name for contender in found] == [
+            NAME,
+            f"{NAME}-packed",
+            f"{NAME}-fast",
+        ]
         device, packed, fast = found
         assert device.codec is not None and device.codec.name == "heq"
         assert packed.codec is not None and packed.codec.name == "heq-packed"
@@ -324,7 +272,7 @@ class TestModel:
         assert strong.multiply_accumulates > small.multiply_accumulates
 
     def test_the_encoder_is_the_sum_of_its_parts(self, parts: RateParts) -> None:
-        contender = rate_contenders("r", FRAME, 0.25)[0]
+        contender = rate_contenders(NAME, FRAME, 0.25)[0]
         told = contender.cost.detail
         work = stage_of(contender, "encoder").work
         assert work is not None and work.multiply_accumulates == work.multiplications == 0
@@ -350,7 +298,7 @@ class TestModel:
 
     def test_is_counted_at_the_finest_step_that_fits(self, parts: RateParts) -> None:
         step = fitting_step(parts, FRAME, 0.25)
-        told = rate_contenders("r", FRAME, 0.25)[0].cost
+        told = rate_contenders(NAME, FRAME, 0.25)[0].cost
         assert f"counted at step {step}, " in told.note
         assert told.detail["device coder, bpp"] <= 0.25
         coder = DeviceCoder(parts.device)
@@ -362,7 +310,7 @@ class TestModel:
 
     def test_decoder_by_hand(self, parts: RateParts) -> None:
         """PURENET with a stage at 1/4 and without, and the plain inverse in the sizes chosen."""
-        device, _, fast = rate_contenders("r", FRAME, 0.25)
+        device, _, fast = rate_contenders(NAME, FRAME, 0.25)
         quarters = device.cost.detail["share of patches in quarters"]
         inverse = 9 + 2 * 3 * (32 * (1 - quarters) + 16 * quarters)
         # At 1/8: enter, a local block and one more, the correction; then what leads on.
@@ -379,7 +327,7 @@ class TestModel:
             assert work.multiply_accumulates == pytest.approx(expected + inverse)
 
     def test_budget_and_memory_are_told(self, parts: RateParts) -> None:
-        note = rate_contenders("r", FRAME, 0.25)[0].cost.note
+        note = rate_contenders(NAME, FRAME, 0.25)[0].cost.note
         bits = sum(parts.encoder.weight_bits().values())
         bits += sum(DeviceCoder(parts.device).weight_bits().values())
         assert f"{bits:,} bits of weights of 1,048,576" in note
