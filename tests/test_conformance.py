@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import json
+import shutil
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +18,18 @@ from heqcodec import models
 from PIL import Image
 
 FOLDER = Path(__file__).parent / "conformance"
+
+
+def load_maker() -> Any:
+    """The script that makes the golden files."""
+    spec = importlib.util.spec_from_file_location("conformance_make", FOLDER / "make.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+MAKE = load_maker()
 INDEX: list[dict[str, Any]] = json.loads((FOLDER / "index.json").read_text(encoding="utf-8"))
 
 
@@ -32,9 +47,7 @@ def test_file_is_the_golden_one(golden: dict[str, Any]) -> None:
 def test_encoder_writes_the_golden_bytes(golden: dict[str, Any]) -> None:
     if golden["model"] not in models.model_names():
         pytest.skip("a model of an earlier version: its files decode, new ones are not made")
-    data = heqcodec.encode(
-        FOLDER / golden["source"], bpp=golden["bits"] / 1024, model=golden["model"]
-    )
+    data = heqcodec.encode(FOLDER / golden["source"], **MAKE.encode_options(golden))
     assert hashlib.sha256(data).hexdigest() == golden["sha256"]
 
 
@@ -48,6 +61,74 @@ def test_decoder_gives_the_golden_pixels(golden: dict[str, Any]) -> None:
 def test_all_golden_files_are_in_the_index() -> None:
     named = {entry["file"] for entry in INDEX}
     assert named == {path.name for path in FOLDER.glob("*.heq")}
+
+
+RATE_INDEX = [entry for entry in INDEX if entry.get("coder") == "packed"]
+
+
+@pytest.mark.parametrize("entry", RATE_INDEX, ids=lambda entry: str(entry["file"]))
+def test_packed_golden_files_unpack_to_those_of_the_device(entry: dict[str, Any]) -> None:
+    packed = (FOLDER / entry["file"]).read_bytes()
+    device = (FOLDER / entry["file"].replace("-packed-", "-device-")).read_bytes()
+    assert heqcodec.unpack(packed) == device and heqcodec.pack(device) == packed
+
+
+class TestMaking:
+    """The script, with a small model of variable rate."""
+
+    @pytest.fixture
+    def folder(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+        from small_rate_model import only_weights, write_rate_weights
+
+        weights, made = tmp_path / "weights", tmp_path / "made"
+        weights.mkdir()
+        made.mkdir()
+        write_rate_weights(weights)
+        with only_weights(weights, monkeypatch):
+            MAKE.main([], made)
+            yield made
+
+    def test_both_coders_of_every_source(self, folder: Path) -> None:
+        index = json.loads((folder / "index.json").read_text())
+        assert len(index) == 4 * len(MAKE.QUALITIES) * len(MAKE.CODERS)
+        for entry in index:
+            data = (folder / entry["file"]).read_bytes()
+            assert hashlib.sha256(data).hexdigest() == entry["sha256"]
+            facts = heqcodec.info(data)
+            assert (facts["quality"], facts["coder"]) == (entry["quality"], entry["coder"])
+            assert heqcodec.encode(folder / entry["source"], **MAKE.encode_options(entry)) == data
+            pixels = heqcodec.decode(data, device="cpu")
+            shown = np.asarray(Image.open(folder / entry["pixels"])).reshape(pixels.shape)
+            assert np.abs(shown.astype(int) - pixels.astype(int)).max() <= 1
+        assert {entry["source"] for entry in index} == {f"{name}.png" for name in MAKE.sources()}
+        shapes = {entry["source"]: Image.open(folder / entry["source"]) for entry in index}
+        assert shapes["pixel.png"].size == (1, 1) and shapes["gray.png"].mode == "L"
+
+    def test_again_changes_nothing_and_keeps_what_others_made(self, folder: Path) -> None:
+        path = folder / "index.json"
+        other = {**INDEX[0], "model": "of-an-earlier-version"}
+        shutil.copy(FOLDER / other["file"], folder)
+        path.write_text(json.dumps([*json.loads(path.read_text()), other]))
+        before = {file.name: file.read_bytes() for file in folder.glob("*.heq")}
+        MAKE.main([], folder)
+        assert other in json.loads(path.read_text())
+        assert before == {file.name: file.read_bytes() for file in folder.glob("*.heq")}
+
+    def test_what_is_made_no_longer_goes(
+        self, folder: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(MAKE, "QUALITIES", MAKE.QUALITIES[:1])
+        MAKE.main([], folder)
+        left = {entry["file"] for entry in json.loads((folder / "index.json").read_text())}
+        assert left == {path.name for path in folder.glob("*.heq")} and len(left) == 8
+
+    def test_other_bytes_under_the_same_id_are_an_error(self, folder: Path) -> None:
+        path = folder / "colour-r-packed-60.heq"
+        data = bytearray(path.read_bytes())
+        data[60] ^= 1
+        path.write_bytes(bytes(data))
+        with pytest.raises(SystemExit, match=r"colour-r-packed-60\.heq: the encoder writes other"):
+            MAKE.main(["r"], folder)
 
 
 GOLDEN = FOLDER / "colour-nqe-t-256.heq"
@@ -82,7 +163,7 @@ def test_what_is_intact_of_a_golden_file_decodes() -> None:
 
 def test_damage_stays_within_the_reach_of_the_decoder() -> None:
     tall = np.tile(np.asarray(Image.open(FOLDER / "colour.png").convert("RGB")), (6, 1, 1))
-    intact = heqcodec.encode(tall, bpp=0.25)
+    intact = heqcodec.encode(tall, bpp=0.25, mode="patch")
     whole, told = heqcodec.decode(intact), heqcodec.info(intact)
     data = bytearray(intact)
     data[60] ^= 1

@@ -1,10 +1,12 @@
-"""Make the golden files of this folder: run once when a model is added or a decoder replaced.
+"""Make the golden files of this folder: run once when a model is added, replaced or retrained.
 
-    python tests/conformance/make.py
+    python tests/conformance/make.py [MODEL ...]
 
-For each model and rate: a source photograph, its ``.heq`` file, and the pixels it decodes to. Files
-that exist keep their bytes: were an encoder to write others, that is an error, because the ids in
-the file promise the bytes. Expected pixels are written anew, since a better decoder may ship.
+For each model named (all without), each rate or quality and each coder: a source photograph, its
+``.heq`` file, and the pixels it decodes to. Files that exist keep their bytes: were an encoder to
+write others, that is an error, because the ids in the file promise the bytes; a model of other
+weights has other ids. Expected pixels are written anew, since a better decoder may ship. What other
+models made stays, also of models that are gone.
 """
 
 from __future__ import annotations
@@ -12,7 +14,9 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import heqcodec
 import numpy as np
@@ -21,6 +25,9 @@ from PIL import Image
 
 FOLDER = Path(__file__).parent
 HEADER = 44
+CODERS = ("device", "packed")
+QUALITIES = (20, 60)
+"""Of variable rate: few levels, and many."""
 
 
 def sources() -> dict[str, Image.Image]:
@@ -38,36 +45,75 @@ def sources() -> dict[str, Image.Image]:
     }
 
 
-def main() -> None:
+def encode_options(entry: dict[str, Any]) -> dict[str, Any]:
+    """What ``heqcodec.encode`` is told for an entry of the index."""
+    if "bits" in entry:
+        return {"model": entry["model"], "bpp": entry["bits"] / 1024}
+    return {key: entry[key] for key in ("model", "quality", "coder")}
+
+
+def entries(source: str, model: str) -> Iterator[dict[str, Any]]:
+    """The files of a model for a source, as the index has them but for the hash.
+
+    Both coders write the same levels, so that their files share the expected pixels.
+    """
+    if models.mode_of(model) == "patch":
+        for bits in models.load_encoder(model).rates:
+            stem = f"{source}-{model}-{bits}"
+            yield _entry(stem, source, model, stem, bits=bits)
+        return
+    for quality in QUALITIES:
+        pixels = f"{source}-{model}-{quality}"
+        for coder in CODERS:
+            stem = f"{source}-{model}-{coder}-{quality}"
+            yield _entry(stem, source, model, pixels, quality=quality, coder=coder)
+
+
+def _entry(stem: str, source: str, model: str, pixels: str, **how: object) -> dict[str, Any]:
+    return {
+        "file": f"{stem}.heq",
+        "source": f"{source}.png",
+        "model": model,
+        **how,
+        "sha256": "",
+        "pixels": f"{pixels}.png",
+    }
+
+
+def write_file(folder: Path, image: Image.Image, entry: dict[str, Any]) -> None:
+    """Encode and decode one, and note the hash in its entry."""
+    data = heqcodec.encode(image, **encode_options(entry))
+    path = folder / entry["file"]
+    before = path.read_bytes() if path.exists() else data
+    if before[:HEADER] == data[:HEADER] and before != data:
+        sys.exit(f"{path.name}: the encoder writes other bytes under the same id")
+    path.write_bytes(data)
+    pixels = heqcodec.decode(data, device="cpu")
+    shown = pixels[..., 0] if pixels.shape[2] == 1 else pixels
+    Image.fromarray(shown).save(folder / entry["pixels"], optimize=True)
+    entry["sha256"] = hashlib.sha256(data).hexdigest()
+
+
+def main(names: Sequence[str], folder: Path = FOLDER) -> None:
     """Write sources, files, expected pixels and ``index.json``."""
-    index = []
-    for name, image in sources().items():
-        image.save(FOLDER / f"{name}.png")
-        for model in models.model_names("patch"):
-            for bits in models.load_encoder(model).rates:
-                stem = f"{name}-{model}-{bits}"
-                data = heqcodec.encode(image, bpp=bits / 1024, model=model)
-                path = FOLDER / f"{stem}.heq"
-                before = path.read_bytes() if path.exists() else data
-                if before[:HEADER] == data[:HEADER] and before != data:
-                    sys.exit(f"{path.name}: the encoder writes other bytes under the same id")
-                path.write_bytes(data)
-                pixels = heqcodec.decode(data, device="cpu")
-                shown = pixels[..., 0] if pixels.shape[2] == 1 else pixels
-                Image.fromarray(shown).save(FOLDER / f"{stem}.png", optimize=True)
-                index.append(
-                    {
-                        "file": path.name,
-                        "source": f"{name}.png",
-                        "model": model,
-                        "bits": bits,
-                        "sha256": hashlib.sha256(data).hexdigest(),
-                        "pixels": f"{stem}.png",
-                    }
-                )
-    text = json.dumps(index, indent=1) + "\n"
-    (FOLDER / "index.json").write_text(text, encoding="utf-8")
+    chosen = list(names) or models.model_names()
+    path = folder / "index.json"
+    known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
+    index = [entry for entry in known if entry["model"] not in chosen]
+    old = {entry[key] for entry in known for key in ("file", "pixels")}
+    for source, image in sources().items():
+        image.save(folder / f"{source}.png")
+        for model in chosen:
+            for entry in entries(source, model):
+                write_file(folder, image, entry)
+                index.append(entry)
+    for name in old - {entry[key] for entry in index for key in ("file", "pixels")}:
+        (folder / name).unlink()
+    # By source, then as the models are listed: an order that does not depend on what was made when.
+    order = {name: place for place, name in enumerate(sources())}
+    index.sort(key=lambda entry: (order[Path(entry["source"]).stem], entry["model"]))
+    path.write_text(json.dumps(index, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])
