@@ -5,7 +5,16 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-from heqcodec.cli import decoding, demonstration, encoding, eval, inspection, repacking, training
+from heqcodec.cli import (
+    decoding,
+    demonstration,
+    encoding,
+    eval,
+    export,
+    inspection,
+    repacking,
+    training,
+)
 
 app = typer.Typer(
     name="heqcodec",
@@ -51,3 +60,4 @@ app.command("models")(inspection.models)
 app.command("demo")(demonstration.demo)
 app.command("train")(training.train)
 app.add_typer(eval.app, name="eval")
+app.add_typer(export.app, name="export")

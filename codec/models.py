@@ -263,6 +263,17 @@ def _rate_facts(name: str, entry: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def encoder_tensors(name: str) -> dict[str, np.ndarray]:
+    """All that a device must hold: tensors of the encoder, and with a model of variable rate those
+    of the device coder; errors as `load_encoder`."""
+    mode_of(name)
+    entry = manifest()["models"][name]
+    parts = [entry["encoder"]]
+    if entry["family"] == RATE:
+        parts.append(entry["coders"][Coder.DEVICE.name.lower()])
+    return {key: tensor for part in parts for key, tensor in _tensors(part).items()}
+
+
 def weight_bits(name: str) -> dict[str, int]:
     """Bits of everything that a device must hold, by part: the encoder's, and with a model of
     variable rate the device coder's.

@@ -178,6 +178,11 @@ enum {
 typedef char contexts_agree[CONTEXTS == HEQ_DEVICE_CONTEXTS ? 1 : -1];
 typedef char sets_agree[SETS == HEQ_DEVICE_SETS ? 1 : -1];
 
+static int times_7(int value)
+{
+    return times_6(value) + value;
+}
+
 static int bin10(int sum)
 {
     return sum < 5 ? sum : sum < 7 ? 5 : sum < 10 ? 6 : sum < 15 ? 7 : sum < 24 ? 8 : 9;
@@ -525,8 +530,8 @@ static void begin(heq_device_strip *strip, const heq_device_tables *tables, int 
     }
 }
 
-void heq_device_begin_encode(heq_device_strip *strip, const heq_device_tables *tables, int planes,
-                             int step, uint8_t *bytes, size_t room)
+HEQ_INTERNAL void heq_device_begin_encode(heq_device_strip *strip, const heq_device_tables *tables,
+                                          int planes, int step, uint8_t *bytes, size_t room)
 {
     begin(strip, tables, planes, step);
     strip->out = bytes;
@@ -534,13 +539,14 @@ void heq_device_begin_encode(heq_device_strip *strip, const heq_device_tables *t
     strip->cache = -1;
 }
 
-void heq_device_encode_patch(heq_device_strip *strip, const int16_t *levels, int size, int first)
+HEQ_INTERNAL void heq_device_encode_patch(heq_device_strip *strip, const int16_t *levels, int size,
+                                          int first)
 {
     /* Nothing is written to the levels while encoding. */
     code_patch(strip, (int16_t *)levels, &size, first);
 }
 
-size_t heq_device_end_encode(heq_device_strip *strip)
+HEQ_INTERNAL size_t heq_device_end_encode(heq_device_strip *strip)
 {
     size_t length;
     /* The number in the last interval with the most zeros at its end; 8 bits hold what is left. */

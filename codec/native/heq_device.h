@@ -16,6 +16,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#ifndef HEQ_INTERNAL
+#define HEQ_INTERNAL
+#endif
+
 #define HEQ_DEVICE_LEVELS 1024  /* of a colour plane of a patch, in the order of the layout */
 #define HEQ_DEVICE_GROUPS 32    /* of eight bands, 32 levels */
 #define HEQ_DEVICE_CONTEXTS 6106
@@ -61,14 +65,15 @@ typedef struct {
 } heq_device_strip;
 
 /* Begin a strip of 1 or 3 planes at a step index 0..1023. Bytes beyond `room` are only counted. */
-void heq_device_begin_encode(heq_device_strip *strip, const heq_device_tables *tables, int planes,
-                             int step, uint8_t *bytes, size_t room);
+HEQ_INTERNAL void heq_device_begin_encode(heq_device_strip *strip, const heq_device_tables *tables,
+                                          int planes, int step, uint8_t *bytes, size_t room);
 
 /* Code a patch: levels int16 [planes][1024], -32767..32767; size 0 or 1; is it first in its row? */
-void heq_device_encode_patch(heq_device_strip *strip, const int16_t *levels, int size, int first);
+HEQ_INTERNAL void heq_device_encode_patch(heq_device_strip *strip, const int16_t *levels, int size,
+                                          int first);
 
 /* End the strip: the length of its payload. */
-size_t heq_device_end_encode(heq_device_strip *strip);
+HEQ_INTERNAL size_t heq_device_end_encode(heq_device_strip *strip);
 
 #ifndef HEQ_ENCODE_ONLY
 /* The same for reading. Any bytes decode within the time of as many patches. */

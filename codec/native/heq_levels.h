@@ -6,9 +6,9 @@
  *     heq_quantize(coefficients, steps[size][plane], plane, &levels);  in the cheaper size
  *     heq_settle(&layer, size, planes, &levels);                       once all planes are there
  *
- * C99, integers only: additions, shifts, comparisons; no multiplication or division (but for
- * HEQ_MULTIPLIER, see heq_transform.h), no memory of its own. Levels stand in the order of the
- * device coder: four of each frequency (u, v), 0..15, by rising u^2 + v^2.
+ * C99, integers only: additions, shifts, comparisons; no multiplication or division, no memory of
+ * its own. Levels stand in the order of the device coder: four of each frequency (u, v), 0..15, by
+ * rising u^2 + v^2.
  */
 #ifndef HEQ_LEVELS_H
 #define HEQ_LEVELS_H

@@ -21,41 +21,11 @@ static inline int heq_two_shifts(int value, int high, int low)
     return (value << high) + part;
 }
 
-static inline int times_3(int value)
-{
-    return heq_two_shifts(value, 1, 0);
-}
-
-static inline int times_5(int value)
-{
-    return heq_two_shifts(value, 2, 0);
-}
-
-static inline int times_6(int value)
-{
-    return heq_two_shifts(value, 2, 1);
-}
-
-static inline int times_7(int value)
-{
-    int part = value << 3;
-    HEQ_HIDE(part);
-    return part - value;
-}
-
-static inline int times_9(int value)
-{
-    return heq_two_shifts(value, 3, 0);
-}
-
-static inline int times_10(int value)
-{
-    return heq_two_shifts(value, 3, 1);
-}
-
-static inline int times_18(int value)
-{
-    return heq_two_shifts(value, 4, 1);
-}
+#define times_3(value) heq_two_shifts(value, 1, 0)
+#define times_5(value) heq_two_shifts(value, 2, 0)
+#define times_6(value) heq_two_shifts(value, 2, 1)
+#define times_9(value) heq_two_shifts(value, 3, 0)
+#define times_10(value) heq_two_shifts(value, 3, 1)
+#define times_18(value) heq_two_shifts(value, 4, 1)
 
 #endif

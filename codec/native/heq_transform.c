@@ -78,8 +78,8 @@ static int32_t add_named(const uint8_t *plane, int bytes, const int32_t *sums)
 
 /* A square of weights times 4, 8 or 16 samples, to every `stride`-th coefficient. Returns where
  * the next weights lie. */
-static const uint8_t *product(const uint8_t *weights, int layers, const int32_t *samples, int count,
-                              int32_t *coefficients, int stride)
+static const uint8_t *weigh(const uint8_t *weights, int layers, const int32_t *samples, int count,
+                            int32_t *coefficients, int stride)
 {
     int32_t sums[64], twice = 0;
     int place, row, bytes = count > 8 ? 2 : 1;
@@ -109,7 +109,7 @@ static const uint8_t *product(const uint8_t *weights, int layers, const int32_t 
 static void forward(const heq_transform *transform, const int16_t *samples, int points,
                     int32_t *coefficients)
 {
-    const uint8_t *weights = points == 32 ? transform->large : transform->small;
+    const uint8_t *weights = transform->small;
     int32_t even[HEQ_SIDE], odd[HEQ_SIDE >> 1];
     int place, stride = 1;
     for (place = 0; place < points; place++) {
@@ -122,12 +122,16 @@ static void forward(const heq_transform *transform, const int16_t *samples, int 
             even[place] = before + after;
             odd[place] = before - after;
         }
-        weights = product(weights, transform->layers, odd, half, coefficients + stride,
-                          stride << 1);
+        if (half == 16) {
+            weigh(transform->large, transform->layers, odd, half, coefficients + 1, 2);
+        } else {
+            weights = weigh(weights, transform->layers, odd, half, coefficients + stride,
+                            stride << 1);
+        }
         stride <<= 1;
         points = half;
     }
-    product(weights, transform->layers, even, 4, coefficients, stride);
+    weigh(weights, transform->layers, even, 4, coefficients, stride);
 }
 
 #endif

@@ -4,13 +4,12 @@
  *     heq_transform_rows(&transform, field, 32);     in place
  *     heq_transform_column(&transform, field, 32, 0, column, coefficients);      for each column
  *
- * Without HEQ_MULTIPLIER a product of weights and samples takes no multiplication. Weights are
- * layers of digits -2..2, each stored plus 2 in three bits, in bit planes: of each row and layer
- * the highest bits first, bit i of a byte for sample i of eight. The sums of all subsets of four
- * samples are made once, and four bits of weights look one of them up (distributed arithmetic).
- * Rows of the transform are even or odd about their middle, so that a transform of n points is one
- * of n / 2 and a product of half the size. With HEQ_MULTIPLIER, for processors that multiply many
- * numbers at once, the products are plain ones. Both give the same integers.
+ * A product of weights and samples takes no multiplication. Weights are layers of digits -2..2,
+ * each stored plus 2 in three bits, in bit planes: of each row and layer the highest bits first,
+ * bit i of a byte for sample i of eight. The sums of all subsets of four samples are made once, and
+ * four bits of weights look one of them up (distributed arithmetic). Rows of the transform are even
+ * or odd about their middle, so that a transform of n points is one of n / 2 and a product of half
+ * the size.
  */
 #ifndef HEQ_TRANSFORM_H
 #define HEQ_TRANSFORM_H
@@ -33,14 +32,15 @@ typedef struct {
 
 typedef struct {
 #ifdef HEQ_MULTIPLIER
+    /* For processors that multiply many numbers at once: plain products, of the same value. */
     const int16_t *large; /* [32][32], rows by frequency */
     const int16_t *small; /* [16][16] */
 #else
-    const uint8_t *large; /* odd rows of 32 points as 16x16, and what `small` holds */
-    const uint8_t *small; /* odd rows of 16 points as 8x8, of 8 as 4x4, all of 4 as 4x4 */
+    const uint8_t *large; /* odd rows of 32 points: 16x16 */
+    const uint8_t *small; /* odd rows of 16 points, 8x8, and of 8, 4x4; all of 4, 4x4 */
     int layers;           /* of weights, each worth four times the next */
 #endif
-    int shift; /* sums are rounded to multiples of 2^shift */
+    int shift;            /* sums are rounded to multiples of 2^shift */
 } heq_transform;
 
 /* Samples of a colour plane, int16 [32][32], -510..510: R + G + B - 384, R - B, R - 2 G + B; of a

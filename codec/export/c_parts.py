@@ -1,0 +1,142 @@
+"""What a model brings to its C encoder: tables of weights, sources, and words for the header."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+from heqcodec.container.header import Coder, Mode
+from numpy.typing import NDArray
+
+from .c_tables import CTable
+from .packing import PackedTransform, pack_transform
+
+
+class CParts(NamedTuple):
+    """The parts of an encoder.
+
+    Attributes:
+        mode, coder: of the header.
+        encoder_id, coder_id: likewise, 8 bytes.
+        tables: of weights.
+        transform: bounds and layers.
+        kernels: sources of ``codec/native`` that it is made of.
+        driver: source of ``codec/export/c`` that puts them together.
+        words: for the placeholders of heq_encoder.h.
+    """
+
+    mode: Mode
+    coder: Coder
+    encoder_id: bytes
+    coder_id: bytes
+    tables: list[CTable]
+    transform: PackedTransform
+    kernels: tuple[str, ...]
+    driver: str
+    words: dict[str, str]
+
+
+Tensors = Mapping[str, NDArray[Any]]
+
+
+def rate_parts(tensors: Tensors, default_quality: float) -> CParts:
+    """The parts of a model of variable rate.
+
+    Args:
+        tensors: of its encoder and of its device coder.
+        default_quality: 1 to 100.
+
+    Raises:
+        HeqError: it does not fit the C source.
+    """
+    from heqcodec.rate.device.coder import DeviceCoder
+    from heqcodec.rate.encoding import STRIP_ROWS
+    from heqcodec.rate.native_encoder import packed_cross, packed_near
+    from heqcodec.rate.quality import step_of_quality
+    from heqcodec.rate.rate_nqe import RateNqe
+    from heqcodec.rate.transform import STAGE_SHIFT
+
+    encoder = RateNqe(tensors, native=False)
+    coder = DeviceCoder(tensors)
+    layer = encoder.costs
+    transform = pack_transform(tensors["layers"], STAGE_SHIFT)
+    tables = [
+        *transform_tables(transform),
+        CTable(
+            "rate_steps", tensors["steps"], "steps of an octave in sixteenths, by size and plane"
+        ),
+        CTable("cost_near", packed_near(layer), "quinary weights of the levels around, bit planes"),
+        CTable("cost_cross", packed_cross(layer), "and of the other planes"),
+        CTable("cost_bias", layer.bias, "biases by size, plane and level"),
+        CTable("cost_shifts", layer.shifts, "shifts of the two sums"),
+        CTable(
+            "device_start", tensors["start"], "log odds of each context at the start of a strip"
+        ),
+        CTable("device_weights", tensors["weights"], "weights of a decision's contexts, by set"),
+        CTable("device_stretch", tensors["stretch"], "log odds by probability"),
+        CTable("device_squash", tensors["squash"], "probability by log odds"),
+        CTable("device_widths", tensors["widths"], "width of the rarer bit by log odds and range"),
+    ]
+    words = {
+        "STRIP_ROWS": str(STRIP_ROWS[Coder.DEVICE]),
+        "DEFAULT_RATE": str(step_of_quality(default_quality)),
+        "ENCODER_BYTES": "29696",
+    }
+    return CParts(
+        Mode.RATE,
+        Coder.DEVICE,
+        encoder.encoder_id,
+        coder.coder_id,
+        tables,
+        transform,
+        ("heq_transform.c", "heq_levels.c", "heq_device.c"),
+        "heq_rate_encoder.c",
+        words,
+    )
+
+
+def patch_parts(tensors: Tensors) -> CParts:
+    """The parts of a patch-constant model of the family of nqe-t; errors as `rate_parts`."""
+    from heqcodec.nqe.transform import STAGE_SHIFT
+    from heqcodec.nqe.transform_nqe import TransformNqe
+    from heqcodec.options import BITS_PER_PIXEL, DEFAULT_BPP
+
+    encoder = TransformNqe(tensors)
+    layers = np.stack([tensors["coarse"], tensors["fine"]])
+    transform = pack_transform(layers, STAGE_SHIFT)
+    rates = np.array(encoder.rates, dtype=np.uint16)
+    tables = [
+        *transform_tables(transform),
+        CTable("patch_rates", rates, "bits of a patch"),
+        CTable("patch_significance", tensors["significance"], "states; see heq_patch_tables"),
+        CTable("patch_flag", tensors["flag"], "states; see heq_patch_tables"),
+        CTable("patch_refinement", tensors["refinement"], "states; see heq_patch_tables"),
+        CTable("patch_lps", tensors["lps"], "width of bit 1 by state and range"),
+        CTable("patch_order", tensors["order"], "zones as they are coded"),
+    ]
+    words = {
+        "RATES": ", ".join(map(str, encoder.rates)),
+        "STRIP_ROWS": "1",
+        "DEFAULT_RATE": str(BITS_PER_PIXEL[DEFAULT_BPP]),
+        "ENCODER_BYTES": "18688",
+    }
+    return CParts(
+        Mode.PATCH,
+        Coder.PATCH,
+        encoder.encoder_id,
+        encoder.coder_id,
+        tables,
+        transform,
+        ("heq_transform.c", "heq_patch_code.c"),
+        "heq_patch_encoder.c",
+        words,
+    )
+
+
+def transform_tables(transform: PackedTransform) -> list[CTable]:
+    """The tables of a packed transform."""
+    return [
+        CTable("transform_large", transform.large, "quinary weights of 32 points, bit planes"),
+        CTable("transform_small", transform.small, "and of 16, 8 and 4 points"),
+    ]

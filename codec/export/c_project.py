@@ -1,0 +1,150 @@
+"""``heqcodec export c``: a folder with the encoder of a model as C, its program and its test."""
+
+from __future__ import annotations
+
+import re
+from importlib.resources import files
+from pathlib import Path
+
+from heqcodec.container.header import Mode
+from heqcodec.errors import HeqError
+
+from .amalgamation import Amalgamation
+from .c_parts import CParts, patch_parts, rate_parts
+from .c_tables import tables_text
+from .vectors import write_vectors
+
+COPIED = ("heqenc.c", "Makefile", "CMakeLists.txt")
+WEIGHT_LIMIT = 1 << 17
+"""Bytes of weights: 2^20 bits."""
+
+
+def export_c(model: str, folder: Path) -> dict[str, int]:
+    """Write the folder; files of these names in it are replaced.
+
+    Args:
+        model: name of a model, or "default" for that of the variable-rate mode.
+        folder: made if it is not there; its parent must be.
+
+    Returns:
+        Figures: bytes of weights, and of memory.
+
+    Raises:
+        HeqError: the model has no encoder that C can be written for, or the folder cannot be
+            written.
+    """
+    from heqcodec import models
+
+    name = models.default_model(models.RATE_MODE) if model == "default" else model
+    parts = model_parts(name)
+    weight_bytes = sum(table.values.nbytes for table in parts.tables)
+    if weight_bytes > WEIGHT_LIMIT:
+        raise HeqError(f"{name} has {weight_bytes} bytes of weights, more than {WEIGHT_LIMIT}.")
+    header = header_text(name, parts, weight_bytes)
+    texts = {
+        "heq_encoder.h": header,
+        "heq_encoder.c": encoder_text(name, parts),
+        **{file: _own(file) for file in COPIED},
+    }
+    try:
+        folder.mkdir(exist_ok=True)
+        for file, text in texts.items():
+            (folder / file).write_text(text, encoding="utf-8", newline="\n")
+        write_vectors(name, folder / "vectors")
+    except OSError as error:
+        raise HeqError(f"{folder} cannot be written: {error.strerror}.") from error
+    return {
+        "weight_bytes": weight_bytes,
+        "encoder_bytes": int(parts.words["ENCODER_BYTES"]),
+    }
+
+
+def model_parts(name: str) -> CParts:
+    """The parts of a model.
+
+    Raises:
+        HeqUnsupportedError: there is no such model.
+        HeqError: it has another kind of encoder, or one that does not fit the C source.
+    """
+    from heqcodec import models
+
+    rate = models.mode_of(name) == models.RATE_MODE
+    if not rate and models.manifest()["models"][name]["family"] != models.TRANSFORM:
+        raise HeqError(
+            f"{name} cannot be exported as C; nqe-t and the models of variable rate can."
+        )
+    tensors = models.encoder_tensors(name)
+    return rate_parts(tensors, models.default_quality(name)) if rate else patch_parts(tensors)
+
+
+def header_text(name: str, parts: CParts, weight_bytes: int) -> str:
+    """heq_encoder.h of a model."""
+    from heqcodec import __version__
+
+    words = {
+        **parts.words,
+        "MODEL": name,
+        "VERSION": __version__,
+        "ENCODER_ID": parts.encoder_id.hex(),
+        "CODER_ID": parts.coder_id.hex(),
+        "MODE": str(int(parts.mode)),
+        "CODER": str(int(parts.coder)),
+        "WEIGHT_BYTES": f"{weight_bytes:,}",
+    }
+    # Lines of the template that begin with @rate@ or @patch@ are those of one mode.
+    text = _own("heq_encoder.h")
+    other, mine = ("patch", "rate") if parts.mode == Mode.RATE else ("rate", "patch")
+    text = re.sub(rf"^@{other}@.*\n", "", text, flags=re.MULTILINE).replace(f"@{mine}@", "")
+    for word, value in words.items():
+        text = text.replace(f"@{word}@", value)
+    return text
+
+
+def encoder_text(name: str, parts: CParts) -> str:
+    """heq_encoder.c of a model."""
+    native = files("heqcodec") / "native"
+    sources = {
+        entry.name: entry.read_text(encoding="utf-8")
+        for entry in native.iterdir()
+        if entry.name.startswith("heq_") and entry.name.endswith((".c", ".h"))
+    }
+    sources |= {file: _own(file) for file in ("heq_file.h", "heq_file.c", "heq_driver.c")}
+    sources[parts.driver] = _own(parts.driver)
+    joined = Amalgamation(sources, public=("heq_encoder.h",))
+    names = (*parts.kernels, "heq_file.c", parts.driver, "heq_driver.c")
+    body = "\n".join(joined.text(file) for file in names)
+    headers = "\n".join(joined.system_headers)
+    return (
+        f"/* The encoder of {name}; see heq_encoder.h. Written by `heqcodec export c`, joined of\n"
+        " * sources that heqcodec itself runs, with the weights of the model.\n"
+        " *\n"
+        " * SPDX-License-Identifier: Apache-2.0\n"
+        " */\n"
+        f'#include "heq_encoder.h"\n\n{headers}\n\n'
+        f"/* ==== Weights {'=' * 77} */\n\n{_constants(parts)}\n{tables_text(parts.tables)}\n{body}"
+    )
+
+
+def _constants(parts: CParts) -> str:
+    transform = parts.transform
+    return (
+        "enum {\n"
+        "    FORMAT_VERSION = 1,\n"
+        f"    FILE_MODE = {int(parts.mode)},\n"
+        f"    FILE_CODER = {int(parts.coder)},\n"
+        f"    TRANSFORM_LAYERS = {transform.layers},\n"
+        f"    /* Magnitudes reach {transform.field:,} after the rows; sums stay below"
+        f" {transform.sum:,}. */\n"
+        f"    TRANSFORM_SHIFT = {transform.shift}\n"
+        "};\n\n"
+        f"static const uint8_t encoder_id[8] = {{{_bytes(parts.encoder_id)}}};\n"
+        f"static const uint8_t coder_id[8] = {{{_bytes(parts.coder_id)}}};\n"
+    )
+
+
+def _bytes(data: bytes) -> str:
+    return ", ".join(f"0x{byte:02X}" for byte in data)
+
+
+def _own(file: str) -> str:
+    return (files("heqcodec.export") / "c" / file).read_text(encoding="utf-8")

@@ -1,0 +1,95 @@
+"""Test vectors of an exported encoder: small images, and the files that must come out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Vector(NamedTuple):
+    """An image and how it is encoded.
+
+    Attributes:
+        name: of the files, without endings.
+        pixels: uint8 (H, W, 1) or (H, W, 3).
+        options: of heqenc, and by their names of `heqcodec.encode`.
+    """
+
+    name: str
+    pixels: NDArray[np.uint8]
+    options: str
+    encode: dict[str, Any]
+
+
+def write_vectors(model: str, folder: Path) -> None:
+    """Write images, the files that the model makes of them, and the list of both.
+
+    Args:
+        model: name of the model.
+        folder: made if it is not there.
+    """
+    import heqcodec
+    from heqcodec import models
+
+    folder.mkdir(exist_ok=True)
+    rate = models.mode_of(model) == models.RATE_MODE
+    lines = []
+    for vector in rate_vectors() if rate else patch_vectors():
+        image = f"{vector.name}.{'pgm' if vector.pixels.shape[2] == 1 else 'ppm'}"
+        (folder / image).write_bytes(pnm(vector.pixels))
+        coded = heqcodec.encode(vector.pixels, model=model, strip=True, **vector.encode)
+        (folder / f"{vector.name}.heq").write_bytes(coded)
+        lines.append(f"{image} {vector.name}.heq {vector.options}".rstrip() + "\n")
+    (folder / "list").write_text("".join(lines), encoding="ascii", newline="\n")
+
+
+def rate_vectors() -> list[Vector]:
+    """Awkward sizes, grey and colour, from coarse to fine."""
+    return [
+        Vector("pixel", scene(1, 1, 1), "", {}),
+        Vector("edges", scene(33, 31, 3), "-q 45", {"quality": 45}),
+        Vector("grey", scene(70, 100, 1), "-q 71.5", {"quality": 71.5}),
+        Vector(
+            "colour", scene(100, 70, 3), "-q 20 --strip-rows 1", {"quality": 20, "strip_rows": 1}
+        ),
+        Vector(
+            "tall", scene(200, 40, 3), "-q 100 --strip-rows 3", {"quality": 100, "strip_rows": 3}
+        ),
+    ]
+
+
+def patch_vectors() -> list[Vector]:
+    """The same images at the rates that there are."""
+    return [
+        Vector("pixel", scene(1, 1, 1), "", {}),
+        Vector("edges", scene(33, 31, 3), "--bits 64", {"bpp": 0.0625}),
+        Vector("grey", scene(70, 100, 1), "--bits 128", {"bpp": 0.125}),
+        Vector("colour", scene(100, 70, 3), "--bits 256", {"bpp": 0.25}),
+        Vector(
+            "tall", scene(200, 40, 3), "--bits 512 --strip-rows 3", {"bpp": 0.5, "strip_rows": 3}
+        ),
+    ]
+
+
+def scene(height: int, width: int, channels: int) -> NDArray[np.uint8]:
+    """Slopes, edges and noise: something for every part of an encoder; uint8 (H, W, channels)."""
+    random = np.random.default_rng(1000 * height + width)
+    y, x = np.mgrid[:height, :width]
+    slope = 40 + 120 * (x + 2 * y) / (width + 2 * height)
+    disc = 70.0 * (
+        (x - 0.4 * width) ** 2 + (y - 0.6 * height) ** 2 < (0.3 * min(height, width)) ** 2
+    )
+    waves = 25 * np.sin(x * 0.9) * np.sin(y * 0.31)
+    tints = np.array([1.0, 0.8, 0.6])[:channels]
+    field = (slope + disc + waves)[..., None] * tints
+    field += random.normal(0, 6, (height, width, channels)) * (x[..., None] > width / 2)
+    return np.clip(np.rint(field), 0, 255).astype(np.uint8)
+
+
+def pnm(pixels: NDArray[np.uint8]) -> bytes:
+    """A binary PGM or PPM of pixels uint8 (H, W, 1) or (H, W, 3)."""
+    height, width, channels = pixels.shape
+    return b"P%d\n%d %d\n255\n" % (5 if channels == 1 else 6, width, height) + pixels.tobytes()

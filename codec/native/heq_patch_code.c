@@ -1,0 +1,273 @@
+#include "heq_patch_code.h"
+
+#include <string.h>
+
+#include "heq_shifts.h"
+#include "heq_zones.h"
+
+enum { TOP_PLANE = 17, LUMA_ZONES = 28, CHROMA_ZONES = 7, EVEN = 127, NOW = 4 };
+
+typedef char planes_agree[TOP_PLANE - HEQ_BIT_PLANES + 1 == 5 ? 1 : -1];
+typedef char zones_agree[LUMA_ZONES + 2 * CHROMA_ZONES == HEQ_ZONES ? 1 : -1];
+typedef char shifts_floor[(-1 >> 1) == -1 ? 1 : -1];
+
+HEQ_INTERNAL void heq_patch_coefficients(const heq_transform *transform, int16_t *field, int plane,
+                                         int32_t *coefficients)
+{
+    int32_t column[HEQ_SIDE];
+    int u, v;
+    heq_transform_rows(transform, field, HEQ_SIDE);
+    for (v = 0; v < HEQ_SIDE; v++) {
+        heq_transform_column(transform, field, HEQ_SIDE, 0, v, column);
+        for (u = 0; u < HEQ_SIDE; u++) {
+            int32_t value = column[u];
+            /* Gains of 5/4 and 3/4 bring the colour planes to about equal norms. */
+            coefficients[(u << 5) + v] = plane == 0   ? value
+                                         : plane == 1 ? value + (value >> 2)
+                                                      : (value >> 1) + (value >> 2);
+        }
+    }
+}
+
+/* ---- Arithmetic coder -------------------------------------------------------------------- */
+
+/* Raise the low end by 16 bits that begin with bit `fixed`. */
+static void raise(heq_patch_coder *coder, uint32_t amount)
+{
+    uint8_t *byte = coder->code + (coder->fixed >> 3) + 2;
+    amount <<= 8 - (coder->fixed & 7);
+    while (amount != 0) {
+        amount += *byte;
+        *byte-- = (uint8_t)(amount & 255);
+        amount >>= 8;
+    }
+}
+
+static void code_symbol(heq_patch_coder *coder, int state, int bit)
+{
+    uint32_t width;
+    if (coder->fixed >= HEQ_CODE_BITS) {
+        return;
+    }
+    width = state == EVEN ? coder->range >> 1
+                          : coder->lps[(state << 3) + (int)(coder->range >> 12 & 7)];
+    if (bit) {
+        raise(coder, coder->range - width);
+        coder->range = width;
+    } else {
+        coder->range -= width;
+    }
+    while (coder->range < 0x8000u) {
+        coder->range <<= 1;
+        coder->fixed++;
+    }
+}
+
+/* ---- Zones ------------------------------------------------------------------------------- */
+
+typedef struct {
+    const uint16_t *places; /* frequencies, 32 u + v: the even half, then the odd one */
+    int even, odd;          /* how many of each */
+    int plane;
+    int number;
+} zone;
+
+static zone zone_of(int number)
+{
+    int plane = number < LUMA_ZONES ? 0 : number < LUMA_ZONES + CHROMA_ZONES ? 1 : 2;
+    int within = number - (plane == 0   ? 0
+                           : plane == 1 ? LUMA_ZONES
+                                        : LUMA_ZONES + CHROMA_ZONES);
+    const uint16_t *starts = (plane == 0 ? luma_halves : chroma_halves) + (within << 1);
+    zone made;
+    made.places = (plane == 0 ? luma_places : chroma_places) + starts[0];
+    made.even = starts[1] - starts[0];
+    made.odd = starts[2] - starts[1];
+    made.plane = plane;
+    made.number = number;
+    return made;
+}
+
+static int cells_before(int plane)
+{
+    return heq_two_shifts(plane, 10, 8) + (plane << 4); /* HEQ_CODE_CELLS each */
+}
+
+static uint8_t *level_of(heq_patch_coder *coder, int plane, int place)
+{
+    return coder->level + cells_before(plane) + place + ((place >> 5) << 2) +
+           (2 * HEQ_CODE_SIDE + 2);
+}
+
+static int32_t magnitude_of(int32_t coefficient)
+{
+    return coefficient & INT32_MAX;
+}
+
+/* Make the coefficients magnitudes below 2^18 with a sign, and find the largest of each zone. */
+static void prepare(heq_patch_coder *coder, int planes)
+{
+    int number, place, plane;
+    for (plane = 0; plane < planes; plane++) {
+        for (place = 0; place < HEQ_SIDE * HEQ_SIDE; place++) {
+            int32_t value = coder->coefficients[plane][place];
+            int32_t size = value < 0 ? -value : value;
+            size = size < 2 << TOP_PLANE ? size : (2 << TOP_PLANE) - 1;
+            coder->coefficients[plane][place] = value < 0 ? size | INT32_MIN : size;
+        }
+    }
+    for (number = 0; number < (planes == 1 ? LUMA_ZONES : HEQ_ZONES); number++) {
+        zone here = zone_of(number);
+        int32_t largest = 0;
+        for (place = 0; place < here.even + here.odd; place++) {
+            int32_t size = magnitude_of(coder->coefficients[here.plane][here.places[place]]);
+            largest = size > largest ? size : largest;
+        }
+        coder->largest[number] = largest;
+    }
+}
+
+/* ---- Contexts ---------------------------------------------------------------------------- */
+
+static int activity(heq_patch_coder *coder, int number)
+{
+    const uint8_t *near = zones_near[number];
+    int total = 0, each;
+    for (each = 0; each < 4 && near[each] != NO_ZONE; each++) {
+        zone there = zone_of(near[each]);
+        if (there.even + there.odd > 1) {
+            total += coder->zone_level[near[each]];
+        } else {
+            int level = *level_of(coder, there.plane, there.places[0]);
+            total += level < 2 ? level : 2;
+        }
+    }
+    return total < 7 ? total : 7;
+}
+
+/* Which bin the levels around a cell give; what became significant in this half is not seen yet. */
+static int near_bin(const uint8_t *level)
+{
+    const uint8_t *up = level - HEQ_CODE_SIDE, *down = level + HEQ_CODE_SIDE;
+    int edges = (up[0] & 3) + (down[0] & 3) + (level[-1] & 3) + (level[1] & 3);
+    int sum = edges + edges + (up[-1] & 3) + (up[1] & 3) + (down[-1] & 3) + (down[1] & 3) +
+              (level[-2] & 3) + (level[2] & 3) + (level[-2 * HEQ_CODE_SIDE] & 3) +
+              (level[2 * HEQ_CODE_SIDE] & 3);
+    return sum < 3 ? sum : sum < 5 ? 3 : sum < 8 ? 4 : sum < 12 ? 5 : sum < 18 ? 6 : 7;
+}
+
+/* The larger level at the same place in the other planes, at most 2. */
+static int cross_bin(heq_patch_coder *coder, int plane, int place)
+{
+    int first = *level_of(coder, plane == 0 ? 1 : 0, place);
+    int second = *level_of(coder, plane == 2 ? 1 : 2, place);
+    int larger = first > second ? first : second;
+    return larger < 2 ? larger : 2;
+}
+
+/* ---- Passes ------------------------------------------------------------------------------ */
+
+static void code_half(heq_patch_coder *coder, const zone *here, const uint16_t *places, int count,
+                      const uint8_t *states, int planes, int32_t least)
+{
+    const int32_t *coefficients = coder->coefficients[here->plane];
+    int place;
+    states += coder->zone_level[here->number] == 1 ? 24 : 0;
+    for (place = 0; place < count; place++) {
+        uint8_t *level = level_of(coder, here->plane, places[place]);
+        if (*level == 0) {
+            int32_t value = coefficients[places[place]];
+            int now = magnitude_of(value) >= least;
+            int cross = planes == 1 ? 0 : cross_bin(coder, here->plane, places[place]);
+            code_symbol(coder, states[(cross << 3) + near_bin(level)], now);
+            if (now) {
+                code_symbol(coder, EVEN, value < 0);
+                *level = NOW;
+            }
+        }
+    }
+    for (place = 0; place < count; place++) {
+        uint8_t *level = level_of(coder, here->plane, places[place]);
+        *level = *level == NOW ? 1 : *level;
+    }
+}
+
+/* The flag of a zone, and what becomes significant in it. */
+static void code_significance(heq_patch_coder *coder, const heq_patch_tables *tables, int number,
+                              int planes, int bit_plane)
+{
+    zone here = zone_of(number);
+    int step = TOP_PLANE - bit_plane;
+    int32_t least = (int32_t)1 << bit_plane;
+    const uint8_t *states = tables->significance + heq_two_shifts(number, 9, 6) +
+                            heq_two_shifts(number, 5, 4) + heq_two_shifts(step, 5, 4);
+    if (here.even + here.odd > 1) {
+        if (coder->zone_level[number] == 0) {
+            const uint8_t *flags =
+                tables->flag + heq_two_shifts(number, 6, 5) + (number << 3) + (step << 3);
+            int active = coder->largest[number] >= least;
+            code_symbol(coder, flags[activity(coder, number)], active);
+            coder->zone_level[number] = (uint8_t)active;
+        }
+        if (coder->zone_level[number] == 0) {
+            return;
+        }
+    }
+    code_half(coder, &here, here.places, here.even, states, planes, least);
+    code_half(coder, &here, here.places + here.even, here.odd, states, planes, least);
+}
+
+/* One more bit of the coefficients that were significant before this plane. */
+static void code_refinement(heq_patch_coder *coder, const heq_patch_tables *tables, int number,
+                            int bit_plane)
+{
+    zone here = zone_of(number);
+    int step = TOP_PLANE - bit_plane, place;
+    const uint8_t *states =
+        tables->refinement + heq_two_shifts(number, 4, 3) + (number << 1) + (step << 1);
+    for (place = 0; place < here.even + here.odd; place++) {
+        int level = *level_of(coder, here.plane, here.places[place]);
+        if (level >= 2) {
+            int32_t value = coder->coefficients[here.plane][here.places[place]];
+            code_symbol(coder, states[level == 2], value >> bit_plane & 1);
+        }
+    }
+}
+
+static void next_plane(heq_patch_coder *coder)
+{
+    int each;
+    for (each = 0; each < 3 * HEQ_CODE_CELLS; each++) {
+        int level = coder->level[each];
+        coder->level[each] = (uint8_t)(level + (level == 1 || level == 2));
+    }
+    for (each = 0; each < HEQ_ZONES; each++) {
+        coder->zone_level[each] = coder->zone_level[each] != 0 ? 2 : 0;
+    }
+}
+
+HEQ_INTERNAL void heq_patch_encode(heq_patch_coder *coder, const heq_patch_tables *tables,
+                                   int planes)
+{
+    int bit_plane, each, last = planes == 1 ? LUMA_ZONES : HEQ_ZONES;
+    memset(coder->level, 0, sizeof coder->level);
+    memset(coder->zone_level, 0, sizeof coder->zone_level);
+    memset(coder->code, 0, sizeof coder->code);
+    coder->range = 0xFFFF;
+    coder->fixed = 0;
+    coder->lps = tables->lps;
+    prepare(coder, planes);
+    for (bit_plane = TOP_PLANE; bit_plane > TOP_PLANE - HEQ_BIT_PLANES; bit_plane--) {
+        next_plane(coder);
+        for (each = 0; each < HEQ_ZONES && coder->fixed < HEQ_CODE_BITS; each++) {
+            if (tables->order[each] < last) {
+                code_significance(coder, tables, tables->order[each], planes, bit_plane);
+            }
+        }
+        for (each = 0; each < HEQ_ZONES && coder->fixed < HEQ_CODE_BITS; each++) {
+            if (tables->order[each] < last) {
+                code_refinement(coder, tables, tables->order[each], bit_plane);
+            }
+        }
+    }
+}

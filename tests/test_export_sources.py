@@ -1,0 +1,115 @@
+"""What the C export is made of: fixed tables, packed weights, joined sources."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from command_runner import run
+from heqcodec.errors import HeqError
+from heqcodec.export.amalgamation import Amalgamation
+from heqcodec.export.c_tables import CTable, tables_text
+from heqcodec.export.packing import pack_transform
+from heqcodec.nqe import transform as patch_transform
+from heqcodec.nqe import zones as geometry
+from heqcodec.rate import transform as rate_transform
+
+NATIVE = Path(__file__).resolve().parent.parent / "codec" / "native"
+
+
+def test_zones_of_the_c_source() -> None:
+    text = (NATIVE / "heq_zones.h").read_text("utf-8")
+    found = {
+        name: [int(number) for number in re.findall(r"\d+", body)]
+        for name, body in re.findall(r"(\w+)(?:\[\d+\])+ = \{(.*?)\};", text, re.DOTALL)
+    }
+    zones = geometry.zones()
+
+    def places(members: tuple[geometry.Zone, ...]) -> tuple[list[int], list[int]]:
+        listed, starts = [], [0]
+        for zone in members:
+            for half in zone.halves:
+                row, column = np.divmod(half % geometry.SIDE**2, geometry.SIDE)
+                listed += (32 * (row - geometry.MARGIN) + column - geometry.MARGIN).tolist()
+                starts.append(len(listed))
+        return listed, starts
+
+    assert places(zones[:28]) == (found["luma_places"], found["luma_halves"])
+    assert places(zones[28:35]) == (found["chroma_places"], found["chroma_halves"])
+    assert places(zones[35:]) == places(zones[28:35])
+    near = [(*zone.near, 255, 255, 255, 255)[:4] for zone in zones]
+    assert found["zones_near"] == [index for row in near for index in row]
+
+
+def unpacked(square: np.ndarray, side: int, layers: int) -> np.ndarray:
+    """Digits (layers, side, side) of the bytes of a square."""
+    bits = np.unpackbits(square.reshape(side, layers, 3, -1), axis=-1, bitorder="little")
+    digits = (bits[..., :side].astype(int) * np.array([4, 2, 1])[:, None]).sum(axis=2) - 2
+    return digits.swapaxes(0, 1)
+
+
+@pytest.mark.parametrize(
+    "layers", [rate_transform.dct_layers(), np.stack(patch_transform.dct_layers())]
+)
+def test_packed_transform_is_the_matrix(layers: np.ndarray) -> None:
+    packed = pack_transform(layers, 5)
+    count = len(layers)
+    ends = np.cumsum([3 * count * 8, 3 * count * 4])
+    squares = [packed.large, *np.split(packed.small, ends)]
+    samples = np.random.default_rng(1).integers(-510, 511, 32)
+    made = np.empty((count, 32), dtype=int)
+    part, stride = samples, 1
+    for square, side in zip(squares, (16, 8, 4, 4), strict=True):
+        digits = unpacked(square, side, count)
+        if square is squares[-1]:
+            made[:, ::stride] = digits @ part
+        else:
+            half, mirrored = len(part) // 2, part[::-1]
+            made[:, stride :: 2 * stride] = digits @ (part - mirrored)[:half]
+            part, stride = (part + mirrored)[:half], 2 * stride
+    np.testing.assert_array_equal(made, layers.astype(int) @ samples)
+    assert packed.field < 2**15 and packed.sum < 2**31
+    assert packed.large.nbytes + packed.small.nbytes == 144 * count
+
+
+def test_transforms_that_c_cannot_have_are_refused() -> None:
+    lopsided = rate_transform.dct_layers()
+    lopsided[0, 5, 0] = 0
+    with pytest.raises(HeqError, match="even and odd"):
+        pack_transform(lopsided, 5)
+    with pytest.raises(HeqError, match="more than 16 and 32 bits"):
+        pack_transform(rate_transform.dct_layers(), 1)
+
+
+def test_sources_are_joined_once_and_without_other_branches() -> None:
+    header = "#ifndef HEQ_A_H\n#define HEQ_A_H\n#include <stdint.h>\nint a;\n#endif\n"
+    source = (
+        '#include "a.h"\n#include "b.h"\n#ifdef HEQ_MULTIPLIER\nint fast;\n#else\nint slow;\n'
+        "#endif\n#ifndef HEQ_ENCODE_ONLY\nint decode;\n#endif\n"
+        "#if X\nint x;\n#else\nint y;\n#endif\n"
+        "HEQ_INTERNAL int f(int first,\n                   int second);\n"
+    )
+    joined = Amalgamation({"a.h": header, "b.h": '#include "a.h"\nint b;', "c.c": source}, ())
+    text = joined.text("c.c")
+    assert re.findall(r"int (\w+);", text) == ["a", "b", "slow", "x", "y"]
+    assert "#if X" in text and "#include" not in text and "HEQ_A_H" not in text
+    assert "static int f(int first,\n             int second);" in text
+    assert joined.system_headers == ["#include <stdint.h>"]
+
+
+def test_tables_tell_their_size() -> None:
+    text = tables_text([CTable("a", np.arange(-3, 40, dtype=np.int8), "numbers")])
+    assert "static const int8_t a[43] = {" in text and "sizeof a" in text
+    assert [int(number) for number in re.findall(r"(-?\d+),", text)] == list(range(-3, 40))
+
+
+def test_models_that_cannot_be_exported(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    for model, told in (("nqe-vgg", "cannot be exported"), ("nqe-x", "no model")):
+        result = run("export", "c", "--model", model, "--out", out)
+        assert result.exit_code == 1 and told in result.stderr
+        assert not out.exists()
+    result = run("export", "c", "--model", "nqe-t", "--out", tmp_path / "none" / "out")
+    assert result.exit_code == 1 and "cannot be written" in result.stderr
