@@ -20,14 +20,17 @@ from heqcodec.nqe import arithmetic, contexts, payload, transform, transform_nqe
 from heqcodec.nqe.vgg_integer import IntegerVgg
 from heqcodec.nqe.vgg_layout import VGG_LAYERS
 from heqcodec.nqe.zones import cell, zones
-from heqcodec.rate import encoding, quality, quantizer
+from heqcodec.rate import cost_layer, encoding, quality, quantizer
+from heqcodec.rate import transform as rate_transform
 from heqcodec.rate.layout import LEVELS
+from heqcodec.rate.rate_nqe import TENSORS, RateNqe, stem_tensors
 
 PAGE = (Path(__file__).resolve().parent.parent / "docs" / "FORMAT.md").read_text("utf-8")
 STRUCT_OF_TYPE = {"u8": "B", "u16": "H", "u32": "I"}
 
 
 PATCH_PAYLOAD = PAGE[PAGE.index("\n## Patch payload\n") : PAGE.index("\n## Variable rate ")]
+RATE_LEVELS = PAGE[PAGE.index("\n### Levels of nqe-r\n") : PAGE.index("\n### Device payload ")]
 
 
 def table(columns: str, page: str = PAGE) -> list[list[str]]:
@@ -298,3 +301,97 @@ def test_id_of_nqe_vgg() -> None:
     for name in names:
         digest.update(stored[name].tobytes())
     assert digest.digest()[:8] == encoder.encoder_id
+
+
+@pytest.fixture(scope="module")
+def rate_encoder() -> tuple[dict[str, np.ndarray], RateNqe]:
+    """An encoder whose tensors all differ from 0."""
+    from sample_cost_layers import random_cost_layer
+
+    made = {**stem_tensors(), **random_cost_layer(9)}
+    return made, RateNqe(made)
+
+
+def test_tensors_and_id_of_nqe_r(rate_encoder: tuple[dict[str, np.ndarray], RateNqe]) -> None:
+    given, encoder = rate_encoder
+    rows = table("| tensor | type | shape | holds |", RATE_LEVELS)
+    assert [row[:3] for row in rows] == [
+        [name, str(given[name].dtype), ", ".join(map(str, given[name].shape))] for name in TENSORS
+    ]
+    digest = hashlib.sha256()
+    for name, kind, shape, _ in rows:
+        code = {"int8": "|i1", "uint16": "<u2"}[kind]
+        digest.update(f"{name} {code} ({shape}{'' if ',' in shape else ','})\n".encode())
+        digest.update(given[name].astype(code).tobytes())
+    assert digest.digest()[:8] == encoder.encoder_id
+    holds = {row[0]: row[3] for row in rows}
+    for name in ("layers", "near", "cross"):
+        assert f"-{cost_layer.QUINARY} to {cost_layer.QUINARY}" in holds[name]
+    assert f"0 to {cost_layer.LARGEST_SHIFT}" in holds["shifts"]
+
+
+def test_steps_of_nqe_r(rate_encoder: tuple[dict[str, np.ndarray], RateNqe]) -> None:
+    given, encoder = rate_encoder
+    formula = re.search(r"\*\*Step\*\* of index s: `D = (.+)`\.", RATE_LEVELS)
+    assert formula
+    for index in (0, 1, 127, 128, 553, 1023):
+        steps = encoder.integer_steps(index)
+        for size, plane in np.ndindex(2, 3):
+            names = {"steps": given["steps"].tolist(), "t": size, "p": plane, "s": index}
+            assert eval(formula[1], names) == steps[size, plane]
+
+
+def test_size_costs_of_nqe_r() -> None:
+    found = re.search(r"\| bound \| (.*) \|\n\|[-|]+\|\n\| costs \| (.*) \|\n", RATE_LEVELS)
+    more = re.search(r"with `E = (.+?)`\.", RATE_LEVELS)
+    assert found and more
+    bounds = [bound.strip("` ") for bound in found[1].split("|")]
+    adds = [int(number) for number in found[2].split("|")]
+    for step in (7, 38, 1001):
+        given = np.linspace(-40 * step, 40 * step, LEVELS).astype(np.int32)
+        names = {"D": step, "E": eval(more[1], {"D": step})}
+        told = [eval(re.sub(r"(\d) E", r"\1 * E", bound), names) for bound in bounds]
+        expected = sum(
+            weight * int((np.abs(given) > bound).sum())
+            for bound, weight in zip(told, adds, strict=True)
+        )
+        own = quantizer.size_costs(given[None, None], np.array([step] * 3, dtype=np.int32))
+        assert expected == own[0]
+
+
+def test_constants_of_nqe_r() -> None:
+    half = 1 << (rate_transform.STAGE_SHIFT - 1)
+    assert RATE_LEVELS.count(f" + {half}) >> {rate_transform.STAGE_SHIFT}") == 4
+    weights = re.search(r"`W = (\d+) A \+ (\d+) B \+ C`", RATE_LEVELS)
+    assert weights
+    layers = np.zeros((3, 32, 32), dtype=np.int8)
+    layers[:, 0, 0] = 1
+    large, _ = rate_transform.RateStem(layers).matrices
+    assert int(weights[1]) + int(weights[2]) + 1 == large[0, 0]
+    assert f"/ D, {cost_layer.TOP})" in RATE_LEVELS
+    assert f"(bias[t][p][i] << {cost_layer.BIAS_SHIFT})" in RATE_LEVELS
+    assert f">> {cost_layer.INDEX_SHIFT}, 0), {cost_layer.INDICES - 1})" in RATE_LEVELS
+    assert f"`min(g, {quantizer.LARGEST})`" in RATE_LEVELS
+    threshold = re.search(r"`\|c\| >= (.+)`, else 0", RATE_LEVELS)
+    assert threshold
+    for step in (5, 77):
+        told = [eval(threshold[1], {"j": j, "D": step}) for j in range(cost_layer.INDICES)]
+        assert told == cost_layer.thresholds(np.array(step, dtype=np.int32)).tolist()
+
+
+def test_layout_of_levels() -> None:
+    """The places of both sizes, for a patch of which each coefficient is another number."""
+    from heqcodec.rate.layout import band_frequencies, cell_places
+
+    bands = sorted(np.ndindex(16, 16), key=lambda pair: (pair[0] ** 2 + pair[1] ** 2, *pair))
+    assert "sorted by `u^2 + v^2`, then u,\nthen v" in RATE_LEVELS
+    assert [tuple(pair) for pair in band_frequencies()] == bands
+    field = np.arange(1024).reshape(32, 32)
+    formula = re.search(r"c\[0\]\[p\]\[i\] = F\[(.+?)\]\[(.+?)\]", RATE_LEVELS)
+    assert formula
+    places = [re.sub(r"2 (\w)", r"2 * \1", part) for part in formula.groups()]
+    for level, place in enumerate(cell_places()):
+        (u, v), sub = bands[level // 4], level % 4
+        names = {"u": u, "v": v, "a": sub >> 1, "b": sub & 1}
+        row, column = (eval(part, names) for part in places)
+        assert field[row, column] == place

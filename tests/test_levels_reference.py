@@ -1,0 +1,50 @@
+"""The encoder of `nqe-r` makes the levels that docs/FORMAT.md says."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+import numpy as np
+import pytest
+from adversarial import adversarial_patches
+from heqcodec.rate.rate_nqe import RateNqe, stem_tensors
+from levels_reference import patch_levels
+from sample_cost_layers import random_cost_layer
+from sample_patches import photograph_patches
+
+TENSORS = {**stem_tensors(), **random_cost_layer(11)}
+TABLES = {name: tensor.tolist() for name, tensor in TENSORS.items()}
+ENCODERS = [
+    pytest.param(False, id="numpy"),
+    pytest.param(
+        True,
+        id="c",
+        marks=pytest.mark.skipif(
+            find_spec("heqcodec._native") is None, reason="the C extension is not built"
+        ),
+    ),
+]
+
+
+@pytest.fixture(scope="module")
+def patches() -> np.ndarray:
+    """Sky, fur, skin, an edge; a checkerboard, noise of 0 and 255."""
+    photographs, others = photograph_patches()[[0, 3, 7, 9]], adversarial_patches()[[4, -1]]
+    return np.concatenate([photographs, others])
+
+
+@pytest.mark.parametrize("native", ENCODERS)
+@pytest.mark.parametrize("channels", [1, 3])
+def test_levels_are_those_of_the_page(patches: np.ndarray, channels: int, native: bool) -> None:
+    encoder = RateNqe(TENSORS, native=native)
+    given = patches[..., :channels]
+    sizes_seen = set()
+    for index in (0, 431, 650, 1023):
+        levels, sizes = encoder.levels(encoder.coefficients(given), index)
+        # Each patch at two of the four steps: the reference is slow.
+        for number in range(index % 2, len(given), 2):
+            wanted, size = patch_levels(given[number].tolist(), TABLES, index)
+            assert sizes[number] == size
+            np.testing.assert_array_equal(levels[number], wanted)
+            sizes_seen.add(size)
+    assert sizes_seen == {0, 1}
