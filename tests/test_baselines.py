@@ -219,7 +219,7 @@ def test_heq_patch_writes_the_codec_s_own_files(photograph: np.ndarray, tmp_path
 
     path = tmp_path / "a.heq"
     make_codec("heq-patch").encode(photograph, 0.25, path)
-    assert path.read_bytes() == heqcodec.encode(photograph, bpp=0.25)
+    assert path.read_bytes() == heqcodec.encode(photograph, bpp=0.25, mode="patch")
 
 
 def test_heq_patch_knows_every_model() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import heqcodec
 import numpy as np
@@ -75,24 +76,32 @@ class HeqRate(_Heq):
     settings: tuple[float, ...] = (8, 15, 25, 35, 45, 55, 65, 75, 85)
     about = "heqcodec, variable rate, device coder"
     coder = "device"
+    decoder = models.STRONG
 
     def missing(self) -> str | None:
         """See ``Codec``."""
-        if models.model_names("rate"):
-            return None
-        return "this version of heqcodec has no model of variable rate; use heq-patch."
+        if not models.model_names("rate"):
+            return "this version of heqcodec has no model of variable rate; use heq-patch."
+        if self.decoder != models.STRONG and self.decoder not in self._entry().get("decoders", {}):
+            return f"the model {models.default_model('rate')} has no decoder {self.decoder}."
+        return None
+
+    def _entry(self) -> dict[str, Any]:
+        entry: dict[str, Any] = models.manifest()["models"][models.default_model("rate")]
+        return entry
 
     def version(self) -> str:
         """See ``Codec`` and ``HeqPatch``."""
         if self.missing():
             return f"heqcodec {heqcodec.__version__}"
-        model = models.default_model("rate")
-        entry = models.manifest()["models"][model]
+        entry = self._entry()
+        strong = self.decoder == models.STRONG
+        decoder = entry["decoder"] if strong else entry["decoders"][self.decoder]
         return (
-            f"heqcodec {heqcodec.__version__}, {model}, "
+            f"heqcodec {heqcodec.__version__}, {models.default_model('rate')}, "
             f"encoder {entry['encoder']['encoder_id']}, "
             f"{self.coder} coder {entry['coders'][self.coder]['coder_id']}, "
-            f"decoder {entry['decoder']['sha256'][:16]}"
+            f"decoder {decoder['sha256'][:16]}"
         )
 
     def prepare(self) -> None:
@@ -100,7 +109,11 @@ class HeqRate(_Heq):
         model = models.default_model("rate")
         models.load_rate_encoder(model)
         models.load_strip_coder(model, CODERS[self.coder])
-        models.load_rate_decoder(model, "cpu")
+        models.load_rate_decoder(model, "cpu", self.decoder)
+
+    def decode(self, path: Path) -> np.ndarray:
+        """See ``Codec``."""
+        return heqcodec.decode(path, max_pixels=None, device="cpu", decoder=self.decoder)
 
     def encode(self, pixels: np.ndarray, setting: float, path: Path) -> None:
         """See ``Codec``."""
@@ -117,3 +130,11 @@ class HeqRatePacked(HeqRate):
     name = "heq-packed"
     about = "heqcodec, variable rate, packed coder"
     coder = "packed"
+
+
+class HeqRateFast(HeqRatePacked):
+    """The same files through the fast decoder."""
+
+    name = "heq-packed-fast"
+    about = "heqcodec, variable rate, packed coder, fast decoder"
+    decoder = models.FAST
