@@ -10,6 +10,7 @@ import math
 
 import numpy as np
 from heqcodec.errors import HeqError
+from heqcodec.eval.similarity import multi_scale_similarity
 
 MS_SSIM_MIN_SIDE = 161
 """Smallest side in pixels of an image that MS-SSIM is defined for.
@@ -91,13 +92,12 @@ def squared_luma_error(a: np.ndarray, b: np.ndarray) -> float:
 def ms_ssim(a: np.ndarray, b: np.ndarray) -> float:
     """Multi-scale structural similarity, 0 to 1, of two uint8 images of the same shape.
 
-    Wang, Simoncelli and Bovik 2003: five scales, Gaussian window of 11 taps and sigma 1.5, mean
-    over the channels, by pytorch-msssim, as CompressAI has it (which pads sides that turn odd
-    with zeros before it halves them). In float64, so that equal images give exactly 1.
+    Five scales, Gaussian window of 11 taps and sigma 1.5, mean over the channels; see
+    `heqcodec.eval.similarity`. Equal images give exactly 1.
 
-    Raises ``HeqError`` when pytorch-msssim is missing, for other types or unequal shapes, and
-    for images with a side below ``MS_SSIM_MIN_SIDE``. Our choice: an error, because a smaller
-    window gives another measure, whose values must not stand in one column with these.
+    Raises ``HeqError`` for other types or unequal shapes, and for images with a side below
+    ``MS_SSIM_MIN_SIDE``. Our choice: an error, because a smaller window gives another measure,
+    whose values must not stand in one column with these.
     """
     first, second = as_pair(a, b)
     height, width = first.shape[:2]
@@ -106,20 +106,7 @@ def ms_ssim(a: np.ndarray, b: np.ndarray) -> float:
             f"MS-SSIM needs images of at least {MS_SSIM_MIN_SIDE} pixels on each side, this one "
             f"is {width}x{height}; use PSNR for it."
         )
-    try:
-        from pytorch_msssim import ms_ssim as torch_ms_ssim
-    except ImportError as error:
-        raise HeqError(
-            "MS-SSIM needs the package pytorch-msssim, which is not installed; "
-            'run pip install "heqcodec[eval]".'
-        ) from error
-    import torch
-
-    def planes(image: np.ndarray) -> torch.Tensor:
-        return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))[None].double()
-
-    with torch.no_grad():
-        return float(torch_ms_ssim(planes(first), planes(second), data_range=255))
+    return multi_scale_similarity(first, second)
 
 
 def ms_ssim_db(value: float) -> float:

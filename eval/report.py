@@ -14,7 +14,7 @@ from typing import Any
 
 from heqcodec.eval.patch_table import ImageResult, Summary
 
-_PACKAGES = ("heqcodec", "torch", "numpy", "pillow", "constriction", "pytorch-msssim")
+_PACKAGES = ("heqcodec", "onnxruntime", "torch", "numpy", "pillow", "constriction")
 
 
 def csv_text(results: Sequence[ImageResult]) -> str:

@@ -17,7 +17,6 @@ from PIL import Image
 @pytest.mark.usefixtures("light")
 class TestDemo:
     def test_numbers_and_picture(self, photo: Path, tmp_path: Path) -> None:
-        pytest.importorskip("pytorch_msssim")
         large = tmp_path / "large.png"
         Image.open(photo).resize((220, 180)).save(large)
         out = tmp_path / "demo.png"
