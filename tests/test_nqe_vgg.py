@@ -14,10 +14,12 @@ from adversarial import adversarial_patches
 from heqcodec.errors import HeqError, HeqFormatError, HeqUnsupportedError
 from heqcodec.nqe.payload import CODE_CHANNELS, RATES, pack_code, unpack_code
 from heqcodec.nqe.vgg import NqeVgg, random_channels, truncate_code
+from heqcodec.nqe.vgg_convolution import convolve_floats, convolve_integers
 from heqcodec.nqe.vgg_integer import IntegerVgg, check_float32_exact
 from heqcodec.nqe.vgg_layout import BUDGET_BITS, VGG_LAYERS, total_bits, weight_bits
 from heqcodec.quantizers import layer_report
 from safetensors.numpy import load_file, save_file
+from threadpoolctl import threadpool_limits
 
 
 def some_patches(count: int, seed: int = 0) -> np.ndarray:
@@ -110,16 +112,32 @@ def test_batch_sizes_and_threads_do_not_matter(twin, patches):
     )
     assert np.array_equal(singly, whole[:5])
     assert np.array_equal(sevens, whole)
-    threads = torch.get_num_threads()
-    try:
-        torch.set_num_threads(2 if threads == 1 else 1)
-        assert np.array_equal(twin.encode_patches(patches, 512), whole)
-    finally:
-        torch.set_num_threads(threads)
+    for threads in (1, 2):
+        with threadpool_limits(threads):
+            assert np.array_equal(twin.encode_patches(patches, 512), whole)
+
+
+@pytest.mark.parametrize("layer", VGG_LAYERS, ids=lambda layer: layer.name)
+def test_convolutions_are_exact_at_their_bounds(layer):
+    """The largest sums of both signs and of alternating ones, on whole patches."""
+    rng = np.random.default_rng(len(layer.name))
+    low, high = layer.levels[0], layer.levels[-1]
+    levels = rng.choice(layer.levels, layer.shape).astype(np.int8)
+    levels[0], levels[1] = high, low
+    levels[2] = np.where(rng.random(layer.shape[1:]) < 0.5, low, high)
+    x = rng.integers(-layer.top, layer.top + 1, (4, layer.inputs, 8, 8))
+    x[0], x[1] = layer.top, -layer.top
+    x[2] = layer.top * rng.choice([-1, 1], x.shape[1:])
+    expected = convolve_integers(x, levels.astype(np.int64), layer)
+    assert np.abs(expected).max() == layer.bound < 2**24
+    for kind in (np.float32, np.float64):
+        found = convolve_floats(x.transpose(0, 2, 3, 1).astype(kind), levels, layer)
+        assert found.dtype == kind
+        assert np.array_equal(found.transpose(0, 3, 1, 2), expected)
 
 
 def test_batches_beyond_the_internal_one(twin):
-    many = some_patches(vgg_integer.TORCH_BATCH + 3, seed=5)
+    many = some_patches(vgg_integer.BATCH + 3, seed=5)
     assert np.array_equal(twin.encode_patches(many, 64)[-3:], twin.encode_patches(many[-3:], 64))
 
 
@@ -263,7 +281,7 @@ def test_accumulators_of_the_first_layer_reach_their_bound():
     layer = VGG_LAYERS[0]
     weight = np.full(layer.shape, 2, dtype=np.int64)
     dark = np.full((1, 3, 32, 32), -layer.top, dtype=np.int64)
-    total = vgg_integer._convolve_int64(dark, weight, layer)
+    total = convolve_integers(dark, weight, layer)
     assert total.min() == -layer.bound == -6912
 
 

@@ -7,13 +7,14 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
 
 from ..errors import HeqError, HeqFormatError
 from .bit_fields import pack_fields, unpack_fields
 from .payload import RATES, check_rate, pack_code
+from .vgg_convolution import convolve_floats, convolve_integers
 from .vgg_layout import (
     BUDGET_BITS,
     PATCH,
@@ -24,14 +25,11 @@ from .vgg_layout import (
     total_bits,
 )
 
-if TYPE_CHECKING:
-    import torch
-
 Arithmetic = Literal["float32", "float64", "int64"]
 
 FLOAT32_EXACT = 2**24
-TORCH_BATCH = 64
-NUMPY_BATCH = 8
+BATCH = 8
+"""Patches at a time: what their windows take fits a processor's outer cache."""
 MODEL_NAME = "nqe-vgg"
 LEVEL_NAMES = {3: "quinary (3 bits)", 2: "ternary (2 bits)", 1: "binary (1 bit)"}
 
@@ -101,13 +99,12 @@ def check_float32_exact(levels: np.ndarray, top: int, name: str) -> None:
 class IntegerVgg:
     """The integer twin of ``NqeVgg``; a ``PatchEncoder``.
 
-    The same bytes for every batch size, thread count and device: activations are 0..3, weights are
-    small integers, every sum is exact in float32 (checked from the weights), and rounding removes
-    what a fast convolution algorithm could add.
+    The same bytes for every batch size, thread count and processor: activations are 0..3, weights
+    are small integers, and every partial sum is an integer that float32 holds (checked from the
+    weights), in whatever order BLAS adds.
 
     Args:
         layers: the seven layers, all with thresholds or all with shifts.
-        device: where torch runs the convolutions.
 
     Raises:
         HeqFormatError: layers missing, of wrong shape or form, or with impossible weights.
@@ -123,14 +120,13 @@ class IntegerVgg:
     coder_id = bytes(8)
     rates: tuple[int, ...] = RATES
 
-    def __init__(self, layers: Sequence[IntegerLayer], device: str = "cpu") -> None:
+    def __init__(self, layers: Sequence[IntegerLayer]) -> None:
         if tuple(item.layer for item in layers) != VGG_LAYERS:
             raise HeqFormatError(f"{MODEL_NAME}: its {len(VGG_LAYERS)} layers are not all there.")
         with_thresholds = [item.thresholds is not None for item in layers]
         if any(with_thresholds) != all(with_thresholds):
             raise HeqFormatError(f"{MODEL_NAME}: either all layers have thresholds or none.")
         self.layers = tuple(layers)
-        self.device = device
         self.form = "thresholds" if with_thresholds[0] else "shift"
         self.bits = total_bits(self.form)
         assert self.bits <= BUDGET_BITS
@@ -164,8 +160,8 @@ class IntegerVgg:
 
         Args:
             patches: as for ``encode_patches``.
-            arithmetic: ``"float32"`` (torch, fast), ``"float64"`` (torch, reference) or
-                ``"int64"`` (numpy integers and nothing else, reference, slow).
+            arithmetic: ``"float32"`` (BLAS, fast), ``"float64"`` (BLAS, reference) or ``"int64"``
+                (integers and nothing else, reference, slow).
 
         Returns:
             uint8 (N, 32, 4, 4) of 0 and 1.
@@ -179,56 +175,30 @@ class IntegerVgg:
             raise ValueError(f"patches have 1 or 3 channels, not {patches.shape[3]}.")
         if patches.shape[3] == 1:
             patches = np.broadcast_to(patches, (*patches.shape[:3], 3))
-        batch = NUMPY_BATCH if arithmetic == "int64" else TORCH_BATCH
-        run = self._run_numpy if arithmetic == "int64" else self._run_torch
+        run = self._run_integers if arithmetic == "int64" else self._run_floats
         last = self.layers[-1].layer
         codes = np.empty((len(patches), last.outputs, PATCH // 8, PATCH // 8), dtype=np.uint8)
-        for start in range(0, len(patches), batch):
-            part = np.ascontiguousarray(patches[start : start + batch].transpose(0, 3, 1, 2))
-            codes[start : start + batch] = run(part, arithmetic)
+        for start in range(0, len(patches), BATCH):
+            codes[start : start + BATCH] = run(patches[start : start + BATCH], arithmetic)
         return codes
 
-    def _run_torch(self, pixels: np.ndarray, arithmetic: Arithmetic) -> np.ndarray:
-        import torch
-        from torch.nn import functional as F
-
-        dtype = getattr(torch, arithmetic)
-        # cuDNN may round operands to TF32; ours are exact in it, but nothing should hang on that.
-        with (
-            torch.inference_mode(),
-            torch.autocast(self.device.partition(":")[0], enabled=False),
-            torch.backends.cudnn.flags(enabled=True, allow_tf32=False),
-        ):
-            x = torch.from_numpy(pixels).to(self.device).to(dtype) - PIXEL_CENTRE
-            for item in self.layers:
-                layer = item.layer
-                weight = torch.from_numpy(item.levels).to(self.device).to(dtype)
-                total = F.conv2d(x, weight, padding=layer.kernel // 2, groups=layer.groups)
-                total = torch.round(total)
-                if layer.pool:
-                    total = F.max_pool2d(total, 2)
-                x = self._activate_torch(item, total)
-            return x.to(torch.uint8).cpu().numpy()
-
-    @staticmethod
-    def _activate_torch(item: IntegerLayer, total: torch.Tensor) -> torch.Tensor:
-        import torch
-
-        if item.thresholds is not None:
-            cuts = torch.from_numpy(item.thresholds).to(total)
-            level = torch.zeros_like(total)
-            for index in range(cuts.shape[1]):
-                level += total >= cuts[:, index].view(1, -1, 1, 1)
-            return level
-        if len(item.layer.cuts) == 1:
-            return (total >= 0).to(total.dtype)
-        # A power of two scales exactly, so this floor is the arithmetic shift.
-        return torch.floor(total * 2.0**-item.shift).clamp_(0, len(item.layer.cuts))
-
-    def _run_numpy(self, pixels: np.ndarray, arithmetic: Arithmetic) -> np.ndarray:
-        x = pixels.astype(np.int64) - PIXEL_CENTRE
+    def _run_floats(self, patches: np.ndarray, arithmetic: Arithmetic) -> np.ndarray:
+        """uint8 (N, 32, 32, 3) to uint8 (N, 32, 4, 4), integers held in floats."""
+        x = patches.astype(arithmetic)
+        x -= PIXEL_CENTRE
         for item in self.layers:
-            total = _convolve_int64(x, item.levels.astype(np.int64), item.layer)
+            total = convolve_floats(x, item.levels, item.layer)
+            if item.layer.pool:
+                rows = np.maximum(total[:, ::2], total[:, 1::2])
+                total = np.maximum(rows[:, :, ::2], rows[:, :, 1::2])
+            x = _activate(item, total)
+        return x.transpose(0, 3, 1, 2).astype(np.uint8)
+
+    def _run_integers(self, patches: np.ndarray, arithmetic: Arithmetic) -> np.ndarray:
+        """The same in int64, by another way of summing."""
+        x = patches.transpose(0, 3, 1, 2).astype(np.int64) - PIXEL_CENTRE
+        for item in self.layers:
+            total = convolve_integers(x, item.levels.astype(np.int64), item.layer)
             if item.layer.pool:
                 n, c, h, w = total.shape
                 total = total.reshape(n, c, h // 2, 2, w // 2, 2).max(axis=(3, 5))
@@ -280,7 +250,7 @@ class IntegerVgg:
             part.unlink(missing_ok=True)
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str], device: str = "cpu") -> IntegerVgg:
+    def load(cls, path: str | os.PathLike[str]) -> IntegerVgg:
         """Read what ``save`` wrote.
 
         Raises:
@@ -292,21 +262,21 @@ class IntegerVgg:
 
         data = Path(path).read_bytes()
         try:
-            return cls.from_tensors(load(data), device)
+            return cls.from_tensors(load(data))
         except (SafetensorError, HeqFormatError, KeyError) as error:
             raise HeqFormatError(
                 f"{path} does not hold the weights of {MODEL_NAME} ({error}); install them again."
             ) from error
 
     @classmethod
-    def from_tensors(cls, tensors: Mapping[str, np.ndarray], device: str = "cpu") -> IntegerVgg:
+    def from_tensors(cls, tensors: Mapping[str, np.ndarray]) -> IntegerVgg:
         """The encoder of tensors as ``packed`` gives them.
 
         Raises:
             HeqFormatError: they do not make such an encoder.
             KeyError: one is missing.
         """
-        return cls(_unpack_layers(tensors), device)
+        return cls(_unpack_layers(tensors))
 
     def weight_bits(self) -> dict[str, int]:
         """Bits of everything that the encoder must hold, by part."""
@@ -344,21 +314,15 @@ def _unpack_layers(tensors: Mapping[str, np.ndarray]) -> list[IntegerLayer]:
     return layers
 
 
-def _convolve_int64(x: np.ndarray, weight: np.ndarray, layer: VggLayer) -> np.ndarray:
-    """Zero-padded convolution as a product of integer matrices: (N, in, H, W) -> (N, out, H, W)."""
-    pad = layer.kernel // 2
-    padded = np.pad(x, ((0, 0), (0, 0), (pad, pad), (pad, pad)))
-    windows = np.lib.stride_tricks.sliding_window_view(
-        padded, (layer.kernel, layer.kernel), axis=(2, 3)
-    )
-    n, _, height, width = windows.shape[:4]
-    results = []
-    for part, kernel in zip(
-        np.split(windows, layer.groups, axis=1),
-        np.split(weight, layer.groups, axis=0),
-        strict=True,
-    ):
-        columns = part.transpose(0, 2, 3, 1, 4, 5).reshape(n * height * width, -1)
-        product = columns @ kernel.reshape(len(kernel), -1).T
-        results.append(product.reshape(n, height, width, -1).transpose(0, 3, 1, 2))
-    return np.concatenate(results, axis=1)
+def _activate(item: IntegerLayer, total: np.ndarray) -> np.ndarray:
+    """Accumulators (N, H, W, out) to the layer's output, in the same type."""
+    if item.thresholds is not None:
+        level = np.zeros_like(total)
+        for cuts in item.thresholds.T.astype(total.dtype):
+            level += total >= cuts
+        return level
+    if len(item.layer.cuts) == 1:
+        return (total >= 0).astype(total.dtype)
+    # A power of two scales exactly, so this floor is the arithmetic shift.
+    scaled = np.floor(total * total.dtype.type(2.0**-item.shift))
+    return np.clip(scaled, 0, len(item.layer.cuts))
