@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 from heqcodec.cli.batch import Job, plan_jobs, run_jobs
-from heqcodec.cli.options import Device, Force, Json, MaxPixels, Threads, Verbose
+from heqcodec.cli.options import BackendChoice, Device, Force, Json, MaxPixels, Threads, Verbose
 from heqcodec.cli.terminal import (
     STANDARD,
     about,
@@ -68,6 +68,13 @@ def decode(
         typer.Option("--decoder", help="fast: a smaller network, for files of variable rate."),
     ] = DecoderChoice.strong,
     max_pixels: MaxPixels = None,
+    backend: Annotated[
+        BackendChoice,
+        typer.Option(
+            "--backend",
+            help="What runs the network; auto: onnx, or torch for a --device such as cuda.",
+        ),
+    ] = BackendChoice.auto,
     device: Device = "auto",
     threads: Threads = None,
     force: Force = False,
@@ -92,6 +99,7 @@ def decode(
         "device": device,
         "slices": slices,
         "decoder": decoder.value,
+        "backend": backend.value,
     }
 
     def work(job: Job) -> dict[str, Any]:

@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+from enum import Enum
 from typing import Annotated
 
 import typer
+
+
+class BackendChoice(str, Enum):
+    """What runs a decoder's network."""
+
+    auto = "auto"
+    onnx = "onnx"
+    torch = "torch"
+
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
 Force = Annotated[bool, typer.Option("-f", "--force", help="Replace an output that exists.")]

@@ -84,11 +84,11 @@ def usage_error(text: str, option: str) -> typer.BadParameter:
 
 
 def set_threads(threads: int | None) -> None:
-    """Limit torch to this many threads; None leaves its own choice, one for each core."""
+    """Limit all libraries to this many threads; None leaves one for each core."""
     if threads is not None:
-        import torch
+        from heqcodec.threads import limit_threads
 
-        torch.set_num_threads(threads)
+        limit_threads(threads)
 
 
 def read_input(path: str) -> bytes:

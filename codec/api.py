@@ -150,6 +150,7 @@ def decode(
     device: str = "auto",
     slices: int | None = None,
     decoder: str = "strong",
+    backend: str = "auto",
 ) -> np.ndarray:
     """Decode a ``.heq`` file.
 
@@ -167,10 +168,13 @@ def decode(
         max_pixels: largest number of pixels of the whole image; None for no limit. An image much
             narrower than 32 pixels is also refused when its padded frame passes four times the
             limit, because work and memory follow the frame.
-        device: "auto", "cpu", "cuda" and so on, for the decoder.
+        device: "auto", "cpu", "cuda" and so on, for the decoder's network.
         slices: of packed files: decode the first so many slices of each strip alone, which gives
             a coarser image; None for all.
         decoder: "strong", or "fast" for a smaller network, where the model has one.
+        backend: "onnx" runs the network by onnxruntime on the CPU; "torch" by torch, on a GPU
+            where the device is "auto" and torch has one; "auto" is torch if the device is another
+            than "auto" and "cpu", or onnxruntime is missing. They agree within 1/255.
 
     Returns:
         uint8 (H, W, 1) for grey, (H, W, 3) for RGB, (H, W, 4) for any image with alpha (grey is
@@ -183,7 +187,7 @@ def decode(
         HeqLimitError: more pixels than ``max_pixels``.
         HeqError: the region is not inside the image, or the file has no slices.
     """
-    return decode_file(data, region, partial, max_pixels, device, slices, decoder).pixels
+    return decode_file(data, region, partial, max_pixels, device, slices, decoder, backend).pixels
 
 
 def decode_partial(
@@ -193,12 +197,13 @@ def decode_partial(
     device: str = "auto",
     slices: int | None = None,
     decoder: str = "strong",
+    backend: str = "auto",
 ) -> PartialImage:
     """Decode what is intact of a damaged file, and say what was not.
 
     Arguments and errors are those of :func:`decode` with ``partial``.
     """
-    return decode_file(data, region, True, max_pixels, device, slices, decoder)
+    return decode_file(data, region, True, max_pixels, device, slices, decoder, backend)
 
 
 def info(data: Source, partial: bool = False) -> dict[str, Any]:

@@ -79,6 +79,7 @@ def decode_file(
     device: str,
     slices: int | None = None,
     decoder: str = "strong",
+    backend: str = "auto",
 ) -> PartialImage:
     """Decode a file; arguments and errors are those of :func:`heqcodec.decode`."""
     with open_source(data) as stream:
@@ -94,7 +95,7 @@ def decode_file(
         chunks = reader.read_chunks(frozenset({chunk_types.ALPHA}) if only_alpha else None)
         alpha = _alpha(chunks, reader)
 
-        painter, coarse = _painter(reader, device, slices, decoder)
+        painter, coarse = _painter(reader, device, slices, decoder, backend)
         strips: dict[int, Grids | None] = {}
         window = region_window(header, box, painter.radius)
         _read_window(reader, window, payloads, painter, strips)
@@ -123,7 +124,7 @@ def decode_file(
 
 
 def _painter(
-    reader: ContainerReader, device: str, slices: int | None, wanted: str
+    reader: ContainerReader, device: str, slices: int | None, wanted: str, backend: str
 ) -> tuple[Painter, set[int]]:
     """What decodes the file, and the set to which it adds the strips that it decodes coarsely."""
     from heqcodec import models
@@ -133,11 +134,11 @@ def _painter(
         if wanted != models.STRONG:
             name = models.model_of_file(header.encoder_id, header.coder_id)
             raise models.no_such_decoder(name, wanted)
-        decoder = models.load_decoder(header.encoder_id, header.coder_id, device=device)
+        decoder = models.load_decoder(header.encoder_id, header.coder_id, device, backend)
         return PatchPainter(header, decoder), set()
     from heqcodec.rate.painter import RatePainter
 
-    painter = RatePainter(reader, device, slices, wanted)
+    painter = RatePainter(reader, device, slices, wanted, backend)
     return painter, painter.coarse_strips
 
 

@@ -130,12 +130,14 @@ def load_strip_coder(name: str, coder: int) -> StripCoder:
     return _strip_coder(name, Coder(coder))
 
 
-def load_rate_decoder(name: str, device: str = "auto", decoder: str = STRONG) -> RateDecoder:
-    """A decoder of a model of variable rate, loaded once for each device.
+def load_rate_decoder(
+    name: str, device: str = "auto", decoder: str = STRONG, backend: str = "auto"
+) -> RateDecoder:
+    """A decoder of a model of variable rate, loaded once for each device and backend.
 
     Args:
         name: of the model.
-        device: as in `load_decoder`.
+        device, backend: as in `load_decoder`.
         decoder: one of `DECODERS`.
 
     Raises:
@@ -146,7 +148,9 @@ def load_rate_decoder(name: str, device: str = "auto", decoder: str = STRONG) ->
     entry = manifest()["models"][name]
     if decoder != STRONG and decoder not in entry.get("decoders", {}):
         raise no_such_decoder(name, decoder)
-    return _rate_decoder(name, device, decoder)
+    from heqcodec.purenet.backends import choose_backend
+
+    return _rate_decoder(name, device, decoder, choose_backend(backend, device))
 
 
 def no_such_decoder(name: str, decoder: str) -> HeqUnsupportedError:
@@ -157,22 +161,28 @@ def no_such_decoder(name: str, decoder: str) -> HeqUnsupportedError:
     )
 
 
-def load_decoder(encoder_id: bytes, coder_id: bytes, device: str = "auto") -> FrameDecoder:
-    """The decoder for files of a patch-constant encoder, loaded once for each device.
+def load_decoder(
+    encoder_id: bytes, coder_id: bytes, device: str = "auto", backend: str = "auto"
+) -> FrameDecoder:
+    """The decoder for files of a patch-constant encoder, loaded once for each device and backend.
 
     Args:
         encoder_id: 8 bytes of the file's header.
         coder_id: 8 bytes of the file's header.
-        device: "auto" (a GPU where torch has one), or a torch device such as "cpu" or "cuda:0".
+        device: "auto", "cpu", or another torch device such as "cuda:0".
+        backend: "onnx" (the CPU), "torch" ("auto" is a GPU then, where torch has one), or "auto":
+            torch if the device is neither "auto" nor "cpu", or where onnxruntime is missing.
 
     Raises:
         HeqUnsupportedError: no model of this version wrote the file; where an earlier version
-            reads it, the message names that version. Or the device does not exist.
+            reads it, the message names that version. Or the device or the backend is not here.
         HeqError: the weights are damaged.
     """
     name = model_of_file(encoder_id, coder_id)
     _check_mode(name, PATCH_MODE)
-    return _decoder(name, device)
+    from heqcodec.purenet.backends import choose_backend
+
+    return _decoder(name, device, choose_backend(backend, device))
 
 
 def model_of_file(encoder_id: bytes, coder_id: bytes) -> str:
@@ -363,18 +373,19 @@ def _strip_coder(name: str, coder: Coder) -> StripCoder:
 
 
 @cache
-def _rate_decoder(name: str, device: str, decoder: str) -> RateDecoder:
+def _rate_decoder(name: str, device: str, decoder: str, backend: str) -> RateDecoder:
     from heqcodec.rate import loading
 
     model = manifest()["models"][name]
     entry = model["decoder"] if decoder == STRONG else model["decoders"][decoder]
     encoder = load_rate_encoder(name)
-    return loading.make_decoder(encoder, _tensors(entry), entry["config"], device)
+    return loading.make_decoder(encoder, _tensors(entry), entry["config"], device, backend)
 
 
 @cache
-def _decoder(name: str, device: str) -> FrameDecoder:
+def _decoder(name: str, device: str, backend: str) -> FrameDecoder:
     from heqcodec.purenet import loading
 
     entry = manifest()["models"][name]["decoder"]
-    return loading.make_decoder(load_encoder(name), _tensors(entry), entry["config"], device)
+    encoder = load_encoder(name)
+    return loading.make_decoder(encoder, _tensors(entry), entry["config"], device, backend)

@@ -27,6 +27,7 @@ import numpy as np
 from heqcodec.errors import HeqError
 from heqcodec.eval.baselines.codec import Codec
 from heqcodec.eval.measurement import Measurement
+from heqcodec.threads import limit_threads
 
 SEED = 0
 """Of Python's, NumPy's and torch's generators before each job: results depend on no order."""
@@ -181,10 +182,8 @@ def _serve(
 ) -> None:
     """Do jobs until the other end is closed; runs in a process of its own."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    import torch
-
     if one_thread:
-        torch.set_num_threads(1)
+        limit_threads(1)
     codecs: dict[str, Codec | HeqError] = {}
     with contextlib.suppress(EOFError, OSError):
         while True:

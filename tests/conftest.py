@@ -35,7 +35,7 @@ class LightModels:
         return self.encoder
 
     def load_decoder(
-        self, encoder_id: bytes, coder_id: bytes, device: str = "auto"
+        self, encoder_id: bytes, coder_id: bytes, device: str = "auto", backend: str = "auto"
     ) -> LightDecoder:
         self.decoders_loaded += 1
         if (encoder_id, coder_id) != (self.encoder.encoder_id, self.encoder.coder_id):

@@ -16,7 +16,7 @@ registry.default_model = lambda mode="auto": "light"
 registry.model_names = lambda mode=None: [] if mode == "rate" else ["light"]
 registry.mode_of = lambda name: "patch"
 registry.load_encoder = lambda name: LightEncoder()
-registry.load_decoder = lambda encoder_id, coder_id, device="auto": LightDecoder()
+registry.load_decoder = lambda encoder_id, coder_id, *where: LightDecoder()
 
 if __name__ == "__main__":
     main()

@@ -276,7 +276,9 @@ class LightRateModels:
         assert name == "light"
         return self.patch_encoder
 
-    def load_decoder(self, encoder_id: bytes, coder_id: bytes, device: str = "auto") -> Any:
+    def load_decoder(
+        self, encoder_id: bytes, coder_id: bytes, device: str = "auto", backend: str = "auto"
+    ) -> Any:
         self.decoders_loaded += 1
         return LightDecoder()
 
@@ -289,7 +291,7 @@ class LightRateModels:
         return LightDeviceCoder() if coder == Coder.DEVICE else LightPackedCoder()
 
     def load_rate_decoder(
-        self, name: str, device: str = "auto", decoder: str = "strong"
+        self, name: str, device: str = "auto", decoder: str = "strong", backend: str = "auto"
     ) -> LightRateDecoder:
         assert name == "light-rate" and decoder == "strong"
         self.decoders_loaded += 1

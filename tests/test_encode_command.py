@@ -11,6 +11,7 @@ import heqcodec
 import pytest
 from command_runner import names, run
 from heqcodec import api
+from heqcodec.threads import thread_count
 from PIL import Image
 
 
@@ -108,13 +109,14 @@ class TestEncode:
             run("encode", photo, photo.with_suffix(".heq"), "--max-pixels", "7000").exit_code == 0
         )
 
-    def test_threads(self, photo: Path) -> None:
+    def test_threads(self, photo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         torch = pytest.importorskip("torch")
+        monkeypatch.setenv("OMP_NUM_THREADS", "2")  # and back, afterwards
         before = torch.get_num_threads()
         try:
             torch.set_num_threads(2)
             assert run("encode", photo, photo.with_suffix(".heq"), "-j", "1").exit_code == 0
-            assert torch.get_num_threads() == 1
+            assert torch.get_num_threads() == thread_count() == 1
         finally:
             torch.set_num_threads(before)
 

@@ -13,7 +13,9 @@ from heqcodec.models import TRANSFORM, VGG
 from heqcodec.nqe.transform_nqe import TransformCodeReader, TransformNqe
 from heqcodec.nqe.vgg_integer import IntegerVgg
 from heqcodec.patches import split_patches
-from heqcodec.purenet.decoder import PurenetDecoder, TransformReader
+from heqcodec.purenet.decoder import PurenetDecoder
+from heqcodec.purenet.features import TransformReader
+from heqcodec.purenet.torch_network import TorchNetwork
 from heqcodec.training.export import export_model
 from heqcodec.training.install import main as install_main
 from heqcodec.training.loop import TrainingLoop
@@ -76,21 +78,16 @@ class TestExport:
         network.load_state_dict(
             {key.removeprefix(prefix): v for key, v in stored.items() if key.startswith(prefix)}
         )
-        in_memory = PurenetDecoder(
-            TransformReader(TransformCodeReader(encoder)), network, encoder.rates, CPU
-        )
+        reader = TransformReader(TransformCodeReader(encoder))
+        in_memory = PurenetDecoder(reader, TorchNetwork(network, CPU), encoder.rates)
         codes = encoder.encode_patches(split_patches(photograph()[:64, 128:224]), 256)
         codes = codes.reshape(2, 3, 32)
         expected = in_memory.decode_frame(codes, 256, 3).astype(int)
         loaded = models.load_decoder(encoder.encoder_id, encoder.coder_id, "cpu")
         found = loaded.decode_frame(codes, 256, 3)
         assert np.abs(expected - found).max() <= 1
-        plain = PurenetDecoder(
-            TransformReader(TransformCodeReader(encoder)),
-            small_purenet(TRANSFORM),
-            encoder.rates,
-            CPU,
-        ).decode_frame(codes, 256, 3)
+        untrained = TorchNetwork(small_purenet(TRANSFORM), CPU)
+        plain = PurenetDecoder(reader, untrained, encoder.rates).decode_frame(codes, 256, 3)
         assert (expected != plain).any()  # something was learned, and came through
 
     @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import heqcodec.purenet.decoder as decoder_module
+import heqcodec.purenet.tiles as tiles_module
 import numpy as np
 import pytest
 import torch
@@ -12,9 +12,12 @@ from heqcodec.errors import HeqUnsupportedError
 from heqcodec.models import TRANSFORM, VGG
 from heqcodec.nqe.transform_nqe import TransformCodeReader, TransformNqe
 from heqcodec.patches import split_patches
-from heqcodec.purenet.decoder import BinaryReader, PurenetDecoder, TransformReader
+from heqcodec.purenet.config import CELLS
+from heqcodec.purenet.decoder import PurenetDecoder
 from heqcodec.purenet.device import find_device
-from heqcodec.purenet.network import CELLS, Purenet, PurenetConfig
+from heqcodec.purenet.features import BinaryReader, Reader, TransformReader
+from heqcodec.purenet.network import Purenet, PurenetConfig
+from heqcodec.purenet.torch_network import TorchNetwork
 from heqcodec.training.recipe import Recipe
 from small_models import photograph, randomised, small_purenet, transform_tensors
 
@@ -40,8 +43,12 @@ def binary_codes(rows: int, columns: int, bits: int = 256) -> np.ndarray:
     return RNG.integers(0, 256, (rows, columns, bits // 8), dtype=np.uint8)
 
 
+def torch_decoder(reader: Reader, network: Purenet) -> PurenetDecoder:
+    return PurenetDecoder(reader, TorchNetwork(network, CPU), RATES)
+
+
 def binary_decoder(network: Purenet) -> PurenetDecoder:
-    return PurenetDecoder(BinaryReader(), network, RATES, CPU)
+    return torch_decoder(BinaryReader(), network)
 
 
 def cells_of(rows: int, columns: int, inputs: int = 32) -> torch.Tensor:
@@ -80,7 +87,7 @@ class TestUntrained:
         codes = encoder.encode_patches(patches, 256)
         reader = TransformCodeReader(encoder)
         network = small_purenet(TRANSFORM)
-        decoded = PurenetDecoder(TransformReader(reader), network, RATES, CPU).decode_frame(
+        decoded = torch_decoder(TransformReader(reader), network).decode_frame(
             codes.reshape(2, 3, 32), 256, channels
         )
         plain = reader.read(codes, channels)[0].transpose(0, 2, 3, 1)
@@ -138,7 +145,7 @@ class TestReach:
         distance = patch_distance(11, 11, (5, 5))
         assert distance.max() > network.radius
         reached = distance[changed_pixels(network, 11, 11, (5, 5))]
-        assert 64 <= reached.max() <= network.radius
+        assert 56 <= reached.max() <= network.radius
 
     @pytest.mark.parametrize(("blocks", "fine_blocks"), [(0, 0), (1, 0), (0, 2), (3, 1)])
     def test_radius_is_exact_where_no_path_is_blocked(self, blocks: int, fine_blocks: int) -> None:
@@ -190,11 +197,11 @@ class TestRates:
     def test_the_decoder_tells_the_network_the_rate(self) -> None:
         network = randomised(small_purenet(VGG))
         seen = []
-        network.register_forward_pre_hook(lambda _, inputs: seen.append(int(inputs[2])))
+        network.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[2].tolist()))
         decoder = binary_decoder(network)
         for bits in RATES:
             decoder.decode_frame(binary_codes(1, 1, bits), bits, 3)
-        assert seen == [0, 1, 2, 3]
+        assert seen == np.eye(4)[:, None].tolist()
 
 
 class TestTiles:
@@ -206,7 +213,7 @@ class TestTiles:
         network = randomised(small_purenet(VGG, blocks=blocks), scale=0.4)
         decoder, codes = binary_decoder(network), binary_codes(*grid)
         whole = decoder.decode_frame(codes, 256, 3)
-        monkeypatch.setattr(decoder_module, "TILE", 2)
+        monkeypatch.setattr(tiles_module, "TILE", 2)
         tiles = decoder.decode_frame(codes, 256, 3)
         assert whole.shape == (32 * grid[0], 32 * grid[1], 3)
         assert whole.std() > 10  # not clipped to nothing
@@ -217,7 +224,7 @@ class TestTiles:
         network = randomised(small_purenet(VGG, blocks=3), scale=0.4)
         decoder, codes = binary_decoder(network), binary_codes(5, 5)
         whole = decoder.decode_frame(codes, 256, 3)
-        monkeypatch.setattr(decoder_module, "TILE", 2)
+        monkeypatch.setattr(tiles_module, "TILE", 2)
         decoder.radius = 0
         tiles = decoder.decode_frame(codes, 256, 3)
         assert np.abs(whole.astype(int) - tiles).max() > 1
@@ -227,16 +234,16 @@ class TestTiles:
     ) -> None:
         network = randomised(small_purenet(TRANSFORM), scale=0.3)
         reader = TransformReader(TransformCodeReader(encoder))
-        decoder = PurenetDecoder(reader, network, RATES, CPU)
+        decoder = torch_decoder(reader, network)
         whole = decoder.decode_frame(codes, 256, 3)
-        monkeypatch.setattr(decoder_module, "TILE", 3)
+        monkeypatch.setattr(tiles_module, "TILE", 3)
         assert np.abs(whole.astype(int) - decoder.decode_frame(codes, 256, 3)).max() <= 1
 
     def test_memory_does_not_grow_with_the_frame(self, monkeypatch: pytest.MonkeyPatch) -> None:
         network = randomised(small_purenet(VGG))
         shapes = []
         network.register_forward_pre_hook(lambda _, inputs: shapes.append(inputs[0].shape[2:]))
-        monkeypatch.setattr(decoder_module, "TILE", 2)
+        monkeypatch.setattr(tiles_module, "TILE", 2)
         binary_decoder(network).decode_frame(binary_codes(9, 11), 256, 3)
         around = CELLS * (2 + 2 * -(-network.radius // 32))
         assert len(shapes) == 5 * 6
@@ -247,7 +254,7 @@ class TestLostPatches:
     def test_pixels_beyond_the_radius_stay(self, encoder: TransformNqe, codes: np.ndarray) -> None:
         reader = TransformReader(TransformCodeReader(encoder))
         network = randomised(small_purenet(TRANSFORM), scale=0.3)
-        decoder = PurenetDecoder(reader, network, RATES, CPU)
+        decoder = torch_decoder(reader, network)
         valid = np.ones(codes.shape[:2], dtype=bool)
         whole = decoder.decode_frame(codes, 256, 3, valid)
         np.testing.assert_array_equal(whole, decoder.decode_frame(codes, 256, 3))
@@ -262,7 +269,7 @@ class TestLostPatches:
     def test_their_codes_are_not_looked_at(self, encoder: TransformNqe, family: str) -> None:
         binary = family == VGG
         reader = BinaryReader() if binary else TransformReader(TransformCodeReader(encoder))
-        decoder = PurenetDecoder(reader, randomised(small_purenet(family)), RATES, CPU)
+        decoder = torch_decoder(reader, randomised(small_purenet(family)))
         codes, valid = binary_codes(2, 2), np.array([[True, False], [True, True]])
         first = decoder.decode_frame(codes, 256, 3, valid)
         codes[0, 1] = RNG.integers(0, 256, 32, dtype=np.uint8)
@@ -292,7 +299,7 @@ class TestOutput:
         gray = photograph()[96:160, 128:192, 1:2]
         patches = split_patches(gray)
         reader = TransformReader(TransformCodeReader(encoder))
-        decoder = PurenetDecoder(reader, small_purenet(TRANSFORM), RATES, CPU)
+        decoder = torch_decoder(reader, small_purenet(TRANSFORM))
         code = encoder.encode_patches(patches, 256).reshape(2, 2, 32)
         decoded = decoder.decode_frame(code, 256, 1).astype(float)
         assert 10 * np.log10(255**2 / np.mean((decoded - gray) ** 2)) > 20

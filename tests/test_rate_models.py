@@ -91,7 +91,9 @@ def weights(
         given_parts[Coder(coder).name] = dict(tables)
         return LightDeviceCoder() if coder == Coder.DEVICE else LightPackedCoder()
 
-    def make_decoder(encoder: Any, tensors: Any, config: Any, device: str) -> LightRateDecoder:
+    def make_decoder(
+        encoder: Any, tensors: Any, config: Any, device: str, backend: str
+    ) -> LightRateDecoder:
         given_parts["decoder"] = dict(tensors), config, device
         return LightRateDecoder()
 

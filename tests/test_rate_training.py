@@ -14,7 +14,8 @@ from heqcodec import models
 from heqcodec.errors import HeqError, HeqUnsupportedError
 from heqcodec.models import RATE
 from heqcodec.purenet.network import Purenet, PurenetConfig
-from heqcodec.purenet.rate_decoder import INPUTS, KNOTS, decode_base
+from heqcodec.purenet.rate_decoder import INPUTS, KNOTS
+from heqcodec.purenet.torch_network import decode_base
 from heqcodec.rate.native import native_extension
 from heqcodec.training import packed_tables, rate_coders
 from heqcodec.training.install import main as install_main

@@ -9,10 +9,9 @@ from heqcodec.backend import PatchEncoder
 from heqcodec.nqe.transform_nqe import TransformCodeReader, TransformNqe
 from numpy.typing import NDArray
 
-from .decoder import BinaryReader, PurenetDecoder, Reader, TransformReader
-from .device import find_device
-from .network import Purenet, PurenetConfig
-from .stored_weights import restored_weights
+from .backends import load_network
+from .decoder import PurenetDecoder
+from .features import BinaryReader, Reader, TransformReader
 
 
 def make_decoder(
@@ -20,6 +19,7 @@ def make_decoder(
     tensors: Mapping[str, NDArray[Any]],
     config: Mapping[str, Any],
     device: str,
+    backend: str,
 ) -> PurenetDecoder:
     """The decoder of an encoder's codes.
 
@@ -27,17 +27,15 @@ def make_decoder(
         encoder: whose codes are read.
         tensors: of the network.
         config: of the network.
-        device: "auto" or a torch device.
+        device, backend: see `heqcodec.purenet.backends.choose_backend`.
 
     Raises:
-        HeqUnsupportedError: the device does not exist.
+        HeqUnsupportedError: the backend or the device is not here.
     """
-    target = find_device(device)
     reader: Reader
     if isinstance(encoder, TransformNqe):
         reader = TransformReader(TransformCodeReader(encoder))
     else:
         reader = BinaryReader()
-    network = Purenet(PurenetConfig(**config))
-    network.load_state_dict(restored_weights(tensors))
-    return PurenetDecoder(reader, network, encoder.rates, target)
+    network = load_network(tensors, config, device, backend)
+    return PurenetDecoder(reader, network, encoder.rates)

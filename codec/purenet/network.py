@@ -30,47 +30,14 @@ interpolated.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-CELLS = 4
-"""Cells along a side of a patch."""
-CELL = 8
-"""Pixels along a side of a cell."""
+from .config import CELL, CELLS, PurenetConfig
+
 BASE_SPREAD, BASE_GREY = 0.02, 0.45
 """A base that is learned begins as the mean of photographs, and a little of each bit."""
-
-
-@dataclass(frozen=True)
-class PurenetConfig:
-    """Sizes of a PURENET; stored beside its weights.
-
-    inputs: channels of the cells.
-    has_base: whether the code comes with pixels of its own; else they are learned from the cells.
-    rates: how many rates it knows.
-    width, blocks: channels and residual blocks at 1/8 resolution.
-    local_blocks: residual blocks of patch upsampling.
-    mid_width, mid_blocks: the same at 1/4 resolution; 0 blocks leave the stage out.
-    fine_width, fine_blocks: the same at 1/2 resolution.
-    """
-
-    inputs: int
-    has_base: bool
-    rates: int = 4
-    width: int = 160
-    blocks: int = 6
-    local_blocks: int = 1
-    mid_width: int = 96
-    mid_blocks: int = 0
-    fine_width: int = 48
-    fine_blocks: int = 3
-
-    def as_dict(self) -> dict[str, int | bool]:
-        """Plain values for JSON and TOML."""
-        return asdict(self)
 
 
 class RateBlock(nn.Module):
@@ -113,8 +80,7 @@ class Purenet(nn.Module):
             self.to_mid = nn.Conv2d(width, mid * 4, 1)
             self.mid_in = nn.Conv2d(mid + 48, mid, 3, padding=1)
         self.mid = nn.ModuleList(RateBlock(mid, rates) for _ in range(config.mid_blocks))
-        self._fine_factor = 2 if mid else CELL // 2
-        self.to_fine = nn.Conv2d(mid or width, fine * self._fine_factor**2, 1)
+        self.to_fine = nn.Conv2d(mid or width, fine * config.fine_factor**2, 1)
         self.fine_in = nn.Conv2d(fine + 12, fine, 3, padding=1)
         self.fine = nn.ModuleList(RateBlock(fine, rates) for _ in range(config.fine_blocks))
         self.fine_out = nn.Conv2d(fine, 12, 3, padding=1)
@@ -127,14 +93,8 @@ class Purenet(nn.Module):
 
     @property
     def radius(self) -> int:
-        """How far the code of a patch reaches beyond the patch's border, in pixels.
-
-        Each 3x3 convolution reaches one position further: two a block, and two more at 1/2.
-        """
-        coarse = CELL * 2 * self.config.blocks
-        mid = 4 * (1 + 2 * self.config.mid_blocks) if self.config.mid_blocks else 0
-        fine = 2 * (2 + 2 * self.config.fine_blocks)
-        return coarse + mid + fine
+        """See `PurenetConfig`."""
+        return self.config.radius
 
     def upsample_patches(self, cells: Tensor, rate: Tensor) -> Tensor:
         """Patch upsampling and aggregation: each patch alone, then laid at its place.
@@ -184,7 +144,7 @@ class Purenet(nn.Module):
             x = F.relu(self.mid_in(_finer(self.to_mid(x), frame, 2)))
             for block in self.mid:
                 x = block(x, rate)
-        y = F.relu(self.fine_in(_finer(self.to_fine(x), frame, self._fine_factor)))
+        y = F.relu(self.fine_in(_finer(self.to_fine(x), frame, self.config.fine_factor)))
         for block in self.fine:
             y = block(y, rate)
         return frame + F.pixel_shuffle(self.fine_out(y), 2)

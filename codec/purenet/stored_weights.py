@@ -9,12 +9,13 @@ and hold float16 throughout).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 SCALE = ".scale"
 """Added to a tensor's name: float16 (O,), what its 8-bit rows are to be multiplied with."""
@@ -53,6 +54,8 @@ def restored_weights(tensors: Mapping[str, NDArray[Any]]) -> dict[str, Tensor]:
     Raises:
         KeyError: a tensor of 8 bits has no scale.
     """
+    import torch
+
     state = {}
     for name, value in tensors.items():
         if value.dtype == np.int8:

@@ -1,7 +1,7 @@
 """From tensors of the shipped weights to the parts of a model of variable rate.
 
 Where a part lives is known here alone. Imports wait until a part is wanted: `encode` needs neither
-the decoder nor torch's network.
+the decoder nor its network.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def make_strip_coder(coder: int, tables: Tensors) -> StripCoder:
 
 
 def make_decoder(
-    encoder: RateEncoder, tensors: Tensors, config: Mapping[str, Any], device: str
+    encoder: RateEncoder, tensors: Tensors, config: Mapping[str, Any], device: str, backend: str
 ) -> RateDecoder:
     """The decoder of the levels of an encoder.
 
@@ -52,20 +52,16 @@ def make_decoder(
         encoder: from `make_encoder`, whose steps and transform the decoder inverts.
         tensors: of the network, and `PLACES`.
         config: of the network.
-        device: "auto" or a torch device.
+        device, backend: see `heqcodec.purenet.backends.choose_backend`.
     """
-    from heqcodec.purenet.device import find_device
-    from heqcodec.purenet.network import Purenet, PurenetConfig
+    from heqcodec.purenet.backends import load_network
     from heqcodec.purenet.rate_decoder import PurenetRateDecoder
-    from heqcodec.purenet.stored_weights import restored_weights
 
     from .dequantizer import Dequantizer
     from .rate_nqe import RateNqe
 
     assert isinstance(encoder, RateNqe)
-    target = find_device(device)
     stored = dict(tensors)
     places = stored.pop(PLACES).astype(np.float32)
-    network = Purenet(PurenetConfig(**config))
-    network.load_state_dict(restored_weights(stored))
-    return PurenetRateDecoder(Dequantizer(encoder, places), network, target)
+    network = load_network(stored, config, device, backend)
+    return PurenetRateDecoder(Dequantizer(encoder, places), network)

@@ -39,16 +39,21 @@ class RatePainter:
 
     Args:
         reader: of the file, whose model is loaded.
-        device: for the decoder.
+        device, backend: for the decoder.
         slices: decode so many slices of each strip of a packed file; None for all.
         decoder: "strong" or "fast".
 
     Raises:
-        HeqUnsupportedError: the model or the device is not here.
+        HeqUnsupportedError: the model, the device or the backend is not here.
     """
 
     def __init__(
-        self, reader: ContainerReader, device: str, slices: int | None, decoder: str = "strong"
+        self,
+        reader: ContainerReader,
+        device: str,
+        slices: int | None,
+        decoder: str = "strong",
+        backend: str = "auto",
     ) -> None:
         from heqcodec import models
 
@@ -56,7 +61,7 @@ class RatePainter:
         name = models.model_of_file(header.encoder_id, header.coder_id)
         self._reader, self._slices = reader, slices
         self._coder = models.load_strip_coder(name, header.coder)
-        self._decoder = models.load_rate_decoder(name, device, decoder)
+        self._decoder = models.load_rate_decoder(name, device, decoder, backend)
         self.radius = self._decoder.radius
         self.coarse_strips: set[int] = set()
         """Damaged strips of which some slices were decoded."""

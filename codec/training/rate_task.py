@@ -17,7 +17,8 @@ import numpy as np
 import torch
 from heqcodec.patches import split_patches
 from heqcodec.purenet.network import Purenet, PurenetConfig
-from heqcodec.purenet.rate_decoder import INPUTS, KNOTS, decode_base
+from heqcodec.purenet.rate_decoder import INPUTS, KNOTS
+from heqcodec.purenet.torch_network import decode_base
 from heqcodec.rate.dequantizer import fit_places
 from heqcodec.rate.rate_nqe import RateNqe, stem_tensors
 from numpy.typing import NDArray

@@ -1,0 +1,37 @@
+"""PURENET by onnxruntime, on the CPU: what `decode` runs unless told otherwise."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from heqcodec.purenet.config import PurenetConfig
+from heqcodec.purenet.features import Features
+from numpy.typing import NDArray
+
+from .purenet import purenet_model
+from .session import open_session
+
+
+class OnnxNetwork:
+    """A `heqcodec.purenet.features.FrameNetwork`.
+
+    Args:
+        tensors: as `heqcodec.purenet.stored_weights` stores them.
+        config: sizes of the network.
+
+    Raises:
+        HeqUnsupportedError: onnxruntime is not installed.
+    """
+
+    def __init__(self, tensors: Mapping[str, NDArray[Any]], config: PurenetConfig) -> None:
+        self._session = open_session(purenet_model("purenet", config, tensors))
+        self.radius = config.radius
+
+    def frame(self, features: Features, shares: NDArray[np.float32]) -> NDArray[np.float32]:
+        """See `FrameNetwork`."""
+        inputs = {**features._asdict(), "shares": shares}
+        told = {name: array[None] for name, array in inputs.items()}
+        frame: NDArray[np.float32] = self._session.run(["frame"], told)[0]
+        return np.ascontiguousarray(frame[0].transpose(1, 2, 0))

@@ -1,0 +1,29 @@
+"""Sessions of onnxruntime, and what to say where it is missing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from heqcodec.errors import HeqUnsupportedError
+from heqcodec.threads import thread_count
+
+_ERRORS_ONLY = 3
+
+
+def open_session(model: bytes) -> Any:
+    """An ``InferenceSession`` on the CPU, of as many threads as `heqcodec.threads` says.
+
+    Raises:
+        HeqUnsupportedError: onnxruntime is not installed.
+    """
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise HeqUnsupportedError(
+            "the backend onnx needs the package onnxruntime, which cannot be imported here "
+            f"({error}); run pip install onnxruntime."
+        ) from error
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = thread_count()
+    options.log_severity_level = _ERRORS_ONLY
+    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])

@@ -1,0 +1,79 @@
+"""Which library runs PURENET, and the network that it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib.util import find_spec
+from typing import Any
+
+from heqcodec.errors import HeqError, HeqUnsupportedError
+from numpy.typing import NDArray
+
+from .config import PurenetConfig
+from .features import FrameNetwork
+
+ONNX, TORCH = "onnx", "torch"
+BACKENDS = ("auto", ONNX, TORCH)
+_ON_CPU = ("auto", "cpu")
+
+
+def choose_backend(backend: str, device: str) -> str:
+    """`ONNX` or `TORCH`.
+
+    Args:
+        backend: one of `BACKENDS`; "auto" takes torch where the device asks for it or onnxruntime
+            is not installed.
+        device: "auto", "cpu", or another device of torch.
+
+    Raises:
+        HeqUnsupportedError: what was chosen is not installed, or onnx was to run on a device.
+        HeqError: there is no such backend.
+    """
+    if backend not in BACKENDS:
+        raise HeqError(f"The backend {backend!r} is not known; choose one of {', '.join(BACKENDS)}.")
+    if backend == ONNX and device not in _ON_CPU:
+        raise HeqUnsupportedError(
+            f'the backend onnx runs on the CPU, not on device "{device}"; choose backend torch, or '
+            "leave the device out."
+        )
+    if backend == ONNX or (backend == "auto" and device in _ON_CPU and _installed("onnxruntime")):
+        return ONNX
+    if not _installed("torch"):
+        reason = (
+            "the backend torch" if backend == TORCH or device in _ON_CPU else f'device "{device}"'
+        )
+        raise HeqUnsupportedError(
+            f"{reason} needs torch, which is not installed; run "
+            'pip install "heqcodec[torch]", or decode on the CPU with backend onnx.'
+        )
+    return TORCH
+
+
+def load_network(
+    tensors: Mapping[str, NDArray[Any]], config: Mapping[str, Any], device: str, backend: str
+) -> FrameNetwork:
+    """The network of stored tensors.
+
+    Args:
+        tensors: as `heqcodec.purenet.stored_weights` stores them.
+        config: arguments of `PurenetConfig`.
+        device, backend: see `choose_backend`.
+
+    Raises:
+        HeqUnsupportedError: as `choose_backend`, or the device does not exist.
+    """
+    sizes = PurenetConfig(**config)
+    if choose_backend(backend, device) == ONNX:
+        from heqcodec.onnx.network import OnnxNetwork
+
+        return OnnxNetwork(tensors, sizes)
+    from .torch_network import load_torch_network
+
+    return load_torch_network(tensors, sizes, device)
+
+
+def _installed(package: str) -> bool:
+    try:
+        return find_spec(package) is not None
+    except ValueError:  # a test that took it out of sys.modules
+        return False

@@ -1,0 +1,117 @@
+"""What codes say, in the form that PURENET takes: numpy, before any network."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Protocol
+
+import numpy as np
+from heqcodec.backend import PATCH
+from heqcodec.nqe.payload import unpack_code
+from heqcodec.nqe.transform_nqe import TransformCodeReader
+from numpy.typing import NDArray
+
+from .config import CELLS
+
+GREY = 128.0
+"""Sample of a patch that was lost."""
+
+
+class BaseFeatures(NamedTuple):
+    """Of codes that come with pixels of their own.
+
+    base: RGB / 255 of the plain inverse, float32 (3, 32 R, 32 C).
+    hints: what is known of each patch, float32 (hints, R, C), 0..1.
+    """
+
+    base: NDArray[np.float32]
+    hints: NDArray[np.float32]
+
+
+class CellFeatures(NamedTuple):
+    """Of codes without pixels.
+
+    cells: float32 (inputs, 4 R, 4 C).
+    """
+
+    cells: NDArray[np.float32]
+
+
+Features = BaseFeatures | CellFeatures
+
+
+class FrameNetwork(Protocol):
+    """PURENET, wherever it runs."""
+
+    radius: int
+    """How far, in pixels, a patch reaches beyond its border."""
+
+    def frame(self, features: Features, shares: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Run the network.
+
+        Args:
+            features: of a window of patches.
+            shares: of the rates, float32 (rates,), of sum 1.
+
+        Returns:
+            RGB / 255, float32 (32 R, 32 C, 3), not limited to 0..1.
+        """
+        ...
+
+
+class Reader(Protocol):
+    """Turns codes ``(R, C, bytes)`` into features; lost patches (``valid`` false) say nothing."""
+
+    def features(
+        self, codes: NDArray[np.uint8], bits: int, channels: int, valid: NDArray[np.bool_]
+    ) -> Features: ...
+
+
+class TransformReader:
+    """Features of `nqe-t` codes: the plain inverse transform and how far each zone was coded."""
+
+    def __init__(self, reader: TransformCodeReader) -> None:
+        self._reader = reader
+
+    def features(
+        self, codes: NDArray[np.uint8], bits: int, channels: int, valid: NDArray[np.bool_]
+    ) -> BaseFeatures:
+        """See `Reader`."""
+        rows, columns, length = codes.shape
+        pixels, hints = self._reader.read(codes.reshape(-1, length), channels)
+        hints[~valid.reshape(-1)] = 0
+        grid = hints.reshape(rows, columns, -1).transpose(2, 0, 1)
+        return BaseFeatures(base_frame(pixels, valid), np.ascontiguousarray(grid))
+
+
+class BinaryReader:
+    """Features of `nqe-vgg` codes: -1 and +1, and 0 for channels not sent and for lost patches."""
+
+    def features(
+        self, codes: NDArray[np.uint8], bits: int, channels: int, valid: NDArray[np.bool_]
+    ) -> CellFeatures:
+        """See `Reader`."""
+        rows, columns, length = codes.shape
+        signs = unpack_code(codes.reshape(-1, length), bits).astype(np.float32)
+        signs[~valid.reshape(-1)] = 0
+        depth = signs.shape[1]
+        grid = signs.reshape(rows, columns, depth, CELLS, CELLS).transpose(2, 0, 3, 1, 4)
+        cells = grid.reshape(depth, rows * CELLS, columns * CELLS)
+        return CellFeatures(np.ascontiguousarray(cells))
+
+
+def base_frame(pixels: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Decoded patches at their places, lost ones grey.
+
+    Args:
+        pixels: samples, around 0..255, float32 (R C, 3, 32, 32); overwritten.
+        valid: (R, C), false where a patch was lost.
+
+    Returns:
+        RGB / 255, float32 (3, 32 R, 32 C).
+    """
+    rows, columns = valid.shape
+    pixels[~valid.reshape(-1)] = GREY
+    grid = pixels.reshape(rows, columns, 3, PATCH, PATCH).transpose(2, 0, 3, 1, 4)
+    frame = np.ascontiguousarray(grid.reshape(3, rows * PATCH, columns * PATCH))
+    frame /= 255
+    return frame

@@ -1,0 +1,97 @@
+"""PURENET by torch: on any device that torch has, and in training."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+import numpy as np
+import torch
+from heqcodec.rate.backend import STEPS
+from numpy.typing import NDArray
+from torch import Tensor
+
+from .config import PurenetConfig
+from .device import find_device
+from .features import CellFeatures, Features
+from .network import Purenet, transform_cells
+from .rate_decoder import step_shares
+from .stored_weights import restored_weights
+
+
+class TorchNetwork:
+    """A `FrameNetwork`.
+
+    Args:
+        network: trained, float32.
+        device: where it is to run.
+    """
+
+    def __init__(self, network: Purenet, device: torch.device) -> None:
+        self._network = network.eval().to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._device = device
+        self.radius = network.radius
+
+    def frame(self, features: Features, shares: NDArray[np.float32]) -> NDArray[np.float32]:
+        """See `FrameNetwork`."""
+        base = None
+        # TF32 would move samples by more than the promised 1/255 between devices.
+        with (
+            torch.inference_mode(),
+            torch.backends.cudnn.flags(enabled=True, allow_tf32=False),
+        ):
+            if isinstance(features, CellFeatures):
+                cells = self._tensor(features.cells)
+            else:
+                base = self._tensor(features.base)
+                cells = transform_cells(base, self._tensor(features.hints))
+            cells = cells.contiguous(memory_format=torch.channels_last)
+            frame = self._network(cells, base, self._tensor(shares))[0]
+        out: NDArray[np.float32] = frame.permute(1, 2, 0).contiguous().cpu().numpy()
+        return out
+
+    def _tensor(self, array: NDArray[np.float32]) -> Tensor:
+        return torch.from_numpy(array).to(self._device)[None]
+
+
+def load_torch_network(
+    tensors: Mapping[str, NDArray[Any]], config: PurenetConfig, device: str
+) -> TorchNetwork:
+    """The network of stored tensors.
+
+    Args:
+        tensors: as `heqcodec.purenet.stored_weights` stores them.
+        config: its sizes.
+        device: "auto" or a torch device.
+
+    Raises:
+        HeqUnsupportedError: the device does not exist.
+    """
+    target = find_device(device)
+    network = Purenet(config)
+    network.load_state_dict(restored_weights(tensors))
+    return TorchNetwork(network, target)
+
+
+@cache
+def _all_step_shares(device: torch.device) -> Tensor:
+    return torch.from_numpy(step_shares(np.arange(STEPS))).to(device)
+
+
+def decode_base(network: Purenet, base: Tensor, sizes: Tensor, steps: Tensor) -> Tensor:
+    """Run a network of the variable-rate mode on a batch.
+
+    Args:
+        network: of `heqcodec.purenet.rate_decoder.INPUTS` inputs and `KNOTS` rates.
+        base: RGB / 255 of the plain inverse, (B, 3, 32 R, 32 C).
+        sizes: (B, R, C), 0 or 1.
+        steps: indices (B,).
+
+    Returns:
+        RGB / 255, (B, 3, 32 R, 32 C), not limited to 0..1.
+    """
+    cells = transform_cells(base, sizes[:, None].to(base.dtype))
+    cells = cells.contiguous(memory_format=torch.channels_last)
+    frame: Tensor = network(cells, base, _all_step_shares(steps.device)[steps])
+    return frame

@@ -1,0 +1,125 @@
+"""PURENET as an ONNX graph: valid, and what torch computes."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from heqcodec import models
+from heqcodec.onnx.network import OnnxNetwork
+from heqcodec.onnx.purenet import purenet_model
+from heqcodec.purenet.config import PurenetConfig
+from heqcodec.purenet.features import BaseFeatures, CellFeatures, Features
+from heqcodec.purenet.network import Purenet
+from heqcodec.purenet.rate_decoder import step_shares
+from heqcodec.purenet.stored_weights import restored_weights, stored_weights
+from heqcodec.purenet.torch_network import TorchNetwork
+from heqcodec.rate.loading import PLACES
+from small_models import randomised
+
+SIZES = {"width": 10, "blocks": 1, "fine_width": 6, "fine_blocks": 2, "mid_width": 7}
+CONFIGS = {
+    "cells": PurenetConfig(inputs=32, has_base=False, **SIZES),
+    "cells-mid": PurenetConfig(inputs=5, has_base=False, mid_blocks=1, local_blocks=2, **SIZES),
+    "base": PurenetConfig(inputs=192 + 42, has_base=True, **SIZES),
+    "base-mid": PurenetConfig(inputs=193, has_base=True, rates=9, mid_blocks=2, **SIZES),
+    "nothing-local": PurenetConfig(inputs=193, has_base=True, local_blocks=0, **SIZES),
+}
+CPU = torch.device("cpu")
+
+
+def some_features(config: PurenetConfig, rows: int, columns: int) -> Features:
+    rng = np.random.default_rng(rows * 100 + columns)
+    if not config.has_base:
+        cells = rng.integers(-1, 2, (config.inputs, 4 * rows, 4 * columns))
+        return CellFeatures(cells.astype(np.float32))
+    base = rng.random((3, 32 * rows, 32 * columns), dtype=np.float32)
+    return BaseFeatures(base, rng.random((config.hints, rows, columns), dtype=np.float32))
+
+
+def some_shares(rates: int) -> np.ndarray:
+    shares = np.zeros(rates, dtype=np.float32)
+    shares[1:3] = 0.3, 0.7
+    return shares
+
+
+@pytest.mark.parametrize("half", [False, True], ids=["stored", "float16"])
+@pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
+def test_computes_what_torch_computes(config: PurenetConfig, half: bool) -> None:
+    network = randomised(Purenet(config), scale=0.7)
+    tensors = stored_weights(network.state_dict())
+    if half:
+        tensors = {key: value.half().numpy() for key, value in network.state_dict().items()}
+    network.load_state_dict(restored_weights(tensors))
+    reference, by_onnx = TorchNetwork(network, CPU), OnnxNetwork(tensors, config)
+    assert by_onnx.radius == network.radius
+    # One session for frames of any shape, also of one patch.
+    for rows, columns in ((1, 1), (2, 3), (4, 1)):
+        features, shares = some_features(config, rows, columns), some_shares(config.rates)
+        expected = reference.frame(features, shares)
+        found = by_onnx.frame(features, shares)
+        assert found.shape == (32 * rows, 32 * columns, 3) and found.dtype == np.float32
+        assert expected.std() > 0.05  # a frame, and not nothing
+        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
+def test_graph_is_valid_and_says_what_it_takes(config: PurenetConfig) -> None:
+    tensors = stored_weights(Purenet(config).state_dict())
+    data = purenet_model("small", config, tensors)
+    model = onnx.load_from_string(data)
+    onnx.checker.check_model(model, full_check=True)
+    shapes = {
+        value.name: [d.dim_param or d.dim_value for d in value.type.tensor_type.shape.dim]
+        for value in (*model.graph.input, *model.graph.output)
+    }
+    if config.has_base:
+        grid = ["rows of patches", "columns of patches"]
+        assert shapes["hints"] == [1, config.hints, *grid]
+        assert shapes["base"] == shapes["frame"]
+    else:
+        assert shapes["cells"][:2] == [1, config.inputs]
+    assert shapes["shares"] == [1, config.rates]
+    # The weights are in it once, as they are stored.
+    held = sum(value.nbytes for value in tensors.values())
+    assert held < len(data) < held + 25_000
+    stored = {item.name: onnx.numpy_helper.to_array(item) for item in model.graph.initializer}
+    for name in ("enter.weight", "fine.0.gain"):
+        assert stored[name].dtype == tensors[name].dtype
+        assert np.array_equal(stored[name], tensors[name])
+
+
+def test_missing_tensor_is_told() -> None:
+    config = CONFIGS["base"]
+    tensors = stored_weights(Purenet(config).state_dict())
+    del tensors["fine_out.bias"]
+    with pytest.raises(KeyError, match=r"fine_out\.bias"):
+        purenet_model("small", config, tensors)
+
+
+@pytest.mark.parametrize("name", models.model_names())
+def test_of_shipped_decoders(name: str) -> None:
+    model = models.manifest()["models"][name]
+    for entry in (model["decoder"], *model.get("decoders", {}).values()):
+        tensors = models._tensors(entry)
+        tensors.pop(PLACES, None)
+        config = PurenetConfig(**entry["config"])
+        onnx.checker.check_model(
+            onnx.load_from_string(purenet_model(name, config, tensors)), full_check=True
+        )
+        network = Purenet(config)
+        network.load_state_dict(restored_weights(tensors))
+        features, shares = some_features(config, 2, 3), some_shares(config.rates)
+        expected = TorchNetwork(network, CPU).frame(features, shares)
+        found = OnnxNetwork(tensors, config).frame(features, shares)
+        np.testing.assert_allclose(found, expected, rtol=0, atol=2e-5)
+
+
+def test_step_shares_lie_between_knots() -> None:
+    shares = step_shares(np.array([0, 64, 128, 1000, 1023]))
+    assert shares.shape == (5, 9) and shares.dtype == np.float32
+    np.testing.assert_allclose(shares.sum(axis=1), 1, rtol=1e-6)
+    assert shares[0].tolist() == [1] + [0] * 8
+    assert shares[1].tolist() == [0.5, 0.5] + [0] * 7
+    np.testing.assert_allclose(shares @ np.arange(9), [0, 0.5, 1, 1000 / 128, 1023 / 128])
