@@ -268,8 +268,10 @@ def _warm_up(codec: Codec | HeqError, setting: float, pixels: np.ndarray, folder
 def _seed() -> None:
     random.seed(SEED)
     np.random.seed(SEED)
-    torch: Any = sys.modules["torch"]
-    torch.manual_seed(SEED)
+    # Only a codec that has imported torch can have random numbers from it.
+    torch: Any = sys.modules.get("torch")
+    if torch is not None:
+        torch.manual_seed(SEED)
 
 
 def _keep_decoded(pixels: np.ndarray, target: Path, folder: Path) -> None:
