@@ -1,4 +1,4 @@
-"""``heqcodec export``: the encoder for other machines."""
+"""``heqcodec export``: models for other machines."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from heqcodec.cli.terminal import print_json, reports_errors, say
 
 app = typer.Typer(
     name="export",
-    help="Write the encoder for other machines, and say what it holds.",
+    help="Write a model for other machines.",
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -24,14 +24,13 @@ Model = Annotated[
         help="A name of `heqcodec models`; by default that of variable rate.",
     ),
 ]
+Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="A folder; files are replaced.")]
 
 
 @app.command("c")
 @reports_errors
 def export_c(
-    out: Annotated[
-        Path, typer.Option("--out", metavar="DIR", help="A folder; files are replaced.")
-    ],
+    out: Out,
     model: Model = "default",
     as_json: Json = False,
     verbose: Verbose = False,
@@ -50,3 +49,28 @@ def export_c(
         f"{out}: {figures['weight_bytes']:,} bytes of weights, {figures['encoder_bytes']:,} bytes "
         "of memory; make test builds and checks it."
     )
+
+
+@app.command("onnx")
+@reports_errors
+def export_onnx(
+    out: Out,
+    model: Model = "default",
+    as_json: Json = False,
+    verbose: Verbose = False,
+) -> None:
+    """Write the encoder and PURENET as ONNX files, after a check by onnxruntime.
+
+    The encoder is compared with integers, bit for bit, and PURENET with torch, which this needs.
+    """
+    from heqcodec.onnx.exporting import export_onnx as write
+
+    figures = write(model, out)
+    if as_json:
+        print_json(figures)
+        return
+    for file, told in figures.items():
+        say(
+            f"{out / file}: {told['bytes']:,} bytes, within {told['largest_difference']:.1g} of "
+            "what it stands for."
+        )

@@ -145,8 +145,7 @@ def load_rate_decoder(
         HeqError: the weights are damaged.
     """
     _check_mode(name, RATE_MODE)
-    entry = manifest()["models"][name]
-    if decoder != STRONG and decoder not in entry.get("decoders", {}):
+    if decoder not in decoder_names(name):
         raise no_such_decoder(name, decoder)
     from heqcodec.purenet.backends import choose_backend
 
@@ -155,7 +154,7 @@ def load_rate_decoder(
 
 def no_such_decoder(name: str, decoder: str) -> HeqUnsupportedError:
     """The error for a decoder that a model has not."""
-    has = ", ".join([STRONG, *manifest()["models"][name].get("decoders", {})])
+    has = ", ".join(decoder_names(name))
     return HeqUnsupportedError(
         f'the model "{name}" has no decoder "{decoder}"; choose one of {has}, or leave it out.'
     )
@@ -273,6 +272,23 @@ def _rate_facts(name: str, entry: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def decoder_names(name: str) -> list[str]:
+    """The decoders of a model, the strong one first; errors as `mode_of`."""
+    mode_of(name)
+    return [STRONG, *manifest()["models"][name].get("decoders", {})]
+
+
+def decoder_weights(name: str, decoder: str) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Stored tensors of a decoder of `decoder_names`, and the sizes of its network.
+
+    Raises:
+        HeqError: the weights are damaged.
+    """
+    model = manifest()["models"][name]
+    entry = model["decoder"] if decoder == STRONG else model["decoders"][decoder]
+    return _tensors(entry), entry["config"]
+
+
 def encoder_tensors(name: str) -> dict[str, np.ndarray]:
     """All that a device must hold: tensors of the encoder, and with a model of variable rate those
     of the device coder; errors as `load_encoder`."""
@@ -376,16 +392,13 @@ def _strip_coder(name: str, coder: Coder) -> StripCoder:
 def _rate_decoder(name: str, device: str, decoder: str, backend: str) -> RateDecoder:
     from heqcodec.rate import loading
 
-    model = manifest()["models"][name]
-    entry = model["decoder"] if decoder == STRONG else model["decoders"][decoder]
     encoder = load_rate_encoder(name)
-    return loading.make_decoder(encoder, _tensors(entry), entry["config"], device, backend)
+    return loading.make_decoder(encoder, *decoder_weights(name, decoder), device, backend)
 
 
 @cache
 def _decoder(name: str, device: str, backend: str) -> FrameDecoder:
     from heqcodec.purenet import loading
 
-    entry = manifest()["models"][name]["decoder"]
     encoder = load_encoder(name)
-    return loading.make_decoder(encoder, _tensors(entry), entry["config"], device, backend)
+    return loading.make_decoder(encoder, *decoder_weights(name, STRONG), device, backend)

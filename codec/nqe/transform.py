@@ -60,6 +60,9 @@ class TransformStem:
         coarse: int8 (32, 32), levels -2..2 of A.
         fine: int8 (32, 32), levels -2..2 of B.
 
+    Attributes:
+        eighths: ``8 T``, int32 (32, 32).
+
     Raises:
         ValueError: a level is out of range, or a sum could pass 2^24 and so not be exact in
             float32.
@@ -75,7 +78,7 @@ class TransformStem:
         second = ((first + 4) >> STAGE_SHIFT) * gain
         if max(first, second) >= _EXACT_FLOAT32:
             raise ValueError("the transform's sums do not fit the 24 bits of float32")
-        self._eighths = eighths
+        self.eighths = eighths
         colour_inverse = np.linalg.inv(COLOUR.astype(np.float64))
         self._colour_inverse = colour_inverse.astype(np.float32)
         self._inverse = np.linalg.inv(eighths.astype(np.float64) / 8).astype(np.float32)
@@ -113,7 +116,7 @@ class TransformStem:
                 [outer + green + PIXEL_OFFSET[0], red - blue, outer - 2 * green], axis=-1
             )
         x = np.ascontiguousarray(np.moveaxis(planes, -1, 1)).astype(arithmetic)
-        matrix = self._eighths.astype(arithmetic)
+        matrix = self.eighths.astype(arithmetic)
         both = _round_shift(matrix @ _round_shift(x @ matrix.T)).astype(np.int32)
         if both.shape[1] == 3:
             first, second = both[:, 1], both[:, 2]

@@ -48,7 +48,7 @@ class Graph:
 
     def scalar(self, number: float) -> str:
         """A constant float32 scalar."""
-        return self.tensor(f"scalar_{number:g}", np.array(number, dtype=np.float32))
+        return self.tensor(f"scalar_{number!r}", np.array(number, dtype=np.float32))
 
     def add(self, operator: str, *inputs: str, **attributes: Attribute) -> str:
         """Add an operator of one output; the output's name."""
@@ -56,9 +56,13 @@ class Graph:
         self._nodes.append(protobuf.node(operator, inputs, [name], name, attributes))
         return name
 
-    def float(self, source: str) -> str:
+    def cast(self, source: str, element: str) -> str:
+        """A value as another type of `protobuf.ELEMENT_TYPES`."""
+        return self.add("Cast", source, to=protobuf.ELEMENT_TYPES[element])
+
+    def as_float(self, source: str) -> str:
         """A value as float32."""
-        return self.add("Cast", source, to=protobuf.ELEMENT_TYPES["float32"])
+        return self.cast(source, "float32")
 
     def model(self) -> bytes:
         """The finished model."""

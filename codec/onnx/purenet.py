@@ -159,8 +159,8 @@ class _Builder:
     def _weights(self, name: str) -> str:
         """A tensor of the network, as float32."""
         graph, array = self._graph, self._tensors[name]
-        value = graph.float(graph.tensor(name, array))
+        value = graph.as_float(graph.tensor(name, array))
         if array.dtype != np.int8:
             return value
         scale = self._tensors[name + SCALE][:, None, None, None]
-        return graph.add("Mul", value, graph.float(graph.tensor(name + SCALE, scale)))
+        return graph.add("Mul", value, graph.as_float(graph.tensor(name + SCALE, scale)))

@@ -30,7 +30,8 @@ def choose_backend(backend: str, device: str) -> str:
         HeqError: there is no such backend.
     """
     if backend not in BACKENDS:
-        raise HeqError(f"The backend {backend!r} is not known; choose one of {', '.join(BACKENDS)}.")
+        names = ", ".join(BACKENDS)
+        raise HeqError(f"The backend {backend!r} is not known; choose one of {names}.")
     if backend == ONNX and device not in _ON_CPU:
         raise HeqUnsupportedError(
             f'the backend onnx runs on the CPU, not on device "{device}"; choose backend torch, or '

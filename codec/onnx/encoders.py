@@ -1,0 +1,156 @@
+"""The encoders as ONNX graphs: integers held in float32, which holds them exactly.
+
+::
+
+    patches (N, 32, 32, 3), uint8; gray ones with three equal channels
+      nqe-r    coefficients (N, 2, 3, 1024), int32: both sizes, see `heqcodec.rate.layout`
+      nqe-t    coefficients (N, 3, 32, 32), int32: vertical frequency first
+      nqe-vgg  bits (N, 32, 4, 4), uint8, 0 or 1: all that a code can send
+
+What follows on a device, choosing levels and entropy coding, is branches and no graph.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from heqcodec.nqe.transform import COLOUR, PIXEL_OFFSET
+from heqcodec.nqe.transform import STAGE_SHIFT as PATCH_SHIFT
+from heqcodec.nqe.transform_nqe import TransformNqe
+from heqcodec.nqe.vgg_integer import IntegerLayer, IntegerVgg
+from heqcodec.nqe.vgg_layout import PIXEL_CENTRE
+from heqcodec.rate.layout import BANDS, LEVELS, SUBS, band_frequencies, cell_places
+from heqcodec.rate.rate_nqe import RateNqe
+from heqcodec.rate.transform import QUARTER, SIZE
+from heqcodec.rate.transform import STAGE_SHIFT as RATE_SHIFT
+from numpy.typing import NDArray
+
+from .graph import Graph
+
+MEANS = np.array([[1, 1, 1, 1], [1, -1, 1, -1], [1, 1, -1, -1], [1, -1, -1, 1]])
+"""Rows: what the quarters' means a, b, c, d become: all, left - right, top - bottom, cross."""
+
+Encoder = RateNqe | TransformNqe | IntegerVgg
+
+
+def encoder_model(name: str, encoder: Encoder) -> bytes:
+    """The ONNX model of an encoder; input ``patches``, output ``coefficients`` or ``bits``."""
+    graph = Graph(name, "encoder of heqcodec: patches to exact integers")
+    pixels = graph.as_float(graph.input("patches", "uint8", ("patches", SIZE, SIZE, 3)))
+    if isinstance(encoder, IntegerVgg):
+        _vgg(graph, pixels, encoder)
+    elif isinstance(encoder, RateNqe):
+        _rate(graph, _colour_planes(graph, pixels), encoder)
+    else:
+        _transform(graph, _colour_planes(graph, pixels), encoder)
+    return graph.model()
+
+
+def _matrix(graph: Graph, name: str, values: NDArray[Any]) -> str:
+    return graph.tensor(name, values.astype(np.float32))
+
+
+def _colour_planes(graph: Graph, pixels: str) -> str:
+    """(N, 32, 32, 3) to (N, 3, 32, 32)."""
+    planes = graph.add("MatMul", pixels, _matrix(graph, "colour", COLOUR.T))
+    planes = graph.add("Add", planes, _matrix(graph, "offset", PIXEL_OFFSET))
+    return graph.add("Transpose", planes, perm=(0, 3, 1, 2))
+
+
+def _halved(graph: Graph, value: str, shift: int, rounded: bool = True) -> str:
+    """``value >> shift`` as the floor of an exact quotient; rounded, with half a unit added."""
+    if rounded:
+        value = graph.add("Add", value, graph.scalar(2.0 ** (shift - 1)))
+    return graph.add("Floor", graph.add("Mul", value, graph.scalar(2.0**-shift)))
+
+
+def _both_ways(graph: Graph, field: str, name: str, matrix: NDArray[Any], shift: int) -> str:
+    """Rows, then columns of (..., n, n) by a matrix, each rounded."""
+    across = _matrix(graph, f"{name}_transposed", matrix.T)
+    rows = _halved(graph, graph.add("MatMul", field, across), shift)
+    return _halved(graph, graph.add("MatMul", _matrix(graph, name, matrix), rows), shift)
+
+
+def _rate(graph: Graph, planes: str, encoder: RateNqe) -> None:
+    large, small = encoder.stem.matrices
+    field = _both_ways(graph, planes, "large", large, RATE_SHIFT)
+    field = graph.add("Reshape", field, graph.numbers(-1, 3, LEVELS))
+    whole = graph.add("Gather", field, graph.tensor("cell_places", cell_places()), axis=2)
+
+    quarters = graph.add("Reshape", planes, graph.numbers(-1, 3, 2, QUARTER, 2, QUARTER))
+    quarters = graph.add("Transpose", quarters, perm=(0, 1, 2, 4, 3, 5))
+    fields = _both_ways(graph, quarters, "small", small, RATE_SHIFT)
+    fields = graph.add("Reshape", fields, graph.numbers(-1, 3, SUBS, BANDS))
+    u, v = band_frequencies().T
+    places = graph.tensor("band_places", QUARTER * u + v)
+    bands = graph.add("Transpose", graph.add("Gather", fields, places, axis=3), perm=(0, 1, 3, 2))
+    second, axis = graph.numbers(1), graph.numbers(2)
+    means = graph.add("Slice", bands, graph.numbers(0), second, axis)
+    means = _halved(graph, graph.add("MatMul", means, _matrix(graph, "means", MEANS.T)), 1)
+    rest = graph.add("Slice", bands, second, graph.numbers(BANDS), axis)
+    apart = graph.add("Concat", means, rest, axis=2)
+    apart = graph.add("Reshape", apart, graph.numbers(-1, 3, LEVELS))
+
+    both = graph.add(
+        "Concat", *(graph.add("Unsqueeze", size, second) for size in (whole, apart)), axis=1
+    )
+    _integers(graph, "coefficients", both, "int32", ("patches", 2, 3, LEVELS))
+
+
+def _transform(graph: Graph, planes: str, encoder: TransformNqe) -> None:
+    field = _both_ways(graph, planes, "eighths", encoder.stem.eighths, PATCH_SHIFT)
+    ends, axis = [graph.numbers(index) for index in range(4)], graph.numbers(1)
+    y, first, second = (
+        graph.add("Slice", field, ends[index], ends[index + 1], axis) for index in range(3)
+    )
+    # Gains 5/4 and 3/4, by shifts.
+    first = graph.add("Add", first, _halved(graph, first, 2, rounded=False))
+    second = graph.add("Add", *(_halved(graph, second, shift, rounded=False) for shift in (1, 2)))
+    scaled = graph.add("Concat", y, first, second, axis=1)
+    _integers(graph, "coefficients", scaled, "int32", ("patches", 3, SIZE, SIZE))
+
+
+def _vgg(graph: Graph, pixels: str, encoder: IntegerVgg) -> None:
+    x = graph.add("Sub", pixels, graph.scalar(PIXEL_CENTRE))
+    x = graph.add("Transpose", x, perm=(0, 3, 1, 2))
+    for item in encoder.layers:
+        layer = item.layer
+        weights = graph.as_float(graph.tensor(layer.name, item.levels))
+        pads = (layer.kernel // 2,) * 4
+        x = graph.add("Conv", x, weights, pads=pads, group=layer.groups)
+        # Sums are exact; this removes what a fast algorithm of convolution could add to them.
+        x = graph.add("Round", x)
+        if layer.pool:
+            x = graph.add("MaxPool", x, kernel_shape=(2, 2), strides=(2, 2))
+        x = _activated(graph, item, x)
+    side = SIZE // 8
+    outputs = encoder.layers[-1].layer.outputs
+    _integers(graph, "bits", x, "uint8", ("patches", outputs, side, side))
+
+
+def _activated(graph: Graph, item: IntegerLayer, total: str) -> str:
+    """Accumulators to the layer's output; see `heqcodec.nqe.vgg_integer`."""
+    layer = item.layer
+    if item.thresholds is not None:
+        reached = [
+            graph.as_float(
+                graph.add(
+                    "GreaterOrEqual",
+                    total,
+                    _matrix(graph, f"{layer.name}_cut_{index}", cuts[:, None, None]),
+                )
+            )
+            for index, cuts in enumerate(item.thresholds.T)
+        ]
+        return graph.add("Sum", *reached)
+    if len(layer.cuts) == 1:
+        return graph.as_float(graph.add("GreaterOrEqual", total, graph.scalar(0)))
+    shifted = graph.add("Floor", graph.add("Mul", total, graph.scalar(2.0**-item.shift)))
+    return graph.add("Clip", shifted, graph.scalar(0), graph.scalar(len(layer.cuts)))
+
+
+def _integers(
+    graph: Graph, name: str, value: str, element: str, shape: tuple[str | int, ...]
+) -> None:
+    graph.output(name, graph.cast(value, element), element, shape)

@@ -1,0 +1,133 @@
+"""``heqcodec export onnx``: encoder and decoders of a model as ONNX files, checked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from heqcodec.errors import HeqError
+from heqcodec.files import write_bytes
+from heqcodec.nqe.transform_nqe import TransformNqe
+from heqcodec.nqe.vgg_integer import IntegerVgg
+from heqcodec.purenet.backends import TORCH, choose_backend
+from heqcodec.purenet.config import CELLS, PurenetConfig
+from heqcodec.purenet.features import BaseFeatures, CellFeatures, Features
+from heqcodec.rate.loading import PLACES
+from heqcodec.rate.rate_nqe import RateNqe
+from numpy.typing import NDArray
+
+from .encoders import Encoder, encoder_model
+from .purenet import purenet_model
+from .session import open_session
+
+TOLERANCE = 1e-4
+"""Largest difference of a sample of RGB / 255 from torch: a fortieth of a grey level."""
+_GRID = (3, 4)
+
+
+def export_onnx(model: str, folder: Path) -> dict[str, Any]:
+    """Write ``NAME.encoder.onnx`` and ``NAME.purenet.onnx``, one for each decoder.
+
+    Every graph is run by onnxruntime before it is written, and compared: the encoder with int64,
+    bit for bit, on patches that drive it to its limits; PURENET with torch.
+
+    Args:
+        model: name of a model, or "default" for that of the variable-rate mode.
+        folder: made if it is not there; its parent must be. Files of these names are replaced.
+
+    Returns:
+        Bytes and the largest difference found, by file.
+
+    Raises:
+        HeqUnsupportedError: there is no such model, or torch is not installed.
+        HeqError: a graph does not compute what it should, or the folder cannot be written.
+    """
+    from heqcodec import models
+
+    name = models.default_model(models.RATE_MODE) if model == "default" else model
+    choose_backend(TORCH, "cpu")
+    graphs = {f"{name}.encoder.onnx": _checked_encoder(name)}
+    for decoder in models.decoder_names(name):
+        suffix = "" if decoder == models.STRONG else f"-{decoder}"
+        tensors, config = models.decoder_weights(name, decoder)
+        tensors.pop(PLACES, None)
+        graphs[f"{name}.purenet{suffix}.onnx"] = _checked_purenet(
+            f"{name} {decoder}", PurenetConfig(**config), tensors
+        )
+    try:
+        folder.mkdir(exist_ok=True)
+        for file, (data, _) in graphs.items():
+            write_bytes(folder / file, data)
+    except OSError as error:
+        raise HeqError(f"{folder} cannot be written: {error.strerror}.") from error
+    return {
+        file: {"bytes": len(data), "largest_difference": apart}
+        for file, (data, apart) in graphs.items()
+    }
+
+
+def _checked_encoder(name: str) -> tuple[bytes, float]:
+    from heqcodec import models
+
+    rate = models.mode_of(name) == models.RATE_MODE
+    encoder = models.load_rate_encoder(name) if rate else models.load_encoder(name)
+    assert isinstance(encoder, RateNqe | TransformNqe | IntegerVgg)
+    data = encoder_model(name, encoder)
+    session = open_session(data)
+    for patches in probes(encoder):
+        found = session.run(None, {"patches": patches})[0]
+        if not np.array_equal(found, integers_of(encoder)(patches)):
+            raise HeqError(f"the encoder of {name} as an ONNX graph is not exact by onnxruntime.")
+    return data, 0
+
+
+def integers_of(encoder: Encoder) -> Callable[[NDArray[np.uint8]], NDArray[Any]]:
+    """What the graph of an encoder is to give, computed in int64 alone."""
+    if isinstance(encoder, IntegerVgg):
+        return lambda patches: encoder.codes(patches, "int64")
+    if isinstance(encoder, RateNqe):
+        return lambda patches: encoder.coefficients(patches, "int64")
+    return lambda patches: encoder.stem.forward(patches, "int64")
+
+
+def probes(encoder: Encoder) -> list[NDArray[np.uint8]]:
+    """Batches of patches: noise, one of each extreme, and those that make the largest sums."""
+    rng = np.random.default_rng(0)
+    noise = rng.integers(0, 256, (5, 32, 32, 3), dtype=np.uint8)
+    hard = (255 * rng.integers(0, 2, (4, 32, 32, 3))).astype(np.uint8)
+    colours = [np.full((32, 32, 3), 255 * np.array(c), np.uint8) for c in np.ndindex(2, 2, 2)]
+    batches = [noise, hard, np.stack(colours)]
+    if not isinstance(encoder, IntegerVgg):
+        matrix = encoder.stem.matrices[0] if isinstance(encoder, RateNqe) else encoder.stem.eighths
+        # A coefficient is largest where each sample has the sign of its weight.
+        waves = [np.outer(matrix[u], matrix[v]) > 0 for u, v in ((0, 1), (1, 1), (31, 31), (16, 7))]
+        planes = np.stack([*waves, *(~wave for wave in waves)])
+        batches.append((255 * planes[..., None] * np.ones(3, int)).astype(np.uint8))
+    return batches
+
+
+def _checked_purenet(
+    name: str, config: PurenetConfig, tensors: dict[str, NDArray[Any]]
+) -> tuple[bytes, float]:
+    from heqcodec.purenet.torch_network import load_torch_network
+
+    from .network import OnnxNetwork
+
+    features, shares = _some_features(config), np.full(config.rates, 1 / config.rates, np.float32)
+    expected = load_torch_network(tensors, config, "cpu").frame(features, shares)
+    found = OnnxNetwork(tensors, config).frame(features, shares)
+    apart = float(np.abs(found - expected).max())
+    if not apart <= TOLERANCE:
+        raise HeqError(f"PURENET of {name} by onnxruntime differs from torch by {apart:.2g}.")
+    return purenet_model(name, config, tensors), apart
+
+
+def _some_features(config: PurenetConfig) -> Features:
+    rng, (rows, columns) = np.random.default_rng(1), _GRID
+    if not config.has_base:
+        shape = (config.inputs, CELLS * rows, CELLS * columns)
+        return CellFeatures(rng.integers(-1, 2, shape).astype(np.float32))
+    base = rng.random((3, 32 * rows, 32 * columns), dtype=np.float32)
+    return BaseFeatures(base, rng.random((config.hints, rows, columns), dtype=np.float32))

@@ -1,0 +1,108 @@
+"""The encoders as ONNX graphs: exact by onnxruntime, and what `heqcodec export onnx` writes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+from adversarial import adversarial_patches
+from command_runner import run
+from heqcodec import models
+from heqcodec.nqe.transform_nqe import TransformNqe
+from heqcodec.nqe.vgg import NqeVgg
+from heqcodec.nqe.vgg_integer import IntegerVgg
+from heqcodec.onnx import exporting
+from heqcodec.onnx.encoders import Encoder, encoder_model
+from heqcodec.onnx.exporting import integers_of, probes
+from heqcodec.onnx.session import open_session
+from heqcodec.patches import split_patches
+from heqcodec.rate.rate_nqe import RateNqe, stem_tensors
+from small_models import photograph, transform_tensors
+
+KINDS = ("rate", "transform", "vgg-thresholds", "vgg-shift")
+
+
+def vgg(form: str) -> IntegerVgg:
+    torch.manual_seed(8)
+    graph = NqeVgg().eval()
+    if form == "shift":
+        graph.recalibrate([torch.randint(0, 256, (8, 3, 32, 32), dtype=torch.uint8)])
+        graph.switch_to_bsn()
+    twin = IntegerVgg(graph.eval().integer_layers())
+    assert twin.form == form
+    return twin
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def encoder(request: pytest.FixtureRequest) -> Encoder:
+    if request.param == "rate":
+        return RateNqe(stem_tensors())
+    if request.param == "transform":
+        return TransformNqe(transform_tensors())
+    return vgg(request.param.removeprefix("vgg-"))
+
+
+def test_is_exact(encoder: Encoder) -> None:
+    data = encoder_model("small", encoder)
+    onnx.checker.check_model(onnx.load_from_string(data), full_check=True)
+    session = open_session(data)
+    photographs = split_patches(photograph()[:64, 128:224])
+    batches = [*probes(encoder), photographs[:1]]
+    if not isinstance(encoder, IntegerVgg):  # whose integers are slow
+        batches += [adversarial_patches(), photographs]
+    for patches in batches:
+        expected = integers_of(encoder)(patches)
+        found = session.run(None, {"patches": patches})[0]
+        assert found.dtype == expected.dtype and np.array_equal(found, expected)
+        assert len(np.unique(expected)) > 1
+
+
+def test_gray_is_three_equal_channels() -> None:
+    encoder = RateNqe(stem_tensors())
+    gray = split_patches(photograph()[:32, :64, 1:2])
+    found = open_session(encoder_model("small", encoder)).run(
+        None, {"patches": np.repeat(gray, 3, axis=3)}
+    )[0]
+    assert np.array_equal(found[:, :, :1], encoder.coefficients(gray))
+    assert not found[:, :, 1:].any()
+
+
+@pytest.mark.parametrize("name", models.model_names())
+def test_command_writes_what_runs_by_itself(name: str, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    result = run("export", "onnx", "--model", name, "--out", out, "--json")
+    assert result.exit_code == 0, result.stderr
+    told = json.loads(result.stdout)
+    assert sorted(told) == sorted(path.name for path in out.iterdir())
+    assert len(told) == 1 + len(models.decoder_names(name))
+    for file, figures in told.items():
+        path = out / file
+        assert figures["bytes"] == path.stat().st_size < 8e6
+        session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+        names = {item.name for item in session.get_inputs()}
+        encodes = file == f"{name}.encoder.onnx"
+        assert encodes == (names == {"patches"}) and ("shares" in names) != encodes
+
+
+def test_a_graph_that_differs_is_not_written(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    other = TransformNqe({**transform_tensors(), "fine": np.zeros((32, 32), np.int8)})
+    monkeypatch.setattr(
+        exporting, "encoder_model", lambda name, encoder: encoder_model(name, other)
+    )
+    result = run("export", "onnx", "--model", "nqe-t", "--out", tmp_path / "out")
+    assert result.exit_code == 1 and "is not exact" in result.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_refusals(tmp_path: Path) -> None:
+    result = run("export", "onnx", "--model", "absent", "--out", tmp_path / "out")
+    assert result.exit_code == 1 and 'no model "absent"' in result.stderr
+    result = run("export", "onnx", "--out", tmp_path / "absent" / "out")
+    assert result.exit_code == 1 and "cannot be written" in result.stderr
