@@ -72,10 +72,11 @@ HEQ_INTERNAL int32_t heq_size_cost(const int32_t *coefficients, int32_t step)
     int index;
     for (index = 0; index < HEQ_LEVELS; index++) {
         int32_t value = coefficients[index], size = value < 0 ? -value : value;
-        int32_t single = (size > quarter) + (size > most) + (size > more);
-        int32_t twos = (size > half) + (size > most) + (size > more) + (size > (more << 1)) +
-                       (size > (more << 2)) + (size > (more << 3)) + (size > (more << 4));
-        cost += single + twos + twos;
+        if (size > quarter) { /* most are not */
+            int32_t twos = (size > half) + (size > most) + (size > more) + (size > (more << 1)) +
+                           (size > (more << 2)) + (size > (more << 3)) + (size > (more << 4));
+            cost += 1 + (size > most) + (size > more) + twos + twos;
+        }
     }
     return cost;
 }

@@ -54,84 +54,101 @@ static void forward(const heq_transform *transform, const int16_t *samples, int 
 /* The sums of all subsets of four samples, by the bits of the subset. */
 static void add_up(const int32_t *samples, int32_t *sums)
 {
-    int bit, subset, size = 1;
+    int32_t first = samples[0], second = samples[1], both = first + second;
+    int32_t third = samples[2], fourth = samples[3], last = third + fourth;
     sums[0] = 0;
-    for (bit = 0; bit < 4; bit++) {
-        for (subset = 0; subset < size; subset++) {
-            sums[size + subset] = sums[subset] + samples[bit];
-        }
-        size <<= 1;
-    }
+    sums[1] = first;
+    sums[2] = second;
+    sums[3] = both;
+    sums[4] = third;
+    sums[5] = first + third;
+    sums[6] = second + third;
+    sums[7] = both + third;
+    sums[8] = fourth;
+    sums[9] = first + fourth;
+    sums[10] = second + fourth;
+    sums[11] = both + fourth;
+    sums[12] = last;
+    sums[13] = first + last;
+    sums[14] = second + last;
+    sums[15] = both + last;
 }
 
-/* Sum of the samples that a bit plane of `bytes` bytes names. */
-static int32_t add_named(const uint8_t *plane, int bytes, const int32_t *sums)
+/* Sum of those of 4, 8 or 16 samples that a bit plane names. */
+static int32_t named_4(const uint8_t *plane, const int32_t *sums)
 {
-    int32_t sum = 0;
-    for (; bytes > 0; bytes--) {
-        sum += sums[*plane & 15] + sums[16 + (*plane >> 4)];
-        sums += 32;
-        plane++;
-    }
-    return sum;
+    return sums[plane[0]];
+}
+
+static int32_t named_8(const uint8_t *plane, const int32_t *sums)
+{
+    return sums[plane[0] & 15] + sums[16 + (plane[0] >> 4)];
+}
+
+static int32_t named_16(const uint8_t *plane, const int32_t *sums)
+{
+    return named_8(plane, sums) + named_8(plane + 1, sums + 32);
 }
 
 /* A square of weights times 4, 8 or 16 samples, to every `stride`-th coefficient. Returns where
- * the next weights lie. */
-static const uint8_t *weigh(const uint8_t *weights, int layers, const int32_t *samples, int count,
-                            int32_t *coefficients, int stride)
-{
-    int32_t sums[64], twice = 0;
-    int place, row, bytes = count > 8 ? 2 : 1;
-    sums[16] = 0; /* four samples fill half a byte: the other four bits are 0 */
-    for (place = 0; place < count; place += 4) {
-        add_up(samples + place, sums + (place << 2));
-        twice += sums[(place << 2) + 15];
+ * the next weights lie. The three differ in one function and in the bytes of a bit plane. */
+#define DEFINE_WEIGH(count, bytes)                                                                 \
+    static const uint8_t *weigh_##count(const uint8_t *weights, int layers,                        \
+                                        const int32_t *samples, int32_t *coefficients, int stride) \
+    {                                                                                              \
+        int32_t sums[count << 2], twice = 0;                                                       \
+        int place, row, layer;                                                                     \
+        for (place = 0; place < count; place += 4) {                                               \
+            add_up(samples + place, sums + (place << 2));                                          \
+            twice += sums[(place << 2) + 15];                                                      \
+        }                                                                                          \
+        twice += twice;                                                                            \
+        for (row = 0; row < count; row++) {                                                        \
+            int32_t total = 0;                                                                     \
+            for (layer = 0; layer < layers; layer++) {                                             \
+                int32_t digits = named_##count(weights, sums);                                     \
+                digits += digits + named_##count(weights + bytes, sums);                           \
+                digits += digits + named_##count(weights + 2 * bytes, sums) - twice;               \
+                weights += 3 * bytes;                                                              \
+                total += total;                                                                    \
+                total += total + digits;                                                           \
+            }                                                                                      \
+            *coefficients = total;                                                                 \
+            coefficients += stride;                                                                \
+        }                                                                                          \
+        return weights;                                                                            \
     }
-    twice += twice;
-    for (row = 0; row < count; row++) {
-        int32_t total = 0;
-        int layer;
-        for (layer = 0; layer < layers; layer++) {
-            int32_t digits = add_named(weights, bytes, sums);
-            digits += digits + add_named(weights + bytes, bytes, sums);
-            digits += digits + add_named(weights + bytes + bytes, bytes, sums);
-            weights += times_3(bytes);
-            total += total;
-            total += total + digits - twice;
-        }
-        *coefficients = total;
-        coefficients += stride;
-    }
-    return weights;
-}
+
+DEFINE_WEIGH(4, 1)
+DEFINE_WEIGH(8, 1)
+DEFINE_WEIGH(16, 2)
 
 static void forward(const heq_transform *transform, const int16_t *samples, int points,
                     int32_t *coefficients)
 {
     const uint8_t *weights = transform->small;
     int32_t even[HEQ_SIDE], odd[HEQ_SIDE >> 1];
-    int place, stride = 1;
+    int place, layers = transform->layers, half = points >> 1, stride = 1;
     for (place = 0; place < points; place++) {
         even[place] = samples[place];
     }
-    while (points > 4) {
-        int half = points >> 1;
+    for (; half >= 4; half >>= 1) {
+        int32_t *begin = even, *end = even + half + half - 1;
         for (place = 0; place < half; place++) {
-            int32_t before = even[place], after = even[points - 1 - place];
-            even[place] = before + after;
+            int32_t before = *begin, after = *end--;
+            *begin++ = before + after;
             odd[place] = before - after;
         }
         if (half == 16) {
-            weigh(transform->large, transform->layers, odd, half, coefficients + 1, 2);
+            weigh_16(transform->large, layers, odd, coefficients + 1, 2);
+        } else if (half == 8) {
+            weights = weigh_8(weights, layers, odd, coefficients + stride, stride << 1);
         } else {
-            weights = weigh(weights, transform->layers, odd, half, coefficients + stride,
-                            stride << 1);
+            weights = weigh_4(weights, layers, odd, coefficients + stride, stride << 1);
         }
         stride <<= 1;
-        points = half;
     }
-    weigh(weights, transform->layers, even, 4, coefficients, stride);
+    weigh_4(weights, layers, even, coefficients, stride);
 }
 
 #endif
