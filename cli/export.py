@@ -74,3 +74,23 @@ def export_onnx(
             f"{out / file}: {told['bytes']:,} bytes, within {told['largest_difference']:.1g} of "
             "what it stands for."
         )
+
+
+@app.command("report")
+@reports_errors
+def export_report(
+    model: Model = "default",
+    as_json: Json = False,
+    verbose: Verbose = False,
+) -> None:
+    """Print weights, operations and widths of sums of an encoder, layer by layer.
+
+    With --json also the packed weights, in hexadecimal digits.
+    """
+    from heqcodec.export.report import encoder_report, report_text
+
+    report = encoder_report(model)
+    if as_json:
+        print_json(report)
+        return
+    typer.echo(report_text(report))

@@ -2,7 +2,8 @@
 
 ::
 
-    models ─► packing: bit planes, bounds ─► c_tables ─┐
-    codec/native/*.c, codec/export/c/*.c ─ amalgamation ┴─► c_project: a folder that `make` builds
-                                 encode (Python) ─ vectors ─┘
+    models ──► packing (bit planes, bounds) ──► c_parts ── c_tables ──┐
+    codec/native, codec/export/c ── amalgamation ─────────────────────┼──► c_project: a folder
+    heqcodec.encode ── vectors ───────────────────────────────────────┘
+    models ──► layers ──► report
 """

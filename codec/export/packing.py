@@ -52,8 +52,7 @@ def pack_transform(layers: NDArray[np.int8], shift: int) -> PackedTransform:
     Raises:
         HeqError: rows are not even and odd in turn, or sums do not fit the types of the C source.
     """
-    squares = _squares(layers)
-    packed = [_packed(square) for square in squares]
+    packed = [_packed(square) for square in squares(layers)]
     field, largest = _bounds(layers, shift)
     if field >= 1 << 15 or largest >= 1 << 31:
         raise HeqError(
@@ -65,9 +64,13 @@ def pack_transform(layers: NDArray[np.int8], shift: int) -> PackedTransform:
     )
 
 
-def _squares(layers: NDArray[np.int8]) -> list[NDArray[np.int8]]:
-    """The digits that are left, (L, n, n) for n = 16, 8, 4 and 4."""
-    rows, squares = layers, []
+def squares(layers: NDArray[np.int8]) -> list[NDArray[np.int8]]:
+    """The digits that are left of a transform of n points, (L, m, m) for m = n / 2 to 4, and 4.
+
+    Raises:
+        HeqError: rows are not even and odd in turn.
+    """
+    rows, made = layers, []
     while rows.shape[-1] > SMALLEST:
         half = rows.shape[-1] // 2
         mirrored = rows[..., ::-1]
@@ -77,9 +80,9 @@ def _squares(layers: NDArray[np.int8]) -> list[NDArray[np.int8]]:
                 "the rows of the transform are not even and odd in turn about their middle; "
                 "this model cannot be exported."
             )
-        squares.append(odd[..., :half])
+        made.append(odd[..., :half])
         rows = even[..., :half]
-    return [*squares, rows]
+    return [*made, rows]
 
 
 def _packed(square: NDArray[np.int8]) -> NDArray[np.uint8]:

@@ -1,0 +1,74 @@
+"""The report of an encoder: bounds that hold, and the weights of the C export."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from adversarial import adversarial_patches
+from command_runner import run
+from heqcodec import models
+from heqcodec.export.layers import Layer, cost_layers, transform_layers
+from heqcodec.export.report import encoder_report
+from heqcodec.rate.cost_layer import CostLayer
+from heqcodec.rate.transform import RateStem, dct_layers
+from sample_cost_layers import random_cost_layer
+
+
+@pytest.fixture(scope="module", params=["nqe-r", "nqe-t"])
+def report(request: pytest.FixtureRequest) -> dict:
+    return encoder_report(request.param)
+
+
+def test_totals_and_tables(report: dict) -> None:
+    totals = report["totals"]
+    assert totals["weight_bits"] == sum(models.weight_bits(report["model"]).values()) <= 2**20
+    packed = {name: bytes.fromhex(digits) for name, digits in report["tables"].items()}
+    assert sum(map(len, packed.values())) == totals["packed_bytes"] <= 2**17
+    tensors = models.encoder_tensors(report["model"])
+    for table, name in (("cost_bias", "bias"), ("patch_lps", "lps")):
+        if table in packed:
+            stored = tensors[name].astype(tensors[name].dtype.newbyteorder("<"))
+            assert packed[table] == stored.tobytes()
+    for layer in report["layers"]:
+        assert layer["lowest_sum"] <= 0 < layer["highest_sum"] < 2 ** (layer["sum_bits"] - 1)
+        assert layer["sum_bits"] <= 32
+    assert totals["widest_sum_bits"] <= 32
+    assert 50 < totals["additions_a_pixel"] < 1000
+
+
+def test_patches_stay_within_the_sums() -> None:
+    layers, stem = dct_layers(), RateStem(dct_layers())
+    coefficients = stem.forward(adversarial_patches(20), "int64")
+    for size, points in enumerate((32, 16)):
+        columns = transform_layers(layers, 5, points)[1]
+        assert np.abs(coefficients[:, size, :, 4:]).max() << 5 <= columns.highest
+
+
+def test_indices_stay_within_the_sums() -> None:
+    tensors = random_cost_layer(4)
+    near, cross, index = cost_layers(tensors)
+    layer = CostLayer(tensors)
+    assert (near.highest, near.lowest) == (
+        max(np.clip(layer.near, 0, None).sum(axis=(3, 4, 5)).ravel()) * 3,
+        min(np.clip(layer.near, None, 0).sum(axis=(3, 4, 5)).ravel()) * 3,
+    )
+    assert cross.highest <= 12 and cross.lowest >= -12
+    assert index.lowest < -(near.highest << int(layer.shifts[0])) + 280
+
+
+def test_width_of_sums() -> None:
+    widths = [
+        Layer("", 0, 0, 0, 0, lowest, highest, 0).sum_bits
+        for lowest, highest in ((-128, 127), (-129, 127), (0, 128), (-1, 0))
+    ]
+    assert widths == [8, 9, 9, 1]
+
+
+def test_command() -> None:
+    result = run("export", "report", "--model", "nqe-t")
+    assert result.exit_code == 0 and "rows, 32 points" in result.stdout
+    result = run("export", "report", "--model", "nqe-t", "--json")
+    assert set(json.loads(result.stdout)) >= {"layers", "totals", "tables"}
+    assert run("export", "report", "--model", "nqe-vgg").exit_code == 1
