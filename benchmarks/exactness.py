@@ -20,6 +20,7 @@ import numpy as np
 import typer
 from adversarial import adversarial_patches
 from heqcodec.patches import patch_batches
+from heqcodec.threads import limit_threads, thread_count
 
 if TYPE_CHECKING:
     from heqcodec.backend import PatchEncoder
@@ -80,16 +81,14 @@ def differences(
     batches: Sequence[int | None] = BATCHES,
 ) -> Iterator[tuple[bytes, list[Difference]]]:
     """For each rate, yield the reference bytes and the ways of encoding that differ from them."""
-    import torch
-
-    before = torch.get_num_threads()
+    before = thread_count()
     try:
         for bits in rates:
-            torch.set_num_threads(1)
+            limit_threads(1)
             reference = encode_in_batches(encoder, patches, bits, None)
             found = []
             for threads in THREADS:
-                torch.set_num_threads(threads)
+                limit_threads(threads)
                 for batch in batches:
                     codes = encode_in_batches(encoder, patches, bits, batch)
                     wrong = int((codes != reference).any(axis=1).sum())
@@ -97,7 +96,7 @@ def differences(
                         found.append(Difference(name, bits, batch, threads, wrong))
             yield reference.tobytes(), found
     finally:
-        torch.set_num_threads(before)
+        limit_threads(before)
 
 
 def main(

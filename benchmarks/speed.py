@@ -71,26 +71,26 @@ def main(
     image: Annotated[Path, typer.Argument(help="Image to encode and decode.")],
     model: Annotated[list[str] | None, typer.Option(help="Model; all when left out.")] = None,
     bpp: Annotated[float, typer.Option(help="Rate in bits per pixel.")] = 0.25,
-    threads: Annotated[int | None, typer.Option(min=1, help="Threads of torch.")] = None,
+    threads: Annotated[int | None, typer.Option(min=1, help="Threads of all libraries.")] = None,
     repeats: Annotated[int, typer.Option(min=1, help="Turns that count.")] = 5,
 ) -> None:
     """Print megapixels per second and the ratio to JPEG in the same run."""
-    import torch
     from heqcodec import models
     from heqcodec.eval.folder import read_pixels
+    from heqcodec.threads import limit_threads, thread_count
     from rich.console import Console
     from rich.table import Table
 
     if threads is not None:
-        torch.set_num_threads(threads)
+        limit_threads(threads)
     pixels = read_pixels(image)
     codecs: dict[str, Codec] = {"JPEG": (jpeg_encode, jpeg_decode)}
     codecs |= {name: heq_codec(name, bpp) for name in model or models.model_names("patch")}
     speeds = measure(codecs, pixels, repeats)
 
     size = f"{pixels.shape[1]}x{pixels.shape[0]}"
-    device = "cuda" if torch.cuda.is_available() else f"{torch.get_num_threads()} CPU threads"
-    table = Table(title=f"{image.name}, {size}, {bpp:g} bpp, {device}, best of {repeats}")
+    cores = f"{thread_count()} CPU threads"
+    table = Table(title=f"{image.name}, {size}, {bpp:g} bpp, {cores}, best of {repeats}")
     table.add_column("codec")
     for heading in ("encode Mpx/s", "of JPEG", "decode Mpx/s", "of JPEG"):
         table.add_column(heading, justify="right")

@@ -1,4 +1,4 @@
-"""The commands, put together. Nothing here imports torch: ``--help`` has to be quick."""
+"""The commands, put together. Nothing heavy is imported here: ``--help`` has to be quick."""
 
 from __future__ import annotations
 

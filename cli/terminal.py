@@ -20,6 +20,8 @@ P = ParamSpec("P")
 STANDARD = "-"
 """The path that means standard input or output."""
 DATA_ERROR = 1
+EXTRAS = {"torch": "torch", "matplotlib": "eval", "skimage": "demo"}
+"""Packages that only some commands need, and what installs them."""
 INTERRUPTED = 130
 """128 + SIGINT, as shells report it."""
 
@@ -31,7 +33,9 @@ def reports_errors(command: Callable[P, None]) -> Callable[P, None]:
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> None:
         try:
             command(*args, **kwargs)
-        except (HeqError, OSError, MemoryError) as error:
+        except (HeqError, OSError, MemoryError, ModuleNotFoundError) as error:
+            if isinstance(error, ModuleNotFoundError) and error.name not in EXTRAS:
+                raise
             if kwargs.get("verbose"):
                 traceback.print_exc()
             say(f"heqcodec: {sentence(error)}")
@@ -51,6 +55,11 @@ def sentence(error: BaseException) -> str:
         return f"{error.filename}: {error.strerror}." if error.filename else f"{error.strerror}."
     if isinstance(error, MemoryError):
         return "Not enough memory for an image of this size."
+    if isinstance(error, ModuleNotFoundError) and error.name in EXTRAS:
+        return (
+            f"This needs the package {error.name}, which is not installed; "
+            f'run pip install "heqcodec[{EXTRAS[error.name]}]".'
+        )
     return _line(error)
 
 

@@ -5,8 +5,8 @@
     pixels ── patches ──► PatchEncoder ──► codes ── container ──► .heq
     .heq ── container ──► codes ──► FrameDecoder ──► pixels
 
-The container, the command line and the evaluation know models only through these two; torch is
-one way to implement them, and nothing here imports it.
+The container, the command line and the evaluation know models only through these two; onnxruntime
+and torch are ways to implement them, and nothing here imports either.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The models that ship in ``heqcodec.weights``, by name and by the ids that files carry.
 
 ``manifest.json`` says what there is; weights are safetensors, checked against the manifest's
-SHA-256 before use. Nothing is imported from torch until a model is loaded.
+SHA-256 before use. No library of networks is imported until a decoder is loaded.
 """
 
 from __future__ import annotations
