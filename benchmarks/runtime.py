@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from importlib import metadata
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, NamedTuple
 
@@ -24,7 +25,9 @@ import numpy as np
 import typer
 from speed import Codec, measure
 
-BACKENDS = ("onnx", "torch")
+PACKAGES = {"onnx": "onnxruntime", "torch": "torch"}
+BACKENDS = tuple(backend for backend, package in PACKAGES.items() if find_spec(package))
+"""Those that are installed."""
 CORNER = (96, 128)
 """Height and width of the image of a cold start."""
 

@@ -10,6 +10,7 @@ coefficients be processed side by side, in numpy as in hardware).
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from functools import cache
 from typing import NamedTuple
 
@@ -77,9 +78,9 @@ def _place(u: int, v: int, channel: int) -> tuple[int, int]:
     if radius == 0:
         return -1, 0
     if channel:
-        return int(np.searchsorted(CHROMA_RINGS, radius)) - 1, 0
+        return bisect_left(CHROMA_RINGS, radius) - 1, 0
     orientation = 0 if u <= ORIENTATION_TAN * v else 1 if v <= ORIENTATION_TAN * u else 2
-    return int(np.searchsorted(LUMA_RINGS, radius)) - 1, orientation
+    return bisect_left(LUMA_RINGS, radius) - 1, orientation
 
 
 @cache
@@ -117,6 +118,6 @@ def _near(
     else:
         wanted = [(3 - channel, ring, 0), (channel, ring - 1, 0), (channel, ring + 1, 0)]
         middle = CHROMA_RINGS[ring] if ring >= 0 else 0.0
-        luma_ring = int(np.searchsorted(LUMA_RINGS, middle + 0.01)) - 1
+        luma_ring = bisect_left(LUMA_RINGS, middle + 0.01) - 1
         wanted += [(0, luma_ring, other) for other in range(3)]
     return tuple([keys.index(near) for near in wanted if near in keys][:most])
