@@ -144,7 +144,10 @@ def main(
     sizes.add_column("installed")
     sizes.add_column("packages", justify="right")
     sizes.add_column("MB", justify="right")
-    for told, extra in (("heqcodec", None), ("heqcodec with torch", "torch")):
+    rows = {"heqcodec": None, "heqcodec with torch": "torch"}
+    for told, extra in rows.items():
+        if extra and extra not in BACKENDS:
+            continue
         packages = installed_packages("heqcodec", extra)
         total = sum(package_bytes(package) for package in packages)
         sizes.add_row(told, str(len(packages)), f"{total / 1e6:,.0f}")
