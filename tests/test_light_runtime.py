@@ -118,11 +118,11 @@ class TestChoice:
         assert choose_backend("onnx", "cpu") == "onnx"
 
     def test_torch_where_onnxruntime_is_missing(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(backends, "_installed", lambda package: package == "torch")
+        monkeypatch.setattr(backends, "is_installed", lambda package: package == "torch")
         assert choose_backend("auto", "auto") == "torch"
 
     def test_neither(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(backends, "_installed", lambda package: False)
+        monkeypatch.setattr(backends, "is_installed", lambda package: False)
         for backend, device, who in (
             ("auto", "cpu", "the backend torch"),
             ("torch", "auto", "the backend torch"),

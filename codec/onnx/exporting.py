@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from heqcodec.errors import HeqError
+from heqcodec.errors import HeqError, HeqUnsupportedError
 from heqcodec.files import write_bytes
 from heqcodec.nqe.transform_nqe import TransformNqe
 from heqcodec.nqe.vgg_integer import IntegerVgg
-from heqcodec.purenet.backends import TORCH, choose_backend
+from heqcodec.purenet.backends import is_installed
 from heqcodec.purenet.config import CELLS, PurenetConfig
 from heqcodec.purenet.features import BaseFeatures, CellFeatures, Features
 from heqcodec.rate.loading import PLACES
@@ -47,7 +47,11 @@ def export_onnx(model: str, folder: Path) -> dict[str, Any]:
     from heqcodec import models
 
     name = models.default_model(models.RATE_MODE) if model == "default" else model
-    choose_backend(TORCH, "cpu")
+    if not is_installed("torch"):
+        raise HeqUnsupportedError(
+            "an export is compared with torch, which is not installed; "
+            'run pip install "heqcodec[torch]".'
+        )
     graphs = {f"{name}.encoder.onnx": _checked_encoder(name)}
     for decoder in models.decoder_names(name):
         suffix = "" if decoder == models.STRONG else f"-{decoder}"

@@ -37,14 +37,14 @@ def choose_backend(backend: str, device: str) -> str:
             f'the backend onnx runs on the CPU, not on device "{device}"; choose backend torch, or '
             "leave the device out."
         )
-    if backend == ONNX or (backend == "auto" and device in _ON_CPU and _installed("onnxruntime")):
+    if backend == ONNX or (backend == "auto" and device in _ON_CPU and is_installed("onnxruntime")):
         return ONNX
-    if not _installed("torch"):
+    if not is_installed("torch"):
         reason = (
             "the backend torch" if backend == TORCH or device in _ON_CPU else f'device "{device}"'
         )
         raise HeqUnsupportedError(
-            f"{reason} needs torch, which is not installed; run "
+            f"{reason} needs the package torch, which is not installed; run "
             'pip install "heqcodec[torch]", or decode on the CPU with backend onnx.'
         )
     return TORCH
@@ -73,8 +73,9 @@ def load_network(
     return load_torch_network(tensors, sizes, device)
 
 
-def _installed(package: str) -> bool:
+def is_installed(package: str) -> bool:
+    """Whether a package can be imported; it is not."""
     try:
         return find_spec(package) is not None
-    except ValueError:  # a test that took it out of sys.modules
+    except (ImportError, ValueError):  # an import hook, or None in sys.modules, says no
         return False
