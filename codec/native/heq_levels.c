@@ -129,6 +129,7 @@ HEQ_INTERNAL void heq_quantize(const int32_t *coefficients, int32_t step, int pl
     for (index = 0; index < THRESHOLDS; index++) {
         thresholds[index] = multiple >> 4;
         multiple += step;
+        HEQ_HIDE(multiple);
     }
     memset(seen, 0, HEQ_SEEN_SIDE * HEQ_SEEN_SIDE);
     memset(open, 0, HEQ_LEVELS / 8);
