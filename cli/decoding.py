@@ -28,6 +28,7 @@ class DecoderChoice(str, Enum):
 
     strong = "strong"
     fast = "fast"
+    best = "best"
 
 
 @reports_errors
@@ -65,7 +66,11 @@ def decode(
     ] = None,
     decoder: Annotated[
         DecoderChoice,
-        typer.Option("--decoder", help="fast: a smaller network, for files of variable rate."),
+        typer.Option(
+            "--decoder",
+            help="Of files of variable rate; fast: a smaller network; best: the strong one twice, "
+            "with the mirror image.",
+        ),
     ] = DecoderChoice.strong,
     max_pixels: MaxPixels = None,
     backend: Annotated[

@@ -1,7 +1,7 @@
 """heqcodec: a learned image codec whose encoder needs only additions, shifts and comparisons.
 
-After ``import heqcodec``, Pillow opens and saves ``.heq`` files too. :func:`decode` runs its network
-by onnxruntime, and by torch where a device asks for it; nothing else here imports torch.
+After ``import heqcodec``, Pillow opens and saves ``.heq`` files too. :func:`decode` runs its
+network by onnxruntime, and by torch where a device asks for it; nothing else here imports torch.
 """
 
 from heqcodec import pillow_plugin

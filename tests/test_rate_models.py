@@ -92,9 +92,10 @@ def weights(
         return LightDeviceCoder() if coder == Coder.DEVICE else LightPackedCoder()
 
     def make_decoder(
-        encoder: Any, tensors: Any, config: Any, device: str, backend: str
+        encoder: Any, tensors: Any, config: Any, device: str, backend: str, mirrored: bool
     ) -> LightRateDecoder:
         given_parts["decoder"] = dict(tensors), config, device
+        given_parts["mirrored"] = mirrored
         return LightRateDecoder()
 
     for maker in (make_encoder, make_strip_coder, make_decoder):
@@ -153,7 +154,9 @@ class TestRegistry:
         assert models.load_rate_decoder("r", "cpu", "strong") is strong
         assert given_parts["decoder"][1] == {"width": 3}
         models.load_rate_decoder("r", "cpu", "fast")
-        assert given_parts["decoder"][1] == {"width": 1}
+        assert given_parts["decoder"][1] == {"width": 1} and not given_parts["mirrored"]
+        assert models.load_rate_decoder("r", "cpu", "best") is not strong
+        assert given_parts["decoder"][1] == {"width": 3} and given_parts["mirrored"]
 
     def test_files_find_their_model(self) -> None:
         for coder in (b"lightdev", b"lightpak"):

@@ -82,7 +82,7 @@ class HeqRate(_Heq):
         """See ``Codec``."""
         if not models.model_names("rate"):
             return "this version of heqcodec has no model of variable rate; use heq-patch."
-        if self.decoder != models.STRONG and self.decoder not in self._entry().get("decoders", {}):
+        if self.decoder == models.FAST and self.decoder not in self._entry().get("decoders", {}):
             return f"the model {models.default_model('rate')} has no decoder {self.decoder}."
         return None
 
@@ -95,8 +95,8 @@ class HeqRate(_Heq):
         if self.missing():
             return f"heqcodec {heqcodec.__version__}"
         entry = self._entry()
-        strong = self.decoder == models.STRONG
-        decoder = entry["decoder"] if strong else entry["decoders"][self.decoder]
+        fast = self.decoder == models.FAST
+        decoder = entry["decoders"][self.decoder] if fast else entry["decoder"]
         return (
             f"heqcodec {heqcodec.__version__}, {models.default_model('rate')}, "
             f"encoder {entry['encoder']['encoder_id']}, "
@@ -138,3 +138,11 @@ class HeqRateFast(HeqRatePacked):
     name = "heq-packed-fast"
     about = "heqcodec, variable rate, packed coder, fast decoder"
     decoder = models.FAST
+
+
+class HeqRateBest(HeqRatePacked):
+    """The same files through the strong decoder, on the frame and its mirror image."""
+
+    name = "heq-packed-best"
+    about = "heqcodec, variable rate, packed coder, strong decoder run twice"
+    decoder = models.BEST
