@@ -62,7 +62,7 @@ class Muon(torch.optim.Optimizer):
         super().__init__(list(parameters), {"lr": lr})
 
     @torch.no_grad()
-    def step(self, closure: Any = None) -> None:
+    def step(self, closure: Any = None) -> None:  # type: ignore[override]
         """One step; parameters without a gradient stay as they are."""
         assert closure is None
         for group in self.param_groups:

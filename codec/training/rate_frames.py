@@ -38,6 +38,9 @@ class RateFrames(nn.Module):
 
     steps: Tensor
     places: Tensor
+    near: Tensor
+    cross: Tensor
+    bias: Tensor
 
     def __init__(self, encoder: RateNqe, places: NDArray[np.float32]) -> None:
         super().__init__()
