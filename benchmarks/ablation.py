@@ -98,11 +98,11 @@ def points(
 ) -> list[tuple[float, float]]:
     """Mean bits per pixel and PSNR at each quality."""
     from heqcodec import models
-    from heqcodec.container.header import Coder, Header, Mode
+    from heqcodec.container.header import Coder
     from heqcodec.eval.metrics import psnr
     from heqcodec.patches import patch_batches
     from heqcodec.rate.dequantizer import Dequantizer, fit_places
-    from heqcodec.rate.encoding import STRIP_ROWS, rate_file
+    from heqcodec.rate.encoding import rate_file, rate_header
     from heqcodec.rate.layout import LEVELS
     from heqcodec.rate.levels import StripLevels, regrouped
     from heqcodec.rate.quality import step_of_quality
@@ -131,18 +131,7 @@ def points(
             flat = np.concatenate([levels for levels, _ in parts])
             sizes = np.concatenate([size for _, size in parts]).reshape(rows, columns)
             levels = flat.reshape(rows, columns, channels, LEVELS)
-            header = Header(
-                width=width,
-                height=height,
-                channels=channels,
-                rate=step,
-                encoder_id=shipped.encoder_id,
-                coder_id=coder.coder_id,
-                coder=coder.coder,
-                mode=Mode.RATE,
-                strip_rows=STRIP_ROWS[Coder(coder.coder)],
-                device_rows=STRIP_ROWS[Coder.DEVICE] if coder.coder == Coder.PACKED else 0,
-            )
+            header = rate_header(image.shape, step, shipped.encoder_id, coder)
             strips = regrouped([StripLevels(levels, sizes)], header.strip_rows)
             data = rate_file(header, (coder.encode(*strip, step) for strip in strips), [])
             if variant.decoder == PLAIN:

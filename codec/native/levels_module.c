@@ -1,36 +1,9 @@
 #include "levels_module.h"
 
 #include "heq_levels.h"
+#include "module_arrays.h"
 
-#define MOST 9
 #define BOTH (2 * HEQ_LEVELS) /* coefficients of a plane, in two sizes */
-
-typedef struct {
-    Py_buffer views[MOST];
-    int held;
-} buffers;
-
-static void release(buffers *taken)
-{
-    while (taken->held) {
-        PyBuffer_Release(&taken->views[--taken->held]);
-    }
-}
-
-/* The data of an array of `bytes` bytes; of any number where that is -1. */
-static void *take(buffers *taken, PyObject *object, int writable, Py_ssize_t bytes)
-{
-    Py_buffer *view = &taken->views[taken->held];
-    if (PyObject_GetBuffer(object, view, writable ? PyBUF_CONTIG : PyBUF_CONTIG_RO) < 0) {
-        return NULL;
-    }
-    taken->held++;
-    if (bytes >= 0 && view->len != bytes) {
-        PyErr_Format(PyExc_ValueError, "an array must have %zd bytes, not %zd", bytes, view->len);
-        return NULL;
-    }
-    return view->buf;
-}
 
 /* How many patches of `bytes` bytes each the last array holds. */
 static Py_ssize_t patches_of(const buffers *taken, Py_ssize_t bytes)
@@ -124,7 +97,7 @@ static void quantize_patches(const heq_cost_layer *layer, const int32_t *steps,
 
 PyObject *heq_levels_call(PyObject *module, PyObject *arguments)
 {
-    PyObject *objects[MOST - 1];
+    PyObject *objects[8];
     heq_cost_layer layer;
     buffers taken = {.held = 0};
     int planes;

@@ -1,35 +1,10 @@
 #include "packed_module.h"
 
 #include "heq_packed.h"
+#include "module_arrays.h"
 
 #define TABLES 17
 #define MIXING_BYTES ((Py_ssize_t)sizeof(int32_t) * HEQ_PACKED_MIXES * 4 * HEQ_PACKED_MIXED)
-
-typedef struct {
-    Py_buffer views[TABLES + 2];
-    int held;
-} buffers;
-
-static void release(buffers *taken)
-{
-    while (taken->held) {
-        PyBuffer_Release(&taken->views[--taken->held]);
-    }
-}
-
-static void *take(buffers *taken, PyObject *object, int writable, Py_ssize_t bytes)
-{
-    Py_buffer *view = &taken->views[taken->held];
-    if (PyObject_GetBuffer(object, view, writable ? PyBUF_CONTIG : PyBUF_CONTIG_RO) < 0) {
-        return NULL;
-    }
-    taken->held++;
-    if (view->len != bytes) {
-        PyErr_Format(PyExc_ValueError, "an array must have %zd bytes, not %zd", bytes, view->len);
-        return NULL;
-    }
-    return view->buf;
-}
 
 static int take_tables(buffers *taken, PyObject *tuple, heq_packed_tables *tables)
 {

@@ -14,6 +14,7 @@ from heqcodec.errors import HeqError
 from heqcodec.options import Choice
 from numpy.typing import NDArray
 
+from .backend import StripCoder
 from .levels import ImageLevels
 
 STRIP_ROWS = {Coder.DEVICE: 4, Coder.PACKED: 32}
@@ -42,18 +43,8 @@ def encode_rate_file(pixels: NDArray[np.uint8], choice: Choice, chunks: list[Chu
     coder = models.load_strip_coder(choice.model, choice.coder)
 
     def header_at(step: int) -> Header:
-        return Header(
-            width=width,
-            height=height,
-            channels=channels,
-            rate=step,
-            encoder_id=encoder.encoder_id,
-            coder_id=coder.coder_id,
-            coder=coder.coder,
-            mode=Mode.RATE,
-            strip_rows=choice.strip_rows or STRIP_ROWS[choice.coder],
-            device_rows=STRIP_ROWS[Coder.DEVICE] if choice.coder == Coder.PACKED else 0,
-        )
+        shape = height, width, channels
+        return rate_header(shape, step, encoder.encoder_id, coder, choice.strip_rows)
 
     fixed = fixed_size(header_at(0), [len(chunk.data) for chunk in chunks])
     image = ImageLevels(pixels, encoder, keep=choice.step is None)
@@ -79,6 +70,38 @@ def encode_rate_file(pixels: NDArray[np.uint8], choice: Choice, chunks: list[Chu
         finest_fitting_step(size_at, target)
     ((step, payloads),) = best.items()
     return rate_file(header_at(step), payloads, chunks)
+
+
+def rate_header(
+    shape: tuple[int, int, int],
+    step: int,
+    encoder_id: bytes,
+    coder: StripCoder,
+    strip_rows: int | None = None,
+) -> Header:
+    """The header of an image.
+
+    Args:
+        shape: height, width, channels.
+        step: index.
+        encoder_id: of the encoder that made the levels.
+        coder: of the strips.
+        strip_rows: rows of patches in a strip; None for the coder's default.
+    """
+    height, width, channels = shape
+    kind = Coder(coder.coder)
+    return Header(
+        width=width,
+        height=height,
+        channels=channels,
+        rate=step,
+        encoder_id=encoder_id,
+        coder_id=coder.coder_id,
+        coder=kind,
+        mode=Mode.RATE,
+        strip_rows=strip_rows or STRIP_ROWS[kind],
+        device_rows=STRIP_ROWS[Coder.DEVICE] if kind == Coder.PACKED else 0,
+    )
 
 
 def rate_file(header: Header, payloads: Iterable[bytes], chunks: Iterable[Chunk]) -> bytes:
