@@ -10,7 +10,7 @@ from heqcodec.nqe.transform import COLOUR
 from numpy.typing import NDArray
 
 from .backend import STEPS
-from .layout import BANDS, LEVELS, QUARTERS, SUBS, band_frequencies, cell_places
+from .layout import BANDS, LEVELS, QUARTERS, SUBS, band_frequencies, cell_places, level_maps
 from .quantizer import OCTAVE
 from .rate_nqe import RateNqe
 from .transform import QUARTER, SIZE, SIZES
@@ -106,9 +106,7 @@ class Dequantizer:
             every - side - height + cross,
         ]
         bands[..., 0, :] = np.stack(means, axis=-1) / 2
-        u, v = band_frequencies().T
-        fields = np.empty((*given.shape[:2], SUBS, QUARTER, QUARTER), dtype=np.float32)
-        fields[..., u, v] = bands.swapaxes(-1, -2)
+        fields = level_maps(bands.reshape(given.shape))
         quarters = self._small @ fields @ self._small.T
         grid = quarters.reshape(*given.shape[:2], 2, 2, QUARTER, QUARTER).swapaxes(3, 4)
         return grid.reshape(*given.shape[:2], SIZE, SIZE)

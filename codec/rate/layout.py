@@ -16,6 +16,8 @@ So the first ``4 n`` levels are the ``n`` lowest frequencies.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -45,3 +47,17 @@ def cell_places() -> NDArray[np.int64]:
     rows = 2 * u[:, None] + sub_row
     columns = 2 * v[:, None] + sub_column
     return (32 * rows + columns).reshape(-1)
+
+
+def level_maps(levels: NDArray[Any]) -> NDArray[Any]:
+    """Levels as maps of frequencies: (..., LEVELS) to (..., SUBS, 16, 16), of the same type."""
+    u, v = band_frequencies().T
+    maps = np.empty((*levels.shape[:-1], SUBS, 16, 16), dtype=levels.dtype)
+    maps[..., u, v] = levels.reshape(*levels.shape[:-1], BANDS, SUBS).swapaxes(-1, -2)
+    return maps
+
+
+def map_levels(maps: NDArray[Any]) -> NDArray[Any]:
+    """The inverse of `level_maps`: (..., SUBS, 16, 16) to (..., LEVELS)."""
+    u, v = band_frequencies().T
+    return maps[..., u, v].swapaxes(-1, -2).reshape(*maps.shape[:-3], LEVELS)

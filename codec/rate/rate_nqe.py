@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from .cost_layer import BIAS_SHIFT, COST_TENSORS, INDEX_SHIFT, SHAPES, CostLayer
 from .native import native_extension
 from .native_encoder import NativeEncoder
-from .quantizer import OCTAVE, choose_levels, choose_sizes, integer_steps, step_table
+from .quantizer import OCTAVE, choose_levels, integer_steps, step_table
 from .transform import SIZE, SIZES, RateStem, dct_layers
 
 STEM_TENSORS = ("layers", "steps")
@@ -96,10 +96,6 @@ class RateNqe:
         if self._native and coefficients.dtype == np.int32:
             return self._native.levels(coefficients, steps)
         return choose_levels(coefficients, steps, self.costs)
-
-    def sizes(self, coefficients: NDArray[np.int32], steps: NDArray[np.int32]) -> NDArray[np.uint8]:
-        """Sizes alone, uint8 (N,); see `choose_sizes`."""
-        return choose_sizes(coefficients, steps)
 
     def weight_bits(self) -> dict[str, int]:
         """Bits of what the encoder must hold beside its coder, by part."""

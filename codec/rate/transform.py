@@ -26,7 +26,7 @@ from heqcodec.nqe.transform import COLOUR, PIXEL_OFFSET
 from heqcodec.nqe.vgg_integer import Arithmetic
 from numpy.typing import NDArray
 
-from .layout import BANDS, LEVELS, SUBS, band_frequencies, cell_places
+from .layout import BANDS, LEVELS, SUBS, cell_places, map_levels
 
 SIZE = 32
 QUARTER = 16
@@ -128,8 +128,8 @@ def _round_shift(sums: NDArray[np.generic]) -> NDArray[np.generic]:
 
 def _by_band(fields: NDArray[np.int32]) -> NDArray[np.int32]:
     """Quarters (..., 2, 2, 16, 16) to (..., BANDS, SUBS)."""
-    u, v = band_frequencies().T
-    return fields.reshape(*fields.shape[:-4], SUBS, QUARTER, QUARTER)[..., u, v].swapaxes(-1, -2)
+    maps = fields.reshape(*fields.shape[:-4], SUBS, QUARTER, QUARTER)
+    return map_levels(maps).reshape(*fields.shape[:-4], BANDS, SUBS)
 
 
 def _combine_means(bands: NDArray[np.int32]) -> NDArray[np.int32]:

@@ -32,8 +32,8 @@ from heqcodec.rate.cost_layer import (
     TOP,
     CostLayer,
 )
-from heqcodec.rate.layout import SUBS, band_frequencies
-from heqcodec.rate.quantizer import rounded, with_thresholds
+from heqcodec.rate.layout import SUBS, level_maps, map_levels
+from heqcodec.rate.quantizer import choose_sizes, rounded, with_thresholds
 from heqcodec.rate.rate_nqe import RateNqe
 from numpy.typing import NDArray
 from torch import Tensor, nn
@@ -114,8 +114,7 @@ class CostNet(nn.Module):
 
     def tensors(self) -> dict[str, NDArray[np.int8]]:
         """The layer as `CostLayer` takes it."""
-        u, v = band_frequencies().T
-        bias = self.bias.detach()[..., u, v].transpose(-1, -2).flatten(-2).numpy()
+        bias = map_levels(self.bias.detach().numpy())
         offset = BESIDES * LAMBDA * INDICES / 2 * (1 << INDEX_SHIFT)
         units = np.rint((bias * PER_NAT + offset) / (1 << BIAS_SHIFT))
         return {
@@ -161,7 +160,7 @@ def fit_cost_layer(
         patches = np.concatenate([split_patches(tiles[index]) for index in drawn])
         coefficients = encoder.coefficients(patches)
         steps = encoder.integer_steps(int(rng.integers(*STEP_RANGE)))
-        sizes = encoder.sizes(coefficients, steps)
+        sizes = choose_sizes(coefficients, steps)
         loss = torch.zeros(())
         for size in range(2):
             chosen = coefficients[sizes == size, size]
@@ -191,8 +190,4 @@ def fit_cost_layer(
 
 def _maps(values: NDArray[np.integer]) -> Tensor:
     """(N, PLANES, 1024) in the order of levels to float32 (N, PLANES, SUBS, 16, 16)."""
-    u, v = band_frequencies().T
-    bands = values.reshape(*values.shape[:2], -1, SUBS)
-    maps = np.empty((*values.shape[:2], SUBS, 16, 16), dtype=np.float32)
-    maps[..., u, v] = bands.swapaxes(-1, -2)
-    return torch.from_numpy(maps)
+    return torch.from_numpy(level_maps(values).astype(np.float32))

@@ -19,7 +19,7 @@ from heqcodec.rate.cost_layer import (
     TOP,
 )
 from heqcodec.rate.dequantizer import MAGNITUDES, ZONES, band_zones
-from heqcodec.rate.layout import SUBS, band_frequencies
+from heqcodec.rate.layout import SUBS, band_frequencies, level_maps
 from heqcodec.rate.quantizer import LARGEST, OCTAVE, WEIGHTS
 from heqcodec.rate.rate_nqe import RateNqe
 from heqcodec.rate.transform import QUARTER, SIZE, SIZES, STAGE_SHIFT
@@ -60,10 +60,7 @@ class RateFrames(nn.Module):
         near = layer.near.astype(np.float32).reshape(SIZES, -1, SUBS, SPAN, SPAN)
         self.register_buffer("near", torch.from_numpy(near))
         self.register_buffer("cross", torch.from_numpy(layer.cross.astype(np.float32)))
-        u, v = band_frequencies().T
-        bias = np.empty((SIZES, PLANES, SUBS, QUARTER, QUARTER), dtype=np.float32)
-        by_band = layer.bias.reshape(SIZES, PLANES, -1, SUBS)
-        bias[..., u, v] = by_band.swapaxes(-1, -2) * float(1 << BIAS_SHIFT)
+        bias = level_maps(layer.bias).astype(np.float32) * (1 << BIAS_SHIFT)
         self.register_buffer("bias", torch.from_numpy(bias))
         small = np.empty((QUARTER, QUARTER), dtype=np.int64)
         small[tuple(band_frequencies().T)] = band_zones()
