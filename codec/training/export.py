@@ -166,12 +166,20 @@ def install(exported: Path, weights: Path, default: bool = False, retire: str | 
         if path.exists():
             manifest = json.loads(path.read_text(encoding="utf-8"))
         replaced = manifest["models"].get(name)
-        if "family" not in entry:
-            entry = _with_decoders(name, replaced, entry)
+        whole = "family" in entry
+        fits = whole or (replaced and replaced["encoder"]["encoder_id"] == entry["encoder_id"])
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise HeqError(
             f"{exported} or {path} is not what heqcodec writes ({type(error).__name__}: {error})."
         ) from error
+    if not fits:
+        raise HeqError(
+            f"the decoder was trained for encoder {entry['encoder_id']}, and {name} has another or "
+            "is not there; install its model first."
+        )
+    if not whole:
+        decoders = {**replaced.get("decoders", {}), **entry["decoders"]}
+        entry = {**replaced, "decoders": decoders}
     weights.mkdir(parents=True, exist_ok=True)
     contents = {file: (exported.parent / file).read_bytes() for file in files}
     for file, data in contents.items():
@@ -187,16 +195,6 @@ def install(exported: Path, weights: Path, default: bool = False, retire: str | 
         manifest["default"] = name
     write_bytes(path, _json(manifest))
     return str(name)
-
-
-def _with_decoders(name: str, model: dict[str, Any] | None, more: dict[str, Any]) -> dict[str, Any]:
-    """A model's entry with further decoders, which must read what its encoder writes."""
-    if model is None or model["encoder"]["encoder_id"] != more["encoder_id"]:
-        raise HeqError(
-            f"the decoder was trained for encoder {more['encoder_id']}, and {name} has another or "
-            "is not there; install its model first."
-        )
-    return {**model, "decoders": {**model.get("decoders", {}), **more["decoders"]}}
 
 
 def _ids(entry: dict[str, Any]) -> list[str]:
