@@ -29,6 +29,7 @@ class DecoderChoice(str, Enum):
     strong = "strong"
     fast = "fast"
     best = "best"
+    ms_ssim = "ms-ssim"
 
 
 @reports_errors

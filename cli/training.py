@@ -65,6 +65,26 @@ def train(
             help="Start PURENET from these weights (safetensors).",
         ),
     ] = None,
+    coders: Annotated[
+        Path | None,
+        typer.Option(
+            "--coders",
+            metavar="DIR",
+            exists=True,
+            file_okay=False,
+            help="Keep the coders (NAME.device.safetensors, NAME.packed.safetensors) of this "
+            "folder: those of the --encoder.",
+        ),
+    ] = None,
+    finish_in: Annotated[
+        float | None,
+        typer.Option(
+            "--finish-in",
+            min=0.01,
+            metavar="N",
+            help="End the whole schedule after N minutes, if the recipe's steps took longer.",
+        ),
+    ] = None,
     verbose: Verbose = False,
 ) -> None:
     """Train a model from RECIPE on a folder of images; it can be stopped and resumed any time."""
@@ -88,6 +108,8 @@ def train(
         held_out_dir=held_out,
         encoder_from=encoder,
         start_from=start,
+        finish_in=finish_in,
+        coders_from=coders,
     )
     figures = ", ".join(f"{told} {value:.2f} dB" for told, value in entry["held_out"].items())
     say(f"Exported to {out / 'weights'} after {entry['training']['steps']} steps; {figures}.")

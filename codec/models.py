@@ -27,10 +27,9 @@ VGG = "vgg"
 RATE = "rate"
 """The family whose models are of the variable-rate mode; all others are patch-constant."""
 PATCH_MODE, RATE_MODE = "patch", "rate"
-STRONG, FAST, BEST = "strong", "fast", "best"
-DECODERS = (STRONG, FAST, BEST)
-"""Decoders that a model of variable rate may have. The strong one is always there, and the best one
-is the strong one run twice, see `heqcodec.purenet.mirrored`."""
+STRONG, FAST, BEST, MS_SSIM = "strong", "fast", "best", "ms-ssim"
+DECODERS = (STRONG, FAST, BEST, MS_SSIM)
+"""Decoders that a model of variable rate may have. The strong one is always there."""
 
 
 @cache
@@ -146,7 +145,7 @@ def load_rate_decoder(
         HeqError: the weights are damaged.
     """
     _check_mode(name, RATE_MODE)
-    if decoder != BEST and decoder not in decoder_names(name):
+    if decoder not in decoder_names(name):
         raise no_such_decoder(name, decoder)
     from heqcodec.purenet.backends import choose_backend
 
@@ -155,8 +154,7 @@ def load_rate_decoder(
 
 def no_such_decoder(name: str, decoder: str) -> HeqUnsupportedError:
     """The error for a decoder that a model has not."""
-    twice = [BEST] if mode_of(name) == RATE_MODE else []
-    has = ", ".join([*decoder_names(name), *twice])
+    has = ", ".join(decoder_names(name))
     return HeqUnsupportedError(
         f'the model "{name}" has no decoder "{decoder}"; choose one of {has}, or leave it out.'
     )
@@ -395,9 +393,7 @@ def _rate_decoder(name: str, device: str, decoder: str, backend: str) -> RateDec
     from heqcodec.rate import loading
 
     encoder = load_rate_encoder(name)
-    best = decoder == BEST
-    weights = decoder_weights(name, STRONG if best else decoder)
-    return loading.make_decoder(encoder, *weights, device, backend, mirrored=best)
+    return loading.make_decoder(encoder, *decoder_weights(name, decoder), device, backend)
 
 
 @cache

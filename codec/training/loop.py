@@ -46,6 +46,7 @@ class TrainingLoop:
         out_dir: for checkpoints and logs.
         facts: "step" and "minutes" so far, and whatever else checkpoints should remember.
         progress: where to show it.
+        finish_in: minutes after which the schedule has ended, if the recipe's steps took longer.
     """
 
     def __init__(
@@ -56,8 +57,10 @@ class TrainingLoop:
         out_dir: Path,
         facts: dict[str, Any],
         progress: Progress,
+        finish_in: float | None = None,
     ) -> None:
         self.recipe, self.task, self.out_dir = recipe, task, out_dir
+        self._finish_in = finish_in
         self.step, self.minutes = int(facts["step"]), float(facts["minutes"])
         self._averaged_from = int(facts.get("averaged_from", 0))
         self._facts, self._progress = facts, progress
@@ -107,7 +110,7 @@ class TrainingLoop:
             HeqError: the loss diverged.
         """
         limit = math.inf if minutes is None else 60 * minutes
-        if self.step >= self.recipe.steps or limit <= 0:
+        if self._place() >= self.recipe.steps or limit <= 0:
             return
         self.task.prepare(self.step)
         bar = self._progress.add_task(
@@ -128,8 +131,11 @@ class TrainingLoop:
         begun = saved = shown = time.monotonic()
         before = self.minutes
         losses: list[float] = []
-        while self.step < self.recipe.steps and not self._signals:
+        while self._place() < self.recipe.steps and not self._signals:
             loss = self._one_step()
+            if self.minutes == before:
+                # What the first step compiles is no part of the schedule.
+                begun = saved = shown = time.monotonic()
             if self.step % LOSS_EVERY == 0:
                 self._check_health()
                 losses.append(float(loss))
@@ -138,7 +144,7 @@ class TrainingLoop:
             self.minutes = before + (now - begun) / 60
             if now - begun >= limit:
                 break
-            if now - shown >= FIGURES_SECONDS and self.step < self.recipe.steps:
+            if now - shown >= FIGURES_SECONDS and self._place() < self.recipe.steps:
                 self._figures(losses)
                 losses.clear()
                 shown = time.monotonic()
@@ -168,8 +174,14 @@ class TrainingLoop:
             raise KeyboardInterrupt
         self._signals.append(number)
 
+    def _place(self) -> int:
+        """The place in the schedule, in steps: where the clock is ahead of the steps, its place."""
+        if self._finish_in is None:
+            return self.step
+        return max(self.step, int(self.recipe.steps * self.minutes / self._finish_in))
+
     def _one_step(self) -> Tensor:
-        recipe, rates = self.recipe, self.task.rates(self.step)
+        recipe, rates = self.recipe, self.task.rates(self._place())
         for name, optimizer in self.optimizers.items():
             for group in optimizer.param_groups:
                 group["lr"] = rates[name]

@@ -31,27 +31,30 @@ _ADAM_SIZE = 0.2
 """Root mean square of a usual Adam update, in learning rates."""
 
 
-def orthogonalized(matrix: Tensor) -> Tensor:
-    """A matrix with singular values of about 0.7 to 1.2 and nearly the same singular vectors.
+def orthogonalized(matrices: Tensor) -> Tensor:
+    """Matrices with singular values of about 0.7 to 1.2 and nearly the same singular vectors.
 
     Args:
-        matrix: (m, n), not all zeros (zeros stay zeros).
+        matrices: (..., m, n), none all zeros (zeros stay zeros).
 
     Returns:
-        float32 (m, n).
+        float32 (..., m, n).
     """
-    tall = matrix.shape[0] > matrix.shape[1]
-    x = (matrix.T if tall else matrix).bfloat16()
-    x = x / (x.norm() + 1e-7)
+    tall = matrices.shape[-2] > matrices.shape[-1]
+    x = (matrices.mT if tall else matrices).bfloat16()
+    x = x / (x.norm(dim=(-2, -1), keepdim=True) + 1e-7)
     a, b, c = _POLYNOMIAL
     for _ in range(_ITERATIONS):
-        square = x @ x.T
+        square = x @ x.mT
         x = a * x + (b * square + c * square @ square) @ x
-    return (x.T if tall else x).float()
+    return (x.mT if tall else x).float()
 
 
 class Muon(torch.optim.Optimizer):
     """Muon for kernels of at least `LEAST_SIDE` inputs and outputs, Adam for the rest.
+
+    Parameters are stepped together, kernels of one shape as one batch: a GPU would spend most of a
+    step on starting thousands of small products.
 
     Args:
         parameters: of a network.
@@ -66,36 +69,52 @@ class Muon(torch.optim.Optimizer):
         """One step; parameters without a gradient stay as they are."""
         assert closure is None
         for group in self.param_groups:
+            alike: dict[tuple[int, ...], list[Tensor]] = {}
+            rest = []
             for parameter in group["params"]:
                 if parameter.grad is None:
                     continue
                 if parameter.ndim == 4 and min(parameter.shape[:2]) >= LEAST_SIDE:
-                    self._step_kernel(parameter, group["lr"])
+                    alike.setdefault(tuple(parameter.shape), []).append(parameter)
                 else:
-                    self._step_adam(parameter, ADAM_SHARE * group["lr"])
+                    rest.append(parameter)
+            for kernels in alike.values():
+                self._step_kernels(kernels, group["lr"])
+            if rest:
+                self._step_adam(rest, ADAM_SHARE * group["lr"])
 
-    def _step_kernel(self, kernel: Tensor, rate: float) -> None:
-        state = self.state[kernel]
-        if not state:
-            state["momentum"] = torch.zeros_like(kernel)
-        momentum, gradient = state["momentum"], kernel.grad
-        assert gradient is not None
-        momentum.lerp_(gradient, 1 - MOMENTUM)
-        ahead = gradient.lerp(momentum, MOMENTUM).flatten(1)
-        size = _ADAM_SIZE * max(ahead.shape) ** 0.5
-        kernel.add_(orthogonalized(ahead).view(kernel.shape), alpha=-rate * size)
+    def _state(self, parameters: list[Tensor], name: str) -> list[Tensor]:
+        for parameter in parameters:
+            if name not in self.state[parameter]:
+                self.state[parameter][name] = torch.zeros_like(parameter)
+        return [self.state[parameter][name] for parameter in parameters]
 
-    def _step_adam(self, parameter: Tensor, rate: float) -> None:
-        state = self.state[parameter]
-        if not state:
-            state["step"] = torch.zeros(())
-            state["exp_avg"] = torch.zeros_like(parameter)
-            state["exp_avg_sq"] = torch.zeros_like(parameter)
-        gradient = parameter.grad
-        assert gradient is not None
-        state["step"] += 1
-        count = float(state["step"])
-        state["exp_avg"].lerp_(gradient, 1 - BETAS[0])
-        state["exp_avg_sq"].lerp_(gradient.square(), 1 - BETAS[1])
-        spread = (state["exp_avg_sq"] / (1 - BETAS[1] ** count)).sqrt_().add_(EPSILON)
-        parameter.addcdiv_(state["exp_avg"], spread, value=-rate / (1 - BETAS[0] ** count))
+    def _step_kernels(self, kernels: list[Tensor], rate: float) -> None:
+        gradients = _gradients(kernels)
+        momenta = self._state(kernels, "momentum")
+        torch._foreach_lerp_(momenta, gradients, 1 - MOMENTUM)
+        pairs = zip(gradients, momenta, strict=True)
+        ahead = torch.stack([grad.lerp(momentum, MOMENTUM).flatten(1) for grad, momentum in pairs])
+        size = _ADAM_SIZE * max(ahead.shape[1:]) ** 0.5
+        updates = orthogonalized(ahead).view(len(kernels), *kernels[0].shape).unbind()
+        torch._foreach_add_(kernels, updates, alpha=-rate * size)
+
+    def _step_adam(self, parameters: list[Tensor], rate: float) -> None:
+        gradients = _gradients(parameters)
+        first, second = self._state(parameters, "exp_avg"), self._state(parameters, "exp_avg_sq")
+        for parameter in parameters:
+            count = self.state[parameter].setdefault("step", torch.zeros(()))
+            count += 1
+        # They are as old as each other, unless one had no gradient for a while.
+        counts = [float(self.state[parameter]["step"]) for parameter in parameters]
+        torch._foreach_lerp_(first, gradients, 1 - BETAS[0])
+        torch._foreach_lerp_(second, torch._foreach_mul(gradients, gradients), 1 - BETAS[1])
+        spreads = torch._foreach_div(second, [1 - BETAS[1] ** count for count in counts])
+        torch._foreach_sqrt_(spreads)
+        torch._foreach_add_(spreads, EPSILON)
+        rates = [-rate / (1 - BETAS[0] ** count) for count in counts]
+        torch._foreach_addcdiv_(parameters, first, spreads, rates)
+
+
+def _gradients(parameters: list[Tensor]) -> list[Tensor]:
+    return [parameter.grad for parameter in parameters if parameter.grad is not None]

@@ -8,7 +8,10 @@ decision sees. 6,000 iterations take a core about four minutes.
 
 from __future__ import annotations
 
+import os
+import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -37,7 +40,7 @@ _STRIP_SHARE = 2400
 _PRIOR_STRIPS = 90
 _STRIPS = 28
 _REUSE = 100
-"""Iterations on the decisions of so many strips, then others are drawn."""
+"""Iterations on the decisions of so many strips; others are drawn meanwhile."""
 _BATCH = 256
 _MIX_STRIPS = 24
 _MIX_TILES = 6
@@ -49,6 +52,23 @@ class Strip(NamedTuple):
     levels: NDArray[np.int16]
     sizes: NDArray[np.uint8]
     step: int
+
+
+class Effort(NamedTuple):
+    """How hard the networks are fitted.
+
+    iterations: at most.
+    batch: decisions of each network in an iteration.
+    strips: whose decisions are drawn at a time.
+    minutes: after which the schedule has ended, if the iterations took longer; None for no limit.
+    device: of the networks.
+    """
+
+    iterations: int
+    batch: int = _BATCH
+    strips: int = _STRIPS
+    minutes: float | None = None
+    device: str = "cpu"
 
 
 class StripSource(Protocol):
@@ -231,37 +251,45 @@ class _Networks(torch.nn.Module):
         made: Tables = {}
         for index, name in enumerate(("first", "second", "third")):
             scale, bias_scale, half = self.scales[index]
-            weight = self.weights[index].detach().numpy()
+            weight = self.weights[index].detach().cpu().numpy()
             turned = weight if index == 0 else weight.transpose(0, 2, 1)
             limit = self.limits[index]
             made[name] = np.clip(np.rint(turned * scale), -limit, limit).astype(np.int16)
-            bias = self.biases[index].detach().numpy()[:, 0]
+            bias = self.biases[index].detach().cpu().numpy()[:, 0]
             made[f"{name}_bias"] = np.rint(bias * bias_scale + half).astype(np.int32)
         return made
 
 
+class _Drawn(NamedTuple):
+    """Decisions of many strips, sorted by network; ``places`` is where each network's begin."""
+
+    inputs: NDArray[np.uint8]
+    values: NDArray[np.uint8]
+    places: NDArray[np.int64]
+
+
 def _drawn(
-    tables: PackedTables, source: StripSource, rng: np.random.Generator
-) -> tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.int64]]:
-    """Inputs and values of decisions, sorted by network, and where each network's begin."""
-    inputs, values, nets = [], [], []
-    for _ in range(_STRIPS):
+    tables: PackedTables, source: StripSource, seeds: NDArray[np.int64], pool: ThreadPoolExecutor
+) -> _Drawn:
+    def one(seed: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint8]]:
+        rng = np.random.default_rng(seed)
         found = _decisions(tables, source(rng, 1))
         counts = np.bincount(found.nets, minlength=layout.NETS)
         kept = rng.random(len(found.nets)) * counts[found.nets] < _STRIP_SHARE
-        inputs.append(found.inputs[kept])
-        values.append(found.values[kept])
-        nets.append(found.nets[kept])
+        return found.inputs[kept], found.values[kept], found.nets[kept]
+
+    # The C coder works outside of Python's lock.
+    inputs, values, nets = zip(*pool.map(one, seeds.tolist()), strict=True)
     joined = np.concatenate(nets)
     order = np.argsort(joined, kind="stable")
     places = np.searchsorted(joined[order], np.arange(layout.NETS + 1))
-    return np.concatenate(inputs)[order], np.concatenate(values)[order], places
+    return _Drawn(np.concatenate(inputs)[order], np.concatenate(values)[order], places)
 
 
 def _loss(logits: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
     """Nats a decision, summed over heads, mean for each network."""
-    bounds = torch.tensor(HEAD_BOUNDS, dtype=torch.float32)
-    before = torch.tensor((0, *HEAD_BOUNDS[:-1]), dtype=torch.float32)
+    bounds = torch.tensor(HEAD_BOUNDS, dtype=torch.float32, device=logits.device)
+    before = functional.pad(bounds[:-1], (1, 0))
     values = values[..., None]
     signed = torch.where(values >= bounds, -logits, logits)
     return (functional.softplus(signed) * (values >= before)).sum(-1).mean(1)
@@ -272,33 +300,51 @@ def _fit_networks(
     networks: _Networks,
     source: StripSource,
     rng: np.random.Generator,
-    iterations: int,
+    effort: Effort,
     rate: float,
     report: Callable[[str], None],
 ) -> None:
     coded = checked_tables(tables)
+    device = effort.device
+    networks.to(device)
     optimizer = torch.optim.Adam(networks.parameters(), lr=rate, betas=(0.9, 0.99))
-    smooth = 0.0
-    for iteration in range(iterations):
-        if iteration % _REUSE == 0:
-            inputs, values, places = _drawn(coded, source, rng)
-            counts = np.diff(places)
-        for group in optimizer.param_groups:
-            group["lr"] = rate * min(1, (iteration + 1) / 30) * (1 - iteration / iterations)
-        picks = places[:-1, None] + (rng.random((layout.NETS, _BATCH)) * counts[:, None]).astype(
-            int
-        )
-        picks = np.minimum(picks, len(inputs) - 1)
-        logits = networks(torch.from_numpy(inputs[picks]).float() / INPUT_SCALE)
-        losses = _loss(logits, torch.from_numpy(values[picks]).float())
-        loss = losses[torch.from_numpy(counts > 0)].sum()
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        smooth = smooth * 0.98 + float(loss.detach()) / layout.NETS * 0.02
-        if (iteration + 1) % 500 == 0:
-            bias = 1 - 0.98 ** (iteration + 1)
-            report(f"networks, iteration {iteration + 1}: {smooth / bias:.4f} nats a decision")
+    smooth = torch.zeros((), device=device)
+    begun, place, iteration = time.monotonic(), 0.0, 0
+    firsts = torch.arange(layout.NETS, device=device)[:, None]
+    with ThreadPoolExecutor(os.cpu_count()) as pool, ThreadPoolExecutor(1) as ahead:
+
+        def draw() -> _Drawn:
+            return _drawn(coded, source, rng.integers(2**62, size=effort.strips), pool)
+
+        coming = ahead.submit(draw)
+        while place < 1:
+            if iteration % _REUSE == 0:
+                drawn = coming.result()
+                coming = ahead.submit(draw)
+                inputs = torch.from_numpy(drawn.inputs).to(device)
+                values = torch.from_numpy(drawn.values).to(device)
+                places = torch.from_numpy(drawn.places).to(device)
+                counts = places.diff()[:, None]
+            for group in optimizer.param_groups:
+                group["lr"] = rate * min(1, (iteration + 1) / 30) * (1 - place)
+            picks = torch.rand((layout.NETS, effort.batch), device=device) * counts
+            picks = (places[firsts] + picks.long()).clamp_(max=len(inputs) - 1)
+            logits = networks(inputs[picks].float() / INPUT_SCALE)
+            losses = _loss(logits, values[picks].float())
+            loss = (losses * (counts[:, 0] > 0)).sum()
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            smooth.lerp_(loss.detach() / layout.NETS, 0.02)
+            iteration += 1
+            place = iteration / effort.iterations
+            if effort.minutes is not None:
+                place = max(place, (time.monotonic() - begun) / (60 * effort.minutes))
+            if iteration % 500 == 0:
+                told = float(smooth) / (1 - 0.98**iteration)
+                report(f"networks, iteration {iteration}: {told:.4f} nats a decision")
+        coming.cancel()
+    networks.cpu()
 
 
 # ---- mixes --------------------------------------------------------------------------------------
@@ -322,16 +368,18 @@ def fit_packed_tables(
     seed: int = 0,
     start: Mapping[str, NDArray[Any]] | None = None,
     report: Callable[[str], None] = print,
+    effort: Effort | None = None,
 ) -> Tables:
     """Fit all tables of the packed coder.
 
     Args:
-        source: of strips, for instance `TileStrips`.
+        source: of strips, for instance `TileStrips`; called from several threads.
         iterations: of the networks.
         rate: first learning rate; 1e-3 with ``start``.
         seed: of everything random.
         start: tables to go on from; only networks and mixes are fitted then.
         report: gets a line of progress now and then.
+        effort: what the networks' iterations are; takes the place of ``iterations``.
 
     Returns:
         Tables by name, fit for `PackedCoder`.
@@ -349,7 +397,7 @@ def fit_packed_tables(
     tables = dict(start) if start is not None else _fit_priors(source, rng)
     report("means, sizes and borders are fitted")
     networks = _Networks(start)
-    _fit_networks(tables, networks, source, rng, iterations, rate, report)
+    _fit_networks(tables, networks, source, rng, effort or Effort(iterations), rate, report)
     tables |= networks.tables()
     tables["mixing"] = _fit_mixes(tables, source, rng)
     report("the mixes are fitted")

@@ -102,29 +102,49 @@ def turned(tiles: NDArray[np.uint8], view: int) -> NDArray[np.uint8]:
     return tiles
 
 
-def random_crops(
-    tiles: NDArray[np.uint8], side: int, count: int, generator: torch.Generator
-) -> NDArray[np.uint8]:
-    """Crops of random tiles, at random places and in random orientation.
+class CropSource:
+    """Random crops of tiles, on the device where they are wanted.
 
     Args:
         tiles: uint8 (N, S, S, 3).
-        side: of a crop in pixels, at most S.
-        count: of crops.
-        generator: draws them.
-
-    Returns:
-        uint8 (count, side, side, 3).
+        device: holds the tiles: 0.2 MB each.
     """
-    span = tiles.shape[1] - side + 1
-    which = torch.randint(len(tiles), (count,), generator=generator).tolist()
-    corners = torch.randint(span, (count, 2), generator=generator).tolist()
-    views = torch.randint(VIEWS, (count,), generator=generator).tolist()
-    crops = np.empty((count, side, side, 3), dtype=np.uint8)
-    for index, (tile, (top, left)) in enumerate(zip(which, corners, strict=True)):
-        piece = tiles[tile, top : top + side, left : left + side]
-        crops[index] = turned(piece[None], views[index])[0]
-    return crops
+
+    def __init__(self, tiles: NDArray[np.uint8], device: torch.device) -> None:
+        self._tiles = torch.from_numpy(tiles).to(device)
+
+    def __call__(self, side: int, count: int, generator: torch.Generator) -> torch.Tensor:
+        """Crops of random tiles, at random places and in random orientation.
+
+        Args:
+            side: of a crop in pixels, at most S.
+            count: of crops.
+            generator: of the CPU; draws them, the same on every device.
+
+        Returns:
+            uint8 (count, 3, side, side), channels last in memory.
+        """
+        tiles = self._tiles
+        span = tiles.shape[1] - side + 1
+        drawn = [
+            torch.randint(len(tiles), (count, 1), generator=generator),
+            torch.randint(span, (count, 2), generator=generator),
+            torch.randint(VIEWS, (count, 1), generator=generator),
+        ]
+        which, corners, views = torch.cat(drawn, 1).to(tiles.device).split((1, 2, 1), 1)
+        # Rows and columns of each crop as indices, so that one gather takes them all.
+        along = torch.arange(side, device=tiles.device)
+        rows = corners[:, :1] + torch.where(views & 2 > 0, side - 1 - along, along)
+        columns = corners[:, 1:] + torch.where(views & 1 > 0, side - 1 - along, along)
+        turned_over = (views & 4 > 0)[..., None]
+        where = torch.where(
+            turned_over,
+            rows[:, None, :] * tiles.shape[2] + columns[:, :, None],
+            rows[:, :, None] * tiles.shape[2] + columns[:, None, :],
+        )
+        where += which[..., None] * (tiles.shape[1] * tiles.shape[2])
+        crops = tiles.view(-1, 3)[where]
+        return crops.permute(0, 3, 1, 2)
 
 
 VIEWS = 8

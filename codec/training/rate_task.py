@@ -25,9 +25,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from .cost_fit import fit_cost_layer
-from .photographs import random_crops
+from .photographs import CropSource
 from .rate_frames import RateFrames
 from .recipe import Recipe
+from .similarity_loss import similarity_loss
 from .tasks import correction_loss, cosine, psnr, purenet_of
 
 FIGURE_STEPS = (425, 553, 681, 830)
@@ -76,7 +77,7 @@ class RateTask:
         device: torch.device,
     ) -> None:
         self._recipe, self._device = recipe, device
-        self._tiles, self._frames = tiles, frames
+        self._crops, self._frames = CropSource(tiles, device), frames
         self._tensors = tensors
         self.encoder = RateNqe(self._tensors)
         self.places = fit_reconstruction(self.encoder, tiles, recipe.tables_seed)
@@ -84,6 +85,12 @@ class RateTask:
         torch.manual_seed(recipe.seed)
         config = PurenetConfig(inputs=INPUTS, has_base=True, rates=KNOTS, **recipe.purenet)
         self.networks: dict[str, nn.Module] = {"purenet": Purenet(config)}
+        self._code: Callable[..., tuple[Tensor, Tensor]] = self._codec
+        self._decode: Callable[..., Tensor] = decode_base
+        if device.type == "cuda":
+            # Fused, since there the time goes into memory traffic; a CPU gains nothing.
+            self._code, self._decode = torch.compile(self._codec), torch.compile(decode_base)
+            torch.backends.cudnn.benchmark = True
 
     def prepare(self, step: int) -> None:
         """Nothing to make before the first step."""
@@ -94,18 +101,17 @@ class RateTask:
         count, crop = recipe.batch, 32 * recipe.crop
         low, high = recipe.step_range
         steps = torch.randint(low, high + 1, (count,), generator=generator)
-        crops = random_crops(self._tiles, crop, count, generator)
-        pixels = torch.from_numpy(crops).to(self._device).permute(0, 3, 1, 2).contiguous()
-        return pixels, steps.to(self._device)
+        return self._crops(crop, count, generator).contiguous(), steps.to(self._device)
 
     def loss(self, generator: torch.Generator) -> Tensor:
-        """See `correction_loss`."""
+        """See `correction_loss` and `similarity_loss`."""
         pixels, steps = self.batch(generator)
-        base, sizes = self._codec(pixels, steps)
+        base, sizes = self._code(pixels, steps)
         target = pixels.float() / 255
         with torch.autocast(self._device.type, dtype=torch.bfloat16):
-            frame = decode_base(purenet_of(self.networks), base, sizes, steps)
-        return correction_loss(frame.float(), base, target, self._recipe.border)
+            frame = self._decode(purenet_of(self.networks), base, sizes, steps).float()
+        loss = correction_loss(frame, base, target, self._recipe.border)
+        return loss if self._recipe.loss == "mse" else similarity_loss(frame, target, loss)
 
     def rates(self, step: int) -> dict[str, float]:
         """Learning rates of a step; see `Task`."""

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from heqcodec.errors import HeqError
+from heqcodec.models import DECODERS
 from heqcodec.rate.backend import STEPS
 
 if sys.version_info >= (3, 11):
@@ -22,7 +23,7 @@ FAMILIES = ("transform", "vgg", "rate")
 NORM_INITS = ("balanced", "halfwave")
 STEP_RULES = ("A", "B", "C")
 OPTIMIZERS = ("adam", "muon")
-DECODERS = ("strong", "fast")
+LOSSES = ("mse", "ms-ssim")
 RATE_COUNT = 4
 WHOLE_NUMBERS = {
     "guide_steps": (0, None),
@@ -64,7 +65,8 @@ class Recipe:
         codes), "vgg" (`nqe-vgg`: encoder and PURENET are trained together) or "rate" (`nqe-r`, of
         variable rate: PURENET is trained on true levels).
     about: one line for ``heqcodec models``.
-    decoder: "strong", or "fast" for a smaller decoder beside that of a model that exists (rate).
+    decoder: "strong", or the name of a further decoder beside that of a model that exists (rate).
+    loss: "mse", or "ms-ssim" for a decoder that is tuned for MS-SSIM (rate).
     steps: optimizer steps of the whole schedule; the learning rate falls to zero at the end.
     batch: crops a step.  crop: side of a crop in patches, 3 to 8.
     optimizer: "adam", or "muon" (see `heqcodec.training.muon`).
@@ -103,6 +105,7 @@ class Recipe:
     about: str
     steps: int
     decoder: str = "strong"
+    loss: str = "mse"
     batch: int = 12
     crop: int = 5
     optimizer: str = "adam"
@@ -184,6 +187,7 @@ def _rules(values: dict[str, Any]) -> Iterator[tuple[str, bool]]:
         "rule": STEP_RULES,
         "optimizer": OPTIMIZERS,
         "decoder": DECODERS,
+        "loss": LOSSES,
     }
     for key, offered in choices.items():
         if key in values:

@@ -50,6 +50,8 @@ def train(
     held_out_dir: Path | None = None,
     encoder_from: Path | None = None,
     start_from: Path | None = None,
+    finish_in: float | None = None,
+    coders_from: Path | None = None,
 ) -> dict[str, Any]:
     """Train a model and export it to ``out_dir / "weights"``.
 
@@ -66,6 +68,11 @@ def train(
             exist already; fitted on ``data_dir`` if None.
         start_from: safetensors of a PURENET of the same sizes to start from; without effect on a
             run that is resumed.
+        finish_in: shape the schedule so that it ends after so many minutes, where the recipe's
+            steps would take longer: on a machine that is rented, say.
+        coders_from: a folder of ``NAME.device.safetensors`` and ``NAME.packed.safetensors``, read
+            at the end in place of fitting coders: those of the encoder that is given, so that
+            files that exist already can be read.
 
     Returns:
         The manifest entry of the exported model, or of the exported decoder alone.
@@ -132,9 +139,10 @@ def train(
             "--held-out": held_out_dir,
             "--encoder": encoder_from,
             "--start": start_from,
+            "--coders": coders_from,
         }
-        facts.setdefault("origin", _origin(recipe_path, given, where))
-        loop = TrainingLoop(recipe, task, where, out_dir, facts, progress)
+        facts.setdefault("origin", _origin(recipe_path, given, finish_in, where))
+        loop = TrainingLoop(recipe, task, where, out_dir, facts, progress, finish_in)
         if resume:
             loop.load()
         loop.go(minutes)
@@ -165,7 +173,11 @@ def train(
                 training,
                 held_out,
             )
-        coders = _rate_coders(out_dir, task, tiles, recipe, resume)
+        coders = (
+            _given_coders(coders_from, recipe.name)
+            if coders_from
+            else _rate_coders(out_dir, task, tiles, recipe, resume)
+        )
         rate_parts = RateParts(task.places, coders, recipe.default_quality)
     return export_model(
         out_dir / "weights",
@@ -180,15 +192,24 @@ def train(
     )
 
 
-def _origin(recipe: Path, given: dict[str, Path | None], device: torch.device) -> dict[str, str]:
+def _origin(
+    recipe: Path, given: dict[str, Path | None], finish_in: float | None, device: torch.device
+) -> dict[str, str]:
     """With what a run was begun. Names without folders: the record is published."""
     options = [f"{option} {path.resolve().name}" for option, path in given.items() if path]
+    options += [f"--finish-in {finish_in:g}"] if finish_in is not None else []
     return {
         "command": " ".join(["heqcodec train", recipe.name, *options]),
         "heqcodec": __version__,
         "torch": torch.__version__,
         "python": platform.python_version(),
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
+    }
+
+
+def _given_coders(folder: Path, name: str) -> Coders:
+    return {
+        kind: read_tables(folder / f"{name}.{kind}.safetensors") for kind in ("device", "packed")
     }
 
 

@@ -82,7 +82,7 @@ class HeqRate(_Heq):
         """See ``Codec``."""
         if not models.model_names("rate"):
             return "this version of heqcodec has no model of variable rate; use heq-patch."
-        if self.decoder == models.FAST and self.decoder not in self._entry().get("decoders", {}):
+        if self.decoder not in models.decoder_names(models.default_model("rate")):
             return f"the model {models.default_model('rate')} has no decoder {self.decoder}."
         return None
 
@@ -95,8 +95,8 @@ class HeqRate(_Heq):
         if self.missing():
             return f"heqcodec {heqcodec.__version__}"
         entry = self._entry()
-        fast = self.decoder == models.FAST
-        decoder = entry["decoders"][self.decoder] if fast else entry["decoder"]
+        further = self.decoder != models.STRONG
+        decoder = entry["decoders"][self.decoder] if further else entry["decoder"]
         return (
             f"heqcodec {heqcodec.__version__}, {models.default_model('rate')}, "
             f"encoder {entry['encoder']['encoder_id']}, "
@@ -141,8 +141,16 @@ class HeqRateFast(HeqRatePacked):
 
 
 class HeqRateBest(HeqRatePacked):
-    """The same files through the strong decoder, on the frame and its mirror image."""
+    """The same files through the best decoder."""
 
     name = "heq-packed-best"
-    about = "heqcodec, variable rate, packed coder, strong decoder run twice"
+    about = "heqcodec, variable rate, packed coder, best decoder"
     decoder = models.BEST
+
+
+class HeqRateMsSsim(HeqRatePacked):
+    """The same files through the decoder that is tuned for MS-SSIM."""
+
+    name = "heq-packed-ms-ssim"
+    about = "heqcodec, variable rate, packed coder, decoder tuned for MS-SSIM"
+    decoder = models.MS_SSIM

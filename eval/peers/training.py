@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 import torch
 from heqcodec.training.loop import FIGURES_IMAGES, TrainingLoop
-from heqcodec.training.photographs import random_crops
+from heqcodec.training.photographs import CropSource
 from heqcodec.training.recipe import Recipe
 from heqcodec.training.tasks import Task, cosine, psnr
 from numpy.typing import NDArray
@@ -58,7 +58,8 @@ class PeerTask:
         frames: list[NDArray[np.uint8]],
         device: torch.device,
     ) -> None:
-        self._recipe, self._tiles, self._frames, self._device = recipe, tiles, frames, device
+        self._recipe, self._frames, self._device = recipe, frames, device
+        self._crops = CropSource(tiles, device)
         torch.manual_seed(recipe.seed)
         self.network = build(recipe.architecture, recipe.sizes)
         self.networks: dict[str, nn.Module] = {NETWORK: self.network}
@@ -75,10 +76,7 @@ class PeerTask:
     def batch(self, generator: torch.Generator) -> Tensor:
         """Random crops in random orientation, RGB / 255, (batch, 3, crop, crop)."""
         count, crop = self._recipe.batch, self._recipe.crop
-        crops = random_crops(self._tiles, crop, count, generator)
-        # (N, H, W, C) in memory is channels-last as it is.
-        pixels = torch.from_numpy(crops).permute(0, 3, 1, 2)
-        return pixels.to(self._device).float().div_(255)
+        return self._crops(crop, count, generator).float().div_(255)
 
     def loss(self, generator: torch.Generator) -> Tensor:
         """The loss of a batch drawn with ``generator``."""
