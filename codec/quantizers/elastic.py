@@ -209,16 +209,16 @@ class ElasticQuantizer(WeightQuantizer):
         return start is not None and torch.equal(start.to(step), step)
 
     def _load_from_state_dict(
-        self, state: dict[str, Any], prefix: str, *args: Any, **kwargs: Any
+        self, state_dict: dict[str, Any], prefix: str, *args: Any, **kwargs: Any
     ) -> None:
         # Parameters that this quantizer has not made yet are made as the state has them.
         for store, name in ((self.steps, "steps"), (self.offsets, "offsets")):
             for precision in self.space:
-                stored = state.get(f"{prefix}{name}.{precision.key}")
+                stored = state_dict.get(f"{prefix}{name}.{precision.key}")
                 if stored is not None and precision.key not in store:
                     store[precision.key] = nn.Parameter(torch.empty_like(stored))
         self._start.clear()
-        super()._load_from_state_dict(state, prefix, *args, **kwargs)
+        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
 
     @torch.no_grad()
     def delta(self) -> float:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -11,7 +12,8 @@ GridShape = Literal["rectangular", "hexagonal", "rhombic"]
 SHAPES: tuple[GridShape, ...] = ("rectangular", "hexagonal", "rhombic")
 
 
-class Axis(NamedTuple):
+@dataclass(frozen=True)
+class Axis:
     """Evenly spaced coordinates: start, start + step, ..., count of them."""
 
     start: float

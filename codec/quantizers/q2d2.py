@@ -116,6 +116,7 @@ class PairWeightQuantizer(WeightQuantizer):
     """
 
     sigma: Tensor
+    extents: Tensor
 
     def __init__(self, shape: GridShape = "rhombic", levels: int | tuple[int, int] = 5) -> None:
         super().__init__()
