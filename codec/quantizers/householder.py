@@ -56,7 +56,8 @@ def choose_blocks(rows: Tensor) -> Blocks:
     enough = (count - 1 - rank) * ranges / total > 1
     large = torch.where(enough, rank + 1, 0).amax().clamp(min=1)
     small = count - large
-    shares = torch.round(small * total / total[large - 1])
+    # gather, since an index that is a tensor would make the host wait for its value.
+    shares = torch.round(small * total / total.gather(0, large.view(1) - 1))
     ends = torch.where(rank < large, shares, small.to(shares.dtype))
     ends = ends.to(torch.int64).clamp(max=count)
     is_large = rank < large
