@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -88,11 +89,8 @@ def latent_weights(modules: Iterable[nn.Module]) -> list[Tensor]:
         if not isinstance(module, nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d):
             continue
         if parametrize.is_parametrized(module, "weight"):
-            chain = module.parametrizations["weight"]
-            assert isinstance(chain, parametrize.ParametrizationList)
-            latent = chain.original
-            assert isinstance(latent, Tensor)
-            found.append(latent)
+            lists = cast(nn.ModuleDict, module.parametrizations)
+            found.append(cast(Tensor, lists["weight"].original))
         else:
             found.append(module.weight)
     return found

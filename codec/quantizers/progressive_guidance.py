@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -90,7 +91,7 @@ def sandwich(model: nn.Module, source: random.Random) -> list[Callable[[], None]
             quantizer.set_precision(Precision(source.randint(low, high), granularity, symmetric))
 
     spans = ((MOST_BITS, MOST_BITS), (FEWEST_BITS, MOST_BITS), (FEWEST_BITS, FEWEST_BITS))
-    return [lambda low=low, high=high: switch(low, high) for low, high in spans]
+    return [partial(switch, low, high) for low, high in spans]
 
 
 @torch.no_grad()

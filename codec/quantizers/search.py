@@ -109,7 +109,9 @@ class GeneticSearch:
 
     EQ-Net (arXiv 2308.07650), as in the authors' code: population 100, 500 generations, a quarter
     are parents, half of the children by mutation (each gene with probability 0.1) and half by
-    uniform crossover. Children beyond a budget are drawn again; after 20 draws in vain they are
+    uniform crossover. The parents are the best by score and, for half of them, members of the
+    Pareto front. (Our choice, because the paper searches for one budget after the other and we
+    return the front.) Children beyond a budget are drawn again; after 20 draws in vain they are
     made cheaper gene by gene until they fit. (Our choice: the paper draws on, which need not end
     under a tight budget.) Points are scored once.
 
@@ -152,18 +154,27 @@ class GeneticSearch:
             drawn = self._draw(lambda: tuple(self._random.randrange(count) for count in choices))
             pool.append(self._evaluate(drawn))
         parents_wanted = max(2, round(self.parent_share * self.population))
+        front: list[Candidate] = []
         for _ in range(self.generations):
-            pool.sort(key=lambda c: (-c.score, c.costs))
-            parents = pool[:parents_wanted]
+            front = pareto_front(front + pool)
+            parents = self._parents(pool, front, parents_wanted)
             children = self.population - len(parents)
-            genes = [
-                self._draw(lambda: self._mutated(self._random.choice(parents).genes))
-                if index < children // 2
-                else self._draw(lambda: self._crossed(*self._random.choices(parents, k=2)))
-                for index in range(children)
-            ]
-            pool = parents + [self._evaluate(point) for point in genes]
+            bred = [self._child(parents, index < children // 2) for index in range(children)]
+            pool = parents + [self._evaluate(genes) for genes in bred]
         return pareto_front(list(self.seen.values()))
+
+    def _parents(
+        self, pool: list[Candidate], front: list[Candidate], wanted: int
+    ) -> list[Candidate]:
+        """Half by score alone, half from the front of all so far."""
+        ranked = sorted(set(pool), key=lambda c: (-c.score, c.costs))
+        best = ranked[: wanted - wanted // 2]
+        return best + self._random.sample(front, min(len(front), wanted // 2))
+
+    def _child(self, parents: list[Candidate], by_mutation: bool) -> Genes:
+        if by_mutation:
+            return self._draw(lambda: self._mutated(self._random.choice(parents).genes))
+        return self._draw(lambda: self._crossed(*self._random.choices(parents, k=2)))
 
     def _fits(self, genes: Genes) -> bool:
         return all(c <= b for c, b in zip(self.space.costs(genes), self.budget, strict=True))
