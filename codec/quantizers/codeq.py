@@ -6,27 +6,12 @@ import torch
 from torch import Tensor, nn
 
 from .base import WeightQuantizer
-from .straight_through import round_through
+from .straight_through import replace_through, round_through
 
 RANGE_QUANTILE = 0.99
 """Quantile of |w| that is the top level, arXiv 2512.12981."""
 
 FEWEST_BITS = 2
-
-
-class _Sharp:
-    """Forward functions whose backward is the identity, as the paper's code has them."""
-
-    @staticmethod
-    def relu(x: Tensor) -> Tensor:
-        """max(x, 0)."""
-        return x + (torch.relu(x) - x).detach()
-
-    @staticmethod
-    def clamp(x: Tensor, bound: Tensor) -> Tensor:
-        """x clipped to [-bound, bound]."""
-        clipped = torch.maximum(torch.minimum(x, bound), -bound)
-        return x + (clipped - x).detach()
 
 
 class DeadZoneQuantizer(WeightQuantizer):
@@ -47,8 +32,8 @@ class DeadZoneQuantizer(WeightQuantizer):
     sorts the layer; call ``refresh`` every step for that.)
 
     Args:
-        bits: B if fixed, 2 to 8; None to learn it.
-        max_bits: B_max of a learned B, 3 to 8.
+        bits: B if fixed, 2 to 16; None to learn it.
+        max_bits: B_max of a learned B, 3 to 16.
 
     Raises:
         ValueError: bits out of range.
@@ -95,21 +80,20 @@ class DeadZoneQuantizer(WeightQuantizer):
         width = self.dead_zone()
         step = (self.magnitude - width / 2) / (top - 0.5) + 1e-8
         offset = width / 2 - step / 2
-        scaled = weight.sign() * _Sharp.relu(weight.abs() - offset) / step
-        return _Sharp.clamp(round_through(scaled), top), step, offset
+        beyond = weight.abs() - offset
+        scaled = weight.sign() * replace_through(beyond, torch.relu(beyond)) / step
+        clipped = torch.maximum(torch.minimum(torch.round(scaled), top), -top)
+        return replace_through(scaled, clipped), step, offset
 
     def forward(self, weight: Tensor) -> Tensor:
         """Float weights, any shape -> zeros and levels of either sign, same shape and dtype."""
         code, step, offset = self._parts(weight)
-        # The exact integer again: x + (y - x) may miss y by a rounding.
-        exact = torch.round(code.detach())
-        code = code + (exact - code.detach())
-        return step * code + offset * exact.sign()
+        return step * code + offset * code.detach().sign()
 
     @torch.no_grad()
     def codes(self, weight: Tensor) -> Tensor:
         """Integers of ``levels``, same shape and dtype."""
-        return torch.round(self._parts(weight)[0])
+        return self._parts(weight)[0]
 
     @torch.no_grad()
     def refresh(self, weight: Tensor) -> None:
