@@ -6,6 +6,7 @@ from .bsn import BitShiftNorm
 from .diagnostics import code_statistics, layer_report, level_statistics, plot_layer_log
 from .heq import HistogramEqualizedQuantizer, StepRule, quantile_step
 from .hwmsb import HalfWaveMsb, half_wave_msb
+from .registry import make_quantizer, quantizer_names
 from .running_norm import RunningBatchNorm2d
 
 __all__ = [
@@ -22,6 +23,8 @@ __all__ = [
     "half_wave_msb",
     "layer_report",
     "level_statistics",
+    "make_quantizer",
     "plot_layer_log",
     "quantile_step",
+    "quantizer_names",
 ]

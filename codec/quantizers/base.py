@@ -39,18 +39,26 @@ def window_gradient(
 
 
 class WeightQuantizer(nn.Module):
-    """Maps latent float weights to integer levels; gradients pass straight through.
+    """Maps latent float weights to few values; gradients pass by a surrogate.
 
-    A parametrization in the sense of ``torch.nn.utils.parametrize``: the convolution sees only
-    integers, so that its accumulators are integers, and factors such as 2/(n-1) belong to the
-    normalization behind it.
+    A parametrization in the sense of ``torch.nn.utils.parametrize``: one line,
+    ``register_parametrization(layer, "weight", quantizer)``, gives any layer quantized weights,
+    and the quantizer follows the layer's weights at that moment (``right_inverse``). Quantizers of
+    integers (HEQ, binary) let the convolution see only integers, so that its accumulators are
+    integers, and factors such as 2/(n-1) belong to the normalization behind it. Others put
+    a scale of their own on ``codes``.
 
     Attributes:
-        levels: the integers that can occur, ascending.
-        bits: storage of one weight, in bits.
+        levels: the codes that can occur, ascending; integers where there is a choice.
+        bits: storage of one weight, in whole bits.
     """
 
-    levels: tuple[int, ...]
+    _levels: tuple[float, ...]
+
+    @property
+    def levels(self) -> tuple[float, ...]:
+        """The values of ``codes``, ascending."""
+        return self._levels
 
     @property
     def bits(self) -> int:
@@ -58,12 +66,30 @@ class WeightQuantizer(nn.Module):
         return math.ceil(math.log2(len(self.levels)))
 
     def forward(self, weight: Tensor) -> Tensor:
-        """Float weights of any shape -> integer levels, same shape and dtype."""
+        """Float weights of any shape -> what the layer computes with, same shape and dtype."""
         raise NotImplementedError
+
+    @torch.no_grad()
+    def codes(self, weight: Tensor) -> Tensor:
+        """Which level each weight takes: values of ``levels``, same shape and dtype.
+
+        The same as ``forward`` for quantizers without a scale of their own.
+        """
+        quantized: Tensor = self(weight)
+        return quantized
 
     @torch.no_grad()
     def refresh(self, weight: Tensor) -> None:
         """Follow the latent weights' statistics; called by the training loop on its schedule."""
+
+    @torch.no_grad()
+    def right_inverse(self, weight: Tensor) -> Tensor:
+        """Called by ``parametrize`` for weights that a layer is given: they become the latents.
+
+        The quantizer is refreshed by them, so that a layer is ready as soon as it has one.
+        """
+        self.refresh(weight)
+        return weight
 
     def delta(self) -> float:
         """Width of a quantization step in units of the latent weights; NaN if there is none."""

@@ -44,7 +44,7 @@ class BinaryQuantizer(WeightQuantizer):
     where the clipped gradient would never reach it again.
     """
 
-    levels = (-1, 1)
+    _levels = (-1, 1)
 
     def __init__(self, window: GradientWindow = "clip") -> None:
         super().__init__()

@@ -35,8 +35,8 @@ def level_statistics(quantizer: WeightQuantizer, weight: Tensor) -> dict[str, An
         (more than half of them: HEQ's sign of a step that is too large).
     """
     with torch.no_grad():
-        levels = torch.tensor(quantizer.levels, device=weight.device)
-        values = quantizer(weight.detach()).flatten()
+        levels = torch.tensor(quantizer.levels, device=weight.device, dtype=weight.dtype)
+        values = quantizer.codes(weight.detach()).flatten()
         counts = (values[None, :] == levels[:, None]).sum(dim=1)
         occupancy = (counts.double() / values.numel()).tolist()
         sigma = float(weight.detach().double().std(correction=0))

@@ -1,4 +1,4 @@
-"""Histogram-equalized quantizer (HEQ) for ternary, quinary and wider odd level counts."""
+"""Histogram-equalized quantizer (HEQ) for ternary, quinary and other level counts."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ def quantile_step(weight: Tensor, levels: int, rule: StepRule = "A") -> Tensor:
     * ``"A"``: (q_(n-1) - q_1) / (n-2), the mean gap. The outer levels get exactly 1/n of the
       weights each. Our default.
     * ``"B"``: sum(t_i q_i) / sum(t_i^2), the least-squares fit of the thresholds t_i * step.
-    * ``"C"``: mean(q_i / t_i).
+    * ``"C"``: mean(q_i / t_i), over t_i other than 0.
 
-    For n = 3 all three agree.
+    For n = 3 all three agree. Thresholds are at t_i * step for even n too.
 
     Args:
         weight: float tensor of any shape.
-        levels: n, odd and at least 3.
+        levels: n, at least 3.
         rule: see above.
 
     Returns:
@@ -35,10 +35,9 @@ def quantile_step(weight: Tensor, levels: int, rule: StepRule = "A") -> Tensor:
         spread around zero.
 
     Raises:
-        ValueError: an even or too small n, or an unknown rule.
+        ValueError: a too small n, or an unknown rule.
     """
-    if levels < 3 or levels % 2 == 0:
-        raise ValueError(f"HEQ needs an odd number of levels, 3 or more, but got {levels}.")
+    _require_levels(levels)
     fractions = torch.arange(1, levels, device=weight.device, dtype=torch.float32) / levels
     quantiles = torch.quantile(weight.detach().flatten().float(), fractions)
     centred = torch.arange(1, levels, device=weight.device, dtype=torch.float32) - levels / 2
@@ -47,19 +46,33 @@ def quantile_step(weight: Tensor, levels: int, rule: StepRule = "A") -> Tensor:
     if rule == "B":
         return (centred * quantiles).sum() / (centred * centred).sum()
     if rule == "C":
-        return (quantiles / centred).mean()
+        return torch.cat([quantiles[t] / centred[t] for t in _sides(levels)]).mean()
     raise ValueError(f'the step rule is "A", "B" or "C", but got {rule!r}.')
+
+
+def _require_levels(levels: int) -> None:
+    if levels < 3:
+        raise ValueError(f"HEQ needs 3 levels or more (2 are BinaryQuantizer's), but got {levels}.")
+
+
+def _sides(levels: int) -> tuple[slice, slice]:
+    """The quantiles below and above zero: for an even n the middle one has no say in the step."""
+    below = (levels - 1) // 2
+    return slice(0, below), slice(levels - 1 - below, None)
 
 
 class _RoundToLevels(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, weight: Tensor, step: Tensor, half: int, window: GradientWindow
+        ctx: Any, weight: Tensor, step: Tensor, levels: int, window: GradientWindow
     ) -> Tensor:
         u = weight / step
         ctx.save_for_backward(u)
-        ctx.bound, ctx.window = half + 0.5, window
-        return torch.round(u).clamp_(-half, half)
+        ctx.bound, ctx.window = levels / 2, window
+        half = levels // 2
+        if levels % 2:
+            return torch.round(u).clamp_(-half, half)
+        return torch.floor(u).clamp_(-half, half - 1).mul_(2).add_(1)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None]:
@@ -75,35 +88,56 @@ class HistogramEqualizedQuantizer(WeightQuantizer):
     once an epoch, and gets no gradient. The gradient is straight-through inside
     ``|w / step| <= n/2`` (where rounding has not saturated).
 
+    For even n, which the paper only mentions, the levels are the odd integers -(n-1) .. n-1, twice
+    the half-integers that the same formula gives with floor(w / step) + 1/2 in place of the
+    rounding. (Our choice, because accumulators stay integers then.)
+
     Args:
-        levels: n, odd and at least 3 (3 ternary, 5 quinary).
+        levels: n, at least 3 (3 ternary, 5 quinary).
         rule: how the step follows from the quantiles, see ``quantile_step``.
         window: what happens to gradients outside, see ``window_gradient``.
+        zero_median: subtract the median that the weights had at the last refresh. The paper
+            suggests a median forced to zero, untested; the latents themselves stay as they are.
+
+    Raises:
+        ValueError: fewer than 3 levels.
     """
 
     step: Tensor
+    median: Tensor | None
 
-    def __init__(self, levels: int, rule: StepRule = "A", window: GradientWindow = "clip") -> None:
+    def __init__(
+        self,
+        levels: int = 3,
+        rule: StepRule = "A",
+        window: GradientWindow = "clip",
+        zero_median: bool = False,
+    ) -> None:
         super().__init__()
-        if levels < 3 or levels % 2 == 0:
-            raise ValueError(f"HEQ needs an odd number of levels, 3 or more, but got {levels}.")
-        self.top = (levels - 1) // 2
-        self.levels = tuple(range(-self.top, self.top + 1))
+        _require_levels(levels)
+        self.top = levels // 2 if levels % 2 else levels - 1
+        self._levels = tuple(range(-self.top, self.top + 1, 1 if levels % 2 else 2))
         self.rule: StepRule = rule
         self.window: GradientWindow = window
         self.register_buffer("step", torch.ones(()))
+        self.register_buffer("median", torch.zeros(()) if zero_median else None)
 
     def forward(self, weight: Tensor) -> Tensor:
-        """Float weights, any shape -> integers in [-(n-1)/2, (n-1)/2], same shape and dtype."""
-        return _RoundToLevels.apply(weight, self.step, self.top, self.window)
+        """Float weights, any shape -> integers of ``levels``, same shape and dtype."""
+        if self.median is not None:
+            weight = weight - self.median
+        quantized: Tensor = _RoundToLevels.apply(weight, self.step, len(self.levels), self.window)
+        return quantized
 
     @torch.no_grad()
     def refresh(self, weight: Tensor) -> None:
-        """Set the step from the quantiles of the latent weights.
+        """Set the step, and the median if asked for, from the quantiles of the latent weights.
 
         A layer whose quantiles coincide (all weights equal) keeps its last step, because a step
         of zero would turn the layer into infinities.
         """
+        if self.median is not None:
+            self.median.copy_(torch.quantile(weight.flatten().float(), 0.5))
         step = quantile_step(weight, len(self.levels), self.rule)
         self.step.copy_(torch.where(step > 0, step.to(self.step.dtype), self.step))
 
@@ -112,4 +146,5 @@ class HistogramEqualizedQuantizer(WeightQuantizer):
         return float(self.step)
 
     def extra_repr(self) -> str:
-        return f"levels={len(self.levels)}, rule={self.rule!r}, window={self.window!r}"
+        centred = ", zero_median=True" if self.median is not None else ""
+        return f"levels={len(self.levels)}, rule={self.rule!r}, window={self.window!r}{centred}"

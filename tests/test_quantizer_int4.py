@@ -1,0 +1,205 @@
+"""4-bit training: Hadamard quantizer, bit splitting, leverage score sampling."""
+
+import copy
+import math
+
+import pytest
+import torch
+from heqcodec.quantizers.bit_splitting import keep_probabilities, sample_rows, split_bits
+from heqcodec.quantizers.hadamard import HadamardQuantizer, hadamard, largest_block
+from heqcodec.quantizers.lsq import LsqQuantizer, initial_step, learned_step
+from heqcodec.quantizers.quantized_linear import QuantizedLinear, best_block
+from heqcodec.quantizers.randomness import RandomSource
+from torch.nn import functional as F
+
+
+def hadamard_matrix(size):
+    if size == 1:
+        return torch.ones(1, 1, dtype=torch.float64)
+    half = hadamard_matrix(size // 2)
+    return torch.cat([torch.cat([half, half], 1), torch.cat([half, -half], 1)]) / math.sqrt(2)
+
+
+@pytest.mark.parametrize("block", [1, 2, 8, 32])
+def test_transform_is_the_matrix_and_cancels_in_a_product(block):
+    torch.manual_seed(0)
+    x, w = torch.randn(7, 96, dtype=torch.float64), torch.randn(5, 96, dtype=torch.float64)
+    matrix = torch.block_diag(*[hadamard_matrix(block)] * (96 // block))
+    torch.testing.assert_close(hadamard(x, block), x @ matrix)
+    torch.testing.assert_close(hadamard(hadamard(x, block), block), x)
+    torch.testing.assert_close(hadamard(x, block) @ hadamard(w, block).t(), x @ w.t())
+
+
+def test_blocks():
+    assert [largest_block(n) for n in (1, 27, 96, 1152, 24)] == [1, 1, 32, 32, 8]
+    assert largest_block(1 << 20, 1000) == 512
+    for block in (0, 3, 64):
+        with pytest.raises(ValueError, match="does not fit"):
+            hadamard(torch.zeros(2, 96), block)
+    with pytest.raises(ValueError, match="power of two"):
+        HadamardQuantizer(block=12)
+
+
+def test_learned_step_has_the_gradients_of_lsq():
+    x = torch.tensor([-20.0, -3.3, -0.2, 0.4, 1.6, 30.0], requires_grad=True)
+    step = torch.tensor(2.0, requires_grad=True)
+    y = learned_step(x, step, -4, 3)
+    assert y.tolist() == [-8, -4, 0, 0, 2, 6]
+    y.sum().backward()
+    assert x.grad.tolist() == [0, 1, 1, 1, 1, 0]
+    slopes = -4 + (-2 + 1.65) + 0.1 - 0.2 + (1 - 0.8) + 3
+    assert float(step.grad) == pytest.approx(slopes / math.sqrt(6 * 3), rel=1e-5)
+
+
+def test_lsq_starts_from_the_mean_magnitude_and_stays_where_training_moves_it():
+    torch.manual_seed(1)
+    weight = torch.randn(64, 32)
+    quantizer = LsqQuantizer(3)
+    quantizer.refresh(weight)
+    expected = 2 * float(weight.abs().mean()) / math.sqrt(3)
+    assert quantizer.delta() == pytest.approx(expected, rel=1e-6)
+    quantizer.refresh(2 * weight)
+    assert quantizer.delta() == pytest.approx(2 * expected, rel=1e-6)
+    with torch.no_grad():
+        quantizer.step.mul_(1.5)
+    copied = copy.deepcopy(quantizer)
+    for trained in (quantizer, copied):
+        trained.refresh(weight)
+        assert trained.delta() == pytest.approx(3 * expected, rel=1e-6)
+
+
+def test_a_rotated_outlier_costs_less():
+    torch.manual_seed(2)
+    weight = 0.05 * torch.randn(8, 64)
+    weight[:, 5] = 3.0
+    errors = []
+    for quantizer in (LsqQuantizer(4), HadamardQuantizer(4, block=64)):
+        quantizer.refresh(weight)
+        errors.append(float((quantizer(weight) - weight).detach().norm()))
+    assert errors[1] < errors[0] / 2
+
+
+def test_split_parts_fit_four_bits_and_their_sum_is_unbiased():
+    torch.manual_seed(3)
+    gradient, draws, random = torch.randn(16, 12), 3000, RandomSource(5)
+    gradient[0, 0] = -4.5
+    samples = []
+    for _ in range(draws):
+        split = split_bits(gradient, random)
+        assert split.high.abs().max() <= 7 and split.low.abs().max() <= 7
+        assert torch.equal(split.high, split.high.round())
+        samples.append((14 * split.high + split.low) * split.unit)
+    stacked = torch.stack(samples).double()
+    torch.testing.assert_close(split.stacked()[:16] + split.stacked()[16:], samples[-1])
+    standard = stacked.std(0) / draws**0.5
+    unit = float(split.unit)
+    assert ((stacked.mean(0) - gradient).abs() <= 5 * standard + unit * 10 / draws).all()
+    assert ((stacked - gradient).abs() <= unit * (1 + 1e-5)).all()
+    # The extreme entry, 105 units, does not saturate.
+    assert stacked[:, 0, 0].tolist() == pytest.approx([-4.5] * draws)
+
+
+def redistribute(scores, budget):
+    """The paper's loop."""
+    p = scores.double() * budget / scores.sum()
+    certain = torch.zeros_like(p, dtype=torch.bool)
+    while (p > 1 + 1e-12).any():
+        certain |= p >= 1
+        rest = scores.double() * ~certain
+        p = torch.where(certain, 1.0, rest * (budget - certain.sum()) / rest.sum())
+    return p
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_probabilities_are_what_redistribution_ends_with(seed):
+    torch.manual_seed(seed)
+    scores = torch.rand(40) ** (1 + 3 * seed)
+    for budget in (1, 7, 20, 39):
+        p = keep_probabilities(scores, budget)
+        torch.testing.assert_close(p.double(), redistribute(scores, budget), rtol=1e-4, atol=1e-6)
+        assert float(p.sum()) == pytest.approx(budget, rel=1e-4)
+
+
+def test_probabilities_at_the_edges():
+    assert keep_probabilities(torch.zeros(4), 2).tolist() == [0, 0, 0, 0]
+    assert keep_probabilities(torch.tensor([5.0, 0, 1, 0]), 3).tolist() == [1, 0, 1, 0]
+    assert keep_probabilities(torch.ones(4), 4).tolist() == [1, 1, 1, 1]
+    with pytest.raises(ValueError, match="cannot be kept"):
+        keep_probabilities(torch.ones(4), 5)
+
+
+def test_sampled_rows_are_unbiased():
+    torch.manual_seed(4)
+    scores, random, draws = torch.rand(30) + 0.01, RandomSource(9), 4000
+    factors = torch.stack([sample_rows(scores, 10, random) for _ in range(draws)]).double()
+    standard = factors.std(0) / draws**0.5
+    assert ((factors.mean(0) - 1).abs() <= 5 * standard).all()
+    assert float((factors > 0).double().sum(1).mean()) == pytest.approx(10, abs=0.3)
+
+
+@pytest.mark.parametrize("sample", [False, True])
+def test_gradients_of_a_quantized_layer_are_unbiased(sample):
+    torch.manual_seed(5)
+    layer, draws = QuantizedLinear(16, 6, sample=sample, seed=3), 1500
+    x, target = torch.randn(10, 16), torch.randn(10, 6)
+    layer(x)
+
+    # What straight-through estimation alone gives: exact products of the quantized factors.
+    rotated = hadamard(x, 16).requires_grad_()
+    weight = hadamard(layer.weight.detach(), 16).requires_grad_()
+    product = F.linear(
+        learned_step(rotated, layer.input_step.detach(), -8, 7),
+        learned_step(weight, layer.weight_step.detach(), -8, 7),
+    )
+    torch.testing.assert_close(layer(x), product + layer.bias)
+    (product * target).sum().backward()
+    expected = (hadamard(rotated.grad, 16), hadamard(weight.grad, 16))
+
+    samples: tuple[list, list] = ([], [])
+    for _ in range(draws):
+        layer.zero_grad()
+        free = x.clone().requires_grad_()
+        (layer(free) * target).sum().backward()
+        samples[0].append(free.grad)
+        samples[1].append(layer.weight.grad.clone())
+    for drawn, exact in zip(samples, expected, strict=True):
+        stacked = torch.stack(drawn).double()
+        standard = stacked.std(0) / draws**0.5
+        assert ((stacked.mean(0) - exact).abs() <= 5 * standard + 1e-4).all()
+    assert layer.input_step.grad.isfinite() and layer.weight_step.grad.isfinite()
+    torch.testing.assert_close(layer.bias.grad, target.sum(0))
+
+
+def test_quantized_layer_learns_and_takes_any_leading_shape():
+    torch.manual_seed(6)
+    layer = QuantizedLinear(24, 4)
+    assert layer.block == 8
+    x = torch.randn(5, 12, 24)
+    truth = torch.randn(4, 24) / 5
+    optimizer = torch.optim.Adam(layer.parameters(), lr=1e-2)
+    losses = []
+    for _ in range(150):
+        loss = (layer(x) - F.linear(x, truth)).square().mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(float(loss))
+    assert sum(losses[-10:]) < sum(losses[:10]) / 10
+    restored = QuantizedLinear(24, 4).eval()
+    restored.load_state_dict(layer.state_dict())
+    assert torch.equal(restored(x), layer(x))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert torch.equal(restored(x), layer(x))
+
+
+def test_best_block_rotates_outliers_away():
+    torch.manual_seed(7)
+    x, weight = torch.randn(32, 64), torch.randn(8, 64)
+    spiky = x.clone()
+    spiky[:, ::16] *= 40
+    assert best_block(spiky, weight) > 1
+    layer = QuantizedLinear(64, 8)
+    layer.set_block(best_block(spiky, layer.weight))
+    assert layer(spiky).isfinite().all()
+    rotated = hadamard(layer.weight, layer.block)
+    assert float(layer.weight_step) == pytest.approx(float(initial_step(rotated, 7)))
