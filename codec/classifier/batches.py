@@ -79,9 +79,7 @@ class DeviceImages:
             pixels = self.train[index[:, None, None], rows[:, :, None], columns[:, None, :]]
             if cutout:
                 # From -half to half - 1 around the centre.
-                inside = [
-                    (2 * (line - centre[part]) + 1).abs() < cutout + 1 for centre in centres
-                ]
+                inside = [(2 * (line - centre[part]) + 1).abs() < cutout + 1 for centre in centres]
                 cut = inside[0][:, :, None] & inside[1][:, None, :]
                 pixels = pixels.masked_fill(cut[..., None], CUT_VALUE)
             yield pixels.permute(0, 3, 1, 2), self.train_labels[index]

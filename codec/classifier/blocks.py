@@ -1,8 +1,8 @@
 """What the networks are built of: quantized convolution, normalization, pooling, activation.
 
-    x ---> conv, weights q(w) ---> 2x2 maximum (or none) ---> normalization ---> activation ---> y
-                   ^
-    latent w ---> quantizer
+x ---> conv, weights q(w) ---> 2x2 maximum (or none) ---> normalization ---> activation ---> y
+               ^
+latent w ---> quantizer
 """
 
 from __future__ import annotations
@@ -119,7 +119,7 @@ class WeightedConv2d(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, inputs, H, W) -> (N, outputs, H, W)."""
-        weight = self.weight
+        weight: Tensor = self.weight
         if self.quantizer is not None and self.training:
             weight = matched_gradient(weight, self.latent)
         if self.groups > 1:
@@ -128,7 +128,7 @@ class WeightedConv2d(nn.Module):
 
 
 def block_diagonal(weight: Tensor, groups: int) -> Tensor:
-    """Weights (O, I / groups, k, k) of a grouped convolution -> those of a plain one (O, I, k, k)."""
+    """Weights (O, I / groups, k, k) of a grouped convolution -> (O, I, k, k) of a plain one."""
     parts = weight.chunk(groups)
     width = weight.shape[1]
     return torch.cat(

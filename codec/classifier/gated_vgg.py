@@ -1,20 +1,20 @@
 """VGG-11 of binary activations, plain or with logic gates for skips: ORNet-11, MUXORNet-11.
 
-    pixels 3 x S x S                              S = 32 (CIFAR-10) or 96 (STL-10)
-      |  C3 w (full precision)   [maximum]        the maximum only if S = 96
-      |  C3 w *                   maximum         w  x 16x16 (24x24)
-      |  C3 2w, C3 2w *, C3 2w *  maximum         2w x  8x8  (12x12)
-      |  C3 4w, C3 4w *, C3 4w *  maximum         4w x  4x4  (6x6)
-      |  C3 4w *, C3 4w *                         4w x  4x4  (6x6)
-      |  mean over the map
-      v  FC (full precision)
-    logits
+pixels 3 x S x S                              S = 32 (CIFAR-10) or 96 (STL-10)
+  |  C3 w (full precision)   [maximum]        the maximum only if S = 96
+  |  C3 w *                   maximum         w  x 16x16 (24x24)
+  |  C3 2w, C3 2w *, C3 2w *  maximum         2w x  8x8  (12x12)
+  |  C3 4w, C3 4w *, C3 4w *  maximum         4w x  4x4  (6x6)
+  |  C3 4w *, C3 4w *                         4w x  4x4  (6x6)
+  |  mean over the map
+  v  FC (full precision)
+logits
 
-    * equal shapes in and out, so a skip can go around it:
+* equal shapes in and out, so a skip can go around it:
 
-    x ---+---> conv ---> BN ---> H ---> main ---+
-         |                                      OR (or MUX of OR and main) ---> y
-         +------------------ skip --------------+
+x ---+---> conv ---> BN ---> H ---> main ---+
+     |                                      OR (or MUX of OR and main) ---> y
+     +------------------ skip --------------+
 """
 
 from __future__ import annotations

@@ -14,8 +14,14 @@ from heqcodec.errors import HeqError
 from numpy.typing import NDArray
 from PIL import Image
 
-CIFAR_CLASSES = tuple("airplane automobile bird cat deer dog frog horse ship truck".split())
-STL_CLASSES = tuple("airplane bird car cat deer dog horse monkey ship truck".split())
+CIFAR_CLASSES = (
+    *("airplane", "automobile", "bird", "cat", "deer"),
+    *("dog", "frog", "horse", "ship", "truck"),
+)
+STL_CLASSES = (
+    *("airplane", "bird", "car", "cat", "deer"),
+    *("dog", "horse", "monkey", "ship", "truck"),
+)
 SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".ppm"}
 CIFAR_FOLDER, STL_FOLDER = "cifar-10-batches-py", "stl10_binary"
 STL_SIDE = 96
@@ -46,7 +52,7 @@ class LabelledImages:
         parts = (self.train, self.test, self.train_labels, self.test_labels)
         hashed = hashlib.sha256()
         for part in parts:
-            hashed.update(np.ascontiguousarray(part))
+            hashed.update(np.ascontiguousarray(part).data)
         return hashed.hexdigest()
 
 

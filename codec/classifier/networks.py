@@ -48,7 +48,9 @@ def build_network(
     if recipe.width:
         arguments["width"] = recipe.width
     if recipe.network not in GATED and side != 32:
-        raise HeqError(f"{recipe.network} sees images of 32x32 pixels, but these are {side}x{side}.")
+        raise HeqError(
+            f"{recipe.network} sees images of 32x32 pixels, but these are {side}x{side}."
+        )
     try:
         if recipe.network == "nqe":
             return NqeClassifier(
@@ -94,7 +96,9 @@ def load_latent_state(
         if ".norm." in name and not norms:
             continue
         if name not in state or state[name].shape != own[name].shape:
-            raise HeqError(f"{origin} are of another network: {name} is missing or of another size.")
+            raise HeqError(
+                f"{origin} are of another network: {name} is missing or of another size."
+            )
     plain = {k: v for k, v in state.items() if k in own and (norms or ".norm." not in k)}
     convolutions = dict(weighted_convolutions(network))
     for name, conv in convolutions.items():

@@ -1,12 +1,12 @@
 """The 1 Mb encoder as a classifier (arXiv 2501.05097): NQE, its binary code, a linear head.
 
-    pixels - 128, 3x32x32
-      |  64C3 quinary, 64C3 quinary, maximum                          64 x 16x16   2-bit maps
-      |  128C3 ternary, 128C3 ternary, maximum                       128 x  8x8
-      |  256C3 binary in 2 groups, 256C3 binary in 2 groups, maximum 256 x  4x4
-      |  16C1 binary, sign                                            16 x  4x4   = 256 bits
-      v  FC (full precision)
-    logits
+pixels - 128, 3x32x32
+  |  64C3 quinary, 64C3 quinary, maximum                          64 x 16x16   2-bit maps
+  |  128C3 ternary, 128C3 ternary, maximum                       128 x  8x8
+  |  256C3 binary in 2 groups, 256C3 binary in 2 groups, maximum 256 x  4x4
+  |  16C1 binary, sign                                            16 x  4x4   = 256 bits
+  v  FC (full precision)
+logits
 """
 
 from __future__ import annotations

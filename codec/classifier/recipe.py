@@ -168,8 +168,9 @@ class ClassifierRecipe:
             yield f"{key} must be a number from 0", _number(getattr(self, key), 0)
         for key in SHARES:
             yield f"{key} must be a number from 0 to 1", _number(getattr(self, key), 0, 1)
-        yield 'bsn needs network = "nqe" and start', not self.bsn or (
-            self.network == "nqe" and bool(self.start)
+        yield (
+            'bsn needs network = "nqe" and start',
+            not self.bsn or (self.network == "nqe" and bool(self.start)),
         )
 
 

@@ -16,7 +16,7 @@ import torch
 from heqcodec.errors import HeqError
 from heqcodec.quantizers import layer_report
 from heqcodec.training.checkpoint import FILE, load_checkpoint, read_facts, save_checkpoint
-from torch import Tensor, nn
+from torch import nn
 
 from .batches import DeviceImages, smoothed_loss
 from .blocks import weighted_convolutions
@@ -88,7 +88,8 @@ class ClassifierTraining:
             self._resume()
 
     def _new_optimizer(self) -> torch.optim.Optimizer:
-        decayed, free = [], []
+        decayed: list[nn.Parameter] = []
+        free: list[nn.Parameter] = []
         for parameter in self.network.parameters():
             (decayed if parameter.ndim == 2 or parameter.shape[1:].numel() > 1 else free).append(
                 parameter
@@ -249,7 +250,7 @@ class ClassifierTraining:
 
     def _save(self) -> None:
         self.state_dir.mkdir(parents=True, exist_ok=True)
-        facts = {"epoch": self.epoch, "seconds": self.seconds, "step": self._step}
+        facts: dict[str, Any] = {"epoch": self.epoch, "seconds": self.seconds, "step": self._step}
         facts |= {"shifts": self.shifts, "images": self.images.sha256, "recipe": self.recipe.name}
         save_checkpoint(
             self.state_dir,

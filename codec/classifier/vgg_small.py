@@ -1,11 +1,11 @@
 """VGG-Small for 32x32 images, the network of the HEQ and LQ-Nets papers.
 
-    pixels 3x32x32
-      |  128C3 (full precision), 128C3, maximum          w x 16x16     w = 128
-      |  256C3, 256C3, maximum                          2w x  8x8
-      |  512C3, 512C3, maximum                          4w x  4x4
-      v  FC (full precision)
-    logits
+pixels 3x32x32
+  |  128C3 (full precision), 128C3, maximum          w x 16x16     w = 128
+  |  256C3, 256C3, maximum                          2w x  8x8
+  |  512C3, 512C3, maximum                          4w x  4x4
+  v  FC (full precision)
+logits
 """
 
 from __future__ import annotations
