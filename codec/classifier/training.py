@@ -91,9 +91,9 @@ class ClassifierTraining:
         decayed: list[nn.Parameter] = []
         free: list[nn.Parameter] = []
         for parameter in self.network.parameters():
-            (decayed if parameter.ndim == 2 or parameter.shape[1:].numel() > 1 else free).append(
-                parameter
-            )
+            # Weights have outputs in front; thresholds, norms and biases are left alone.
+            is_weight = parameter.ndim in (2, 4) and parameter.shape[0] > 1
+            (decayed if is_weight else free).append(parameter)
         groups: list[dict[str, Any]] = [
             {"params": decayed, "weight_decay": self.recipe.weight_decay},
             {"params": free, "weight_decay": 0.0},
