@@ -18,10 +18,15 @@ from torch.nn.utils import parametrize
 
 from .logic_gates import BinaryActivation
 
-NORM_INITS = {"plain": (1.0, 0.0), "balanced": (0.37, 0.5), "half-wave": (0.5, 0.125)}
+NORM_INITS = {
+    "plain": (1.0, 0.0),
+    "balanced": (0.37, 0.5),
+    "half-wave": (0.5, 0.125),
+    "sparse": (1.0, -0.5),
+}
 """Gamma and beta at first. "half-wave" puts the thresholds of HWMSB at 0.25, 0.75 and 1.25 standard
 deviations, as half-wave Gaussian quantization does (arXiv 1702.00953); "balanced" makes its four
-levels equally likely."""
+levels equally likely; "sparse" leaves three tenths of a binary map ones."""
 NEVER = 2**62
 
 
