@@ -185,7 +185,9 @@ class ClassifierTraining:
             "name": recipe.name,
             "epoch": self.epoch,
             "loss": round(mean, 5),
-            "train_accuracy": round(100 * int(hits) / (steps * phase.batch), 3),
+            "train_accuracy": round(
+                100 * int(hits) / (steps * min(phase.batch, len(self.images))), 3
+            ),
             "test_loss": round(test_loss, 5),
             "test_accuracy": round(100 * accuracy, 3),
             "rate": self.optimizer.param_groups[0]["lr"],
