@@ -1,0 +1,68 @@
+"""``python -m heqcodec.classifier.train RECIPE.toml --data cifar.npz --out DIR``."""
+
+from __future__ import annotations
+
+import math
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from heqcodec.errors import HeqError
+from heqcodec.purenet.device import find_device
+from rich.console import Console
+
+from .images import load_images
+from .recipe import ClassifierRecipe
+from .run import run_recipe
+
+console = Console(stderr=True)
+
+
+def say_row(row: dict[str, Any]) -> None:
+    """Show an epoch."""
+    console.print(
+        f"{row['name']} {row['epoch']:3d}: loss {row['loss']:.4f}, train "
+        f"{row['train_accuracy']:.2f} %, test {row['test_accuracy']:.2f} %, {row['seconds']:.1f} s",
+        highlight=False,
+    )
+
+
+def train(
+    recipe: Annotated[Path, typer.Argument(metavar="RECIPE", exists=True, dir_okay=False)],
+    data: Annotated[
+        Path, typer.Option("--data", exists=True, help="A packed .npz, or a folder of images.")
+    ],
+    out: Annotated[Path, typer.Option("--out", help="Folder for logs, result and weights.")],
+    state: Annotated[
+        Path | None, typer.Option("--state", help="Folder for checkpoints; --out if left out.")
+    ] = None,
+    device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1.")] = "auto",
+    minutes: Annotated[
+        float | None, typer.Option("--minutes", min=0.0, help="Stop after so many minutes.")
+    ] = None,
+) -> None:
+    """Train a classifier from RECIPE; the same command again goes on where it stopped."""
+    begun = time.monotonic()
+    try:
+        wanted = ClassifierRecipe.load(recipe)
+        result = run_recipe(
+            wanted,
+            load_images(data),
+            find_device(device),
+            out / wanted.name,
+            (state or out) / wanted.name,
+            math.inf if minutes is None else begun + 60 * minutes,
+            say_row,
+        )
+    except HeqError as error:
+        console.print(str(error), style="red", highlight=False)
+        raise typer.Exit(1) from error
+    if result is None:
+        console.print("stopped; the same command goes on")
+        return
+    console.print(f"{result['accuracy']:.2f} %, {result['protocol']}", highlight=False)
+
+
+if __name__ == "__main__":
+    typer.run(train)
