@@ -2,6 +2,8 @@
 
 #include "heq_shifts.h"
 
+#ifndef HEQ_KERNEL_FAST
+
 HEQ_INTERNAL void heq_colour(const heq_patch *patch, int plane, int16_t *field)
 {
     const uint8_t *row = patch->pixels;
@@ -32,24 +34,6 @@ HEQ_INTERNAL void heq_colour(const heq_patch *patch, int plane, int16_t *field)
 
 /* ---- Products of weights and samples ----------------------------------------------------- */
 
-#ifdef HEQ_MULTIPLIER
-
-static void forward(const heq_transform *transform, const int16_t *samples, int points,
-                    int32_t *coefficients)
-{
-    const int16_t *weights = points == 32 ? transform->large : transform->small;
-    int frequency, place;
-    for (frequency = 0; frequency < points; frequency++) {
-        int32_t sum = 0;
-        for (place = 0; place < points; place++) {
-            sum += weights[place] * samples[place];
-        }
-        coefficients[frequency] = sum;
-        weights += points;
-    }
-}
-
-#else
 
 /* The sums of all subsets of four samples, by the bits of the subset. */
 static void add_up(const int32_t *samples, int32_t *sums)
@@ -151,8 +135,6 @@ static void forward(const heq_transform *transform, const int16_t *samples, int 
     weigh_4(weights, layers, even, coefficients, stride);
 }
 
-#endif
-
 /* ---- Rows and columns -------------------------------------------------------------------- */
 
 HEQ_INTERNAL void heq_transform_rows(const heq_transform *transform, int16_t *field, int points)
@@ -184,3 +166,5 @@ HEQ_INTERNAL void heq_transform_column(const heq_transform *transform, const int
         coefficients[place] = (coefficients[place] + half) >> transform->shift;
     }
 }
+
+#endif

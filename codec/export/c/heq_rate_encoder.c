@@ -3,6 +3,7 @@
 #include "heq_device.h"
 #include "heq_file.h"
 #include "heq_levels.h"
+#include "heq_levels_fast.h"
 
 typedef struct {
     heq_file file; /* first, as in every mode */
@@ -39,6 +40,15 @@ static void mode_begin_strip(heq_state *state)
                             state->payload, state->room);
 }
 
+#ifdef HEQ_KERNEL_FAST
+
+static int choose_levels(heq_state *state, const heq_patch *patch)
+{
+    return heq_fast_levels(&transform, state->steps, patch, &state->levels);
+}
+
+#else
+
 /* Coefficients of a plane in a size, to state->coefficients. */
 static void transform_plane(heq_state *state, const heq_patch *patch, int size, int plane)
 {
@@ -46,7 +56,7 @@ static void transform_plane(heq_state *state, const heq_patch *patch, int size, 
     heq_rate_coefficients(&transform, state->field, size, state->coefficients);
 }
 
-static void mode_patch(heq_state *state, const heq_patch *patch)
+static int choose_levels(heq_state *state, const heq_patch *patch)
 {
     int32_t costs[2] = {0, 0};
     int plane, size, planes = state->file.channels;
@@ -66,7 +76,15 @@ static void mode_patch(heq_state *state, const heq_patch *patch)
         transform_plane(state, patch, size, plane);
         heq_quantize(state->coefficients, state->steps[size][plane], plane, &state->levels);
     }
-    heq_settle(&cost_layer, size, planes, &state->levels);
+    return size;
+}
+
+#endif
+
+static void mode_patch(heq_state *state, const heq_patch *patch)
+{
+    int size = choose_levels(state, patch);
+    heq_settle(&cost_layer, size, state->file.channels, &state->levels);
     heq_device_encode_patch(&state->strip, state->levels.levels[0], size, state->file.column == 0);
 }
 
