@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "heq_device_layout.h"
+#include "heq_near_fast.h"
 #include "heq_shifts.h"
 
 typedef char shifts_round_down[(-1 >> 1) == -1 ? 1 : -1];
@@ -187,6 +188,21 @@ HEQ_INTERNAL void heq_quantize(const int32_t *coefficients, int32_t step, int pl
 
 /* ---- Cost layer -------------------------------------------------------------------------- */
 
+static int shifted(int value, int shift)
+{
+    return value < 0 ? -(-value << shift) : value << shift;
+}
+
+#ifndef HEQ_KERNEL_FAST
+
+typedef const uint8_t *near_weights;
+
+static void take_weights(const heq_cost_layer *layer, int size, near_weights *weights)
+{
+    (void)size;
+    *weights = layer->near;
+}
+
 /* Bits that are set in half a byte. */
 static const uint8_t ones[16] = {0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4};
 
@@ -196,21 +212,17 @@ static int sum_of(int cell)
     return ones[cell & 15] + (ones[cell >> 4] << 1);
 }
 
-static int shifted(int value, int shift)
-{
-    return value < 0 ? -(-value << shift) : value << shift;
-}
-
 /* Sum over the neighbours, 5x5 cells of four magnitudes, by weights in three bit planes. */
-static int sum_near(const uint8_t *weights, const uint8_t *cell)
+static int sum_near(const near_weights *weights, int kind, const uint8_t *cell)
 {
+    const uint8_t *first = *weights + (heq_two_shifts(kind, 5, 3) - kind);
     int sum = 0, place = 0, row, column;
     cell -= 2 * HEQ_SEEN_SIDE + 2;
     for (row = 0; row < 5; row++) {
         for (column = 0; column < 5; column++, place++) {
             int there = cell[column];
             if (there != 0) {
-                const uint8_t *bits = weights + (place >> 1);
+                const uint8_t *bits = first + (place >> 1);
                 int half = (place & 1) << 2;
                 int low = bits[0] >> half & 15, middle = bits[13] >> half & 15;
                 int high = bits[26] >> half & 15;
@@ -224,6 +236,8 @@ static int sum_near(const uint8_t *weights, const uint8_t *cell)
     return sum;
 }
 
+#endif
+
 /* A weight of the other planes times the magnitude of the same level there. */
 static int times_cross(const uint8_t *weights, int kind, int cell, int sub)
 {
@@ -234,13 +248,12 @@ static int times_cross(const uint8_t *weights, int kind, int cell, int sub)
     return (cell >> sub & 1 ? weight : 0) + (cell >> sub & 16 ? weight + weight : 0);
 }
 
-static int threshold_of(const heq_cost_layer *layer, int size, int planes, int plane, int index,
-                        heq_levels *levels)
+static int threshold_of(const heq_cost_layer *layer, const near_weights *weights, int size,
+                        int planes, int plane, int index, heq_levels *levels)
 {
     int sub = index & 3, cell = cell_of(index >> 2);
     int kind = ((times_3(size) + plane) << 2) + sub;
-    int near = sum_near(layer->near + (heq_two_shifts(kind, 5, 3) - kind),
-                        seen_of(levels, plane) + cell);
+    int near = sum_near(weights, kind, seen_of(levels, plane) + cell);
     int cross = 0, which, total;
     for (which = 0; which < 2 && planes == 3; which++) {
         int other = plane + 1 + which;
@@ -255,7 +268,9 @@ static int threshold_of(const heq_cost_layer *layer, int size, int planes, int p
 
 HEQ_INTERNAL void heq_settle(const heq_cost_layer *layer, int size, int planes, heq_levels *levels)
 {
+    near_weights weights;
     int plane, index;
+    take_weights(layer, size, &weights);
     for (plane = 0; plane < planes; plane++) {
         int16_t *level = levels->levels[plane];
         const uint8_t *open = levels->open[plane];
@@ -264,7 +279,8 @@ HEQ_INTERNAL void heq_settle(const heq_cost_layer *layer, int size, int planes, 
                 index += 7; /* none of these eight */
             } else if (open[index >> 3] >> (index & 7) & 1) {
                 int reached = level[index] < 0 ? -level[index] : level[index];
-                int kept = reached > threshold_of(layer, size, planes, plane, index, levels);
+                int least = threshold_of(layer, &weights, size, planes, plane, index, levels);
+                int kept = reached > least;
                 level[index] = (int16_t)(!kept ? 0 : level[index] < 0 ? -1 : 1);
             }
         }

@@ -32,7 +32,8 @@ typedef struct {
 typedef struct {
     int16_t levels[3][HEQ_LEVELS];
     /* What the cost layer sees: of each frequency four magnitudes up to 3, their low bits in the
-     * low half of a byte, their high bits in the upper one. */
+     * low half of a byte, their high bits in the upper one. The fast kernel reads eight bytes at a
+     * time, up to three of what follows. */
     uint8_t seen[3][HEQ_SEEN_SIDE * HEQ_SEEN_SIDE];
     /* A bit for each level that is 0 or 1, and for `heq_settle` to decide: it then holds the number
      * of thresholds that the magnitude reaches, 1..15, with the sign of the coefficient. */

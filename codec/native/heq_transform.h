@@ -17,16 +17,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "heq_kernel.h"
+
 #ifndef HEQ_INTERNAL
 #define HEQ_INTERNAL
-#endif
-
-/* Two kernels of the same numbers: a scalar one, and one for processors with vectors, which
- * HEQ_KERNEL_FAST asks for; HEQ_KERNEL_AUTO asks for it where the target has vectors. */
-#if defined(HEQ_KERNEL_AUTO) && defined(__GNUC__) && !defined(HEQ_KERNEL_FAST)
-#if defined(__SSE2__) || defined(__ARM_NEON) || defined(__ALTIVEC__) || defined(__VX__)
-#define HEQ_KERNEL_FAST
-#endif
 #endif
 
 #define HEQ_SIDE 32
