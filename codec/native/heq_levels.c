@@ -148,13 +148,15 @@ HEQ_INTERNAL void heq_quantize_level(const heq_quantizer *quantizer, int32_t val
 {
     int32_t step = quantizer->step, size = value < 0 ? -value : value, found = 0;
     int32_t rounded = size + (step >> 2) + (step >> 4), narrow = (step >> 1) - (step >> 4);
+    int32_t twice = step << 1;
+    HEQ_HIDE(twice);
     if (rounded >= step) {
-        int three = rounded >= step + (step << 1), two = !three && rounded >= (step << 1);
+        int three = rounded >= step + twice, two = !three && rounded >= twice;
         int bits = (two ? 0 : 1) | (two || three ? 16 : 0);
         uint8_t *cell = quantizer->seen + cell_of(index >> 2);
         *cell = (uint8_t)(*cell | bits << (index & 3));
     }
-    if (size + narrow >= (step << 1)) {
+    if (size + narrow >= twice) {
         found = quotient(size + narrow, step);
     } else {
         while (found < HEQ_THRESHOLDS && size >= quantizer->thresholds[found]) {
@@ -212,6 +214,14 @@ static int sum_of(int cell)
     return ones[cell & 15] + (ones[cell >> 4] << 1);
 }
 
+/* The low half of a byte, twice. */
+static int both_halves(int bits)
+{
+    int half = bits & 15, upper = half << 4;
+    HEQ_HIDE(upper);
+    return half | upper;
+}
+
 /* Sum over the neighbours, 5x5 cells of four magnitudes, by weights in three bit planes. */
 static int sum_near(const near_weights *weights, int kind, const uint8_t *cell)
 {
@@ -224,14 +234,13 @@ static int sum_near(const near_weights *weights, int kind, const uint8_t *cell)
             if (there != 0) {
                 const uint8_t *bits = first + (place >> 1);
                 int half = (place & 1) << 2;
-                int low = bits[0] >> half & 15, middle = bits[13] >> half & 15;
-                int high = bits[26] >> half & 15;
-                sum += sum_of(there & (low | low << 4)) - (sum_of(there) << 1);
-                sum += sum_of(there & (middle | middle << 4)) << 1;
-                sum += sum_of(there & (high | high << 4)) << 2;
+                sum += sum_of(there & both_halves(bits[0] >> half)) - (sum_of(there) << 1);
+                sum += sum_of(there & both_halves(bits[13] >> half)) << 1;
+                sum += sum_of(there & both_halves(bits[26] >> half)) << 2;
             }
         }
         cell += HEQ_SEEN_SIDE;
+        HEQ_HIDE(place);
     }
     return sum;
 }

@@ -1,5 +1,6 @@
 #include "heq_levels_fast.h"
 
+#include "heq_shifts.h"
 #include "heq_vectors.h"
 
 #ifdef HEQ_KERNEL_FAST
@@ -91,7 +92,7 @@ HEQ_INTERNAL void heq_fast_quantize(const int32_t *coefficients, int32_t step, i
     }
 }
 
-HEQ_INTERNAL int heq_fast_levels(const heq_transform *transform, int32_t (*steps)[3],
+HEQ_INTERNAL int heq_fast_levels(const heq_transform *transform, const int32_t *steps,
                                  const heq_patch *patch, heq_levels *levels)
 {
     heq_square fields[3], coefficients[2][3];
@@ -102,12 +103,12 @@ HEQ_INTERNAL int heq_fast_levels(const heq_transform *transform, int32_t (*steps
         for (plane = 0; plane < planes; plane++) {
             heq_square *made = &coefficients[size][plane];
             heq_fast_coefficients(transform, &fields[plane], size, made);
-            costs[size] += heq_size_cost(made->all, steps[size][plane]);
+            costs[size] += heq_size_cost(made->all, steps[times_3(size) + plane]);
         }
     }
     size = costs[1] < costs[0];
     for (plane = 0; plane < planes; plane++) {
-        heq_fast_quantize(coefficients[size][plane].all, steps[size][plane], size, plane, levels);
+        heq_fast_quantize(coefficients[size][plane].all, steps[times_3(size) + plane], size, plane, levels);
     }
     return size;
 }

@@ -8,8 +8,8 @@
 
 #ifdef HEQ_KERNEL_FAST
 
-/* Size and levels of a patch, `heq_settle` not yet applied; steps [size][plane]. */
-HEQ_INTERNAL int heq_fast_levels(const heq_transform *transform, int32_t (*steps)[3],
+/* Size and levels of a patch, `heq_settle` not yet applied; steps by size, then plane. */
+HEQ_INTERNAL int heq_fast_levels(const heq_transform *transform, const int32_t *steps,
                                  const heq_patch *patch, heq_levels *levels);
 
 /* Coefficients of a plane in a size, as heq_fast_transform and the quarters' means give them. */

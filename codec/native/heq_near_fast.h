@@ -20,6 +20,13 @@ typedef struct {
     pairs kinds[12][5][2];
 } near_weights;
 
+/* Both halves of both words the same bits. */
+static pairs every_pair(uint32_t half)
+{
+    uint64_t word = (uint64_t)half << 32 | half;
+    return (pairs){word, word};
+}
+
 static void take_weights(const heq_cost_layer *layer, int size, near_weights *weights)
 {
     const uint8_t *bits = layer->near + (size == 0 ? 0 : HEQ_NEAR_BYTES / 2);

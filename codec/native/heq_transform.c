@@ -24,6 +24,7 @@ HEQ_INTERNAL void heq_colour(const heq_patch *patch, int plane, int16_t *field)
             *field++ = (int16_t)value;
             if (x + 1 < patch->columns) {
                 sample += patch->channels;
+                HEQ_HIDE(sample);
             }
         }
         if (y + 1 < patch->rows) {
@@ -94,6 +95,7 @@ static int32_t named_16(const uint8_t *plane, const int32_t *sums)
                 digits += digits + named_##count(weights + bytes, sums);                           \
                 digits += digits + named_##count(weights + 2 * bytes, sums) - twice;               \
                 weights += 3 * bytes;                                                              \
+                HEQ_HIDE(weights);                                                                 \
                 total += total;                                                                    \
                 total += total + digits;                                                           \
             }                                                                                      \

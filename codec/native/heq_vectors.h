@@ -42,12 +42,5 @@ static inline lanes every_lane(int32_t number)
 /* Two words of 64 bits. */
 typedef uint64_t pairs __attribute__((vector_size(16), may_alias));
 
-/* Both halves of both words the same bits. */
-static inline pairs every_pair(uint32_t half)
-{
-    uint64_t word = (uint64_t)half << 32 | half;
-    return (pairs){word, word};
-}
-
 #endif
 #endif

@@ -4,13 +4,14 @@
 #include "heq_file.h"
 #include "heq_levels.h"
 #include "heq_levels_fast.h"
+#include "heq_shifts.h"
 
 typedef struct {
     heq_file file; /* first, as in every mode */
     uint8_t *payload;
     size_t room;
     uint16_t step;
-    int32_t steps[2][3];
+    int32_t steps[6]; /* by size, then plane */
     heq_device_strip strip;
     heq_levels levels;
     int16_t field[HEQ_SIDE * HEQ_SIDE];
@@ -30,7 +31,7 @@ static int mode_begin(heq_state *state, const heq_image *image)
     state->payload = image->payload;
     state->room = image->room;
     state->step = image->rate;
-    heq_integer_steps(rate_steps, image->rate & 1023, state->steps[0]);
+    heq_integer_steps(rate_steps, image->rate & 1023, state->steps);
     return image->rate < 1024 && image->payload != NULL;
 }
 
@@ -63,7 +64,7 @@ static int choose_levels(heq_state *state, const heq_patch *patch)
     /* One plane of coefficients is held at a time; those of the rarer case are made twice. */
     for (size = 1; size >= 0; size--) {
         for (plane = 0; plane < planes; plane++) {
-            int32_t step = state->steps[size][plane];
+            int32_t step = state->steps[times_3(size) + plane];
             transform_plane(state, patch, size, plane);
             costs[size] += heq_size_cost(state->coefficients, step);
             if (size == 0) {
@@ -74,7 +75,7 @@ static int choose_levels(heq_state *state, const heq_patch *patch)
     size = costs[1] < costs[0];
     for (plane = 0; plane < planes && size == 1; plane++) {
         transform_plane(state, patch, size, plane);
-        heq_quantize(state->coefficients, state->steps[size][plane], plane, &state->levels);
+        heq_quantize(state->coefficients, state->steps[3 + plane], plane, &state->levels);
     }
     return size;
 }
