@@ -15,7 +15,7 @@ setup(
             "heqcodec._native",
             sources=sorted(set(glob("codec/native/*.c")) - {"codec/native/heq_patch_code.c"}),
             depends=sorted(glob("codec/native/*.h")),
-            define_macros=[("HEQ_DEVICE_TRACE", "1"), ("HEQ_MULTIPLIER", "1")],
+            define_macros=[("HEQ_DEVICE_TRACE", "1"), ("HEQ_KERNEL_AUTO", "1")],
             optional=True,
         )
     ]

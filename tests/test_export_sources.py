@@ -86,7 +86,7 @@ def test_transforms_that_c_cannot_have_are_refused() -> None:
 def test_sources_are_joined_once_and_without_other_branches() -> None:
     header = "#ifndef HEQ_A_H\n#define HEQ_A_H\n#include <stdint.h>\nint a;\n#endif\n"
     source = (
-        '#include "a.h"\n#include "b.h"\n#ifdef HEQ_MULTIPLIER\nint fast;\n#else\nint slow;\n'
+        '#include "a.h"\n#include "b.h"\n#ifdef HEQ_DEVICE_TRACE\nint fast;\n#else\nint slow;\n'
         "#endif\n#ifndef HEQ_ENCODE_ONLY\nint decode;\n#endif\n"
         "#if X\nint x;\n#else\nint y;\n#endif\n"
         "HEQ_INTERNAL int f(int first,\n                   int second);\n"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-DEFINED = {"HEQ_ENCODE_ONLY": True, "HEQ_DEVICE_TRACE": False, "HEQ_MULTIPLIER": False}
+DEFINED = {"HEQ_ENCODE_ONLY": True, "HEQ_DEVICE_TRACE": False}
 """Macros of the sources that are decided here, so that the reader of the result need not."""
 DROPPED = re.compile(r"#define HEQ_(\w+_H|INTERNAL)$")
 GUARD = re.compile(r"HEQ_(\w+_H|INTERNAL)$")

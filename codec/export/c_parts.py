@@ -90,7 +90,13 @@ def rate_parts(tensors: Tensors, default_quality: float) -> CParts:
         coder.coder_id,
         tables,
         transform,
-        ("heq_transform.c", "heq_levels.c", "heq_device.c"),
+        (
+            "heq_transform.c",
+            "heq_transform_fast.c",
+            "heq_levels.c",
+            "heq_levels_fast.c",
+            "heq_device.c",
+        ),
         "heq_rate_encoder.c",
         words,
     )
@@ -128,7 +134,7 @@ def patch_parts(tensors: Tensors) -> CParts:
         encoder.coder_id,
         tables,
         transform,
-        ("heq_transform.c", "heq_patch_code.c"),
+        ("heq_transform.c", "heq_transform_fast.c", "heq_patch_code.c"),
         "heq_patch_encoder.c",
         words,
     )

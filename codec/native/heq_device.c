@@ -91,10 +91,15 @@ static int code_bit(heq_device_strip *strip, int odds, int bit)
         strip->range = width;
         strip->low = DECODING(strip) ? strip->low - cut : strip->low + cut;
     }
+#ifdef HEQ_KERNEL_FAST
+    shift = __builtin_clz(strip->range) - 16;
+    strip->range <<= shift;
+#else
     while (strip->range < 0x8000u) {
         strip->range <<= 1;
         shift++;
     }
+#endif
 #ifndef HEQ_ENCODE_ONLY
     if (strip->decoding) {
         shift_in(strip, shift);
@@ -117,13 +122,13 @@ static int product(int weight, int value)
 }
 
 /* Code a bit from the predictions of several contexts, weighted by one set, and learn it. */
-static int decide(heq_device_strip *strip, int set, int inputs, const int *contexts, int rate,
-                  int bit)
+HEQ_INLINE int decide(heq_device_strip *strip, int set, int inputs, const int *contexts, int rate,
+                      int bit)
 {
     const int8_t *weights = strip->tables->weights + times_6(set);
     int logits[HEQ_DEVICE_INPUTS];
     int32_t sum = 16;
-    int input, odds;
+    int input, odds, flipped;
     for (input = 0; input < inputs; input++) {
         logits[input] = strip->tables->stretch[strip->state[contexts[input]] >> 5];
         sum += product(weights[input], logits[input]);
@@ -135,9 +140,12 @@ static int decide(heq_device_strip *strip, int set, int inputs, const int *conte
         heq_device_trace(strip->trace, set, inputs, contexts, logits, bit);
     }
 #endif
+    /* Towards 0xFFFF after a bit of 1: what is left of 0xFFFF shrinks. */
+    flipped = bit ? 0xFFFF : 0;
     for (input = 0; input < inputs; input++) {
         uint16_t *state = strip->state + contexts[input];
-        *state = (uint16_t)(bit ? *state + ((0xFFFF - *state) >> rate) : *state - (*state >> rate));
+        int left = *state ^ flipped;
+        *state = (uint16_t)((left - (left >> rate)) ^ flipped);
     }
     return bit;
 }

@@ -16,6 +16,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "heq_kernel.h"
+
 #ifndef HEQ_INTERNAL
 #define HEQ_INTERNAL
 #endif

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "heq_device_layout.h"
+#include "heq_near_fast.h"
 #include "heq_shifts.h"
 
 typedef char shifts_round_down[(-1 >> 1) == -1 ? 1 : -1];
@@ -30,8 +31,13 @@ static int place_of(int u, int v)
     return band_rank[times_18(u + 1) + v + 1] << 2;
 }
 
-/* Sums and differences of the quarters' means, halved. */
-static void combine_means(int32_t *means)
+HEQ_INTERNAL int heq_place(int size, int row, int column)
+{
+    return size == 0 ? place_of(row >> 1, column >> 1) + ((row & 1) << 1) + (column & 1)
+                     : place_of(row & 15, column & 15) + ((row >> 4) << 1) + (column >> 4);
+}
+
+HEQ_INTERNAL void heq_combine_means(int32_t *means)
 {
     int32_t top = means[0] + means[1], bottom = means[2] + means[3];
     int32_t left = means[0] - means[1], right = means[2] - means[3];
@@ -41,6 +47,7 @@ static void combine_means(int32_t *means)
     means[3] = (left - right + 1) >> 1;
 }
 
+#ifndef HEQ_KERNEL_FAST
 HEQ_INTERNAL void heq_rate_coefficients(const heq_transform *transform, int16_t *field, int size,
                                         int32_t *coefficients)
 {
@@ -52,19 +59,19 @@ HEQ_INTERNAL void heq_rate_coefficients(const heq_transform *transform, int16_t 
         for (top = 0; top < HEQ_SIDE; top += points) {
             heq_transform_column(transform, field, points, top, v, column);
             for (u = 0; u < points; u++) {
-                int place = size == 0 ? place_of(u >> 1, v >> 1) + ((u & 1) << 1) + (v & 1)
-                                      : place_of(u, v & 15) + (top >> 3) + (v >> 4);
-                coefficients[place] = column[u];
+                coefficients[heq_place(size, u + top, v)] = column[u];
             }
         }
     }
     if (size == 1) {
-        combine_means(coefficients);
+        heq_combine_means(coefficients);
     }
 }
+#endif
 
 /* ---- Sizes ------------------------------------------------------------------------------- */
 
+#ifndef HEQ_KERNEL_FAST
 HEQ_INTERNAL int32_t heq_size_cost(const int32_t *coefficients, int32_t step)
 {
     int32_t quarter = step >> 2, half = step >> 1, most = half + quarter, more = step + half;
@@ -80,10 +87,10 @@ HEQ_INTERNAL int32_t heq_size_cost(const int32_t *coefficients, int32_t step)
     }
     return cost;
 }
+#endif
 
 /* ---- Quantization ------------------------------------------------------------------------ */
 
-#define THRESHOLDS 16
 #define LARGEST 32767
 
 /* How often the step goes into a number, at most LARGEST times. */
@@ -118,50 +125,85 @@ static uint8_t *seen_of(heq_levels *levels, int plane)
     return levels->seen[0] + (heq_two_shifts(plane, 8, 7) + (plane << 4));
 }
 
-HEQ_INTERNAL void heq_quantize(const int32_t *coefficients, int32_t step, int plane,
-                               heq_levels *levels)
+HEQ_INTERNAL void heq_quantize_begin(heq_quantizer *quantizer, int32_t step, int plane,
+                                     heq_levels *levels)
 {
-    int32_t thresholds[THRESHOLDS], multiple = step << 3;
-    int32_t dead = (step >> 2) + (step >> 4), narrow = (step >> 1) - (step >> 4);
-    int16_t *level = levels->levels[plane];
-    uint8_t *seen = seen_of(levels, plane), *open = levels->open[plane];
+    int32_t multiple = step << 3;
     int index;
-    for (index = 0; index < THRESHOLDS; index++) {
-        thresholds[index] = multiple >> 4;
+    quantizer->step = step;
+    quantizer->level = levels->levels[plane];
+    quantizer->seen = seen_of(levels, plane);
+    quantizer->open = levels->open[plane];
+    for (index = 0; index < HEQ_THRESHOLDS; index++) {
+        quantizer->thresholds[index] = multiple >> 4;
         multiple += step;
         HEQ_HIDE(multiple);
     }
-    memset(seen, 0, HEQ_SEEN_SIDE * HEQ_SEEN_SIDE);
-    memset(open, 0, HEQ_LEVELS / 8);
-    for (index = 0; index < HEQ_LEVELS; index++) {
-        int32_t value = coefficients[index], size = value < 0 ? -value : value;
-        int32_t rounded = size + dead, found = 0;
-        /* Whatever does not reach the first threshold is 0 in every respect. */
-        if (size >= thresholds[0]) {
-            if (rounded >= step) {
-                int three = rounded >= step + (step << 1), two = !three && rounded >= (step << 1);
-                int bits = (two ? 0 : 1) | (two || three ? 16 : 0);
-                uint8_t *cell = seen + cell_of(index >> 2);
-                *cell = (uint8_t)(*cell | bits << (index & 3));
-            }
-            if (size + narrow >= (step << 1)) {
-                found = quotient(size + narrow, step);
-            } else {
-                while (found < THRESHOLDS && size >= thresholds[found]) {
-                    found++;
-                }
-                if (found < THRESHOLDS) {
-                    open[index >> 3] = (uint8_t)(open[index >> 3] | 1 << (index & 7));
-                } else {
-                    found = 1;
-                }
-            }
-        }
-        level[index] = (int16_t)(value < 0 ? -found : found);
-    }
+    memset(quantizer->level, 0, sizeof levels->levels[0]);
+    memset(quantizer->seen, 0, sizeof levels->seen[0]);
+    memset(quantizer->open, 0, sizeof levels->open[0]);
 }
 
+HEQ_INTERNAL void heq_quantize_level(const heq_quantizer *quantizer, int32_t value, int index)
+{
+    int32_t step = quantizer->step, size = value < 0 ? -value : value, found = 0;
+    int32_t rounded = size + (step >> 2) + (step >> 4), narrow = (step >> 1) - (step >> 4);
+    int32_t twice = step << 1;
+    HEQ_HIDE(twice);
+    if (rounded >= step) {
+        int three = rounded >= step + twice, two = !three && rounded >= twice;
+        int bits = (two ? 0 : 1) | (two || three ? 16 : 0);
+        uint8_t *cell = quantizer->seen + cell_of(index >> 2);
+        *cell = (uint8_t)(*cell | bits << (index & 3));
+    }
+    if (size + narrow >= twice) {
+        found = quotient(size + narrow, step);
+    } else {
+        while (found < HEQ_THRESHOLDS && size >= quantizer->thresholds[found]) {
+            found++;
+        }
+        if (found < HEQ_THRESHOLDS) {
+            uint8_t *open = quantizer->open + (index >> 3);
+            *open = (uint8_t)(*open | 1 << (index & 7));
+        } else {
+            found = 1;
+        }
+    }
+    quantizer->level[index] = (int16_t)(value < 0 ? -found : found);
+}
+
+#ifndef HEQ_KERNEL_FAST
+HEQ_INTERNAL void heq_quantize(const int32_t *coefficients, int32_t step, int plane,
+                               heq_levels *levels)
+{
+    heq_quantizer quantizer;
+    int index;
+    heq_quantize_begin(&quantizer, step, plane, levels);
+    for (index = 0; index < HEQ_LEVELS; index++) {
+        int32_t value = coefficients[index], size = value < 0 ? -value : value;
+        if (size >= quantizer.thresholds[0]) {
+            heq_quantize_level(&quantizer, value, index);
+        }
+    }
+}
+#endif
+
 /* ---- Cost layer -------------------------------------------------------------------------- */
+
+static int shifted(int value, int shift)
+{
+    return value < 0 ? -(-value << shift) : value << shift;
+}
+
+#ifndef HEQ_KERNEL_FAST
+
+typedef const uint8_t *near_weights;
+
+static void take_weights(const heq_cost_layer *layer, int size, near_weights *weights)
+{
+    (void)size;
+    *weights = layer->near;
+}
 
 /* Bits that are set in half a byte. */
 static const uint8_t ones[16] = {0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4};
@@ -172,33 +214,38 @@ static int sum_of(int cell)
     return ones[cell & 15] + (ones[cell >> 4] << 1);
 }
 
-static int shifted(int value, int shift)
+/* The low half of a byte, twice. */
+static int both_halves(int bits)
 {
-    return value < 0 ? -(-value << shift) : value << shift;
+    int half = bits & 15, upper = half << 4;
+    HEQ_HIDE(upper);
+    return half | upper;
 }
 
 /* Sum over the neighbours, 5x5 cells of four magnitudes, by weights in three bit planes. */
-static int sum_near(const uint8_t *weights, const uint8_t *cell)
+static int sum_near(const near_weights *weights, int kind, const uint8_t *cell)
 {
+    const uint8_t *first = *weights + (heq_two_shifts(kind, 5, 3) - kind);
     int sum = 0, place = 0, row, column;
     cell -= 2 * HEQ_SEEN_SIDE + 2;
     for (row = 0; row < 5; row++) {
         for (column = 0; column < 5; column++, place++) {
             int there = cell[column];
             if (there != 0) {
-                const uint8_t *bits = weights + (place >> 1);
+                const uint8_t *bits = first + (place >> 1);
                 int half = (place & 1) << 2;
-                int low = bits[0] >> half & 15, middle = bits[13] >> half & 15;
-                int high = bits[26] >> half & 15;
-                sum += sum_of(there & (low | low << 4)) - (sum_of(there) << 1);
-                sum += sum_of(there & (middle | middle << 4)) << 1;
-                sum += sum_of(there & (high | high << 4)) << 2;
+                sum += sum_of(there & both_halves(bits[0] >> half)) - (sum_of(there) << 1);
+                sum += sum_of(there & both_halves(bits[13] >> half)) << 1;
+                sum += sum_of(there & both_halves(bits[26] >> half)) << 2;
             }
         }
         cell += HEQ_SEEN_SIDE;
+        HEQ_HIDE(place);
     }
     return sum;
 }
+
+#endif
 
 /* A weight of the other planes times the magnitude of the same level there. */
 static int times_cross(const uint8_t *weights, int kind, int cell, int sub)
@@ -210,13 +257,12 @@ static int times_cross(const uint8_t *weights, int kind, int cell, int sub)
     return (cell >> sub & 1 ? weight : 0) + (cell >> sub & 16 ? weight + weight : 0);
 }
 
-static int threshold_of(const heq_cost_layer *layer, int size, int planes, int plane, int index,
-                        heq_levels *levels)
+static int threshold_of(const heq_cost_layer *layer, const near_weights *weights, int size,
+                        int planes, int plane, int index, heq_levels *levels)
 {
     int sub = index & 3, cell = cell_of(index >> 2);
     int kind = ((times_3(size) + plane) << 2) + sub;
-    int near = sum_near(layer->near + (heq_two_shifts(kind, 5, 3) - kind),
-                        seen_of(levels, plane) + cell);
+    int near = sum_near(weights, kind, seen_of(levels, plane) + cell);
     int cross = 0, which, total;
     for (which = 0; which < 2 && planes == 3; which++) {
         int other = plane + 1 + which;
@@ -226,12 +272,14 @@ static int threshold_of(const heq_cost_layer *layer, int size, int planes, int p
     total = shifted(layer->bias[((times_3(size) + plane) << 10) + index], 2) -
             shifted(near, layer->shifts[0]) - shifted(cross, layer->shifts[1]);
     total >>= 4;
-    return total < 0 ? 0 : total < THRESHOLDS ? total : THRESHOLDS - 1;
+    return total < 0 ? 0 : total < HEQ_THRESHOLDS ? total : HEQ_THRESHOLDS - 1;
 }
 
 HEQ_INTERNAL void heq_settle(const heq_cost_layer *layer, int size, int planes, heq_levels *levels)
 {
+    near_weights weights;
     int plane, index;
+    take_weights(layer, size, &weights);
     for (plane = 0; plane < planes; plane++) {
         int16_t *level = levels->levels[plane];
         const uint8_t *open = levels->open[plane];
@@ -240,7 +288,8 @@ HEQ_INTERNAL void heq_settle(const heq_cost_layer *layer, int size, int planes, 
                 index += 7; /* none of these eight */
             } else if (open[index >> 3] >> (index & 7) & 1) {
                 int reached = level[index] < 0 ? -level[index] : level[index];
-                int kept = reached > threshold_of(layer, size, planes, plane, index, levels);
+                int least = threshold_of(layer, &weights, size, planes, plane, index, levels);
+                int kept = reached > least;
                 level[index] = (int16_t)(!kept ? 0 : level[index] < 0 ? -1 : 1);
             }
         }

@@ -16,6 +16,7 @@
 #include "heq_transform.h"
 
 #define HEQ_LEVELS 1024          /* of a colour plane */
+#define HEQ_THRESHOLDS 16
 #define HEQ_SEEN_SIDE 20         /* 16 frequencies and a margin of two zeros */
 #define HEQ_NEAR_BYTES 936       /* 24 kinds of a level, three bit planes of 100 bits */
 #define HEQ_CROSS_BYTES 18       /* three bit planes of 48 bits */
@@ -31,7 +32,8 @@ typedef struct {
 typedef struct {
     int16_t levels[3][HEQ_LEVELS];
     /* What the cost layer sees: of each frequency four magnitudes up to 3, their low bits in the
-     * low half of a byte, their high bits in the upper one. */
+     * low half of a byte, their high bits in the upper one. The fast kernel reads eight bytes at a
+     * time, up to three of what follows. */
     uint8_t seen[3][HEQ_SEEN_SIDE * HEQ_SEEN_SIDE];
     /* A bit for each level that is 0 or 1, and for `heq_settle` to decide: it then holds the number
      * of thresholds that the magnitude reaches, 1..15, with the sign of the coefficient. */
@@ -41,15 +43,39 @@ typedef struct {
 /* Integer steps of an index 0..1023, int32 [size][plane], from the table uint16 [2][3][128]. */
 HEQ_INTERNAL void heq_integer_steps(const uint16_t *table, int step, int32_t *steps);
 
-/* Coefficients int32 [1024] of a field of samples int16 [32][32], which is lost. */
-HEQ_INTERNAL void heq_rate_coefficients(const heq_transform *transform, int16_t *field, int size,
-                                        int32_t *coefficients);
+/* Where the level of a coefficient stands: of whole patches (size 0) by frequencies, of quarters by
+ * frequencies within the quarter that the row and the column lie in. */
+HEQ_INTERNAL int heq_place(int size, int row, int column);
+
+/* Sums and differences of the quarters' means, halved: [4], as the quarters lie. */
+HEQ_INTERNAL void heq_combine_means(int32_t *means);
 
 /* What the coefficients of a plane cost in bits, roughly; below 17 each. */
 HEQ_INTERNAL int32_t heq_size_cost(const int32_t *coefficients, int32_t step);
 
+/* How the levels of a plane come about: all are 0, in every respect, until told otherwise. */
+typedef struct {
+    int32_t step;
+    int32_t thresholds[HEQ_THRESHOLDS]; /* a coefficient below the first stays 0 */
+    int16_t *level;
+    uint8_t *seen, *open;
+} heq_quantizer;
+
+HEQ_INTERNAL void heq_quantize_begin(heq_quantizer *quantizer, int32_t step, int plane,
+                                     heq_levels *levels);
+
+/* Of a coefficient that reaches the first threshold. */
+HEQ_INTERNAL void heq_quantize_level(const heq_quantizer *quantizer, int32_t value, int index);
+
+#ifndef HEQ_KERNEL_FAST
+/* Coefficients int32 [1024] of a field of samples int16 [32][32], which is lost. */
+HEQ_INTERNAL void heq_rate_coefficients(const heq_transform *transform, int16_t *field, int size,
+                                        int32_t *coefficients);
+
+/* All levels of a plane. */
 HEQ_INTERNAL void heq_quantize(const int32_t *coefficients, int32_t step, int plane,
                                heq_levels *levels);
+#endif
 
 /* Decide between levels of 0 and 1, in all planes. */
 HEQ_INTERNAL void heq_settle(const heq_cost_layer *layer, int size, int planes, heq_levels *levels);

@@ -11,6 +11,7 @@
 #define HEQ_PATCH_CODE_H
 
 #include "heq_transform.h"
+#include "heq_transform_fast.h"
 
 #define HEQ_ZONES 42
 #define HEQ_BIT_PLANES 13
@@ -37,9 +38,16 @@ typedef struct {
     const uint16_t *lps;
 } heq_patch_coder;
 
+#ifdef HEQ_KERNEL_FAST
+/* Coefficients int32 [32][32] of a plane of heq_fast_colour. */
+HEQ_INTERNAL void heq_fast_patch_coefficients(const heq_transform *transform,
+                                              const heq_square *field, int plane,
+                                              int32_t *coefficients);
+#else
 /* Coefficients int32 [32][32] of a field of samples int16 [32][32], which is lost. */
 HEQ_INTERNAL void heq_patch_coefficients(const heq_transform *transform, int16_t *field, int plane,
                                          int32_t *coefficients);
+#endif
 
 /* Encode the coefficients of 1 or 3 planes; they become magnitudes with their sign in bit 31. */
 HEQ_INTERNAL void heq_patch_encode(heq_patch_coder *coder, const heq_patch_tables *tables,

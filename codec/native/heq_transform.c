@@ -2,6 +2,8 @@
 
 #include "heq_shifts.h"
 
+#ifndef HEQ_KERNEL_FAST
+
 HEQ_INTERNAL void heq_colour(const heq_patch *patch, int plane, int16_t *field)
 {
     const uint8_t *row = patch->pixels;
@@ -22,6 +24,7 @@ HEQ_INTERNAL void heq_colour(const heq_patch *patch, int plane, int16_t *field)
             *field++ = (int16_t)value;
             if (x + 1 < patch->columns) {
                 sample += patch->channels;
+                HEQ_HIDE(sample);
             }
         }
         if (y + 1 < patch->rows) {
@@ -32,24 +35,6 @@ HEQ_INTERNAL void heq_colour(const heq_patch *patch, int plane, int16_t *field)
 
 /* ---- Products of weights and samples ----------------------------------------------------- */
 
-#ifdef HEQ_MULTIPLIER
-
-static void forward(const heq_transform *transform, const int16_t *samples, int points,
-                    int32_t *coefficients)
-{
-    const int16_t *weights = points == 32 ? transform->large : transform->small;
-    int frequency, place;
-    for (frequency = 0; frequency < points; frequency++) {
-        int32_t sum = 0;
-        for (place = 0; place < points; place++) {
-            sum += weights[place] * samples[place];
-        }
-        coefficients[frequency] = sum;
-        weights += points;
-    }
-}
-
-#else
 
 /* The sums of all subsets of four samples, by the bits of the subset. */
 static void add_up(const int32_t *samples, int32_t *sums)
@@ -110,6 +95,7 @@ static int32_t named_16(const uint8_t *plane, const int32_t *sums)
                 digits += digits + named_##count(weights + bytes, sums);                           \
                 digits += digits + named_##count(weights + 2 * bytes, sums) - twice;               \
                 weights += 3 * bytes;                                                              \
+                HEQ_HIDE(weights);                                                                 \
                 total += total;                                                                    \
                 total += total + digits;                                                           \
             }                                                                                      \
@@ -151,8 +137,6 @@ static void forward(const heq_transform *transform, const int16_t *samples, int 
     weigh_4(weights, layers, even, coefficients, stride);
 }
 
-#endif
-
 /* ---- Rows and columns -------------------------------------------------------------------- */
 
 HEQ_INTERNAL void heq_transform_rows(const heq_transform *transform, int16_t *field, int points)
@@ -184,3 +168,5 @@ HEQ_INTERNAL void heq_transform_column(const heq_transform *transform, const int
         coefficients[place] = (coefficients[place] + half) >> transform->shift;
     }
 }
+
+#endif

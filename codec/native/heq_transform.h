@@ -17,11 +17,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "heq_kernel.h"
+
 #ifndef HEQ_INTERNAL
 #define HEQ_INTERNAL
 #endif
 
 #define HEQ_SIDE 32
+#define HEQ_LARGE_BYTES 96 /* of packed weights, each layer */
+#define HEQ_SMALL_BYTES 48
 
 typedef struct {
     const uint8_t *pixels; /* the upper left sample, channels side by side */
@@ -31,17 +35,13 @@ typedef struct {
 } heq_patch;
 
 typedef struct {
-#ifdef HEQ_MULTIPLIER
-    /* For processors that multiply many numbers at once: plain products, of the same value. */
-    const int16_t *large; /* [32][32], rows by frequency */
-    const int16_t *small; /* [16][16] */
-#else
     const uint8_t *large; /* odd rows of 32 points: 16x16 */
     const uint8_t *small; /* odd rows of 16 points, 8x8, and of 8, 4x4; all of 4, 4x4 */
     int layers;           /* of weights, each worth four times the next */
-#endif
     int shift;            /* sums are rounded to multiples of 2^shift */
 } heq_transform;
+
+#ifndef HEQ_KERNEL_FAST
 
 /* Samples of a colour plane, int16 [32][32], -510..510: R + G + B - 384, R - B, R - 2 G + B; of a
  * grey patch three times the sample, less 384. */
@@ -54,4 +54,5 @@ HEQ_INTERNAL void heq_transform_rows(const heq_transform *transform, int16_t *fi
 HEQ_INTERNAL void heq_transform_column(const heq_transform *transform, const int16_t *field,
                                        int points, int top, int column, int32_t *coefficients);
 
+#endif
 #endif

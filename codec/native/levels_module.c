@@ -1,6 +1,7 @@
 #include "levels_module.h"
 
 #include "heq_levels.h"
+#include "heq_levels_fast.h"
 #include "module_arrays.h"
 
 #define BOTH (2 * HEQ_LEVELS) /* coefficients of a plane, in two sizes */
@@ -20,19 +21,55 @@ static int check_planes(int planes)
     return 0;
 }
 
+#ifdef HEQ_KERNEL_FAST
+
+static void transform_patch(const heq_transform *transform, const heq_patch *patch,
+                            uint16_t (*places)[HEQ_LEVELS], int32_t *coefficients)
+{
+    heq_square fields[3], made;
+    heq_fast_colour(patch, fields);
+    for (int size = 0; size < 2; size++) {
+        for (int plane = 0; plane < patch->channels; plane++) {
+            const int32_t *value = made.all;
+            heq_fast_coefficients(transform, &fields[plane], size, &made);
+            for (int index = 0; index < HEQ_LEVELS; index++) {
+                coefficients[places[size][index]] = value[index];
+            }
+            coefficients += HEQ_LEVELS;
+        }
+    }
+}
+
+#else
+
+static void transform_patch(const heq_transform *transform, const heq_patch *patch,
+                            uint16_t (*places)[HEQ_LEVELS], int32_t *coefficients)
+{
+    int16_t field[HEQ_SIDE * HEQ_SIDE];
+    (void)places;
+    for (int size = 0; size < 2; size++) {
+        for (int plane = 0; plane < patch->channels; plane++) {
+            heq_colour(patch, plane, field);
+            heq_rate_coefficients(transform, field, size, coefficients);
+            coefficients += HEQ_LEVELS;
+        }
+    }
+}
+
+#endif
+
 static void transform_patches(const heq_transform *transform, const uint8_t *pixels,
                               Py_ssize_t count, int channels, int32_t *coefficients)
 {
     heq_patch patch = {pixels, (size_t)channels * HEQ_SIDE, channels, HEQ_SIDE, HEQ_SIDE};
-    int16_t field[HEQ_SIDE * HEQ_SIDE];
+    uint16_t places[2][HEQ_LEVELS]; /* looked up once */
+    for (int place = 0; place < HEQ_LEVELS; place++) {
+        places[0][place] = (uint16_t)heq_place(0, place >> 5, place & 31);
+        places[1][place] = (uint16_t)heq_place(1, place >> 5, place & 31);
+    }
     for (; count > 0; count--) {
-        for (int size = 0; size < 2; size++) {
-            for (int plane = 0; plane < channels; plane++) {
-                heq_colour(&patch, plane, field);
-                heq_rate_coefficients(transform, field, size, coefficients);
-                coefficients += HEQ_LEVELS;
-            }
-        }
+        transform_patch(transform, &patch, places, coefficients);
+        coefficients += channels * BOTH;
         patch.pixels += HEQ_SIDE * HEQ_SIDE * channels;
     }
 }
@@ -44,13 +81,19 @@ PyObject *heq_coefficients_call(PyObject *module, PyObject *arguments)
     buffers taken = {.held = 0};
     int channels;
     (void)module;
-    if (!PyArg_ParseTuple(arguments, "OOiOiO", &large, &small, &transform.shift, &patches,
-                          &channels, &result) ||
+    if (!PyArg_ParseTuple(arguments, "OOiiOiO", &large, &small, &transform.layers,
+                          &transform.shift, &patches, &channels, &result) ||
         check_planes(channels) < 0) {
         return NULL;
     }
-    transform.large = take(&taken, large, 0, 32 * 32 * 2);
-    transform.small = transform.large ? take(&taken, small, 0, 16 * 16 * 2) : NULL;
+    if (transform.layers < 1 || transform.layers > 8) {
+        PyErr_SetString(PyExc_ValueError, "a transform has 1 to 8 layers");
+        return NULL;
+    }
+    transform.large = take(&taken, large, 0, HEQ_LARGE_BYTES * transform.layers);
+    transform.small = transform.large
+                          ? take(&taken, small, 0, HEQ_SMALL_BYTES * transform.layers)
+                          : NULL;
     const uint8_t *pixels = transform.small ? take(&taken, patches, 0, -1) : NULL;
     if (pixels) {
         Py_ssize_t count = patches_of(&taken, (Py_ssize_t)channels * HEQ_SIDE * HEQ_SIDE);
@@ -84,8 +127,12 @@ static void quantize_patches(const heq_cost_layer *layer, const int32_t *steps,
         }
         int size = costs[1] < costs[0];
         for (int plane = 0; plane < planes; plane++) {
-            heq_quantize(coefficients + (size * planes + plane) * HEQ_LEVELS,
-                         steps[3 * size + plane], plane, &kept);
+            const int32_t *kept_size = coefficients + (size * planes + plane) * HEQ_LEVELS;
+#ifdef HEQ_KERNEL_FAST
+            heq_fast_quantize(kept_size, steps[3 * size + plane], -1, plane, &kept);
+#else
+            heq_quantize(kept_size, steps[3 * size + plane], plane, &kept);
+#endif
         }
         heq_settle(layer, size, planes, &kept);
         memcpy(levels, kept.levels, (size_t)planes * sizeof kept.levels[0]);

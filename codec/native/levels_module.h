@@ -6,8 +6,8 @@
 #include <Python.h>
 
 #define HEQ_COEFFICIENTS_DOC                                                                       \
-    "rate_coefficients(large, small, shift, patches, channels, coefficients)\n\n"                  \
-    "Writes the coefficients of patches in both sizes, by matrices of 32 and 16 points."
+    "rate_coefficients(large, small, layers, shift, patches, channels, coefficients)\n\n"          \
+    "Writes the coefficients of patches in both sizes; the transform's layers are packed."
 #define HEQ_LEVELS_DOC                                                                             \
     "rate_levels(near, cross, bias, shifts, steps, coefficients, planes, levels, sizes)\n\n"       \
     "Chooses sizes and writes levels; near and cross are packed."

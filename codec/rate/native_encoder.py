@@ -1,8 +1,9 @@
 """The variable-rate encoder by the C extension: the kernels that a microcontroller has, too.
 
 `heqcodec.export` writes the same sources as a program of their own (codec/native/heq_transform.c,
-heq_levels.c). On processors with a multiplier the transform's products are plain ones; all numbers
-are those of `heqcodec.rate.transform` and `heqcodec.rate.quantizer`.
+heq_levels.c). Where the processor has vectors they are the fast ones (heq_transform_fast.c,
+heq_levels_fast.c); all numbers are those of `heqcodec.rate.transform` and
+`heqcodec.rate.quantizer`.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from heqcodec.errors import HeqError
+from heqcodec.export.packing import PackedTransform, pack_transform
 from numpy.typing import NDArray
 
 from .cost_layer import QUINARY, CostLayer
@@ -29,15 +32,25 @@ class NativeEncoder:
 
     def __init__(self, extension: Any, stem: RateStem, layer: CostLayer) -> None:
         self._extension = extension
-        self._matrices = [np.ascontiguousarray(matrix, np.int16) for matrix in stem.matrices]
+        self._stem = stem
+        self._transform = _packed_transform(stem)
         self._layer = (packed_near(layer), packed_cross(layer), layer.bias, layer.shifts)
 
     def coefficients(self, patches: NDArray[np.uint8]) -> NDArray[np.int32]:
         """uint8 (N, 32, 32, C) to int32 (N, 2, C, 1024); see `RateStem.forward`."""
+        packed = self._transform
+        if packed is None:
+            return self._stem.forward(patches)
         count, *sides, channels = patches.shape
         made = np.empty((count, SIZES, channels, sides[0] * sides[1]), dtype=np.int32)
         self._extension.rate_coefficients(
-            *self._matrices, STAGE_SHIFT, np.ascontiguousarray(patches), channels, made
+            packed.large,
+            packed.small,
+            packed.layers,
+            packed.shift,
+            np.ascontiguousarray(patches),
+            channels,
+            made,
         )
         return made
 
@@ -57,6 +70,14 @@ class NativeEncoder:
             sizes,
         )
         return levels, sizes
+
+
+def _packed_transform(stem: RateStem) -> PackedTransform | None:
+    """The transform as C holds it, or None: it is not even and odd in turn, as a DCT is."""
+    try:
+        return pack_transform(stem.layers, STAGE_SHIFT)
+    except HeqError:
+        return None
 
 
 def packed_near(layer: CostLayer) -> NDArray[np.uint8]:

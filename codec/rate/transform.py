@@ -64,6 +64,7 @@ class RateStem:
         layers: int8 (3, 32, 32), levels -2..2 of A, B and C.
 
     Attributes:
+        layers: as given.
         matrices: ``32 T32`` int32 (32, 32) and ``32 T16`` int32 (16, 16).
 
     Raises:
@@ -81,6 +82,7 @@ class RateStem:
         second = ((first + 16) >> STAGE_SHIFT) * gain
         if max(first, second) + 16 >= _EXACT_FLOAT32:
             raise ValueError("the transform's sums do not fit the 24 bits of float32")
+        self.layers = layers
         self.matrices = large, np.ascontiguousarray(large[::2, :QUARTER])
 
     def forward(

@@ -62,10 +62,19 @@ static void mode_begin_strip(heq_state *state)
 static void mode_patch(heq_state *state, const heq_patch *patch)
 {
     int plane, planes = state->file.channels;
+#ifdef HEQ_KERNEL_FAST
+    heq_square fields[3];
+    heq_fast_colour(patch, fields);
+    for (plane = 0; plane < planes; plane++) {
+        heq_fast_patch_coefficients(&transform, &fields[plane], plane,
+                                    state->coder.coefficients[plane]);
+    }
+#else
     for (plane = 0; plane < planes; plane++) {
         heq_colour(patch, plane, state->field);
         heq_patch_coefficients(&transform, state->field, plane, state->coder.coefficients[plane]);
     }
+#endif
     heq_patch_encode(&state->coder, &patch_tables, planes);
     heq_file_put(&state->file, state->coder.code, state->bytes);
 }

@@ -3,13 +3,15 @@
 #include "heq_device.h"
 #include "heq_file.h"
 #include "heq_levels.h"
+#include "heq_levels_fast.h"
+#include "heq_shifts.h"
 
 typedef struct {
     heq_file file; /* first, as in every mode */
     uint8_t *payload;
     size_t room;
     uint16_t step;
-    int32_t steps[2][3];
+    int32_t steps[6]; /* by size, then plane */
     heq_device_strip strip;
     heq_levels levels;
     int16_t field[HEQ_SIDE * HEQ_SIDE];
@@ -29,7 +31,7 @@ static int mode_begin(heq_state *state, const heq_image *image)
     state->payload = image->payload;
     state->room = image->room;
     state->step = image->rate;
-    heq_integer_steps(rate_steps, image->rate & 1023, state->steps[0]);
+    heq_integer_steps(rate_steps, image->rate & 1023, state->steps);
     return image->rate < 1024 && image->payload != NULL;
 }
 
@@ -39,6 +41,15 @@ static void mode_begin_strip(heq_state *state)
                             state->payload, state->room);
 }
 
+#ifdef HEQ_KERNEL_FAST
+
+static int choose_levels(heq_state *state, const heq_patch *patch)
+{
+    return heq_fast_levels(&transform, state->steps, patch, &state->levels);
+}
+
+#else
+
 /* Coefficients of a plane in a size, to state->coefficients. */
 static void transform_plane(heq_state *state, const heq_patch *patch, int size, int plane)
 {
@@ -46,14 +57,14 @@ static void transform_plane(heq_state *state, const heq_patch *patch, int size, 
     heq_rate_coefficients(&transform, state->field, size, state->coefficients);
 }
 
-static void mode_patch(heq_state *state, const heq_patch *patch)
+static int choose_levels(heq_state *state, const heq_patch *patch)
 {
     int32_t costs[2] = {0, 0};
     int plane, size, planes = state->file.channels;
     /* One plane of coefficients is held at a time; those of the rarer case are made twice. */
     for (size = 1; size >= 0; size--) {
         for (plane = 0; plane < planes; plane++) {
-            int32_t step = state->steps[size][plane];
+            int32_t step = state->steps[times_3(size) + plane];
             transform_plane(state, patch, size, plane);
             costs[size] += heq_size_cost(state->coefficients, step);
             if (size == 0) {
@@ -64,9 +75,17 @@ static void mode_patch(heq_state *state, const heq_patch *patch)
     size = costs[1] < costs[0];
     for (plane = 0; plane < planes && size == 1; plane++) {
         transform_plane(state, patch, size, plane);
-        heq_quantize(state->coefficients, state->steps[size][plane], plane, &state->levels);
+        heq_quantize(state->coefficients, state->steps[3 + plane], plane, &state->levels);
     }
-    heq_settle(&cost_layer, size, planes, &state->levels);
+    return size;
+}
+
+#endif
+
+static void mode_patch(heq_state *state, const heq_patch *patch)
+{
+    int size = choose_levels(state, patch);
+    heq_settle(&cost_layer, size, state->file.channels, &state->levels);
     heq_device_encode_patch(&state->strip, state->levels.levels[0], size, state->file.column == 0);
 }
 

@@ -1,0 +1,95 @@
+/* What benchmarks/c_speed.py calls: the exported encoder, and its transforms alone. */
+#include "heq_encoder.c"
+
+typedef struct {
+    uint8_t *bytes;
+    size_t length, room;
+} memory;
+
+static int keep(void *context, const uint8_t *bytes, size_t length)
+{
+    memory *out = context;
+    if (length > out->room - out->length) {
+        return -1;
+    }
+    memcpy(out->bytes + out->length, bytes, length);
+    out->length += length;
+    return 0;
+}
+
+/* Encode an RGB image to `out`. Returns the length of the file, 0 where it has no room. */
+size_t speed_encode(const uint8_t *pixels, uint32_t width, uint32_t height, uint16_t rate,
+                    uint8_t *out, size_t room)
+{
+    static heq_encoder encoder;
+    heq_image image = {0};
+    memory kept;
+#if HEQ_VARIABLE_RATE
+    static uint8_t payload[1 << 24];
+    image.payload = payload;
+    image.room = sizeof payload;
+#endif
+    kept.bytes = out;
+    kept.length = 0;
+    kept.room = room;
+    image.width = width;
+    image.height = height;
+    image.channels = 3;
+    image.rate = rate;
+    image.write = keep;
+    image.context = &kept;
+    return heq_encode(&encoder, &image, pixels, (size_t)width * 3) == HEQ_OK ? kept.length : 0;
+}
+
+/* Colour and transforms of one patch: every coefficient that the encoder looks at. */
+static int32_t transform_alone(const heq_patch *patch)
+{
+    int32_t seen = 0;
+    int plane, size;
+#ifdef HEQ_KERNEL_FAST
+    heq_square fields[3];
+    heq_fast_colour(patch, fields);
+#endif
+    for (size = 0; size < 1 + HEQ_VARIABLE_RATE; size++) {
+        for (plane = 0; plane < 3; plane++) {
+#ifdef HEQ_KERNEL_FAST
+            heq_square made;
+#if HEQ_VARIABLE_RATE
+            heq_fast_coefficients(&transform, &fields[plane], size, &made);
+#else
+            heq_fast_patch_coefficients(&transform, &fields[plane], plane, made.all);
+#endif
+            seen ^= made.all[plane];
+#else
+            static int16_t field[HEQ_SIDE * HEQ_SIDE];
+            static int32_t made[HEQ_SIDE * HEQ_SIDE];
+            heq_colour(patch, plane, field);
+#if HEQ_VARIABLE_RATE
+            heq_rate_coefficients(&transform, field, size, made);
+#else
+            heq_patch_coefficients(&transform, field, plane, made);
+#endif
+            seen ^= made[plane];
+#endif
+        }
+    }
+    return seen;
+}
+
+/* The transforms of all whole patches of an RGB image. */
+int32_t speed_transform(const uint8_t *pixels, uint32_t width, uint32_t height)
+{
+    heq_patch patch = {0};
+    int32_t seen = 0;
+    uint32_t row, column;
+    patch.stride = (size_t)width * 3;
+    patch.channels = 3;
+    patch.columns = patch.rows = 32;
+    for (row = 0; row + 32 <= height; row += 32) {
+        for (column = 0; column + 32 <= width; column += 32) {
+            patch.pixels = pixels + row * patch.stride + (size_t)column * 3;
+            seen ^= transform_alone(&patch);
+        }
+    }
+    return seen;
+}

@@ -1,0 +1,234 @@
+"""Does the exported encoder write the same bytes on other processors?
+
+    python benchmarks/portability.py [--model nqe-r --model nqe-t] [--images DIR]
+
+Exports each model, builds heqenc for every target whose cross compiler is here, runs its test
+vectors (and small crops of the images of a folder) natively or by qemu, and compares files with
+those of `heqcodec.encode`. What is not installed is named and skipped. For Cortex-M the code is
+also searched for multiplications and divisions, at every level of optimisation. Ends with exit code
+1 when a file differs, a build fails or a multiplication is found.
+
+On Debian: apt-get install gcc-i686-linux-gnu gcc-s390x-linux-gnu gcc-powerpc-linux-gnu
+gcc-aarch64-linux-gnu gcc-arm-linux-gnueabihf gcc-arm-none-eabi libnewlib-arm-none-eabi
+qemu-user clang cmake
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import typer
+
+STRICT = ("-std=c99", "-Wall", "-Wextra", "-Wconversion", "-Wpedantic", "-Werror")
+FORBIDDEN = re.compile(r"\t(s?mul|mla|mls|sml|smm|smu|umu|uml|umaal|sdiv|udiv|v(mul|add|ldr|mov))")
+LEVELS = ("-O1", "-O2", "-O3", "-Os")
+
+
+@dataclass(frozen=True)
+class Target:
+    """A processor to build and run for.
+
+    Attributes:
+        name: for people.
+        compiler: and its flags.
+        emulator: that runs the program, nothing for this machine's own.
+        fast: further flags for the fast kernel; None: the processor has no vectors.
+        encoder: compiler of heq_encoder.c, where it is another than that of the program.
+    """
+
+    name: str
+    compiler: tuple[str, ...]
+    emulator: tuple[str, ...] = ()
+    fast: tuple[str, ...] | None = ()
+    encoder: tuple[str, ...] = ()
+
+
+TARGETS = (
+    Target("this machine, gcc", ("gcc",)),
+    Target("this machine, clang", ("clang",)),
+    Target("x86, 32 bits, gcc -m32", ("gcc", "-m32"), fast=("-msse2",)),
+    Target("x86, 32 bits, cross gcc", ("i686-linux-gnu-gcc", "-static"), fast=("-msse2",)),
+    Target("s390x, big-endian", ("s390x-linux-gnu-gcc", "-static"), ("qemu-s390x",)),
+    Target(
+        "PowerPC, 32 bits, big-endian",
+        ("powerpc-linux-gnu-gcc", "-static"),
+        ("qemu-ppc", "-cpu", "7447A_v1.2"),
+        fast=("-maltivec",),
+    ),
+    Target("AArch64, NEON", ("aarch64-linux-gnu-gcc", "-static"), ("qemu-aarch64",)),
+    Target(
+        "ARM, 32 bits, NEON",
+        ("arm-linux-gnueabihf-gcc", "-static", "-mfpu=neon"),
+        ("qemu-arm",),
+    ),
+    # qemu-arm calls the host from code of the A profile alone: the encoder is compiled for the
+    # microcontroller, the program around it is not.
+    Target(
+        "Cortex-M4",
+        ("arm-none-eabi-gcc", "-march=armv7-a", "-mthumb", "--specs=rdimon.specs"),
+        ("qemu-arm",),
+        fast=None,
+        encoder=("arm-none-eabi-gcc", "-mcpu=cortex-m4", "-mthumb"),
+    ),
+    Target(
+        "Cortex-M0",
+        ("arm-none-eabi-gcc", "-march=armv7-a", "-mthumb", "--specs=rdimon.specs"),
+        ("qemu-arm",),
+        fast=None,
+        encoder=("arm-none-eabi-gcc", "-mcpu=cortex-m0", "-mthumb"),
+    ),
+)
+ARM_COMPILERS = (
+    ("arm-none-eabi-gcc", "-mcpu=cortex-m4", "-mthumb"),
+    ("arm-none-eabi-gcc", "-mcpu=cortex-m0", "-mthumb"),
+    ("clang", "--target=arm-none-eabi", "-mcpu=cortex-m4", "-mthumb", "-mfloat-abi=soft"),
+)
+
+
+def lacking(*programs: str) -> str | None:
+    """The first program that is not here."""
+    return next((name for name in programs if shutil.which(name) is None), None)
+
+
+def add_crops(model: str, images: Path, vectors: Path) -> None:
+    """Crops of photographs as further test vectors."""
+    import heqcodec
+    from heqcodec import models
+    from heqcodec.eval.folder import image_files, read_pixels
+    from heqcodec.export.vectors import pnm
+
+    rate = models.mode_of(model) == models.RATE_MODE
+    with (vectors / "list").open("a", encoding="ascii", newline="\n") as listed:
+        for number, path in enumerate(image_files(images)):
+            pixels = np.ascontiguousarray(read_pixels(path)[100:260, 200:360])
+            quality, bits = (20, 45, 70)[number % 3], (64, 128, 256, 512)[number % 4]
+            options = f"-q {quality}" if rate else f"--bits {bits}"
+            coded = (
+                heqcodec.encode(pixels, model=model, strip=True, quality=quality)
+                if rate
+                else heqcodec.encode(pixels, model=model, strip=True, bpp=bits / 1024)
+            )
+            (vectors / f"crop{number}.ppm").write_bytes(pnm(pixels))
+            (vectors / f"crop{number}.heq").write_bytes(coded)
+            listed.write(f"crop{number}.ppm crop{number}.heq {options}\n")
+
+
+def cannot_build(target: Target, folder: Path) -> bool:
+    """Is there a compiler without a C library?"""
+    probe = folder / "probe.c"
+    probe.write_text("#include <stdint.h>\n#include <stdio.h>\nint main(void) { return 0; }\n")
+    command = [*target.compiler, str(probe), "-o", str(folder / "probe")]
+    return subprocess.run(command, capture_output=True).returncode != 0
+
+
+def try_target(target: Target, kernel: str, folder: Path) -> str | None:
+    """Build and run all vectors. Returns what went wrong."""
+    program = folder / "heqenc-target"
+    flags = (target.fast or ()) if kernel == "FAST" else ()
+    made = folder / "encoder.o"
+    options = (*STRICT, "-O2", *flags, f"-DHEQ_KERNEL_{kernel}", f"-I{folder}")
+    compile_encoder = [*(target.encoder or target.compiler), *options, "-c"]
+    commands = [[*compile_encoder, str(folder / "heq_encoder.c"), "-o", str(made)]]
+    if target.encoder:  # or the linker refuses to join two profiles
+        commands.append(["arm-none-eabi-objcopy", "--remove-section", ".ARM.attributes", str(made)])
+    main = [*target.compiler, *options, str(folder / "heqenc.c"), str(made), "-o", str(program)]
+    for command in [*commands, main]:
+        done = subprocess.run(command, capture_output=True, text=True)
+        if done.returncode != 0:
+            return f"does not build: {done.stderr.strip()[-300:]}"
+    vectors = folder / "vectors"
+    out = vectors / "out.heq"
+    for line in (vectors / "list").read_text("ascii").splitlines():
+        image, expected, *options = line.split()
+        out.unlink(missing_ok=True)
+        ran = subprocess.run(
+            [*target.emulator, str(program), *options, str(vectors / image), str(out)],
+            capture_output=True,
+            text=True,
+        )
+        if ran.returncode != 0:
+            return f"{image} {' '.join(options)}: {ran.stderr.strip()[-300:] or ran.returncode}"
+        if out.read_bytes() != (vectors / expected).read_bytes():
+            return f"{image} {' '.join(options)}: OTHER BYTES"
+    return None
+
+
+def multiplications(compiler: tuple[str, ...], level: str, folder: Path) -> list[str]:
+    """Lines of the machine code that multiply or divide, of the scalar kernel."""
+    made = folder / "arm.o"
+    # clang comes without a C library for ARM; these two functions are all that is needed of one.
+    (folder / "freestanding").mkdir(exist_ok=True)
+    (folder / "freestanding" / "string.h").write_text(
+        "#include <stddef.h>\nvoid *memset(void *, int, size_t);\n"
+        "void *memcpy(void *, const void *, size_t);\n"
+    )
+    system = (f"-I{folder / 'freestanding'}", "-ffreestanding")
+    command = [*compiler, "-std=c99", level, *system, "-c", str(folder / "heq_encoder.c")]
+    subprocess.run([*command, "-o", str(made)], check=True, capture_output=True)
+    text = subprocess.run(
+        ["arm-none-eabi-objdump", "-d", str(made)], capture_output=True, text=True, check=True
+    ).stdout
+    function, found = "", []
+    for line in text.splitlines():
+        if line.endswith(">:"):
+            function = line.split("<")[1][:-2]
+        elif FORBIDDEN.search(line):
+            found.append(f"{function}: {' '.join(line.split()[2:])}")
+    return found
+
+
+def main(
+    model: Annotated[list[str] | None, typer.Option(help="Model; nqe-r and nqe-t by default.")] = (
+        None
+    ),
+    images: Annotated[Path | None, typer.Option(help="Folder whose crops are tried, too.")] = None,
+) -> None:
+    """Build, run and compare."""
+    from heqcodec.export.c_project import export_c
+
+    failed = False
+    for name in model or ["nqe-r", "nqe-t"]:
+        with tempfile.TemporaryDirectory() as temporary:
+            folder = Path(temporary) / "c"
+            export_c(name, folder)
+            if images:
+                add_crops(name, images, folder / "vectors")
+            count = len((folder / "vectors" / "list").read_text("ascii").splitlines())
+            for target in TARGETS:
+                missing = lacking(target.compiler[0], *target.emulator[:1])
+                if missing:
+                    typer.echo(f"{name}, {target.name}: skipped, {missing} is not installed")
+                    continue
+                if cannot_build(target, folder):
+                    typer.echo(f"{name}, {target.name}: skipped, its C library is not installed")
+                    continue
+                for kernel in ("SCALAR",) if target.fast is None else ("SCALAR", "FAST"):
+                    wrong = try_target(target, kernel, folder)
+                    failed = failed or wrong is not None
+                    told = wrong or f"{count} files, same bytes"
+                    typer.echo(f"{name}, {target.name}, {kernel.lower()}: {told}")
+            for compiler in ARM_COMPILERS:
+                missing = lacking(compiler[0], "arm-none-eabi-gcc", "arm-none-eabi-objdump")
+                if missing:
+                    typer.echo(f"{name}, {' '.join(compiler)}: skipped, {missing} is missing")
+                    continue
+                for level in LEVELS:
+                    found = multiplications(compiler, level, folder)
+                    failed = failed or bool(found)
+                    told = f"{len(found)} multiplications or divisions"
+                    typer.echo(f"{name}, {' '.join(compiler[:3])} {level}: {told}")
+                    for line in found:
+                        typer.echo(f"    {line}")
+    if failed:
+        raise typer.Exit(1)
+
+
+if __name__ == "__main__":
+    typer.run(main)
