@@ -29,7 +29,9 @@ RATE = "rate"
 PATCH_MODE, RATE_MODE = "patch", "rate"
 STRONG, FAST, BEST, MS_SSIM = "strong", "fast", "best", "ms-ssim"
 DECODERS = (STRONG, FAST, BEST, MS_SSIM)
-"""Decoders that a model of variable rate may have. The strong one is always there."""
+"""Decoders that a model of variable rate may have. The strong one is always there, and where the
+best one has no weights of its own, it is the strong one run twice, see
+`heqcodec.purenet.mirrored`."""
 
 
 @cache
@@ -145,7 +147,7 @@ def load_rate_decoder(
         HeqError: the weights are damaged.
     """
     _check_mode(name, RATE_MODE)
-    if decoder not in decoder_names(name):
+    if decoder not in offered_decoders(name):
         raise no_such_decoder(name, decoder)
     from heqcodec.purenet.backends import choose_backend
 
@@ -154,7 +156,7 @@ def load_rate_decoder(
 
 def no_such_decoder(name: str, decoder: str) -> HeqUnsupportedError:
     """The error for a decoder that a model has not."""
-    has = ", ".join(decoder_names(name))
+    has = ", ".join(offered_decoders(name))
     return HeqUnsupportedError(
         f'the model "{name}" has no decoder "{decoder}"; choose one of {has}, or leave it out.'
     )
@@ -273,9 +275,16 @@ def _rate_facts(name: str, entry: dict[str, Any]) -> dict[str, Any]:
 
 
 def decoder_names(name: str) -> list[str]:
-    """The decoders of a model, the strong one first; errors as `mode_of`."""
+    """Decoders of a model with weights of their own, the strong one first; errors as `mode_of`."""
     mode_of(name)
     return [STRONG, *manifest()["models"][name].get("decoders", {})]
+
+
+def offered_decoders(name: str) -> list[str]:
+    """The decoders that can be asked for; errors as `mode_of`."""
+    names = decoder_names(name)
+    twice = BEST not in names and mode_of(name) == RATE_MODE
+    return [*names, BEST] if twice else names
 
 
 def decoder_weights(name: str, decoder: str) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
@@ -393,7 +402,9 @@ def _rate_decoder(name: str, device: str, decoder: str, backend: str) -> RateDec
     from heqcodec.rate import loading
 
     encoder = load_rate_encoder(name)
-    return loading.make_decoder(encoder, *decoder_weights(name, decoder), device, backend)
+    mirrored = decoder not in decoder_names(name)
+    weights = decoder_weights(name, STRONG if mirrored else decoder)
+    return loading.make_decoder(encoder, *weights, device, backend, mirrored=mirrored)
 
 
 @cache

@@ -49,6 +49,7 @@ def make_decoder(
     config: Mapping[str, Any],
     device: str,
     backend: str,
+    mirrored: bool = False,
 ) -> RateDecoder:
     """The decoder of the levels of an encoder.
 
@@ -57,8 +58,10 @@ def make_decoder(
         tensors: of the network, and `PLACES`.
         config: of the network.
         device, backend: see `heqcodec.purenet.backends.choose_backend`.
+        mirrored: run the network twice, see `heqcodec.purenet.mirrored`.
     """
     from heqcodec.purenet.backends import load_network
+    from heqcodec.purenet.mirrored import MirroredNetwork
     from heqcodec.purenet.rate_decoder import PurenetRateDecoder
 
     from .dequantizer import Dequantizer
@@ -68,4 +71,6 @@ def make_decoder(
     stored = dict(tensors)
     places = stored.pop(PLACES).astype(np.float32)
     network = load_network(stored, config, device, backend)
+    if mirrored:
+        network = MirroredNetwork(network)
     return PurenetRateDecoder(Dequantizer(encoder, places), network)

@@ -82,7 +82,7 @@ class HeqRate(_Heq):
         """See ``Codec``."""
         if not models.model_names("rate"):
             return "this version of heqcodec has no model of variable rate; use heq-patch."
-        if self.decoder not in models.decoder_names(models.default_model("rate")):
+        if self.decoder not in models.offered_decoders(models.default_model("rate")):
             return f"the model {models.default_model('rate')} has no decoder {self.decoder}."
         return None
 
@@ -95,8 +95,7 @@ class HeqRate(_Heq):
         if self.missing():
             return f"heqcodec {heqcodec.__version__}"
         entry = self._entry()
-        further = self.decoder != models.STRONG
-        decoder = entry["decoders"][self.decoder] if further else entry["decoder"]
+        decoder = entry.get("decoders", {}).get(self.decoder, entry["decoder"])
         return (
             f"heqcodec {heqcodec.__version__}, {models.default_model('rate')}, "
             f"encoder {entry['encoder']['encoder_id']}, "
@@ -141,10 +140,10 @@ class HeqRateFast(HeqRatePacked):
 
 
 class HeqRateBest(HeqRatePacked):
-    """The same files through the best decoder."""
+    """The same files through the strong decoder, on the frame and its mirror image."""
 
     name = "heq-packed-best"
-    about = "heqcodec, variable rate, packed coder, best decoder"
+    about = "heqcodec, variable rate, packed coder, strong decoder run twice"
     decoder = models.BEST
 
 
