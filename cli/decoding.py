@@ -70,7 +70,7 @@ def decode(
         typer.Option(
             "--decoder",
             help="Of files of variable rate; fast: a smaller network; best: the strong one twice, "
-            "with the mirror image.",
+            "with the mirror image; ms-ssim: one that is tuned for MS-SSIM.",
         ),
     ] = DecoderChoice.strong,
     max_pixels: MaxPixels = None,

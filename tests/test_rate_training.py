@@ -20,7 +20,10 @@ from heqcodec.rate.native import native_extension
 from heqcodec.training import packed_tables, rate_coders
 from heqcodec.training.install import main as install_main
 from heqcodec.training.muon import Muon, orthogonalized
+from heqcodec.training.packed_fit import main as fit_packed
+from heqcodec.training.photographs import CropSource, turned
 from heqcodec.training.run import train
+from heqcodec.training.similarity_loss import similarity_loss
 from small_models import SIZES, photograph, write_recipe
 from training_runs import checkpoint_of
 
@@ -184,3 +187,89 @@ def test_muon_learns_where_gradients_are_of_very_different_size() -> None:
     assert loss_after(lambda p: Muon(p, lr=2e-2)) < 0.2 * loss_after(
         lambda p: torch.optim.SGD(p, lr=2e-2)
     )
+
+
+def test_a_schedule_can_end_by_the_clock(photographs: Path, held_out: Path, tmp_path: Path) -> None:
+    path = recipe(tmp_path / "r.toml", decoder="fast", steps=100_000)
+    entry = train(
+        path,
+        photographs,
+        device="cpu",
+        out_dir=tmp_path / "o",
+        held_out_dir=held_out,
+        finish_in=0.02,
+    )
+    told = entry["training"]
+    assert 1 < told["steps"] < told["of_steps"] and told["minutes"] < 0.1
+    assert told["command"].endswith("--finish-in 0.02")
+
+
+def test_coders_can_be_kept_and_the_packed_one_fitted_anew(
+    photographs: Path, held_out: Path, weights: Path, tmp_path: Path
+) -> None:
+    path = recipe(tmp_path / "r.toml")
+    shared: dict[str, Any] = {"device": "cpu", "held_out_dir": held_out}
+    first = train(path, photographs, out_dir=tmp_path / "first", **shared)
+    assert install(tmp_path / "first/weights/tiny-r.json", weights) == 0
+    given = ["tiny-r", "--weights", str(weights), "--data", str(photographs)]
+    fitted = tmp_path / "coders"
+    assert fit_packed([*given, "--out", str(fitted), "--iterations", "4", "--strips", "2"]) == 0
+    encoder = weights / first["encoder"]["file"]
+    kept = {"encoder_from": encoder, "coders_from": weights, **shared}
+    again = train(path, photographs, out_dir=tmp_path / "kept", **kept)
+    assert again["coders"] == first["coders"]
+    anew = train(path, photographs, out_dir=tmp_path / "anew", **{**kept, "coders_from": fitted})
+    assert anew["coders"]["device"] == first["coders"]["device"]
+    assert anew["coders"]["packed"]["coder_id"] != first["coders"]["packed"]["coder_id"]
+    # Levels of the one are levels of the other: what is packed anew unpacks to the same bytes.
+    assert install(tmp_path / "anew/weights/tiny-r.json", weights) == 0
+    for cached in (models.manifest, models._strip_coder):
+        cached.cache_clear()
+    data = heqcodec.encode(photograph()[:64, :96], quality=50, model="tiny-r")
+    assert heqcodec.unpack(heqcodec.pack(data)) == data
+
+
+def test_a_decoder_can_be_tuned_for_ms_ssim(
+    photographs: Path, held_out: Path, tmp_path: Path
+) -> None:
+    path = recipe(tmp_path / "m.toml", decoder="ms-ssim", loss="ms-ssim", crop=6, steps=2)
+    out = tmp_path / "o"
+    train(path, photographs, device="cpu", out_dir=out, held_out_dir=held_out)
+    assert (out / "weights/tiny-r.purenet-ms-ssim.safetensors").exists()
+
+
+def test_the_similarity_loss_prefers_what_is_alike_and_sees_a_shift() -> None:
+    generator = torch.Generator().manual_seed(1)
+    target = torch.from_numpy(photograph()[:192, :192].copy()).permute(2, 0, 1)[None] / 255
+    noise = torch.randn(target.shape, generator=generator)
+    near, far = target + 0.01 * noise, target + 0.05 * noise
+
+    def loss(frame: torch.Tensor) -> float:
+        return float(similarity_loss(frame, target, (frame - target).square().mean().sqrt()))
+
+    assert loss(target) < loss(near) < loss(far)
+    assert loss(target) < loss(target + 0.1)
+
+
+def test_random_crops_are_tiles_flipped_and_turned() -> None:
+    tiles = np.random.default_rng(5).integers(0, 256, (3, 64, 64, 3), dtype=np.uint8)
+    crops = CropSource(tiles, torch.device("cpu"))(40, 64, torch.Generator().manual_seed(2))
+    assert crops.shape == (64, 3, 40, 40) and crops.dtype == torch.uint8
+    # Two rows of a crop are enough to know where it comes from.
+    windows = {
+        (tile, view): np.lib.stride_tricks.sliding_window_view(
+            turned(tiles[tile][None], view)[0], 40, axis=1
+        ).swapaxes(2, 3)
+        for tile in range(3)
+        for view in range(8)
+    }
+    seen = set()
+    for crop in crops.permute(0, 2, 3, 1).numpy():
+        found = []
+        for place, window in windows.items():
+            first, second = ((window == crop[row]).all(axis=(2, 3)) for row in (0, 1))
+            if (first[:-1] & second[1:]).any():
+                found.append(place)
+        assert len(found) == 1
+        seen.add(found[0])
+    assert len(seen) > 15

@@ -3,9 +3,9 @@
     python -m heqcodec.training.packed_fit nqe-r --weights weights/ --data train/ --out coders/
 
 ``heqcodec train`` fits both coders of a new encoder; this is for an encoder that stays, where more
-photographs or a longer fit are to make packed files smaller. The folder it writes is what ``heqcodec
-train --coders`` takes. Files of the device coder stay as they are; packed files of the old tables
-cannot be read with the new ones.
+photographs or a longer fit are to make packed files smaller. The folder it writes is what
+``heqcodec train --coders`` takes. Files of the device coder stay as they are; packed files of the
+old tables cannot be read with the new ones.
 """
 
 from __future__ import annotations
