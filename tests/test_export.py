@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import heqcodec.manifest
 import numpy as np
 import pytest
 import torch
@@ -37,7 +38,7 @@ class TestExport:
     def weights(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         """An empty folder that the registry will look into."""
         folder = tmp_path / "installed"
-        monkeypatch.setattr(models, "files", lambda package: folder)
+        monkeypatch.setattr(heqcodec.manifest, "files", lambda package: folder)
         caches = (models.manifest, models._encoder, models._decoder)
         for cached in caches:
             cached.cache_clear()

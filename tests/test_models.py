@@ -39,7 +39,7 @@ def forget() -> None:
 
 def use_weights(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
     forget()
-    monkeypatch.setattr(models, "files", lambda package: folder)
+    monkeypatch.setattr(heqcodec.manifest, "files", lambda package: folder)
 
 
 @pytest.fixture(scope="session")
@@ -251,7 +251,7 @@ def test_transform_encoder_needs_no_torch(small_weights: Path) -> None:
     program = (
         "import sys, pathlib, numpy, heqcodec\n"
         "from heqcodec import models\n"
-        f"models.files = lambda package: pathlib.Path({str(small_weights)!r})\n"
+        f"heqcodec.manifest.files = lambda package: pathlib.Path({str(small_weights)!r})\n"
         "data = heqcodec.encode(numpy.zeros((40, 40, 3), numpy.uint8), bpp=0.25)\n"
         "assert len(data) > 4 * 32\n"
         "assert 'torch' not in sys.modules\n"

@@ -7,6 +7,7 @@ import onnx
 import pytest
 import torch
 from heqcodec import models
+from heqcodec.manifest import stored_tensors
 from heqcodec.onnx.network import OnnxNetwork
 from heqcodec.onnx.purenet import purenet_model
 from heqcodec.purenet.config import PurenetConfig
@@ -102,7 +103,7 @@ def test_missing_tensor_is_told() -> None:
 def test_of_shipped_decoders(name: str) -> None:
     model = models.manifest()["models"][name]
     for entry in (model["decoder"], *model.get("decoders", {}).values()):
-        tensors = models._tensors(entry)
+        tensors = stored_tensors(entry)
         tensors.pop(PLACES, None)
         config = PurenetConfig(**entry["config"])
         onnx.checker.check_model(

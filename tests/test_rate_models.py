@@ -100,7 +100,7 @@ def weights(
 
     for maker in (make_encoder, make_strip_coder, make_decoder):
         monkeypatch.setattr(loading, maker.__name__, maker)
-    monkeypatch.setattr(models, "files", lambda package: tmp_path)
+    monkeypatch.setattr(heqcodec.manifest, "files", lambda package: tmp_path)
     forget()
     yield tmp_path
     forget()

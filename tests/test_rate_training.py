@@ -38,7 +38,7 @@ MID = {**SIZES, "mid_width": 6, "mid_blocks": 1}
 def weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """An empty folder that the registry will look into."""
     folder = tmp_path / "installed"
-    monkeypatch.setattr(models, "files", lambda package: folder)
+    monkeypatch.setattr(heqcodec.manifest, "files", lambda package: folder)
     caches = (models.manifest, models._rate_encoder, models._strip_coder, models._rate_decoder)
     for cached in caches:
         cached.cache_clear()

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from heqcodec import models
+from heqcodec.manifest import stored_tensors
 from heqcodec.purenet.network import Purenet, PurenetConfig
 from heqcodec.purenet.stored_weights import SCALE, restored_weights, stored_weights
 
@@ -45,7 +46,7 @@ def test_scale_must_be_there() -> None:
 def test_shipped_decoder_hardly_notices() -> None:
     entry = models.manifest()["models"]["nqe-t"]["decoder"]
     network = Purenet(PurenetConfig(**entry["config"])).eval()
-    given = models._tensors(entry)
+    given = stored_tensors(entry)
     network.load_state_dict(restored_weights(given))
     torch.manual_seed(1)
     base = torch.rand(1, 3, 4, 4).repeat_interleave(16, 2).repeat_interleave(16, 3)
