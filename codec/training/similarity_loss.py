@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from heqcodec.errors import HeqError
 from torch import Tensor
 
 SQUARED_ERROR_SHARE = 5.0
@@ -19,8 +20,16 @@ def similarity_loss(frame: Tensor, target: Tensor, squared: Tensor) -> Tensor:
         frame: decoded, RGB / 255, float32 (B, 3, S, S), S at least 161 for five scales.
         target: the photographs, the same shape.
         squared: scalar, `correction_loss` of the same batch.
+
+    Raises:
+        HeqError: pytorch-msssim is not installed.
     """
-    from pytorch_msssim import ms_ssim
+    try:
+        from pytorch_msssim import ms_ssim
+    except ModuleNotFoundError as error:
+        raise HeqError(
+            'the loss "ms-ssim" needs the package pytorch-msssim; pip install "heqcodec[train]".'
+        ) from error
 
     similarity: Tensor = ms_ssim(frame, target, data_range=1.0, size_average=False)
     return (1 - similarity + LEAST_DISTANCE).log().mean() + SQUARED_ERROR_SHARE * squared
