@@ -40,7 +40,12 @@ def write_cifar(folder: Path, count: int = 2) -> NDArray[np.uint8]:
         images = some_pixels(count, 32, index)
         rows = images.transpose(0, 3, 1, 2).reshape(count, 3072)
         labels = [(index + i) % 10 for i in range(count)]
-        values = {b"batch_label": b"one of 6", b"labels": labels, b"data": rows, b"filenames": [b"a.png"]}
+        values = {
+            b"batch_label": b"one of 6",
+            b"labels": labels,
+            b"data": rows,
+            b"filenames": [b"a.png"],
+        }
         (batches / name).write_bytes(pickle.dumps(values, protocol=2))
         kept.append(images)
     return np.concatenate(kept)

@@ -52,7 +52,11 @@ def test_learns(network: str, tmp_path: Path) -> None:
     values = {"network": network, "epochs": 5, "width": 8}
     values |= {} if network == "vgg-small" else gated
     result = run_recipe(
-        small(**values), easy_images(), CPU, tmp_path / "log" / "small", tmp_path / "state" / "small"
+        small(**values),
+        easy_images(),
+        CPU,
+        tmp_path / "log" / "small",
+        tmp_path / "state" / "small",
     )
     assert result is not None
     assert result["accuracy"] >= 80  # a third by chance
