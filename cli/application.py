@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 from heqcodec.cli import (
+    classification,
     decoding,
     demonstration,
     encoding,
@@ -57,6 +58,7 @@ app.command("pack")(repacking.pack)
 app.command("unpack")(repacking.unpack)
 app.command("info")(inspection.info)
 app.command("models")(inspection.models)
+app.command("classify")(classification.classify)
 app.command("demo")(demonstration.demo)
 app.command("train")(training.train)
 app.add_typer(eval.app, name="eval")

@@ -15,7 +15,7 @@ import typer
 from heqcodec.cli.terminal import DATA_ERROR, STANDARD, print_json, say, sentence, usage_error
 from heqcodec.errors import HeqError
 
-__all__ = ["Job", "Plan", "plan_jobs", "run_jobs"]
+__all__ = ["Job", "Plan", "find_sources", "plan_jobs", "run_jobs"]
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,36 @@ class Plan:
     many: bool = False
 
 
+def find_sources(inputs: list[str], accepts: Callable[[Path], bool]) -> tuple[list[str], bool]:
+    """Turn the inputs of a command into files.
+
+    Args:
+        inputs: paths, folders, globs that the shell left alone, or ``-``.
+        accepts: which files of a folder are inputs; those named by the user all are.
+
+    Returns:
+        The files, each once, and whether the inputs were a folder, a glob or several files.
+
+    Raises:
+        HeqError: a glob or folder holds no input.
+    """
+    sources: list[str] = []
+    many = len(inputs) > 1
+    for name in inputs:
+        if os.path.isdir(name):
+            many = True
+            found = sorted(str(p) for p in Path(name).iterdir() if p.is_file() and accepts(p))
+        elif glob.has_magic(name) and not os.path.exists(name):
+            many = True
+            found = sorted(p for p in glob.glob(name, recursive=True) if os.path.isfile(p))
+        else:
+            found = [name]
+        if not found:
+            raise HeqError(f"{name} holds no file to work on.")
+        sources += [path for path in found if path not in sources]
+    return sources, many
+
+
 def plan_jobs(
     inputs: list[str], output: str, suffix: str, accepts: Callable[[Path], bool], as_json: bool
 ) -> Plan:
@@ -57,20 +87,7 @@ def plan_jobs(
     """
     if as_json and output == STANDARD:
         raise usage_error("standard output cannot carry the image and JSON both.", "--json")
-    sources: list[str] = []
-    many = len(inputs) > 1
-    for name in inputs:
-        if os.path.isdir(name):
-            many = True
-            found = sorted(str(p) for p in Path(name).iterdir() if p.is_file() and accepts(p))
-        elif glob.has_magic(name) and not os.path.exists(name):
-            many = True
-            found = sorted(p for p in glob.glob(name, recursive=True) if os.path.isfile(p))
-        else:
-            found = [name]
-        if not found:
-            raise HeqError(f"{name} holds no file to work on.")
-        sources += [path for path in found if path not in sources]
+    sources, many = find_sources(inputs, accepts)
     if many and (output == STANDARD or STANDARD in sources):
         raise usage_error("'-' goes with one file only.", "OUT")
     if not many and not (output != STANDARD and os.path.isdir(output)):

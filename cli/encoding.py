@@ -98,7 +98,7 @@ def encode(
     others, and the exit code is 1 in the end.
     """
     _check_sizes(quality, bpp, target_size, mode, model)
-    plan = plan_jobs(inputs, output, ".heq", _is_image, as_json)
+    plan = plan_jobs(inputs, output, ".heq", is_image, as_json)
     set_threads(threads)
 
     from heqcodec.api import encode as encode_image
@@ -186,7 +186,8 @@ def _line(result: dict[str, Any]) -> str:
     )
 
 
-def _is_image(path: Path) -> bool:
+def is_image(path: Path) -> bool:
+    """Whether a file of a folder is taken for an image that is no .heq file."""
     from PIL import Image
 
     extensions = Image.registered_extensions()

@@ -41,6 +41,9 @@ openly licensed wallpapers and sample photographs: CC0, CC BY, CC BY-SA, Unsplas
 or their repository's own open licence. For the author and the licence of one photograph see the
 repository that it comes from. We thank them all.
 
+The classifier of `heqcodec classify`, weights/nqe-bsn.classifier.safetensors, was trained on
+CIFAR-10: A. Krizhevsky, "Learning multiple layers of features from tiny images", 2009.
+
 The curves in eval/published/compressai are result files of CompressAI, BSD-3-Clause-Clear; the
 licence stands beside them.
 

@@ -3,27 +3,24 @@
 from __future__ import annotations
 
 import re
-from importlib import import_module
-from importlib.util import find_spec
 from typing import Any
 
 from heqcodec.errors import HeqError
-from heqcodec.quantizers import BinaryQuantizer, HistogramEqualizedQuantizer
+from heqcodec.quantizers.registry import make_quantizer, quantizer_names
 from torch import nn
 
-from .fixed_step import StatisticQuantizer
-
-REGISTRY = "heqcodec.quantizers.registry"
-KNOWN = "none, binary, heq3, heq5 (any odd number), twn, max3 (any odd number)"
+FULL_PRECISION = "none"
+NUMBERED = {"heq": "heq", "max": "uniform"}
+"""Names that a number of levels follows, and what the registry calls them."""
 
 
 def weight_quantizer(name: str, **options: Any) -> nn.Module | None:
     """A new quantizer of one layer's weights.
 
     Args:
-        name: "none" for full precision; "heqN" (histogram-equalized), "twn" (ternary with the
-            threshold of Ternary Weight Networks), "maxN" (a step of 2 max|w| / N), "binary"; or
-            any name of the registry of quantizers.
+        name: "none" for full precision; "heqN" for histogram equalization with N levels (arXiv
+            2501.04517); "maxN" for N levels with a step of 2 max|w| / N; or any name of
+            ``heqcodec.quantizers.registry``, such as "binary" or "twn".
         options: of the quantizer, such as ``rule`` or ``window``.
 
     Returns:
@@ -32,21 +29,18 @@ def weight_quantizer(name: str, **options: Any) -> nn.Module | None:
     Raises:
         HeqError: there is no such quantizer, or it has no such option.
     """
-    if name == "none":
+    if name == FULL_PRECISION:
         return None
+    known = name
+    if name not in quantizer_names():
+        match = re.fullmatch(r"(heq|max)(\d+)", name)
+        if match is None:
+            raise HeqError(
+                f'there is no weight quantizer "{name}"; those known are {FULL_PRECISION}, heqN, '
+                f"maxN (N levels), {', '.join(quantizer_names())}."
+            )
+        known, options = NUMBERED[match[1]], {**options, "levels": int(match[2])}
     try:
-        if name == "binary":
-            return BinaryQuantizer(**options)
-        if name == "twn":
-            return StatisticQuantizer(3, "twn", **options)
-        if match := re.fullmatch(r"max(\d+)", name):
-            return StatisticQuantizer(int(match[1]), "max", **options)
-        match = re.fullmatch(r"heq(\d+)", name)
-        if match and int(match[1]) % 2:
-            return HistogramEqualizedQuantizer(int(match[1]), **options)
-        if find_spec(REGISTRY):
-            made: nn.Module = import_module(REGISTRY).make_quantizer(name, **options)
-            return made
+        return make_quantizer(known, **options)
     except (TypeError, ValueError) as error:
-        raise HeqError(f'the weight quantizer "{name}" cannot be made: {error}.') from error
-    raise HeqError(f'there is no weight quantizer "{name}"; those known are {KNOWN}.')
+        raise HeqError(f'the weight quantizer "{name}" cannot be made: {error}') from error

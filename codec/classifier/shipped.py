@@ -1,0 +1,139 @@
+"""Classifiers that ship in ``heqcodec.weights``, and the classes of any images by them.
+
+``classifiers.json`` says what there is; weights are checked against its SHA-256 before use.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import numpy as np
+import torch
+from heqcodec.errors import HeqError, HeqUnsupportedError
+from numpy.typing import NDArray
+from PIL import Image
+from safetensors.numpy import load
+
+from .images import square
+from .nqe_classifier import NqeClassifier
+from .packed_nqe import unpack_nqe
+
+INDEX = "classifiers.json"
+SIDE = 32
+BATCH = 250
+WHITE = 255
+
+
+@dataclass(frozen=True)
+class ShippedClassifier:
+    """A classifier in evaluation mode.
+
+    name: of the classifier.  network: see there.  classes: names, in the order of the logits.
+    facts: its entry of ``classifiers.json``: accuracy, protocol, recipe and so on.
+    """
+
+    name: str
+    network: NqeClassifier
+    classes: tuple[str, ...]
+    facts: dict[str, Any]
+
+    @torch.inference_mode()
+    def probabilities(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Softmax of the logits.
+
+        Args:
+            pixels: uint8 (N, 32, 32, 3), RGB.
+
+        Returns:
+            float32 (N, classes); rows sum to 1.
+
+        Raises:
+            HeqError: pixels of another dtype or shape.
+        """
+        if pixels.dtype != np.uint8 or pixels.ndim != 4 or pixels.shape[1:] != (SIDE, SIDE, 3):
+            raise HeqError(
+                f"{self.name} takes uint8 pixels (N, {SIDE}, {SIDE}, 3), not {pixels.dtype} "
+                f"{pixels.shape}."
+            )
+        parts = [np.empty((0, len(self.classes)), np.float32)]
+        for start in range(0, len(pixels), BATCH):
+            batch = torch.tensor(pixels[start : start + BATCH])
+            parts.append(self.network(batch.permute(0, 3, 1, 2)).softmax(1).numpy())
+        return np.concatenate(parts)
+
+
+@cache
+def index() -> dict[str, Any]:
+    """The parsed ``classifiers.json``.
+
+    Raises:
+        HeqError: it is missing or damaged.
+    """
+    try:
+        text = (files("heqcodec.weights") / INDEX).read_text(encoding="utf-8")
+        parsed: dict[str, Any] = json.loads(text)
+        if parsed["default"] in parsed["classifiers"]:
+            return parsed
+        reason = f"its default {parsed['default']} is not there"
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        reason = f"{type(error).__name__}: {error}"
+    raise HeqError(
+        f"the list of the shipped classifiers cannot be used ({reason}); install heqcodec again."
+    )
+
+
+@cache
+def load_shipped(name: str | None = None) -> ShippedClassifier:
+    """A shipped classifier, loaded once.
+
+    Args:
+        name: a key of ``index()["classifiers"]``, None for the default.
+
+    Raises:
+        HeqUnsupportedError: there is none of that name.
+        HeqError: its weights are missing or damaged.
+    """
+    known = index()["classifiers"]
+    name = index()["default"] if name is None else name
+    if name not in known:
+        raise HeqUnsupportedError(
+            f'there is no classifier "{name}"; those here are {", ".join(sorted(known))}.'
+        )
+    facts = known[name]
+    try:
+        data = (files("heqcodec.weights") / facts["file"]).read_bytes()
+    except OSError as error:
+        raise HeqError(
+            f"the weights {facts['file']} cannot be read ({error}); install heqcodec again."
+        ) from error
+    found = hashlib.sha256(data).hexdigest()
+    if found != facts["sha256"]:
+        raise HeqError(
+            f"the weights {facts['file']} are damaged: SHA-256 {found[:16]}..., and {INDEX} says "
+            f"{facts['sha256'][:16]}...; install heqcodec again."
+        )
+    return ShippedClassifier(name, unpack_nqe(load(data)), tuple(facts["classes"]), facts)
+
+
+def as_seen(samples: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """An image as the classifier sees it: its centre square, reduced by Lanczos to 32x32.
+
+    Args:
+        samples: uint8 (H, W, C): grey, grey and alpha, RGB, or RGB and alpha (C = 1 to 4). What
+            is transparent shows white.
+
+    Returns:
+        uint8 (32, 32, 3).
+    """
+    colours = samples if samples.shape[2] in (1, 3) else samples[..., :-1]
+    pixels = np.broadcast_to(colours, (*colours.shape[:2], 3))
+    if colours.shape != samples.shape:
+        alpha = samples[..., -1:].astype(np.uint32)
+        blend = pixels * alpha + WHITE * (255 - alpha)
+        pixels = ((blend + 127) // 255).astype(np.uint8)
+    return square(Image.fromarray(np.ascontiguousarray(pixels)), SIDE)
