@@ -16,8 +16,8 @@ from torch import Tensor, nn
 
 CROP = 64
 """Side of a crop in pixels: two patches, so that the decoder sees a border in either direction."""
-BATCH = 16
-CALIBRATION = 16
+BATCH = 4
+CALIBRATION = 64
 PATCHES_AT_ONCE = 256
 DECODER = PurenetConfig(
     inputs=CODE_CHANNELS,

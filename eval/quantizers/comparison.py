@@ -100,8 +100,8 @@ def _made(contestant: Contestant, layer: VggLayer) -> WeightQuantizer:
     assert isinstance(quantizer, WeightQuantizer)
     if quantizer.bits != contestant.bits:
         raise HeqError(
-            f"{contestant.label} stores {quantizer.bits} bits a weight of {layer.name}, and its group "
-            f"has {contestant.bits}."
+            f"{contestant.label} stores {quantizer.bits} bits a weight of {layer.name}, and its "
+            f"group has {contestant.bits}."
         )
     return quantizer
 
