@@ -102,6 +102,8 @@ def write_recipe(path: Path, family: str, /, **changes: Any) -> Path:
 
 
 def _toml(value: Any) -> str:
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key} = {_toml(item)}" for key, item in value.items()) + "}"
     return f'"{value}"' if isinstance(value, str) else str(value)
 
 

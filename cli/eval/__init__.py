@@ -8,6 +8,7 @@ from .complexity import complexity
 from .curves import curves
 from .datasets import datasets
 from .patch_table import patch_table
+from .quantizers import quantizers
 from .report import report
 from .run import run
 from .train_peer import train_peer
@@ -21,6 +22,7 @@ app.command("complexity")(complexity)
 app.command("curves")(curves)
 app.command("datasets")(datasets)
 app.command("patch-table")(patch_table)
+app.command("quantizers")(quantizers)
 app.command("report")(report)
 app.command("run")(run)
 app.command("train-peer")(train_peer)

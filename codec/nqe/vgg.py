@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any, Literal, cast
 
 import numpy as np
@@ -11,14 +12,16 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils import parametrize
 
+from ..errors import HeqError
 from ..quantizers.base import WeightQuantizer
-from ..quantizers.binary import BinaryQuantizer, binary_sign
+from ..quantizers.binary import binary_sign
 from ..quantizers.bsn import BitShiftNorm, fold_thresholds
-from ..quantizers.heq import HistogramEqualizedQuantizer, StepRule
+from ..quantizers.heq import StepRule
 from ..quantizers.hwmsb import TOP_LEVEL, half_wave_msb
+from .layer_quantizers import Choice, layer_choices, layer_quantizer
 from .payload import CODE_CHANNELS, RATE_CHANNELS
-from .vgg_integer import IntegerLayer
-from .vgg_layout import PIXEL_CENTRE, VGG_LAYERS, VggLayer
+from .vgg_integer import MOST_LEVELS, IntegerLayer
+from .vgg_layout import PIXEL_CENTRE, VGG_LAYERS, VggLayer, levels_of
 
 NormInit = Literal["balanced", "halfwave"]
 
@@ -29,15 +32,23 @@ NORM_INIT: dict[NormInit, tuple[float, float]] = {"balanced": (0.37, 0.5), "half
 
 
 class QuantizedBlock(nn.Module):
-    """Convolution with integer weights, normalization, 2x2 maximum, activation.
+    """Convolution with quantized weights, normalization, 2x2 maximum, activation.
 
     The maximum comes before the activation: the same values, since the activation is monotone,
     but the gradient goes to the true maximum and not to the first of equal levels.
     """
 
-    def __init__(self, layer: VggLayer, rule: StepRule, norm_init: NormInit) -> None:
+    def __init__(
+        self, layer: VggLayer, rule: StepRule, norm_init: NormInit, choice: Choice | None = None
+    ) -> None:
         super().__init__()
+        quantizer = layer_quantizer(layer, choice, rule)
+        # Whether the layer is one of integers, which its twin repeats exactly.
+        self.is_integer = quantizer.is_integer and len(quantizer.levels) <= MOST_LEVELS
+        if self.is_integer:
+            layer = replace(layer, levels=levels_of(len(quantizer.levels)))
         self.layer = layer
+        self.choice = choice
         self.conv = nn.Conv2d(
             layer.inputs,
             layer.outputs,
@@ -47,11 +58,6 @@ class QuantizedBlock(nn.Module):
             bias=False,
         )
         nn.init.kaiming_normal_(self.conv.weight, nonlinearity="relu")
-        quantizer: WeightQuantizer = (
-            BinaryQuantizer(window="inward")
-            if layer.level_bits == 1
-            else HistogramEqualizedQuantizer(len(layer.levels), rule, window="inward")
-        )
         parametrize.register_parametrization(self.conv, "weight", quantizer)
         self.is_code = layer.name == "bottleneck"
         scale, bias = (1.0, 0.0) if self.is_code else NORM_INIT[norm_init]
@@ -82,7 +88,7 @@ class QuantizedBlock(nn.Module):
 
         With ``floating`` weights are the latent ones and activations keep their fractions.
         """
-        if not floating and not self.training:
+        if not floating and not self.training and self.is_integer:
             return self._integer_forward(x)
         z = self.normalized(x, floating)
         if self.is_code:
@@ -157,8 +163,14 @@ class NqeVgg(nn.Module):
         rule: HEQ step rule of the quinary and ternary layers.
         norm_init: ``"balanced"`` (default; all activation levels equally likely at first) or
             ``"halfwave"`` (no bias at first, kinder to a later ``switch_to_bsn``).
+        quantizers: other quantizers by layer or stage, see ``layer_choices``. Layers whose
+            quantizer has a scale of its own are evaluated in floating point, and such an encoder
+            has no integer twin.
         allow_autocast: let an autocast context around the call reach the training graph; twice
             as fast on a CPU in bf16, with the noise described above.
+
+    Raises:
+        HeqError: ``quantizers`` names what there is not.
     """
 
     floating: Tensor
@@ -168,10 +180,14 @@ class NqeVgg(nn.Module):
         rule: StepRule = "A",
         norm_init: NormInit = "balanced",
         allow_autocast: bool = False,
+        quantizers: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
         self.allow_autocast = allow_autocast
-        self.blocks = nn.ModuleList(QuantizedBlock(layer, rule, norm_init) for layer in VGG_LAYERS)
+        choices = layer_choices(quantizers or {})
+        self.blocks = nn.ModuleList(
+            QuantizedBlock(layer, rule, norm_init, choices.get(layer.name)) for layer in VGG_LAYERS
+        )
         self.register_buffer("floating", torch.tensor(False))
         # Its mirror on the Python side: reading a buffer would wait for the device in every step.
         self._is_floating = False
@@ -235,8 +251,23 @@ class NqeVgg(nn.Module):
         return latent.is_contiguous(memory_format=torch.channels_last)
 
     def integer_layers(self) -> list[IntegerLayer]:
-        """The encoder as integers, for ``IntegerVgg``: weights with thresholds or shifts."""
+        """The encoder as integers, for ``IntegerVgg``: weights with thresholds or shifts.
+
+        Raises:
+            HeqError: a layer's quantizer does not give integers.
+        """
+        if floats := self.float_layers():
+            told = ", ".join(f"{layer} ({name})" for layer, name in floats.items())
+            raise HeqError(
+                f"the weights of {told} are no integers, so this encoder works in floating point "
+                "only; to export one, give its layers binary, bnn, heq, twn or uniform quantizers."
+            )
         return [block.integer_layer() for block in self.quantized_blocks()]
+
+    def float_layers(self) -> dict[str, str]:
+        """Layers that cannot be exported, and the names of their quantizers."""
+        blocks = [block for block in self.quantized_blocks() if not block.is_integer]
+        return {block.layer.name: block.choice[0] for block in blocks if block.choice}
 
     def refresh(self) -> None:
         """Refresh all quantizers from their latent weights (HEQ: once an epoch)."""

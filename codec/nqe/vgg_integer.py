@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -22,16 +22,19 @@ from .vgg_layout import (
     SHIFT_BITS,
     VGG_LAYERS,
     VggLayer,
+    levels_of,
     total_bits,
 )
 
 Arithmetic = Literal["float32", "float64", "int64"]
 
 FLOAT32_EXACT = 2**24
+MOST_LEVELS = 128
+"""Of a layer: of an even number the largest is then 127, which int8 holds."""
 BATCH = 8
 """Patches at a time: what their windows take fits a processor's outer cache."""
 MODEL_NAME = "nqe-vgg"
-LEVEL_NAMES = {3: "quinary (3 bits)", 2: "ternary (2 bits)", 1: "binary (1 bit)"}
+LEVEL_NAMES = {5: "quinary (3 bits)", 3: "ternary (2 bits)", 2: "binary (1 bit)"}
 
 
 @dataclass(frozen=True)
@@ -104,10 +107,12 @@ class IntegerVgg:
     weights), in whatever order BLAS adds.
 
     Args:
-        layers: the seven layers, all with thresholds or all with shifts.
+        layers: the seven layers, all with thresholds or all with shifts. Their levels may be other
+            ones than the paper's, as ``levels_of`` has them.
 
     Raises:
         HeqFormatError: layers missing, of wrong shape or form, or with impossible weights.
+        HeqError: more than 2^20 bits.
 
     Attributes:
         form: ``"thresholds"`` or ``"shift"``.
@@ -121,15 +126,20 @@ class IntegerVgg:
     rates: tuple[int, ...] = RATES
 
     def __init__(self, layers: Sequence[IntegerLayer]) -> None:
-        if tuple(item.layer for item in layers) != VGG_LAYERS:
+        given = tuple(replace(item.layer, levels=()) for item in layers)
+        if given != tuple(replace(layer, levels=()) for layer in VGG_LAYERS):
             raise HeqFormatError(f"{MODEL_NAME}: its {len(VGG_LAYERS)} layers are not all there.")
         with_thresholds = [item.thresholds is not None for item in layers]
         if any(with_thresholds) != all(with_thresholds):
             raise HeqFormatError(f"{MODEL_NAME}: either all layers have thresholds or none.")
         self.layers = tuple(layers)
         self.form = "thresholds" if with_thresholds[0] else "shift"
-        self.bits = total_bits(self.form)
-        assert self.bits <= BUDGET_BITS
+        self.bits = total_bits(self.form, [item.layer for item in layers])
+        if self.bits > BUDGET_BITS:
+            raise HeqError(
+                f"{MODEL_NAME}: weights and {self.form} take {self.bits} bits, more than "
+                f"{BUDGET_BITS}; give some layers fewer levels."
+            )
         digest = hashlib.sha256(f"{MODEL_NAME} {self.form}\n".encode())
         for packed in self.packed().values():
             digest.update(packed.tobytes())
@@ -217,9 +227,13 @@ class IntegerVgg:
 
         The weights of a layer as fields of 3, 2 or 1 bits holding the index of the level, and
         ``thresholds`` (all layers, each threshold plus ``bound`` in ``threshold_bits`` bits) or
-        ``shifts`` (int8, two's complement).
+        ``shifts`` (int8, two's complement). With other levels than the paper's, ``levels`` says
+        how many each layer has, uint8.
         """
         tensors = {}
+        if tuple(item.layer for item in self.layers) != VGG_LAYERS:
+            counts = [len(item.layer.levels) for item in self.layers]
+            tensors["levels"] = np.asarray(counts, dtype=np.uint8)
         for item in self.layers:
             index = np.searchsorted(np.asarray(item.layer.levels), item.levels.ravel())
             tensors[item.layer.name] = pack_fields([(index, item.layer.level_bits)])
@@ -282,7 +296,8 @@ class IntegerVgg:
         """Bits of everything that the encoder must hold, by part."""
         parts: dict[str, int] = {}
         for item in self.layers:
-            kind = f"{LEVEL_NAMES[item.layer.level_bits]} weights"
+            count, bits = len(item.layer.levels), item.layer.level_bits
+            kind = f"{LEVEL_NAMES.get(count, f'{count}-level ({bits} bits)')} weights"
             parts[kind] = parts.get(kind, 0) + item.levels.size * item.layer.level_bits
         parts["thresholds" if self.form == "thresholds" else "shifts"] = self.bits - sum(
             parts.values()
@@ -293,10 +308,18 @@ class IntegerVgg:
 def _unpack_layers(tensors: Mapping[str, np.ndarray]) -> list[IntegerLayer]:
     thresholds: list[np.ndarray | None] = [None] * len(VGG_LAYERS)
     shifts = [0] * len(VGG_LAYERS)
+    places = VGG_LAYERS
+    if "levels" in tensors:
+        counts = tensors["levels"]
+        right = counts.shape == (len(VGG_LAYERS),) and counts.dtype == np.uint8
+        if not right or counts.min() < 2 or counts.max() > MOST_LEVELS:
+            raise HeqFormatError("its numbers of levels are not one byte for each layer")
+        pairs = zip(VGG_LAYERS, counts.tolist(), strict=True)
+        places = tuple(replace(layer, levels=levels_of(count)) for layer, count in pairs)
     if "thresholds" in tensors:
-        layout = [(la.outputs * len(la.cuts), la.threshold_bits) for la in VGG_LAYERS]
+        layout = [(la.outputs * len(la.cuts), la.threshold_bits) for la in places]
         for index, field in enumerate(unpack_fields(tensors["thresholds"], layout)):
-            layer = VGG_LAYERS[index]
+            layer = places[index]
             shape = (layer.outputs, len(layer.cuts))
             thresholds[index] = (field - layer.bound).astype(np.int32).reshape(shape)
     else:
@@ -305,11 +328,11 @@ def _unpack_layers(tensors: Mapping[str, np.ndarray]) -> list[IntegerLayer]:
             raise HeqFormatError("its shifts are not one byte for each layer")
         shifts[:-1] = stored.view(np.int8).tolist()
     layers = []
-    for layer, cuts, shift in zip(VGG_LAYERS, thresholds, shifts, strict=True):
-        (places,) = unpack_fields(tensors[layer.name], [(layer.weights, layer.level_bits)])
-        if places.max() >= len(layer.levels):
+    for layer, cuts, shift in zip(places, thresholds, shifts, strict=True):
+        (indices,) = unpack_fields(tensors[layer.name], [(layer.weights, layer.level_bits)])
+        if indices.max() >= len(layer.levels):
             raise HeqFormatError(f"{layer.name} holds a weight that is no level")
-        levels = np.asarray(layer.levels, dtype=np.int8)[places].reshape(layer.shape)
+        levels = np.asarray(layer.levels, dtype=np.int8)[indices].reshape(layer.shape)
         layers.append(IntegerLayer(layer, levels, cuts, shift))
     return layers
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 BUDGET_BITS = 2**20
@@ -65,6 +66,12 @@ class VggLayer:
         return math.ceil(math.log2(2 * self.bound + 2))
 
 
+def levels_of(count: int) -> tuple[int, ...]:
+    """The integers of HEQ and binary weights: around 0 for an odd count, odd ones for an even."""
+    top = count // 2 if count % 2 else count - 1
+    return tuple(range(-top, top + 1, 1 if count % 2 else 2))
+
+
 QUINARY, TERNARY, BINARY = (-2, -1, 0, 1, 2), (-1, 0, 1), (-1, 1)
 
 # VGG-7 with grouped convolutions late and precision falling with depth (arXiv 2501.05097); widths
@@ -80,26 +87,27 @@ VGG_LAYERS = (
 )
 
 
-def weight_bits() -> int:
+def weight_bits(layers: Sequence[VggLayer] = VGG_LAYERS) -> int:
     """Bits of all weights, without thresholds or shifts."""
-    return sum(layer.weights * layer.level_bits for layer in VGG_LAYERS)
+    return sum(layer.weights * layer.level_bits for layer in layers)
 
 
-def total_bits(form: str) -> int:
+def total_bits(form: str, layers: Sequence[VggLayer] = VGG_LAYERS) -> int:
     """Bits of everything that the encoder stores.
 
     Args:
         form: ``"thresholds"`` (integer comparisons per channel, from the batch-normalization
             phase) or ``"shift"`` (one shift per layer; the paper's final form).
+        layers: those of `nqe-vgg`, or with other levels.
 
     Raises:
         ValueError: another form.
     """
     if form == "shift":
-        return weight_bits() + SHIFT_BITS * (len(VGG_LAYERS) - 1)
+        return weight_bits(layers) + SHIFT_BITS * (len(layers) - 1)
     if form == "thresholds":
-        return weight_bits() + sum(
-            layer.outputs * len(layer.cuts) * layer.threshold_bits for layer in VGG_LAYERS
+        return weight_bits(layers) + sum(
+            layer.outputs * len(layer.cuts) * layer.threshold_bits for layer in layers
         )
     raise ValueError(f'the form is "thresholds" or "shift", but got {form!r}.')
 

@@ -51,8 +51,11 @@ class WeightQuantizer(nn.Module):
     Attributes:
         levels: the codes that can occur, ascending; integers where there is a choice.
         bits: storage of one weight, in whole bits.
+        is_integer: whether a trained layer computes with ``codes`` themselves, integers of a
+            symmetric set, so that it can be exported to an integer encoder.
     """
 
+    is_integer = False
     _levels: tuple[float, ...]
 
     @property

@@ -44,6 +44,7 @@ class BinaryQuantizer(WeightQuantizer):
     where the clipped gradient would never reach it again.
     """
 
+    is_integer = True
     _levels = (-1, 1)
 
     def __init__(self, window: GradientWindow = "clip") -> None:

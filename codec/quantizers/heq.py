@@ -103,6 +103,7 @@ class HistogramEqualizedQuantizer(WeightQuantizer):
         ValueError: fewer than 3 levels.
     """
 
+    is_integer = True
     step: Tensor
     median: Tensor | None
 

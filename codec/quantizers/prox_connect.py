@@ -72,6 +72,7 @@ class ProxConnectQuantizer(WeightQuantizer):
         ValueError: an unknown pair, or a number out of its range.
     """
 
+    is_integer = True
     _levels = (-1, 1)
     beta: Tensor
 

@@ -97,6 +97,8 @@ class Recipe:
         from then on.  fade_steps: over how many steps what batch normalization did for each
         channel fades out then (vgg).
     norm_init, rule: see `heqcodec.nqe.vgg.NqeVgg` (vgg).
+    quantizers: of the encoder's weights, by layer or stage, see
+        `heqcodec.nqe.layer_quantizers.layer_choices` (vgg).
     purenet: sizes, see `heqcodec.purenet.network.PurenetConfig`.
     """
 
@@ -136,6 +138,7 @@ class Recipe:
     fade_steps: int = 0
     norm_init: str = "balanced"
     rule: str = "A"
+    quantizers: dict[str, Any] = field(default_factory=dict)
     purenet: dict[str, int] = field(default_factory=dict)
 
     @classmethod
@@ -173,6 +176,19 @@ class Recipe:
 def _number(value: Any, low: float, high: float = math.inf, kind: type | None = None) -> bool:
     right = isinstance(value, kind or (int, float)) and not isinstance(value, bool)
     return right and bool(low <= value <= high)
+
+
+def _quantizer_fault(table: Any) -> str:
+    """What is wrong with a table of quantizers, or nothing."""
+    from heqcodec.nqe.layer_quantizers import layer_choices
+
+    if not isinstance(table, dict):
+        return "quantizers must be a table"
+    try:
+        layer_choices(table)
+    except HeqError as error:
+        return str(error).rstrip(".")
+    return ""
 
 
 def _rules(values: dict[str, Any]) -> Iterator[tuple[str, bool]]:
@@ -227,6 +243,10 @@ def _rules(values: dict[str, Any]) -> Iterator[tuple[str, bool]]:
             f"step_range must be two step indices from 0 to {STEPS - 1}, in order",
             good and span[0] <= span[1],
         )
+    if "quantizers" in values:
+        yield "quantizers are of the family vgg", values["family"] == "vgg"
+        told = _quantizer_fault(values["quantizers"])
+        yield told, not told
     if "purenet" in values:
         sizes = values["purenet"]
         table = isinstance(sizes, dict)

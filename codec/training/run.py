@@ -132,6 +132,11 @@ def train(
             task = RateTask(recipe, tiles, frames, tensors, where)
         else:
             task = VggTask(recipe, tiles, frames, where)
+            if floats := task.float_layers():
+                progress.console.print(
+                    f"The quantizers of {', '.join(floats)} work in floating point only: this run "
+                    "trains and measures, but its encoder cannot be exported."
+                )
         if start_from and not resume:
             read_purenet(start_from, purenet_of(task.networks))
         given = {
@@ -179,12 +184,19 @@ def train(
             else _rate_coders(out_dir, task, tiles, recipe, resume)
         )
         rate_parts = RateParts(task.places, coders, recipe.default_quality)
+    try:
+        encoder = task.encoder_tensors(loop.averages)
+    except HeqError as error:
+        told = ", ".join(f"{key} {value:.2f}" for key, value in held_out.items())
+        raise HeqError(
+            f"the run in {out_dir} has been trained ({told}), but cannot be exported: {error}"
+        ) from error
     return export_model(
         out_dir / "weights",
         recipe.name,
         recipe.family,
         recipe.about,
-        task.encoder_tensors(loop.averages),
+        encoder,
         purenet_of(loop.averages),
         training,
         held_out,

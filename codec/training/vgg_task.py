@@ -78,7 +78,9 @@ class VggTask:
         self._tiles = torch.from_numpy(np.ascontiguousarray(tiles.transpose(0, 3, 1, 2))).to(device)
         torch.manual_seed(recipe.seed)
         encoder = NqeVgg(
-            rule=cast(StepRule, recipe.rule), norm_init=cast(NormInit, recipe.norm_init)
+            rule=cast(StepRule, recipe.rule),
+            norm_init=cast(NormInit, recipe.norm_init),
+            quantizers=recipe.quantizers,
         )
         encoder.set_floating(recipe.float_steps > 0)
         config = PurenetConfig(inputs=CODE_CHANNELS, has_base=False, **recipe.purenet)
@@ -255,12 +257,20 @@ class VggTask:
                 figures[RATES[index]].append(psnr(network(cells, None, rate)[0], truth))
         return {bits: float(np.mean(values)) for bits, values in figures.items()}
 
+    def float_layers(self) -> dict[str, str]:
+        """Layers that keep the encoder from being exported, and their quantizers."""
+        return _encoder_of(self.networks).float_layers()
+
     def rows(self, step: int) -> list[dict[str, Any]]:
         """Occupancy, entropy, delta / sigma and collapse of every quantized layer."""
         return layer_report(self.networks["encoder"], step)
 
     def encoder_tensors(self, networks: dict[str, nn.Module]) -> dict[str, NDArray[Any]]:
-        """The integer twin's packed parameters."""
+        """The integer twin's packed parameters.
+
+        Raises:
+            HeqError: a layer's quantizer does not give integers, or they are beyond the budget.
+        """
         return IntegerVgg(self.settled(networks, ship=True).integer_layers()).packed()
 
 

@@ -1,0 +1,126 @@
+"""``heqcodec eval quantizers``: weight quantizers side by side, in the codec and a classifier."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from heqcodec.cli.options import Device, Force, Threads, Verbose
+from heqcodec.cli.terminal import reports_errors, say, set_threads
+
+
+@reports_errors
+def quantizers(
+    data: Annotated[
+        Path,
+        typer.Option(
+            "--data", metavar="DIR", exists=True, file_okay=False, help="Photographs to train on."
+        ),
+    ],
+    held_out: Annotated[
+        Path,
+        typer.Option(
+            "--held-out", metavar="DIR", exists=True, file_okay=False, help="Photographs to test."
+        ),
+    ],
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for the results.")],
+    cifar: Annotated[
+        Path | None,
+        typer.Option(
+            "--cifar",
+            metavar="FILE",
+            exists=True,
+            dir_okay=False,
+            help="CIFAR-10 as .npz (images, labels, train: how many); without it the codec alone.",
+        ),
+    ] = None,
+    minutes: Annotated[
+        float, typer.Option("--minutes", min=0.001, metavar="M", help="Of each training.")
+    ] = 5.0,
+    float_minutes: Annotated[
+        float | None,
+        typer.Option(
+            "--float-minutes",
+            min=0.001,
+            metavar="M",
+            help="Of the full-precision twin that all begin from; twice --minutes by default.",
+        ),
+    ] = None,
+    quantizer: Annotated[
+        list[str] | None,
+        typer.Option(help="One of the table, may be given several times; all when left out."),
+    ] = None,
+    width: Annotated[
+        int, typer.Option("--width", min=4, metavar="N", help="Channels of the first layer, even.")
+    ] = 16,
+    seed: Annotated[int, typer.Option("--seed", min=0, metavar="N", help="Of everything.")] = 1,
+    device: Device = "auto",
+    threads: Threads = None,
+    force: Force = False,
+    verbose: Verbose = False,
+) -> None:
+    """Compare weight quantizers at equal bits and equal minutes of training.
+
+    Writes results.json and table.md after each quantizer, and plots in the end.
+    """
+    set_threads(threads)
+    from heqcodec.errors import HeqError
+    from heqcodec.eval.quantizers.contestants import chosen
+
+    contestants = chosen(quantizer or [])
+    if width % 2:
+        raise HeqError(f"the width must be even, because layers have two groups, but got {width}.")
+    if (out / "results.json").exists() and not force:
+        raise HeqError(f"{out / 'results.json'} exists; give another --out, or -f to replace it.")
+    options = {
+        "--minutes": f"{minutes:g}",
+        "--float-minutes": None if float_minutes is None else f"{float_minutes:g}",
+        "--width": str(width),
+        "--seed": str(seed),
+    }
+    words = ["heqcodec eval quantizers", f"--data {data.resolve().name}"]
+    words += [f"--held-out {held_out.resolve().name}"]
+    words += [f"--cifar {cifar.name}"] if cifar else []
+    words += [f"{key} {value}" for key, value in options.items() if value is not None]
+    words += [f"--quantizer {label}" for label in quantizer or []]
+    command = " ".join([*words, f"--out {out.name}"])
+    twin = 2 * minutes if float_minutes is None else float_minutes
+    settings = {"minutes": minutes, "float_minutes": twin, "width": width, "seed": seed}
+    _compare(contestants, (data, held_out, cifar), out, settings, device, command)
+
+
+def _compare(
+    contestants: list[Any],
+    sources: tuple[Path, Path, Path | None],
+    out: Path,
+    settings: dict[str, Any],
+    device: str,
+    command: str,
+) -> None:
+    from heqcodec.eval.quantizers.classifier_task import ClassifierTask, load_labelled
+    from heqcodec.eval.quantizers.codec_task import CodecTask
+    from heqcodec.eval.quantizers.comparison import compare
+    from heqcodec.eval.quantizers.results import markdown, write_plots, write_results
+    from heqcodec.eval.report import environment
+    from heqcodec.purenet.device import find_device
+    from heqcodec.training.photographs import load_frames, load_tiles
+
+    data, held_out, cifar = sources
+    where, width, seed = find_device(device), settings["width"], settings["seed"]
+    tiles, data_hash = load_tiles(data)
+    frames = load_frames(held_out)
+    tasks: list[Any] = [CodecTask(tiles, frames, width, where, seed)]
+    hashes: dict[str, Any] = {"photographs": data_hash, "tiles": len(tiles), "frames": len(frames)}
+    if cifar is not None:
+        labelled = load_labelled(cifar)
+        tasks.append(ClassifierTask(labelled, width, where, seed))
+        hashes["cifar"] = labelled.sha256
+    run = {"command": command, **settings, "data_sha256": hashes, **environment()}
+    rows: list[dict[str, Any]] = []
+    made = compare(tasks, contestants, settings["minutes"], settings["float_minutes"], seed, say)
+    for rows in made:
+        write_results(out, rows, run)
+    write_plots(out, rows)
+    typer.echo(markdown(rows), nl=False)
+    say(f"Wrote results.json, table.md and plots to {out}.")

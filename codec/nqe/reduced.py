@@ -1,0 +1,189 @@
+"""The form of the 1 Mb encoder at a reduced width, for experiments that last minutes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+
+from ..quantizers.base import WeightQuantizer
+from ..quantizers.binary import binary_sign
+from ..quantizers.hwmsb import half_wave_msb
+from ..quantizers.running_norm import RunningBatchNorm2d
+from .vgg_layout import PIXEL_CENTRE, VGG_LAYERS, VggLayer
+
+FULL_WIDTH = 64
+CODE_CHANNELS = 16
+"""Of the code: 16 x 4 x 4 positions are 256 bits a patch, a quarter of a bit a pixel."""
+NORM_SCALE, NORM_BIAS = 0.37, 0.5
+"""Normal sums fall into the four levels of the activation a quarter each, as in ``NqeVgg``."""
+
+QuantizerMaker = Callable[[VggLayer], WeightQuantizer | None]
+
+
+def reduced_layers(width: int, code: bool = True) -> tuple[VggLayer, ...]:
+    """The layers of `nqe-vgg` at another width.
+
+    Args:
+        width: channels of the first layer (64 in `nqe-vgg`), even.
+        code: with the bottleneck, which has 16 channels whatever the width; without it the last
+            layer is conv6.
+
+    Returns:
+        Layers with the groups, kernels and poolings of ``VGG_LAYERS``.
+    """
+
+    def scaled(layer: VggLayer) -> VggLayer:
+        inputs = layer.inputs if layer.inputs == 3 else layer.inputs * width // FULL_WIDTH
+        is_code = layer is VGG_LAYERS[-1]
+        outputs = CODE_CHANNELS if is_code else layer.outputs * width // FULL_WIDTH
+        return replace(layer, inputs=inputs, outputs=outputs)
+
+    return tuple(scaled(layer) for layer in (VGG_LAYERS if code else VGG_LAYERS[:-1]))
+
+
+class ReducedBlock(nn.Module):
+    """Convolution, normalization, 2x2 maximum, activation of 2 bits or the sign.
+
+    Args:
+        layer: its sizes.
+        quantizer: of the weights, None for full precision.
+    """
+
+    def __init__(self, layer: VggLayer, quantizer: WeightQuantizer | None) -> None:
+        super().__init__()
+        self.layer, self.is_code = layer, len(layer.cuts) == 1
+        self.conv = nn.Conv2d(
+            layer.inputs,
+            layer.outputs,
+            layer.kernel,
+            padding=layer.kernel // 2,
+            groups=layer.groups,
+            bias=False,
+        )
+        nn.init.kaiming_normal_(self.conv.weight, nonlinearity="relu")
+        self.norm = RunningBatchNorm2d(layer.outputs)
+        scale, bias = (1.0, 0.0) if self.is_code else (NORM_SCALE, NORM_BIAS)
+        nn.init.constant_(self.norm.weight, scale)
+        nn.init.constant_(self.norm.bias, bias)
+        if quantizer is not None:
+            self.quantize(quantizer)
+
+    def quantize(self, quantizer: WeightQuantizer) -> None:
+        """Give full-precision weights a quantizer, which follows them from now on."""
+        parametrize.register_parametrization(self.conv, "weight", quantizer)
+
+    @property
+    def quantizer(self) -> WeightQuantizer | None:
+        """The quantizer of the weights, None for full precision."""
+        if not parametrize.is_parametrized(self.conv, "weight"):
+            return None
+        lists = cast(nn.ModuleDict, self.conv.parametrizations)
+        return cast(WeightQuantizer, cast(parametrize.ParametrizationList, lists["weight"])[0])
+
+    @property
+    def latent(self) -> nn.Parameter:
+        """The float weights, behind the quantizer if there is one."""
+        if not parametrize.is_parametrized(self.conv, "weight"):
+            return self.conv.weight
+        lists = cast(nn.ModuleDict, self.conv.parametrizations)
+        chain = cast(parametrize.ParametrizationList, lists["weight"])
+        return cast(nn.Parameter, chain.original)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Activations (N, in, H, W) -> 0..3, or the code in {-1, +1}; halved by a pooling."""
+        z = self.norm(self.conv(x))
+        if self.layer.pool:
+            z = nn.functional.max_pool2d(z, 2)
+        return binary_sign(z) if self.is_code else half_wave_msb(z)
+
+
+class ReducedNqe(nn.Module):
+    """The encoder of arXiv 2501.05097 at a reduced width, in floating point throughout.
+
+    Weights may have any quantizer; activations have 2 bits (HWMSB) and the code is binary, in the
+    full-precision twin too, so that only the weights make a difference. What leaves a layer's
+    quantizer goes through batch normalization, which takes its scale.
+
+    Args:
+        width: channels of the first layer, even.
+        code: end in the binary code; otherwise in the 2-bit maps of conv6, for a classifier.
+        make: a new quantizer for each layer, or None for full precision.
+        seed: of the initial weights.
+    """
+
+    def __init__(
+        self,
+        width: int,
+        code: bool = True,
+        make: QuantizerMaker | None = None,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self.blocks = nn.ModuleDict(
+                {
+                    layer.name: ReducedBlock(layer, make(layer) if make else None)
+                    for layer in reduced_layers(width, code)
+                }
+            )
+
+    def reduced_blocks(self) -> Iterator[ReducedBlock]:
+        """The blocks from the pixels on."""
+        for block in self.blocks.values():
+            yield cast(ReducedBlock, block)
+
+    def quantize(self, make: QuantizerMaker) -> None:
+        """Give every layer of a full-precision twin a quantizer; weights stay as latents."""
+        for block in self.reduced_blocks():
+            quantizer = make(block.layer)
+            if quantizer is not None:
+                block.quantize(quantizer.to(block.latent.device))
+
+    def forward(self, patches: Tensor) -> Tensor:
+        """uint8 (N, 3, 32, 32) -> code (N, 16, 4, 4) in {-1, +1}, or maps (N, 4 width, 4, 4)."""
+        x = (patches.float() - PIXEL_CENTRE).contiguous(memory_format=torch.channels_last)
+        for block in self.reduced_blocks():
+            x = block(x)
+        return x
+
+    @torch.no_grad()
+    def refresh(self) -> None:
+        """Let all quantizers follow their latent weights."""
+        for block in self.reduced_blocks():
+            if block.quantizer is not None:
+                block.quantizer.refresh(block.latent.data)
+
+    def own_parameters(self) -> list[nn.Parameter]:
+        """Parameters of the quantizers themselves, such as learned steps."""
+        quantizers = (block.quantizer for block in self.reduced_blocks())
+        return [p for q in quantizers if q is not None for p in q.parameters()]
+
+    @torch.no_grad()
+    def calibrate(self, batches: Iterable[Tensor]) -> None:
+        """Measure the statistics of normalization anew, with weights as they are evaluated.
+
+        Leaves the network in evaluation mode. The statistics become plain means over the batches.
+
+        Args:
+            batches: patches as for ``forward``.
+        """
+        self.eval()
+        norms = [block.norm for block in self.reduced_blocks()]
+        momenta = [norm.momentum for norm in norms]
+        for norm in norms:
+            norm.reset_running_stats()
+            norm.momentum = None
+            norm.train()
+        try:
+            for batch in batches:
+                self(batch)
+        finally:
+            for norm, momentum in zip(norms, momenta, strict=True):
+                norm.momentum = momentum
+                norm.eval()

@@ -1,0 +1,114 @@
+"""The codec's task: patches to 256 bits each and back, measured by the PSNR of whole frames."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import numpy as np
+import torch
+from heqcodec.nqe.reduced import CODE_CHANNELS, ReducedNqe
+from heqcodec.purenet.network import Purenet, PurenetConfig
+from heqcodec.training.photographs import CropSource
+from heqcodec.training.tasks import psnr
+from heqcodec.training.vgg_task import VARIANCE_FLOOR, laid_out, patches_of
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+CROP = 64
+"""Side of a crop in pixels: two patches, so that the decoder sees a border in either direction."""
+BATCH = 4
+CALIBRATION = 64
+PATCHES_AT_ONCE = 256
+DECODER = PurenetConfig(
+    inputs=CODE_CHANNELS,
+    has_base=False,
+    rates=1,
+    width=48,
+    blocks=1,
+    local_blocks=1,
+    fine_width=12,
+    fine_blocks=1,
+)
+
+
+class CodecNetwork(nn.Module):
+    """A reduced NQE and a small PURENET.
+
+    Args:
+        width: of the encoder.
+        seed: of all initial weights.
+    """
+
+    def __init__(self, width: int, seed: int) -> None:
+        super().__init__()
+        self.encoder = ReducedNqe(width, code=True, seed=seed)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self.decoder = Purenet(DECODER)
+
+    def forward(self, frames: Tensor) -> Tensor:
+        """uint8 (B, 3, 32 R, 32 C) -> decoded, RGB / 255, float32, same shape."""
+        rows, columns = frames.shape[2] // 32, frames.shape[3] // 32
+        parts = patches_of(frames).split(PATCHES_AT_ONCE)
+        cells = laid_out(torch.cat([self.encoder(part) for part in parts]), rows, columns)
+        rate = torch.zeros(len(frames), dtype=torch.int64, device=frames.device)
+        cells = cells.contiguous(memory_format=torch.channels_last)
+        return cast(Tensor, self.decoder(cells, None, rate))
+
+
+class CodecTask:
+    """See ``TimedTask``. The loss is the squared error of crops over the root of their variance.
+
+    Args:
+        tiles: photographs to train on, uint8 (N, 256, 256, 3).
+        frames: held-out photographs, uint8 (H, W, 3) each, whole patches.
+        width: of the encoder.
+        device: where.
+        seed: of initial weights and of the calibration.
+    """
+
+    name, unit, rate = "codec", "dB", 2e-3
+
+    def __init__(
+        self,
+        tiles: NDArray[np.uint8],
+        frames: list[NDArray[np.uint8]],
+        width: int,
+        device: torch.device,
+        seed: int,
+    ) -> None:
+        self._crops = CropSource(tiles, device)
+        self._frames, self._width, self._device, self._seed = frames, width, device, seed
+
+    def build(self) -> nn.Module:
+        """A fresh ``CodecNetwork`` on the device."""
+        return CodecNetwork(self._width, self._seed).to(self._device)
+
+    def encoder(self, network: nn.Module) -> ReducedNqe:
+        """The encoder of a ``CodecNetwork``."""
+        return cast(CodecNetwork, network).encoder
+
+    def loss(self, network: nn.Module, generator: torch.Generator) -> Tensor:
+        """Of a batch of crops, scalar float32."""
+        crops = self._crops(CROP, BATCH, generator)
+        target = crops.float() / 255
+        error = (network(crops) - target).pow(2).mean(dim=(1, 2, 3))
+        spread = target.var(dim=(1, 2, 3)) + VARIANCE_FLOOR
+        return (error / spread.sqrt()).mean()
+
+    def calibrate(self, network: nn.Module) -> None:
+        """Measure the encoder's statistics on training crops."""
+        generator = torch.Generator().manual_seed(self._seed)
+        crops = (self._crops(CROP, BATCH, generator) for _ in range(CALIBRATION))
+        self.encoder(network).calibrate(patches_of(crop) for crop in crops)
+
+    @torch.no_grad()
+    def measure(self, network: nn.Module) -> float:
+        """Mean PSNR in dB of the held-out frames, after a calibration on training crops."""
+        self.calibrate(network)
+        network.eval()
+        figures = []
+        for truth in self._frames:
+            pixels = torch.from_numpy(truth).permute(2, 0, 1)[None].to(self._device)
+            figures.append(psnr(network(pixels)[0], truth))
+        return float(np.mean(figures))

@@ -1,0 +1,132 @@
+"""The comparison: a full-precision twin a task, and from it every quantizer for equal minutes."""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import Any
+
+import torch
+from heqcodec.errors import HeqError
+from heqcodec.nqe.vgg_layout import VggLayer
+from heqcodec.quantizers import make_quantizer
+from heqcodec.quantizers.base import WeightQuantizer
+from heqcodec.quantizers.diagnostics import level_statistics
+from heqcodec.quantizers.registry import REGISTRY
+from torch import nn
+
+from .contestants import FLOAT, Contestant
+from .training import TimedTask, train_for
+
+FLOAT_BITS = 32
+
+
+def compare(
+    tasks: Sequence[TimedTask],
+    contestants: Sequence[Contestant],
+    minutes: float,
+    float_minutes: float,
+    seed: int,
+    told: Callable[[str], None],
+) -> Iterator[list[dict[str, Any]]]:
+    """Train and measure; every quantizer begins from the same full-precision weights.
+
+    HEQ (arXiv 2501.04517) starts from a pre-trained full-precision model, so all of them do here.
+    The full-precision row goes on from there too, for the minutes that quantizers have.
+
+    Args:
+        tasks: what for.
+        contestants: quantizers, each of which quantizes all layers of the encoder.
+        minutes: of training of each quantizer for each task.
+        float_minutes: of the full-precision twin before.
+        seed: of everything.
+        told: gets a line as each training ends.
+
+    Yields:
+        All rows so far, as each is complete: ``label``, ``name``, ``options``, ``bits``,
+        ``source``, and of each task by name ``figure``, ``steps``, ``seconds`` and ``layers``
+        (name, levels, counts, entropy over its maximum).
+
+    Raises:
+        HeqError: a training diverged, or a quantizer has other bits than its group.
+    """
+    twins: dict[str, nn.Module] = {}
+    for task in tasks:
+        twin = task.build()
+        steps = train_for(task, twin, 60 * float_minutes, seed)
+        told(f"{task.name}, {FLOAT}: {task.measure(twin):.2f} {task.unit} after {steps} steps.")
+        twins[task.name] = twin
+    rows: list[dict[str, Any]] = []
+    for contestant in (None, *contestants):
+        row = _described(contestant)
+        for task in tasks:
+            network = copy.deepcopy(twins[task.name])
+            if contestant is not None:
+                encoder = task.encoder(network)
+                encoder.quantize(partial(_made, contestant))
+                # Statistics of sums of other weights would mislead the first steps.
+                task.calibrate(network)
+            begun = time.monotonic()
+            steps = train_for(task, network, 60 * minutes, seed + 1)
+            seconds = time.monotonic() - begun
+            figure = task.measure(network)
+            row[task.name] = {
+                "figure": figure,
+                "steps": steps,
+                "seconds": round(seconds, 1),
+                "layers": layer_use(task, network),
+            }
+            told(f"{task.name}, {row['label']}: {figure:.2f} {task.unit} after {steps} steps.")
+        rows.append(row)
+        yield rows
+
+
+def _described(contestant: Contestant | None) -> dict[str, Any]:
+    if contestant is None:
+        return {"label": FLOAT, "name": None, "options": {}, "bits": FLOAT_BITS, "source": None}
+    return {
+        "label": contestant.label,
+        "name": contestant.name,
+        "options": dict(contestant.options),
+        "bits": contestant.bits,
+        "source": REGISTRY[contestant.name].source,
+    }
+
+
+def _made(contestant: Contestant, layer: VggLayer) -> WeightQuantizer:
+    quantizer = make_quantizer(contestant.name, **contestant.options)
+    assert isinstance(quantizer, WeightQuantizer)
+    if quantizer.bits != contestant.bits:
+        raise HeqError(
+            f"{contestant.label} stores {quantizer.bits} bits a weight of {layer.name}, and its "
+            f"group has {contestant.bits}."
+        )
+    return quantizer
+
+
+@torch.no_grad()
+def layer_use(task: TimedTask, network: nn.Module) -> list[dict[str, Any]]:
+    """How the weights of each quantized layer are spread over its levels.
+
+    Returns:
+        A dict a layer: ``layer``, ``levels``, ``counts`` (weights at each level) and
+        ``entropy_ratio`` (entropy over log2 of the number of levels).
+    """
+    layers = []
+    for block in task.encoder(network).reduced_blocks():
+        quantizer = block.quantizer
+        if quantizer is None:
+            continue
+        weight = block.latent.detach()
+        statistics = level_statistics(quantizer, weight)
+        layers.append(
+            {
+                "layer": block.layer.name,
+                "levels": [float(level) for level in quantizer.levels],
+                "counts": [round(p * weight.numel()) for p in statistics["occupancy"]],
+                "entropy_ratio": round(statistics["entropy_ratio"], 4),
+            }
+        )
+    return layers

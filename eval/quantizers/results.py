@@ -1,0 +1,131 @@
+"""Files of a comparison: results.json, a table in markdown, plots."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import mean
+from typing import Any
+
+from heqcodec.files import write_bytes
+
+HEADINGS = {"codec": "codec, PSNR in dB", "classifier": "CIFAR-10, %"}
+UNITS = {"codec": "held-out PSNR (dB)", "classifier": "CIFAR-10 accuracy (%)"}
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")
+"""M. Okabe and K. Ito, "Color Universal Design" (2008)."""
+
+
+def _tasks(rows: Sequence[dict[str, Any]]) -> list[str]:
+    return [name for name in HEADINGS if rows and name in rows[0]]
+
+
+def entropy_ratio(measured: dict[str, Any]) -> float | None:
+    """Mean over the layers of entropy over its maximum; None in full precision."""
+    ratios = [layer["entropy_ratio"] for layer in measured["layers"]]
+    return mean(ratios) if ratios else None
+
+
+def ordered(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Full precision first, then by bits, best in the first task first."""
+    tasks = _tasks(rows)
+    full = [row for row in rows if row["name"] is None]
+    others = [row for row in rows if row["name"] is not None]
+    return full + sorted(others, key=lambda row: (row["bits"], -row[tasks[0]]["figure"]))
+
+
+def markdown(rows: Sequence[dict[str, Any]]) -> str:
+    """The table, a quantizer a line: bits, figure, steps and use of the levels for each task."""
+    tasks = _tasks(rows)
+    titles = ["bits", "quantizer"]
+    for task in tasks:
+        titles += [HEADINGS[task], "entropy / maximum", "steps"]
+    lines = ["| " + " | ".join(titles) + " |", "|---|---|" + "---:|" * (len(titles) - 2)]
+    for row in ordered(rows):
+        cells = [str(row["bits"]), row["label"]]
+        for task in tasks:
+            ratio = entropy_ratio(row[task])
+            used = "" if ratio is None else f"{ratio:.3f}"
+            cells += [f"{row[task]['figure']:.2f}", used, str(row[task]["steps"])]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def write_results(out: Path, rows: Sequence[dict[str, Any]], run: dict[str, Any]) -> None:
+    """Write ``results.json`` (rows and the record of the run) and ``table.md``."""
+    out.mkdir(parents=True, exist_ok=True)
+    document = {**run, "rows": ordered(rows)}
+    write_bytes(out / "results.json", (json.dumps(document, indent=1) + "\n").encode())
+    write_bytes(out / "table.md", markdown(rows).encode())
+
+
+def write_plots(out: Path, rows: Sequence[dict[str, Any]]) -> list[Path]:
+    """Draw ``figures.png`` (bars, by bits) and ``occupancy-TASK.png`` (levels of each layer).
+
+    Raises:
+        ModuleNotFoundError: matplotlib is missing.
+    """
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot as plt
+
+    rows, tasks, written = ordered(rows), _tasks(rows), [out / "figures.png"]
+    figure, axes = plt.subplots(1, len(tasks), figsize=(5.4 * len(tasks), 4.4), squeeze=False)
+    bits = sorted({row["bits"] for row in rows if row["name"] is not None})
+    for axis, task in zip(axes[0], tasks, strict=True):
+        for place, row in enumerate(rows):
+            full = row["name"] is None
+            colour = "#999999" if full else COLOURS[bits.index(row["bits"]) % len(COLOURS)]
+            axis.barh(place, row[task]["figure"], color=colour)
+        values = [row[task]["figure"] for row in rows]
+        margin = 0.25 * (max(values) - min(values)) + 0.1
+        axis.set_xlim(min(values) - margin, max(values) + margin)
+        names = [r["label"] if r["name"] is None else f"{r['label']}, {r['bits']} b" for r in rows]
+        axis.set_yticks(range(len(rows)), names, fontsize=8)
+        axis.invert_yaxis()
+        axis.set_xlabel(UNITS[task])
+    figure.tight_layout()
+    figure.savefig(written[0], dpi=130)
+    plt.close(figure)
+    quantized = [row for row in rows if row["name"] is not None]
+    for task in tasks if quantized else ():
+        written.append(out / f"occupancy-{task}.png")
+        _plot_occupancy(written[-1], quantized, task)
+    return written
+
+
+def _plot_occupancy(path: Path, rows: Sequence[dict[str, Any]], task: str) -> None:
+    """A histogram for each quantizer (down) and layer (across)."""
+    from matplotlib import pyplot as plt
+
+    layers = [layer["layer"] for layer in rows[0][task]["layers"]]
+    shape = len(rows), len(layers)
+    size = (1.3 * shape[1] + 1, 0.75 * shape[0] + 0.6)
+    figure, axes = plt.subplots(*shape, figsize=size, squeeze=False)
+    for line, row in zip(axes, rows, strict=True):
+        for axis, layer in zip(line, row[task]["layers"], strict=True):
+            total = sum(layer["counts"])
+            shares = [count / total for count in layer["counts"]]
+            axis.bar(range(len(shares)), shares, color=COLOURS[0], width=0.9)
+            axis.set_ylim(0, 1)
+            axis.set_xticks([])
+            axis.set_yticks([])
+            told = f"{layer['entropy_ratio']:.2f}"
+            axis.text(0.97, 0.93, told, transform=axis.transAxes, ha="right", va="top", fontsize=7)
+        line[0].set_ylabel(row["label"], rotation=0, ha="right", va="center", fontsize=8)
+    for axis, name in zip(axes[0], layers, strict=True):
+        axis.set_title(name, fontsize=8)
+    figure.tight_layout(h_pad=0.2, w_pad=0.2)
+    figure.savefig(path, dpi=110)
+    plt.close(figure)
+
+
+def by_bits(rows: Sequence[dict[str, Any]]) -> dict[int, list[dict[str, Any]]]:
+    """Quantized rows in groups of equal bits, as ``ordered`` has them."""
+    groups: dict[int, list[dict[str, Any]]] = defaultdict(list)
+    for row in ordered(rows):
+        if row["name"] is not None:
+            groups[row["bits"]].append(row)
+    return dict(groups)
