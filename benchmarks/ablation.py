@@ -100,6 +100,7 @@ def points(
     from heqcodec import models
     from heqcodec.container.header import Coder
     from heqcodec.eval.metrics import psnr
+    from heqcodec.manifest import stored_tensors
     from heqcodec.patches import patch_batches
     from heqcodec.rate.dequantizer import Dequantizer, fit_places
     from heqcodec.rate.encoding import rate_file, rate_header
@@ -109,7 +110,7 @@ def points(
 
     model = models.default_model("rate")
     shipped: Any = models.load_rate_encoder(model)
-    levels_of = encoders(shipped, models._tensors(models.manifest()["models"][model]["encoder"]))[
+    levels_of = encoders(shipped, stored_tensors(models.manifest()["models"][model]["encoder"]))[
         variant.encoder
     ]
     coder = models.load_strip_coder(model, Coder[variant.coder.upper()])

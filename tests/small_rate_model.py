@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import pytest
 import torch
+import heqcodec.manifest
 from heqcodec import models
 from heqcodec.eval import weight_files
 from heqcodec.purenet.network import Purenet, PurenetConfig
@@ -96,7 +97,7 @@ def write_rate_weights(folder: Path) -> SmallRateModel:
 @contextmanager
 def only_weights(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The registry has what is in a folder, and nothing else."""
-    for module in (models, weight_files):
+    for module in (heqcodec.manifest, weight_files):
         monkeypatch.setattr(module, "files", lambda package: folder)
     caches = (models.manifest, models._rate_encoder, models._strip_coder, models._rate_decoder)
     for cached in caches:

@@ -82,7 +82,8 @@ class HeqRate(_Heq):
         """See ``Codec``."""
         if not models.model_names("rate"):
             return "this version of heqcodec has no model of variable rate; use heq-patch."
-        if self.decoder not in models.offered_decoders(models.default_model("rate")):
+        always = (models.STRONG, models.BEST)
+        if self.decoder not in always and self.decoder not in self._entry().get("decoders", {}):
             return f"the model {models.default_model('rate')} has no decoder {self.decoder}."
         return None
 
