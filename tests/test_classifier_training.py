@@ -141,7 +141,7 @@ def test_nqe_goes_on_with_bit_shifts(tmp_path: Path) -> None:
     second = small(
         "second", **common, epochs=2, start="first", bsn=True, bsn_fade_epochs=1, keep_weights=True
     )
-    images = easy_images(64, 24)
+    images = easy_images(32, 12)
     results = run_queue([first, second], images, CPU, tmp_path, tmp_path, told=lambda row: None)
     assert len(results["second"]["shifts"]) == 7
     assert results["second"]["conv_weight_bits"] == 1_004_608
