@@ -23,7 +23,11 @@ from heqcodec.quantizers.fixed_step import FixedStepQuantizer
 from torch.nn import functional as F
 
 CLASSES = tuple("abc")
-RECIPES = sorted((Path(__file__).parents[1] / "weights/recipes/classify").glob("[!c]*.toml"))
+RECIPES = [
+    path
+    for path in sorted((Path(__file__).parents[1] / "weights/recipes/classify").glob("*.toml"))
+    if "[[run]]" not in path.read_text(encoding="utf-8")
+]
 
 
 def recipe(network: str, **values: object) -> ClassifierRecipe:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -140,7 +141,7 @@ def test_nqe_goes_on_with_bit_shifts(tmp_path: Path) -> None:
     second = small(
         "second", **common, epochs=2, start="first", bsn=True, bsn_fade_epochs=1, keep_weights=True
     )
-    images = easy_images(64, 24)
+    images = easy_images(32, 12)
     results = run_queue([first, second], images, CPU, tmp_path, tmp_path, told=lambda row: None)
     assert len(results["second"]["shifts"]) == 7
     assert results["second"]["conv_weight_bits"] == 1_004_608
@@ -176,10 +177,21 @@ def test_queue_skips_what_is_finished_and_leaves_behind_what_fails(tmp_path: Pat
     assert told == ["one"]
 
 
-def test_shipped_list_has_an_order(tmp_path: Path) -> None:
-    runs = read_list(RECIPES / "comparison.toml")
+@pytest.mark.parametrize("name", ["comparison", "smoke"])
+def test_lists_start_from_what_was_run_before(name: str) -> None:
+    runs = read_list(RECIPES / f"{name}.toml")
     places = {run.name: place for place, run in enumerate(runs)}
     assert all(not run.start or places[run.start] < places[run.name] for run in runs)
+
+
+def test_quantiles_differ_in_nothing_else() -> None:
+    runs = read_list(RECIPES / "bsn-quantiles.toml")
+    assert [run.bsn_quantile for run in runs] == [0.7, 0.8, 0.9, 0.95]
+    alike = [replace(run, name="", about="", bsn_quantile=0.9) for run in runs]
+    assert all(run == alike[0] for run in alike)
+
+
+def test_odd_orders_are_told(tmp_path: Path) -> None:
     (tmp_path / "odd.toml").write_text('order = ["a"]\n')
     with pytest.raises(HeqError, match="each run once"):
         read_list(tmp_path / "odd.toml")
