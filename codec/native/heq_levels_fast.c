@@ -108,7 +108,8 @@ HEQ_INTERNAL int heq_fast_levels(const heq_transform *transform, const int32_t *
     }
     size = costs[1] < costs[0];
     for (plane = 0; plane < planes; plane++) {
-        heq_fast_quantize(coefficients[size][plane].all, steps[times_3(size) + plane], size, plane, levels);
+        heq_fast_quantize(coefficients[size][plane].all, steps[times_3(size) + plane], size, plane,
+                          levels);
     }
     return size;
 }
