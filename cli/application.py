@@ -13,6 +13,7 @@ from heqcodec.cli import (
     export,
     inspection,
     repacking,
+    search,
     training,
 )
 
@@ -59,5 +60,6 @@ app.command("info")(inspection.info)
 app.command("models")(inspection.models)
 app.command("demo")(demonstration.demo)
 app.command("train")(training.train)
+app.command("search")(search.search)
 app.add_typer(eval.app, name="eval")
 app.add_typer(export.app, name="export")
