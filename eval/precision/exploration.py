@@ -40,8 +40,8 @@ class SearchSettings:
     minutes: float
     float_minutes: float
     samples: int = 200
-    population: int = 60
-    generations: int = 60
+    population: int = 50
+    generations: int = 30
     seed: int = 1
 
 
