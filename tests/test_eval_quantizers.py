@@ -15,7 +15,6 @@ from heqcodec.eval.quantizers.classifier_task import ClassifierTask, load_labell
 from heqcodec.eval.quantizers.codec_task import CodecTask
 from heqcodec.eval.quantizers.comparison import layer_use
 from heqcodec.eval.quantizers.contestants import CONTESTANTS, chosen
-from heqcodec.eval.quantizers.results import by_bits
 from heqcodec.nqe.reduced import ReducedNqe, reduced_layers
 from heqcodec.nqe.vgg_layout import VGG_LAYERS
 from heqcodec.quantizers import make_quantizer
@@ -81,7 +80,7 @@ class TestCommand:
         assert str(photographs) not in json.dumps(found) and "--quantizer bnn++" in found["command"]
         labels = [row["label"] for row in found["rows"]]
         assert labels[0] == "full precision" and set(labels[1:]) == {"heq3", "bnn++", "lsq2"}
-        assert {bits: len(rows) for bits, rows in by_bits(found["rows"]).items()} == {1: 1, 2: 2}
+        assert [row["bits"] for row in found["rows"]] == [32, 1, 2, 2]
         assert all(len(row["codec"]["layers"]) == 7 for row in found["rows"][1:])
         assert (out / "table.md").read_text() == result.stdout
         again = run("eval", "quantizers", *given, *SMALL)
