@@ -14,6 +14,7 @@ from heqcodec.cli import (
     export,
     inspection,
     repacking,
+    search,
     training,
 )
 
@@ -61,5 +62,6 @@ app.command("models")(inspection.models)
 app.command("classify")(classification.classify)
 app.command("demo")(demonstration.demo)
 app.command("train")(training.train)
+app.command("search")(search.search)
 app.add_typer(eval.app, name="eval")
 app.add_typer(export.app, name="export")

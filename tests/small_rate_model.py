@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import heqcodec.manifest
 import pytest
 import torch
-import heqcodec.manifest
 from heqcodec import models
 from heqcodec.eval import weight_files
 from heqcodec.purenet.network import Purenet, PurenetConfig

@@ -62,7 +62,8 @@ def quantizers(
 ) -> None:
     """Compare weight quantizers at equal bits and equal minutes of training.
 
-    Writes results.json and table.md after each quantizer, and plots in the end.
+    On a CPU minutes are those of the processor, whatever else it does meanwhile. Writes
+    results.json and table.md after each quantizer, and plots in the end.
     """
     set_threads(threads)
     from heqcodec.errors import HeqError

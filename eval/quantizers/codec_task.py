@@ -15,10 +15,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 CROP = 64
-"""Side of a crop in pixels: two patches, so that the decoder sees a border in either direction."""
-BATCH = 4
-CALIBRATION = 64
+"""Side of a training crop in pixels: two patches, so that the decoder sees borders both ways."""
+BATCH = 8
+CALIBRATION = 32
 PATCHES_AT_ONCE = 256
+MIDDLE = 256
+"""Side of the square in the middle of a held-out photograph that is measured."""
 DECODER = PurenetConfig(
     inputs=CODE_CHANNELS,
     has_base=False,
@@ -56,6 +58,13 @@ class CodecNetwork(nn.Module):
         return cast(Tensor, self.decoder(cells, None, rate))
 
 
+def _middle(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """At most 256 x 256 pixels of a frame (H, W, 3) of whole patches, from its middle; a copy."""
+    sides = [min(size, MIDDLE) for size in frame.shape[:2]]
+    row, column = ((size - side) // 2 for size, side in zip(frame.shape, sides, strict=False))
+    return frame[row : row + sides[0], column : column + sides[1]].copy()
+
+
 class CodecTask:
     """See ``TimedTask``. The loss is the squared error of crops over the root of their variance.
 
@@ -78,7 +87,8 @@ class CodecTask:
         seed: int,
     ) -> None:
         self._crops = CropSource(tiles, device)
-        self._frames, self._width, self._device, self._seed = frames, width, device, seed
+        self._frames = [_middle(frame) for frame in frames]
+        self._width, self._device, self._seed = width, device, seed
 
     def build(self) -> nn.Module:
         """A fresh ``CodecNetwork`` on the device."""
@@ -96,6 +106,10 @@ class CodecTask:
         spread = target.var(dim=(1, 2, 3)) + VARIANCE_FLOOR
         return (error / spread.sqrt()).mean()
 
+    def training_crops(self, side: int, count: int) -> Tensor:
+        """The same random training crops at each call: uint8 (count, 3, side, side)."""
+        return self._crops(side, count, torch.Generator().manual_seed(self._seed))
+
     def calibrate(self, network: nn.Module) -> None:
         """Measure the encoder's statistics on training crops."""
         generator = torch.Generator().manual_seed(self._seed)
@@ -104,7 +118,7 @@ class CodecTask:
 
     @torch.no_grad()
     def measure(self, network: nn.Module) -> float:
-        """Mean PSNR in dB of the held-out frames, after a calibration on training crops."""
+        """Mean PSNR in dB of the middles of held-out frames, after a calibration."""
         self.calibrate(network)
         network.eval()
         figures = []

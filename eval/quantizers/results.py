@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import mean
@@ -120,12 +119,3 @@ def _plot_occupancy(path: Path, rows: Sequence[dict[str, Any]], task: str) -> No
     figure.tight_layout(h_pad=0.2, w_pad=0.2)
     figure.savefig(path, dpi=110)
     plt.close(figure)
-
-
-def by_bits(rows: Sequence[dict[str, Any]]) -> dict[int, list[dict[str, Any]]]:
-    """Quantized rows in groups of equal bits, as ``ordered`` has them."""
-    groups: dict[int, list[dict[str, Any]]] = defaultdict(list)
-    for row in ordered(rows):
-        if row["name"] is not None:
-            groups[row["bits"]].append(row)
-    return dict(groups)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable
 from typing import Protocol
 
 import torch
@@ -47,8 +48,17 @@ class TimedTask(Protocol):
         ...
 
 
+def _clock(network: nn.Module) -> Callable[[], float]:
+    """Seconds that count: of this process on a CPU, which others may share; else by the wall."""
+    on_cpu = next(network.parameters()).device.type == "cpu"
+    return time.process_time if on_cpu else time.monotonic
+
+
 def train_for(task: TimedTask, network: nn.Module, seconds: float, seed: int) -> int:
-    """Train a network in place, for so long by the clock.
+    """Train a network in place, for so long.
+
+    On a CPU what counts is the time that this process has the processor (of all its threads), so
+    that other work on the machine takes nothing from one quantizer that it leaves to another.
 
     Adam with a warm-up over 5 % of the time, then a cosine to zero; quantizers are refreshed 50
     times. Batches follow from the seed; how many there are follows from the machine.
@@ -75,8 +85,9 @@ def train_for(task: TimedTask, network: nn.Module, seconds: float, seed: int) ->
     optimizer = torch.optim.Adam(groups, lr=task.rate)
     generator = torch.Generator().manual_seed(seed)
     network.train()
-    begun, step, refreshed = time.monotonic(), 0, 0
-    while (progress := (time.monotonic() - begun) / seconds) < 1 or step == 0:
+    clock = _clock(network)
+    begun, step, refreshed = clock(), 0, 0
+    while (progress := (clock() - begun) / seconds) < 1 or step == 0:
         factor = min(1.0, progress / WARMUP) * 0.5 * (1 + math.cos(math.pi * min(progress, 1.0)))
         for group in optimizer.param_groups:
             group["lr"] = task.rate * group["share"] * factor

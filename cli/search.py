@@ -1,0 +1,155 @@
+"""``heqcodec search``: the encoder's precision, layer by layer, within a budget."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from heqcodec.cli.options import Device, Force, Threads, Verbose
+from heqcodec.cli.terminal import reports_errors, say, set_threads
+
+if TYPE_CHECKING:
+    from heqcodec.eval.precision.exploration import Explored
+    from heqcodec.eval.precision.space import NqeSpace
+    from rich.table import Table
+
+
+@reports_errors
+def search(
+    data: Annotated[
+        Path,
+        typer.Option(
+            "--data", metavar="DIR", exists=True, file_okay=False, help="Photographs to train on."
+        ),
+    ],
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for the results.")],
+    budget_bits: Annotated[
+        int, typer.Option("--budget-bits", min=1, metavar="N", help="Most bits of weights.")
+    ] = 2**20,
+    budget_macs: Annotated[
+        int | None,
+        typer.Option(
+            "--budget-macs",
+            min=1,
+            metavar="N",
+            help="Most multiply-accumulates a patch, each counted times the bits of its weight.",
+        ),
+    ] = None,
+    held_out: Annotated[
+        Path | None,
+        typer.Option(
+            "--held-out",
+            metavar="DIR",
+            exists=True,
+            file_okay=False,
+            help="Photographs to measure on; otherwise a fiftieth of the tiles.",
+        ),
+    ] = None,
+    minutes: Annotated[
+        float, typer.Option("--minutes", min=0.001, metavar="M", help="Of the elastic training.")
+    ] = 5.0,
+    float_minutes: Annotated[
+        float | None,
+        typer.Option(
+            "--float-minutes",
+            min=0.001,
+            metavar="M",
+            help="Of the full-precision twin before; as --minutes by default.",
+        ),
+    ] = None,
+    samples: Annotated[
+        int, typer.Option("--samples", min=5, metavar="N", help="Subnets to fit the predictor to.")
+    ] = 200,
+    width: Annotated[
+        int, typer.Option("--width", min=4, metavar="N", help="Channels of the first layer, even.")
+    ] = 16,
+    seed: Annotated[int, typer.Option("--seed", min=0, metavar="N", help="Of everything.")] = 1,
+    device: Device = "auto",
+    threads: Threads = None,
+    force: Force = False,
+    verbose: Verbose = False,
+) -> None:
+    """Search the precision of each layer of nqe-vgg: binary to 8 bits, granularity, symmetry.
+
+    An elastic network of a reduced width is trained for --minutes; a predictor learns from subnets
+    of it, a genetic search asks the predictor, and what it finds is measured. Prints the front,
+    and writes search.json, front.png and searched.toml, a recipe for `heqcodec train`.
+    """
+    set_threads(threads)
+    from heqcodec.errors import HeqError
+
+    if width % 2:
+        raise HeqError(f"the width must be even, because layers have two groups, but got {width}.")
+    if (out / "search.json").exists() and not force:
+        raise HeqError(f"{out / 'search.json'} exists; give another --out, or -f to replace it.")
+    from heqcodec.eval.precision.exploration import SearchSettings, explore
+    from heqcodec.eval.precision.results import write_search
+    from heqcodec.eval.precision.space import NqeSpace
+    from heqcodec.eval.precision.supernet import ElasticCodec
+    from heqcodec.eval.report import environment
+    from heqcodec.purenet.device import find_device
+    from heqcodec.training.photographs import load_frames, load_tiles
+    from heqcodec.training.run import HELD_OUT_EVERY
+    from rich.console import Console
+
+    words = [f"heqcodec search --budget-bits {budget_bits}"]
+    words += [f"--budget-macs {budget_macs}"] if budget_macs else []
+    words += [f"--data {data.resolve().name}"]
+    words += [f"--held-out {held_out.resolve().name}"] if held_out else []
+    words += [f"--minutes {minutes:g}"]
+    words += [f"--float-minutes {float_minutes:g}"] if float_minutes else []
+    words += [f"--samples {samples} --width {width} --seed {seed} --out {out.name}"]
+    command = " ".join(words)
+    where = find_device(device)
+    tiles, data_hash = load_tiles(data)
+    if held_out:
+        frames = load_frames(held_out)
+    else:
+        frames = [tile.copy() for tile in tiles[::HELD_OUT_EVERY]]
+        if len(tiles) > 1:
+            tiles = tiles[[index for index in range(len(tiles)) if index % HELD_OUT_EVERY]]
+    settings = SearchSettings(
+        (float(budget_bits), float(budget_macs or math.inf)),
+        minutes,
+        minutes if float_minutes is None else float_minutes,
+        samples,
+        seed=seed,
+    )
+    task = ElasticCodec(tiles, frames, width, where, seed)
+    explored = explore(task, frames, settings, where, say)
+    run = {
+        "settings": {**asdict(settings), "budget": [budget_bits, budget_macs], "width": width},
+        "data_sha256": data_hash,
+        **environment(),
+    }
+    write_search(out, explored, run, command)
+    Console().print(_front(explored, NqeSpace()))
+    say(f"Wrote search.json, front.png and searched.toml to {out}.")
+
+
+def _front(explored: Explored, space: NqeSpace) -> Table:
+    from heqcodec.nqe.vgg_layout import VGG_LAYERS
+    from rich.table import Table
+
+    layers = ", ".join(layer.name for layer in VGG_LAYERS)
+    told = f"Subnets that no other one measured dominates; bits of {layers}"
+    table = Table(title=told)
+    for heading in ("bits", "form"):
+        table.add_column(heading, no_wrap=True)
+    for heading in ("PSNR", "predicted", "bits of weights", "bit operations"):
+        table.add_column(heading, justify="right")
+    for candidate in explored.front:
+        precision = space.precision(candidate.genes)
+        form = f"{precision.granularity}{'' if precision.symmetric else ', offset'}"
+        table.add_row(
+            "-".join(map(str, precision.bits)),
+            form,
+            f"{candidate.score:.2f}",
+            f"{explored.predicted[candidate.genes]:.2f}",
+            f"{candidate.costs[0]:,.0f}",
+            f"{candidate.costs[1]:,.0f}",
+        )
+    return table

@@ -1,0 +1,103 @@
+"""The comparison of quantizers, in seconds: what it writes, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from command_runner import names, run
+from heqcodec.errors import HeqError
+from heqcodec.eval.quantizers.classifier_task import ClassifierTask, load_labelled
+from heqcodec.eval.quantizers.codec_task import CodecTask
+from heqcodec.eval.quantizers.comparison import layer_use
+from heqcodec.eval.quantizers.contestants import CONTESTANTS, chosen
+from heqcodec.nqe.reduced import ReducedNqe, reduced_layers
+from heqcodec.nqe.vgg_layout import VGG_LAYERS
+from heqcodec.quantizers import make_quantizer
+
+SMALL = ("--minutes", "0.001", "--width", "4")
+
+
+@pytest.fixture
+def labelled(tmp_path: Path) -> Path:
+    """Forty images of noise with labels, of which thirty are trained on."""
+    generator = np.random.default_rng(3)
+    images = generator.integers(0, 256, (40, 32, 32, 3), dtype=np.uint8)
+    labels = generator.integers(0, 4, 40, dtype=np.uint8)
+    np.savez(tmp_path / "small.npz", images=images, labels=labels, train=30)
+    return tmp_path / "small.npz"
+
+
+class TestNetwork:
+    def test_full_width_is_that_of_the_encoder(self) -> None:
+        layers = reduced_layers(64)
+        assert layers[:-1] == VGG_LAYERS[:-1] and layers[-1].outputs == 16
+
+    def test_seeds_decide(self) -> None:
+        first, second, other = (ReducedNqe(4, seed=seed) for seed in (1, 1, 2))
+        pixels = torch.randint(256, (2, 3, 32, 32), dtype=torch.uint8)
+        assert torch.equal(first(pixels), second(pixels))
+        weights = [next(n.reduced_blocks()).latent for n in (first, other)]
+        assert not torch.equal(*weights)
+
+    @pytest.mark.parametrize("contestant", CONTESTANTS, ids=lambda c: c.label)
+    def test_every_contestant_has_the_bits_of_its_group(self, contestant) -> None:  # type: ignore[no-untyped-def]
+        quantizer = make_quantizer(contestant.name, **contestant.options)
+        assert quantizer.bits == contestant.bits
+
+    def test_use_of_levels(self, tiles: np.ndarray) -> None:
+        task = CodecTask(tiles, [tiles[0][:64, :64]], 4, torch.device("cpu"), 0)
+        network = task.build()
+        task.encoder(network).quantize(lambda layer: make_quantizer("heq3"))  # type: ignore[arg-type,return-value]
+        for layer, use in zip(reduced_layers(4), layer_use(task, network), strict=True):
+            assert sum(use["counts"]) == layer.weights and use["layer"] == layer.name
+            shares = [count / layer.weights for count in use["counts"] if count]
+            entropy = -sum(p * math.log2(p) for p in shares)
+            assert use["entropy_ratio"] == pytest.approx(entropy / math.log2(3), abs=1e-3)
+
+    def test_measuring_the_classifier(self, labelled: Path) -> None:
+        task = ClassifierTask(load_labelled(labelled), 4, torch.device("cpu"), 0)
+        network = task.build()
+        assert 0 <= task.measure(network) <= 100
+        assert float(task.loss(network, torch.Generator().manual_seed(1))) > 0
+
+
+class TestCommand:
+    def test_what_it_writes(self, photographs: Path, held_out: Path, labelled: Path) -> None:
+        out = labelled.parent / "out"
+        chosen_ones = ("--quantizer", "heq3", "--quantizer", "bnn++", "--quantizer", "lsq2")
+        given = ("--data", photographs, "--held-out", held_out, "--cifar", labelled, "--out", out)
+        result = run("eval", "quantizers", *given, *SMALL, *chosen_ones)
+        assert result.exit_code == 0, result.stderr
+        wanted = ["figures.png", "occupancy-classifier.png", "occupancy-codec.png"]
+        assert names(out) == [*wanted, "results.json", "table.md"]
+        found = json.loads((out / "results.json").read_text())
+        assert found["seed"] == 1 and len(found["data_sha256"]["photographs"]) == 64
+        assert str(photographs) not in json.dumps(found) and "--quantizer bnn++" in found["command"]
+        labels = [row["label"] for row in found["rows"]]
+        assert labels[0] == "full precision" and set(labels[1:]) == {"heq3", "bnn++", "lsq2"}
+        assert [row["bits"] for row in found["rows"]] == [32, 1, 2, 2]
+        assert all(len(row["codec"]["layers"]) == 7 for row in found["rows"][1:])
+        assert (out / "table.md").read_text() == result.stdout
+        again = run("eval", "quantizers", *given, *SMALL)
+        assert again.exit_code == 1 and "give another --out" in again.stderr
+
+    def test_what_it_refuses(self, photographs: Path, tmp_path: Path) -> None:
+        given = ("--data", photographs, "--held-out", photographs, "--out", tmp_path / "o")
+        unknown = run("eval", "quantizers", *given, "--quantizer", "heq33")
+        assert unknown.exit_code == 1 and "there is no quantizer heq33" in unknown.stderr
+        odd = run("eval", "quantizers", *given, "--width", "5")
+        assert odd.exit_code == 1 and "the width must be even" in odd.stderr
+
+    def test_labels(self, tmp_path: Path) -> None:
+        assert chosen([]) == list(CONTESTANTS)
+        np.savez(tmp_path / "x.npz", images=np.zeros((4, 8, 8, 3), np.uint8), labels=np.zeros(4))
+        with pytest.raises(HeqError, match="must hold uint8 images"):
+            load_labelled(tmp_path / "x.npz")
+        (tmp_path / "y.npz").write_bytes(b"no")
+        with pytest.raises(HeqError, match="holds no images and labels"):
+            load_labelled(tmp_path / "y.npz")

@@ -1,0 +1,107 @@
+"""The search of the encoder's precision: costs, quantizer, recipe, command."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from command_runner import names, run
+from heqcodec.eval.precision.results import recipe_text
+from heqcodec.eval.precision.space import NqePrecision, NqeSpace, layer_costs
+from heqcodec.eval.precision.switched_quantizer import SwitchedQuantizer
+from heqcodec.nqe.layer_quantizers import layer_choices
+from heqcodec.nqe.vgg import NqeVgg
+from heqcodec.nqe.vgg_layout import VGG_LAYERS, weight_bits
+from heqcodec.quantizers.elastic import ElasticQuantizer
+from heqcodec.training.recipe import Recipe
+
+MIXED = (3, 3, 2, 2, 1, 1, 1)
+
+
+def genes(bits: tuple[int, ...], granularity: int = 0, offset: int = 0) -> tuple[int, ...]:
+    return (*(count - 1 for count in bits), granularity, offset)
+
+
+class TestSpace:
+    def test_costs_of_the_paper_s_precision(self) -> None:
+        bits, operations = NqeSpace().costs(genes(MIXED))
+        assert bits == weight_bits() + 4 * 16
+        macs = [cost.operations for cost in layer_costs()]
+        assert operations == sum(b * m for b, m in zip(MIXED, macs, strict=True))
+        assert macs[0] == 64 * 3 * 9 * 32 * 32 and macs[-1] == 256 * 32 * 16
+
+    def test_steps_and_offsets_are_paid_for(self) -> None:
+        space, channels = NqeSpace(), sum(layer.outputs for layer in VGG_LAYERS[:4])
+        plain = space.costs(genes(MIXED))[0] - 4 * 16
+        assert space.costs(genes(MIXED, 1))[0] == plain + 16 * channels
+        assert space.costs(genes(MIXED, 1, 1))[0] == plain + 32 * channels
+
+    def test_vectors_tell_choices_apart(self) -> None:
+        space = NqeSpace()
+        seen = {
+            tuple(space.precision(genes((bits,) * 7, granularity, offset)).vector().tolist())
+            for bits in range(1, 9)
+            for granularity in (0, 1)
+            for offset in (0, 1)
+        }
+        assert len(seen) == 32
+
+
+class TestQuantizer:
+    def test_binary_has_the_least_squares_scale(self) -> None:
+        weight = torch.randn(6, 4, 3, 3, generator=torch.Generator().manual_seed(1))
+        quantizer = SwitchedQuantizer()
+        quantizer.refresh(weight)
+        quantizer.set_precision(1, "channel", True)
+        rows = quantizer(weight).flatten(1)
+        assert torch.allclose(rows.abs().amax(1), weight.abs().flatten(1).mean(1))
+        assert torch.equal(rows.sign(), weight.flatten(1).sign()) and quantizer.bits == 1
+
+    def test_more_bits_are_closer_and_as_the_elastic_quantizer_has_it(self) -> None:
+        weight = torch.randn(6, 4, 3, 3, generator=torch.Generator().manual_seed(2))
+        quantizer, errors = SwitchedQuantizer(), []
+        quantizer.refresh(weight)
+        for bits in range(1, 9):
+            quantizer.set_precision(bits, "tensor", True)
+            errors.append(float((quantizer(weight) - weight).detach().square().mean()))
+        assert errors == sorted(errors, reverse=True)
+        alone = ElasticQuantizer(3)
+        alone.refresh(weight)
+        quantizer.set_precision(3, "tensor", True)
+        assert torch.allclose(alone(weight), quantizer(weight))
+
+
+class TestRecipe:
+    @pytest.mark.parametrize("bits", [MIXED, (1,) * 7])
+    def test_training_takes_it(self, bits: tuple[int, ...], tmp_path: Path) -> None:
+        precision = NqePrecision(bits, "channel", False)
+        path = tmp_path / "searched.toml"
+        path.write_text(recipe_text(precision, "heqcodec search"))
+        recipe = Recipe.load(path)
+        assert layer_choices(recipe.quantizers) == layer_choices(precision.table())
+        network = NqeVgg(quantizers=recipe.quantizers)
+        blocks = network.quantized_blocks()
+        assert tuple(block.quantizer.bits for block in blocks) == bits
+        assert len(network.float_layers()) == sum(count > 1 for count in bits)
+
+
+class TestCommand:
+    def test_what_it_writes(self, photographs: Path, held_out: Path, tmp_path: Path) -> None:
+        given = ("--data", photographs, "--held-out", held_out, "--out", tmp_path / "out")
+        small = ("--minutes", "0.001", "--width", "4", "--samples", "5")
+        result = run("search", *given, *small, "--budget-bits", "1200000")
+        assert result.exit_code == 0, result.stderr
+        assert names(tmp_path / "out") == ["front.png", "search.json", "searched.toml"]
+        found = json.loads((tmp_path / "out" / "search.json").read_text())
+        assert found["front"] and all(r["bits_of_weights"] <= 1200000 for r in found["measured"])
+        best = max(found["measured"], key=lambda row: row["psnr"])
+        assert found["front"][0] == best
+        Recipe.load(tmp_path / "out" / "searched.toml")
+        assert str(tmp_path) not in json.dumps(found)
+
+    def test_a_budget_that_nothing_fits(self, photographs: Path, tmp_path: Path) -> None:
+        given = ("--data", photographs, "--out", tmp_path / "out", "--width", "4")
+        result = run("search", *given, "--budget-bits", "1000", "--minutes", "0.001")
+        assert result.exit_code == 1 and "more than the budget" in result.stderr
