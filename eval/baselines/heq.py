@@ -146,11 +146,3 @@ class HeqRateBest(HeqRatePacked):
     name = "heq-packed-best"
     about = "heqcodec, variable rate, packed coder, strong decoder run twice"
     decoder = models.BEST
-
-
-class HeqRateMsSsim(HeqRatePacked):
-    """The same files through the decoder that is tuned for MS-SSIM."""
-
-    name = "heq-packed-ms-ssim"
-    about = "heqcodec, variable rate, packed coder, decoder tuned for MS-SSIM"
-    decoder = models.MS_SSIM
