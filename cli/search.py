@@ -139,7 +139,7 @@ def _front(explored: Explored, space: NqeSpace) -> Table:
     table = Table(title=told)
     for heading in ("bits", "form"):
         table.add_column(heading, no_wrap=True)
-    for heading in ("PSNR", "predicted", "bits of weights", "bit operations"):
+    for heading in ("PSNR", "predicted", "kbit", "bit op., M"):
         table.add_column(heading, justify="right")
     for candidate in explored.front:
         precision = space.precision(candidate.genes)
@@ -149,7 +149,7 @@ def _front(explored: Explored, space: NqeSpace) -> Table:
             form,
             f"{candidate.score:.2f}",
             f"{explored.predicted[candidate.genes]:.2f}",
-            f"{candidate.costs[0]:,.0f}",
-            f"{candidate.costs[1]:,.0f}",
+            f"{candidate.costs[0] / 1000:.1f}",
+            f"{candidate.costs[1] / 1e6:.1f}",
         )
     return table

@@ -63,7 +63,7 @@ class TestNetwork:
         task = ClassifierTask(load_labelled(labelled), 4, torch.device("cpu"), 0)
         network = task.build()
         assert 0 <= task.measure(network) <= 100
-        assert float(task.loss(network, torch.Generator().manual_seed(1))) > 0
+        assert float(task.loss(network, torch.Generator().manual_seed(1)).detach()) > 0
 
 
 class TestCommand:

@@ -89,7 +89,7 @@ class ReducedBlock(nn.Module):
     def latent(self) -> nn.Parameter:
         """The float weights, behind the quantizer if there is one."""
         if not parametrize.is_parametrized(self.conv, "weight"):
-            return self.conv.weight
+            return cast(nn.Parameter, self.conv.weight)
         lists = cast(nn.ModuleDict, self.conv.parametrizations)
         chain = cast(parametrize.ParametrizationList, lists["weight"])
         return cast(nn.Parameter, chain.original)

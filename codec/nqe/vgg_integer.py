@@ -308,7 +308,7 @@ class IntegerVgg:
 def _unpack_layers(tensors: Mapping[str, np.ndarray]) -> list[IntegerLayer]:
     thresholds: list[np.ndarray | None] = [None] * len(VGG_LAYERS)
     shifts = [0] * len(VGG_LAYERS)
-    places = VGG_LAYERS
+    places: tuple[VggLayer, ...] = VGG_LAYERS
     if "levels" in tensors:
         counts = tensors["levels"]
         right = counts.shape == (len(VGG_LAYERS),) and counts.dtype == np.uint8

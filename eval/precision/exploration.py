@@ -117,7 +117,7 @@ def explore(
     vectors = torch.stack([space.precision(genes).vector() for genes in drawn])
     scores = [measure(space.precision(genes)) for genes in drawn]
     predictor = AccuracyPredictor(len(VGG_LAYERS), settings.seed)
-    rmse = SCALE * fit_predictor(predictor, vectors, torch.tensor(scores) / SCALE, epochs=300)
+    rmse = SCALE * fit_predictor(predictor, vectors, torch.tensor(scores) / SCALE, epochs=1500)
     told(f"The predictor errs by {rmse:.3f} dB (RMSE) on subnets that it has not seen.")
 
     @torch.no_grad()

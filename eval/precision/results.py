@@ -95,9 +95,9 @@ def _plot(path: Path, explored: Explored) -> None:
     axis.plot(
         [c.costs[0] / 2**20 for c in front],
         [c.score for c in front],
-        "o-",
+        "o",
         color="#D55E00",
-        label="front",
+        label="front (PSNR, bits, bit operations)",
     )
     axis.set_xlabel("weights of nqe-vgg, in units of $2^{20}$ bits")
     axis.set_ylabel("PSNR of the subnet (dB)")

@@ -60,5 +60,9 @@ class SwitchedQuantizer(WeightQuantizer):
         return binary_sign(weight.detach()) if self._bits == 1 else self.elastic.codes(weight)
 
     def refresh(self, weight: Tensor) -> None:
-        """Scan for steps that training has not moved yet."""
-        self.elastic.refresh(weight)
+        """Scan for the steps of all settings, once: training moves them from there.
+
+        (Our choice: a scan of 28 settings takes as long as many steps of training.)
+        """
+        if not self.elastic.steps:
+            self.elastic.refresh(weight)

@@ -60,7 +60,7 @@ def write_results(out: Path, rows: Sequence[dict[str, Any]], run: dict[str, Any]
 
 
 def write_plots(out: Path, rows: Sequence[dict[str, Any]]) -> list[Path]:
-    """Draw ``figures.png`` (bars, by bits) and ``occupancy-TASK.png`` (levels of each layer).
+    """Draw ``figures.png`` (points, by bits) and ``occupancy-TASK.png`` (levels of each layer).
 
     Raises:
         ModuleNotFoundError: matplotlib is missing.
@@ -77,13 +77,14 @@ def write_plots(out: Path, rows: Sequence[dict[str, Any]]) -> list[Path]:
         for place, row in enumerate(rows):
             full = row["name"] is None
             colour = "#999999" if full else COLOURS[bits.index(row["bits"]) % len(COLOURS)]
-            axis.barh(place, row[task]["figure"], color=colour)
+            axis.plot(row[task]["figure"], place, "o", color=colour)
         values = [row[task]["figure"] for row in rows]
         margin = 0.25 * (max(values) - min(values)) + 0.1
         axis.set_xlim(min(values) - margin, max(values) + margin)
         names = [r["label"] if r["name"] is None else f"{r['label']}, {r['bits']} b" for r in rows]
         axis.set_yticks(range(len(rows)), names, fontsize=8)
         axis.invert_yaxis()
+        axis.grid(axis="y", alpha=0.3)
         axis.set_xlabel(UNITS[task])
     figure.tight_layout()
     figure.savefig(written[0], dpi=130)
