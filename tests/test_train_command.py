@@ -31,6 +31,7 @@ class TestTrain:
         weights.touch()
         line = ["train", recipe, "--data", tmp_path, "--minutes", "1.5", "--resume"]
         given = ["--held-out", tmp_path, "--encoder", weights, "--start", weights]
+        given += ["--coders", tmp_path, "--finish-in", "9"]
         result = run(*line, *given, "--out", out)
         assert result.exit_code == 0
         assert result.stderr == (
@@ -44,6 +45,8 @@ class TestTrain:
             "held_out_dir": tmp_path,
             "encoder_from": weights,
             "start_from": weights,
+            "finish_in": 9.0,
+            "coders_from": tmp_path,
         }
         assert calls == [((recipe, tmp_path), options)]
 
