@@ -21,10 +21,11 @@ import torch
 import typer
 from heqcodec.errors import HeqError
 from heqcodec.purenet.device import find_device
+from heqcodec.training.recipe_values import tomllib
 
 from .batches import DeviceImages
 from .images import LabelledImages, load_images
-from .recipe import ClassifierRecipe, tomllib
+from .recipe import ClassifierRecipe
 from .run import RESULT, WEIGHTS, run_recipe
 from .train import console, say_row
 from .training import append_rows

@@ -11,13 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from heqcodec.errors import HeqError
+from heqcodec.training.recipe_values import check_keys, is_number, read_values
 
 from .blocks import NORM_INITS
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 NETWORKS = ("vgg-small", "vgg-11", "ornet-11", "muxornet-11", "nqe")
 ACTIVATIONS = ("relu", "hwmsb", "binary")
@@ -117,25 +113,13 @@ class ClassifierRecipe:
             HeqError: the file is no TOML, has unknown keys, lacks one, or holds a value that
                 cannot be; the message names all of them.
         """
-        try:
-            values: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-            raise HeqError(f"{path} cannot be read as a recipe: {error}.") from error
-        return cls.of(values, str(path))
+        return cls.of(read_values(path), str(path))
 
     @classmethod
     def of(cls, values: dict[str, Any], origin: str = "the recipe") -> ClassifierRecipe:
         """A recipe of a TOML file's values; raises as ``load``."""
-        known = {item.name for item in fields(cls)}
-        unknown = sorted(set(values) - known)
-        if unknown:
-            raise HeqError(
-                f"{origin} has the unknown keys {', '.join(unknown)}; those known are "
-                f"{', '.join(sorted(known))}."
-            )
-        missing = [key for key in ("name", "network", "epochs") if key not in values]
-        if missing:
-            raise HeqError(f"{origin} is no complete recipe: it lacks {', '.join(missing)}.")
+        required = ("name", "network", "epochs")
+        check_keys(values, (item.name for item in fields(cls)), required, origin)
         recipe = cls(**values)
         faults = [told for told, kept in recipe._rules() if not kept]
         if faults:
@@ -161,19 +145,14 @@ class ClassifierRecipe:
         for key, (low, high) in WHOLE_NUMBERS.items():
             if not (key == "width" and self.width == 0):
                 told = f"{key} must be a whole number from {low}" + (f" to {high}" if high else "")
-                yield told, _number(getattr(self, key), low, high or math.inf, int)
+                yield told, is_number(getattr(self, key), low, high or math.inf, int)
         for key in ("rate", "fine_rate"):
-            yield f"{key} must be above 0", _number(getattr(self, key), sys.float_info.min)
+            yield f"{key} must be above 0", is_number(getattr(self, key), sys.float_info.min)
         for key in ("warmup", "weight_decay"):
-            yield f"{key} must be a number from 0", _number(getattr(self, key), 0)
+            yield f"{key} must be a number from 0", is_number(getattr(self, key), 0)
         for key in SHARES:
-            yield f"{key} must be a number from 0 to 1", _number(getattr(self, key), 0, 1)
+            yield f"{key} must be a number from 0 to 1", is_number(getattr(self, key), 0, 1)
         yield (
             'bsn needs network = "nqe" and start',
             not self.bsn or (self.network == "nqe" and bool(self.start)),
         )
-
-
-def _number(value: Any, low: float, high: float = math.inf, kind: type | None = None) -> bool:
-    right = isinstance(value, kind or (int, float)) and not isinstance(value, bool)
-    return right and bool(low <= value <= high)

@@ -14,10 +14,7 @@ from heqcodec.errors import HeqError
 from heqcodec.models import DECODERS
 from heqcodec.rate.backend import STEPS
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from .recipe_values import check_keys, is_number, read_values
 
 FAMILIES = ("transform", "vgg", "rate")
 NORM_INITS = ("balanced", "halfwave")
@@ -149,20 +146,9 @@ class Recipe:
             HeqError: the file is no TOML, has unknown keys, lacks one, or holds a value that
                 cannot be; the message names all of them.
         """
-        try:
-            values: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-            raise HeqError(f"{path} cannot be read as a recipe: {error}.") from error
-        known = {item.name for item in fields(cls)}
-        unknown = sorted(set(values) - known)
-        if unknown:
-            raise HeqError(
-                f"{path} has the unknown keys {', '.join(unknown)}; those known are "
-                f"{', '.join(sorted(known))}."
-            )
-        missing = [key for key in ("name", "family", "about", "steps") if key not in values]
-        if missing:
-            raise HeqError(f"{path} is no complete recipe: it lacks {', '.join(missing)}.")
+        values = read_values(path)
+        required = ("name", "family", "about", "steps")
+        check_keys(values, (item.name for item in fields(cls)), required, path)
         faults = [told for told, kept in _rules(values) if not kept]
         if faults:
             raise HeqError(f"{path} is no recipe to train from: {'; '.join(faults)}.")
@@ -171,11 +157,6 @@ class Recipe:
         if "step_range" in values:
             values["step_range"] = tuple(values["step_range"])
         return cls(**values)
-
-
-def _number(value: Any, low: float, high: float = math.inf, kind: type | None = None) -> bool:
-    right = isinstance(value, kind or (int, float)) and not isinstance(value, bool)
-    return right and bool(low <= value <= high)
 
 
 def _quantizer_fault(table: Any) -> str:
@@ -211,34 +192,34 @@ def _rules(values: dict[str, Any]) -> Iterator[tuple[str, bool]]:
     for key, (low, high) in WHOLE_NUMBERS.items():
         if key in values:
             told = f"{key} must be a whole number from {low}" + (f" to {high}" if high else "")
-            yield told, _number(values[key], low, high or math.inf, int)
+            yield told, is_number(values[key], low, high or math.inf, int)
     for key in ("rate", "encoder_rate", "float_rate", "bsn_rate", "clip"):
         if key in values:
-            yield f"{key} must be a number above 0", _number(values[key], sys.float_info.min)
+            yield f"{key} must be a number above 0", is_number(values[key], sys.float_info.min)
     if "average" in values:
-        yield "average must be a number from 0 to 1", _number(values["average"], 0, 1)
+        yield "average must be a number from 0 to 1", is_number(values["average"], 0, 1)
     for key in ("bsn_at", "guide", "border"):
         if key in values:
-            yield f"{key} must be a number from 0", _number(values[key], 0)
+            yield f"{key} must be a number from 0", is_number(values[key], 0)
     if "default_quality" in values:
-        good = _number(values["default_quality"], 1, 100)
+        good = is_number(values["default_quality"], 1, 100)
         yield "default_quality must be a number from 1 to 100", good
-    if "tables_bits" in values and _number(values["tables_bits"], 16, kind=int):
+    if "tables_bits" in values and is_number(values["tables_bits"], 16, kind=int):
         yield "tables_bits must be a multiple of 16", values["tables_bits"] % 16 == 0
     stages = [values.get(key, 0) for key in ("guide_steps", "distil_steps")]
-    if all(_number(value, 0, kind=int) for value in (*stages, values["steps"])):
+    if all(is_number(value, 0, kind=int) for value in (*stages, values["steps"])):
         yield "guide_steps and distil_steps must leave steps", sum(stages) < values["steps"]
         asked = stages[1] or values.get("guide", 0)
         yield "distil_steps and guide need guide_steps", not asked or stages[0] > 0
     if "rate_weights" in values:
         weights = values["rate_weights"]
         four = isinstance(weights, list) and len(weights) == RATE_COUNT
-        good = four and all(_number(weight, 0) for weight in weights) and sum(weights) > 0
+        good = four and all(is_number(weight, 0) for weight in weights) and sum(weights) > 0
         yield f"rate_weights must be {RATE_COUNT} numbers from 0, not all 0", good
     if "step_range" in values:
         span = values["step_range"]
         pair = isinstance(span, list) and len(span) == 2
-        good = pair and all(_number(index, 0, STEPS - 1, int) for index in span)
+        good = pair and all(is_number(index, 0, STEPS - 1, int) for index in span)
         yield (
             f"step_range must be two step indices from 0 to {STEPS - 1}, in order",
             good and span[0] <= span[1],
@@ -255,5 +236,5 @@ def _rules(values: dict[str, Any]) -> Iterator[tuple[str, bool]]:
             yield (
                 f"purenet.{key} must be one of {', '.join(PURENET_SIZES)}, a whole number from "
                 f"{PURENET_SIZES.get(key, 0)}",
-                key in PURENET_SIZES and _number(value, PURENET_SIZES[key], kind=int),
+                key in PURENET_SIZES and is_number(value, PURENET_SIZES[key], kind=int),
             )

@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from heqcodec.errors import HeqError
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from heqcodec.training.recipe_values import check_keys, read_values
 
 SIZES = {
     "factorized": ("width", "latents"),
@@ -73,20 +68,8 @@ class PeerRecipe:
             HeqError: the file is no TOML, has unknown keys, lacks one, or holds a value that
                 cannot be; the message names all of them.
         """
-        try:
-            values: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-            raise HeqError(f"{path} cannot be read as a recipe: {error}.") from error
-        known = sorted(item.name for item in fields(cls))
-        unknown = sorted(set(values) - set(known))
-        if unknown:
-            raise HeqError(
-                f"{path} has the unknown keys {', '.join(unknown)}; those known are "
-                f"{', '.join(known)}."
-            )
-        missing = [key for key in REQUIRED if key not in values]
-        if missing:
-            raise HeqError(f"{path} is no complete recipe: it lacks {', '.join(missing)}.")
+        values = read_values(path)
+        check_keys(values, (item.name for item in fields(cls)), REQUIRED, path)
         faults = [told for key, (good, told) in _RULES.items() if not good(values.get(key, _NONE))]
         faults += _size_faults(values)
         if values["architecture"] in ("factorized", "mean-scale") and "lmbda" not in values:
