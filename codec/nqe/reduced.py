@@ -13,7 +13,7 @@ from torch.nn.utils import parametrize
 from ..quantizers.base import WeightQuantizer
 from ..quantizers.binary import binary_sign
 from ..quantizers.hwmsb import half_wave_msb
-from ..quantizers.running_norm import RunningBatchNorm2d
+from ..quantizers.running_norm import RunningBatchNorm2d, plain_statistics
 from .vgg_layout import PIXEL_CENTRE, VGG_LAYERS, VggLayer
 
 FULL_WIDTH = 64
@@ -175,15 +175,11 @@ class ReducedNqe(nn.Module):
         """
         self.eval()
         norms = [block.norm for block in self.reduced_blocks()]
-        momenta = [norm.momentum for norm in norms]
-        for norm in norms:
-            norm.reset_running_stats()
-            norm.momentum = None
-            norm.train()
         try:
-            for batch in batches:
-                self(batch)
+            with plain_statistics(norms):
+                for norm in norms:
+                    norm.train()
+                for batch in batches:
+                    self(batch)
         finally:
-            for norm, momentum in zip(norms, momenta, strict=True):
-                norm.momentum = momentum
-                norm.eval()
+            self.eval()

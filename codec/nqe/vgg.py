@@ -18,6 +18,7 @@ from ..quantizers.binary import binary_sign
 from ..quantizers.bsn import BitShiftNorm, fold_thresholds
 from ..quantizers.heq import StepRule
 from ..quantizers.hwmsb import TOP_LEVEL, half_wave_msb
+from ..quantizers.running_norm import plain_statistics
 from .layer_quantizers import Choice, layer_choices, layer_quantizer
 from .payload import CODE_CHANNELS, RATE_CHANNELS
 from .vgg_integer import MOST_LEVELS, IntegerLayer
@@ -308,17 +309,13 @@ class NqeVgg(nn.Module):
             batches: pixel tensors as for ``forward``.
         """
         norms = [block.norm.bn for block in self.quantized_blocks()]
-        was_training, momenta = self.training, [norm.momentum for norm in norms]
-        for norm in norms:
-            norm.reset_running_stats()
-            norm.momentum = None
+        was_training = self.training
         self.train()
         try:
-            for batch in batches:
-                self(batch)
+            with plain_statistics(norms):
+                for batch in batches:
+                    self(batch)
         finally:
-            for norm, momentum in zip(norms, momenta, strict=True):
-                norm.momentum = momentum
             self.train(was_training)
 
 

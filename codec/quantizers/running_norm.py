@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -57,3 +59,20 @@ class RunningBatchNorm2d(nn.BatchNorm2d):
         super()._load_from_state_dict(*args, **kwargs)
         if self.num_batches_tracked is not None:
             self._updates = int(self.num_batches_tracked)
+
+
+@contextmanager
+def plain_statistics(norms: Sequence[nn.BatchNorm2d]) -> Iterator[None]:
+    """Forget running statistics; those of the block's batches become plain means over them.
+
+    Momenta are as before after it. That the layers train is the caller's affair.
+    """
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None
+    try:
+        yield
+    finally:
+        for norm, momentum in zip(norms, momenta, strict=True):
+            norm.momentum = momentum
