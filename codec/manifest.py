@@ -10,12 +10,16 @@ import hashlib
 import json
 from functools import cache
 from importlib.resources import files
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .container.header import Coder
 from .errors import HeqError, HeqUnsupportedError
+
+if TYPE_CHECKING:
+    # importlib.abc until Python 3.10; type checkers know this place from 3.11 on.
+    from importlib.resources.abc import Traversable
 
 TRANSFORM = "transform"
 VGG = "vgg"
@@ -191,6 +195,33 @@ def encoder_tensors(name: str) -> dict[str, np.ndarray]:
     return {key: tensor for part in parts for key, tensor in stored_tensors(part).items()}
 
 
+def checked_bytes(folder: Traversable, entry: dict[str, Any], teller: str) -> bytes:
+    """A file of weights.
+
+    Args:
+        folder: of the file.
+        entry: its ``file`` and ``sha256``.
+        teller: who gave the entry, for the message.
+
+    Raises:
+        HeqError: the file is missing or damaged.
+    """
+    name, wanted = entry["file"], entry["sha256"]
+    try:
+        data = (folder / name).read_bytes()
+    except OSError as error:
+        raise HeqError(
+            f"the weights {name} cannot be read ({error}); install heqcodec again."
+        ) from error
+    found = hashlib.sha256(data).hexdigest()
+    if found != wanted:
+        raise HeqError(
+            f"the weights {name} are damaged: SHA-256 {found[:16]}..., and {teller} says "
+            f"{wanted[:16]}...; install heqcodec again."
+        )
+    return data
+
+
 def stored_tensors(entry: dict[str, Any]) -> dict[str, np.ndarray]:
     """Tensors of a part of the manifest.
 
@@ -199,19 +230,7 @@ def stored_tensors(entry: dict[str, Any]) -> dict[str, np.ndarray]:
     """
     from safetensors.numpy import load
 
-    file = files("heqcodec.weights") / entry["file"]
-    try:
-        data = file.read_bytes()
-    except OSError as error:
-        raise HeqError(
-            f"the weights {entry['file']} cannot be read ({error}); install heqcodec again."
-        ) from error
-    found = hashlib.sha256(data).hexdigest()
-    if found != entry["sha256"]:
-        raise HeqError(
-            f"the weights {entry['file']} are damaged: SHA-256 {found[:16]}..., and the manifest "
-            f"says {entry['sha256'][:16]}...; install heqcodec again."
-        )
+    data = checked_bytes(files("heqcodec.weights"), entry, "the manifest")
     # Parts may share a file; each then has the tensors under its prefix.
     prefix = str(entry.get("prefix", ""))
     return {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from pathlib import Path
@@ -81,7 +82,7 @@ def test_export_lists_what_it_packs(network: NqeClassifier, tmp_path: Path) -> N
     (folder / "result.json").write_text(json.dumps({**facts, "weights_sha256": "other"}))
     with pytest.raises(HeqError, match="not those"):
         export_classifier(folder, "one", tmp_path)
-    digest = shipped.hashlib.sha256((folder / "classifier.safetensors").read_bytes()).hexdigest()
+    digest = hashlib.sha256((folder / "classifier.safetensors").read_bytes()).hexdigest()
     (folder / "result.json").write_text(json.dumps({**facts, "weights_sha256": digest}))
     entry = export_classifier(folder, "one", tmp_path)
     assert entry["bytes"] == (tmp_path / "one.classifier.safetensors").stat().st_size

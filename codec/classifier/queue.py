@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import sys
 import tarfile
 import time
@@ -20,6 +19,7 @@ from typing import Annotated, Any
 import torch
 import typer
 from heqcodec.errors import HeqError
+from heqcodec.files import replaced_file, write_bytes
 from heqcodec.purenet.device import find_device
 from heqcodec.training.recipe_values import tomllib
 
@@ -138,21 +138,20 @@ def run_queue(
 
 
 def _write_summary(path: Path, results: dict[str, Any], failed: dict[str, str]) -> None:
-    part = path.with_suffix(".part")
     told = {"results": list(results.values()), "failed": failed}
-    part.write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
-    os.replace(part, path)
+    write_bytes(path, (json.dumps(told, indent=2) + "\n").encode())
 
 
 def pack(folder: Path, archive: Path) -> None:
     """Everything of a results folder but checkpoints, as one ``.tar.gz``; complete or as before."""
     kept = {SUMMARY, EPOCHS, ERROR, RESULT, WEIGHTS, "log.csv", "layers.csv"}
-    part = archive.with_name(f"{archive.name}.part")
-    with tarfile.open(part, "w:gz", compresslevel=6) as tar:
+    with (
+        replaced_file(archive) as stream,
+        tarfile.open(fileobj=stream, mode="w:gz", compresslevel=6) as tar,
+    ):
         for file in sorted(folder.rglob("*")):
             if file.name in kept:
                 tar.add(file, file.relative_to(folder).as_posix())
-    os.replace(part, archive)
 
 
 def queue(

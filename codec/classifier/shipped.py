@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import dataclass
 from functools import cache
@@ -15,6 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 from heqcodec.errors import HeqError, HeqUnsupportedError
+from heqcodec.manifest import checked_bytes
 from numpy.typing import NDArray
 from PIL import Image
 from safetensors.numpy import load
@@ -105,18 +105,7 @@ def load_shipped(name: str | None = None) -> ShippedClassifier:
             f'there is no classifier "{name}"; those here are {", ".join(sorted(known))}.'
         )
     facts = known[name]
-    try:
-        data = (files("heqcodec.weights") / facts["file"]).read_bytes()
-    except OSError as error:
-        raise HeqError(
-            f"the weights {facts['file']} cannot be read ({error}); install heqcodec again."
-        ) from error
-    found = hashlib.sha256(data).hexdigest()
-    if found != facts["sha256"]:
-        raise HeqError(
-            f"the weights {facts['file']} are damaged: SHA-256 {found[:16]}..., and {INDEX} says "
-            f"{facts['sha256'][:16]}...; install heqcodec again."
-        )
+    data = checked_bytes(files("heqcodec.weights"), facts, INDEX)
     return ShippedClassifier(name, unpack_nqe(load(data)), tuple(facts["classes"]), facts)
 
 
