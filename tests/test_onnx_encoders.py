@@ -18,10 +18,11 @@ from heqcodec.nqe.vgg import NqeVgg
 from heqcodec.nqe.vgg_integer import IntegerVgg
 from heqcodec.onnx import exporting
 from heqcodec.onnx.encoders import Encoder, encoder_model
-from heqcodec.onnx.exporting import integers_of, probes
+from heqcodec.onnx.exporting import exact_run, probes
 from heqcodec.onnx.session import open_session
 from heqcodec.patches import split_patches
 from heqcodec.rate.rate_nqe import RateNqe, stem_tensors
+from sample_cost_layers import random_cost_layer
 from small_models import photograph, transform_tensors
 
 KINDS = ("rate", "transform", "vgg-thresholds", "vgg-shift")
@@ -56,20 +57,40 @@ def test_is_exact(encoder: Encoder) -> None:
     if not isinstance(encoder, IntegerVgg):  # whose integers are slow
         batches += [adversarial_patches(), photographs]
     for patches in batches:
-        expected = integers_of(encoder)(patches)
-        found = session.run(None, {"patches": patches})[0]
-        assert found.dtype == expected.dtype and np.array_equal(found, expected)
-        assert len(np.unique(expected)) > 1
+        for step in (1, 555) if isinstance(encoder, RateNqe) else (0,):
+            inputs, expected = exact_run(encoder, patches, step)
+            names = list(expected)
+            assert names == [item.name for item in session.get_outputs()]
+            for name, found in zip(names, session.run(names, inputs), strict=True):
+                assert found.dtype == expected[name].dtype
+                assert np.array_equal(found, expected[name]), name
+            assert len(np.unique(expected[names[0]])) > 1
+
+
+def test_levels_of_every_kind() -> None:
+    encoder = RateNqe({**stem_tensors(), **random_cost_layer(3)})
+    session = open_session(encoder_model("small", encoder))
+    patches = split_patches(photograph())
+    for step in (0, 400, 700, 1023):
+        inputs, expected = exact_run(encoder, patches, step)
+        names = ["levels", "sizes"]
+        for name, found in zip(names, session.run(names, inputs), strict=True):
+            assert np.array_equal(found, expected[name]), (name, step)
+        if step == 400:
+            assert set(np.unique(expected["sizes"])) == {0, 1}
+            assert set(range(-4, 5)) <= set(np.unique(expected["levels"]))
 
 
 def test_gray_is_three_equal_channels() -> None:
     encoder = RateNqe(stem_tensors())
     gray = split_patches(photograph()[:32, :64, 1:2])
-    found = open_session(encoder_model("small", encoder)).run(
-        None, {"patches": np.repeat(gray, 3, axis=3)}
-    )[0]
-    assert np.array_equal(found[:, :, :1], encoder.coefficients(gray))
-    assert not found[:, :, 1:].any()
+    inputs = {"patches": np.repeat(gray, 3, axis=3), "step": np.array([500])}
+    names = ["coefficients", "levels", "sizes"]
+    field, levels, sizes = open_session(encoder_model("small", encoder)).run(names, inputs)
+    assert np.array_equal(field[:, :, :1], encoder.coefficients(gray))
+    expected = encoder.levels(encoder.coefficients(gray), 500)
+    assert np.array_equal(levels[:, :1], expected[0]) and np.array_equal(sizes, expected[1])
+    assert not field[:, :, 1:].any() and not levels[:, 1:].any()
 
 
 @pytest.mark.parametrize("name", models.model_names())
@@ -86,7 +107,7 @@ def test_command_writes_what_runs_by_itself(name: str, tmp_path: Path) -> None:
         session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
         names = {item.name for item in session.get_inputs()}
         encodes = file == f"{name}.encoder.onnx"
-        assert encodes == (names == {"patches"}) and ("shares" in names) != encodes
+        assert encodes == ("patches" in names) and ("shares" in names) != encodes
 
 
 def test_a_graph_that_differs_is_not_written(

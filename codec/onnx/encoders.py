@@ -3,11 +3,13 @@
 ::
 
     patches (N, 32, 32, 3), uint8; gray ones with three equal channels
-      nqe-r    coefficients (N, 2, 3, 1024), int32: both sizes, see `heqcodec.rate.layout`
+      nqe-r    coefficients (N, 2, 3, 1024), int32: both sizes, see `heqcodec.rate.layout`;
+               with step (1,), int64: levels (N, 3, 1024), int16, and sizes (N,), uint8
       nqe-t    coefficients (N, 3, 32, 32), int32: vertical frequency first
       nqe-vgg  bits (N, 32, 4, 4), uint8, 0 or 1: all that a code can send
 
-What follows on a device, choosing levels and entropy coding, is branches and no graph.
+What follows on a device is branches and no graph: entropy coding, and for nqe-t the choice of what
+fits into a code.
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ from heqcodec.rate.transform import STAGE_SHIFT as RATE_SHIFT
 from numpy.typing import NDArray
 
 from .graph import Graph
+from .rate_levels import add_levels
 
 MEANS = np.array([[1, 1, 1, 1], [1, -1, 1, -1], [1, 1, -1, -1], [1, -1, -1, 1]])
 """Rows: what the quarters' means a, b, c, d become: all, left - right, top - bottom, cross."""
@@ -35,7 +38,7 @@ Encoder = RateNqe | TransformNqe | IntegerVgg
 
 
 def encoder_model(name: str, encoder: Encoder) -> bytes:
-    """The ONNX model of an encoder; input ``patches``, output ``coefficients`` or ``bits``."""
+    """The ONNX model of an encoder; inputs and outputs are those in this file's head."""
     graph = Graph(name, "encoder of heqcodec: patches to exact integers")
     pixels = graph.as_float(graph.input("patches", "uint8", ("patches", SIZE, SIZE, 3)))
     if isinstance(encoder, IntegerVgg):
@@ -96,6 +99,7 @@ def _rate(graph: Graph, planes: str, encoder: RateNqe) -> None:
         "Concat", *(graph.add("Unsqueeze", size, second) for size in (whole, apart)), axis=1
     )
     _integers(graph, "coefficients", both, "int32", ("patches", 2, 3, LEVELS))
+    add_levels(graph, both, encoder)
 
 
 def _transform(graph: Graph, planes: str, encoder: TransformNqe) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from heqcodec.purenet.backends import is_installed
 from heqcodec.purenet.config import CELLS, PurenetConfig
 from heqcodec.purenet.features import BaseFeatures, CellFeatures, Features
 from heqcodec.rate.loading import PLACES
+from heqcodec.rate.quantizer import choose_levels
 from heqcodec.rate.rate_nqe import RateNqe
 from numpy.typing import NDArray
 
@@ -24,6 +24,8 @@ from .session import open_session
 
 TOLERANCE = 1e-4
 """Largest difference of a sample of RGB / 255 from torch: a fortieth of a grey level."""
+STEP_PROBES = (0, 300, 640, 1023)
+"""Step indices at which levels are compared: the finest, two in use, the coarsest."""
 _GRID = (3, 4)
 
 
@@ -80,20 +82,37 @@ def _checked_encoder(name: str) -> tuple[bytes, float]:
     assert isinstance(encoder, RateNqe | TransformNqe | IntegerVgg)
     data = encoder_model(name, encoder)
     session = open_session(data)
+    names = [item.name for item in session.get_outputs()]
     for patches in probes(encoder):
-        found = session.run(None, {"patches": patches})[0]
-        if not np.array_equal(found, integers_of(encoder)(patches)):
-            raise HeqError(f"the encoder of {name} as an ONNX graph is not exact by onnxruntime.")
+        for step in STEP_PROBES if rate else STEP_PROBES[:1]:
+            inputs, expected = exact_run(encoder, patches, step)
+            found = dict(zip(names, session.run(names, inputs), strict=True))
+            if not all(np.array_equal(found[name], value) for name, value in expected.items()):
+                raise HeqError(
+                    f"the encoder of {name} as an ONNX graph is not exact by onnxruntime."
+                )
     return data, 0
 
 
-def integers_of(encoder: Encoder) -> Callable[[NDArray[np.uint8]], NDArray[Any]]:
-    """What the graph of an encoder is to give, computed in int64 alone."""
+def exact_run(
+    encoder: Encoder, patches: NDArray[np.uint8], step: int
+) -> tuple[dict[str, NDArray[Any]], dict[str, NDArray[Any]]]:
+    """Inputs of the graph of an encoder, and what it is to give, computed in int64 alone.
+
+    Args:
+        encoder: of the graph.
+        patches: uint8 (N, 32, 32, 3).
+        step: index, 0..1023; read where the encoder has steps.
+    """
+    inputs: dict[str, NDArray[Any]] = {"patches": patches}
     if isinstance(encoder, IntegerVgg):
-        return lambda patches: encoder.codes(patches, "int64")
-    if isinstance(encoder, RateNqe):
-        return lambda patches: encoder.coefficients(patches, "int64")
-    return lambda patches: encoder.stem.forward(patches, "int64")
+        return inputs, {"bits": encoder.codes(patches, "int64")}
+    if isinstance(encoder, TransformNqe):
+        return inputs, {"coefficients": encoder.stem.forward(patches, "int64")}
+    inputs["step"] = np.array([step])
+    coefficients = encoder.coefficients(patches, "int64")
+    levels, sizes = choose_levels(coefficients, encoder.integer_steps(step), encoder.costs)
+    return inputs, {"coefficients": coefficients, "levels": levels, "sizes": sizes}
 
 
 def probes(encoder: Encoder) -> list[NDArray[np.uint8]]:
