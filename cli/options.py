@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -51,3 +52,40 @@ Device = Annotated[str, typer.Option("--device", metavar="D", help="auto, cpu, c
 Model = Annotated[
     str, typer.Option("--model", metavar="M", help="A name that `heqcodec models` lists.")
 ]
+Photographs = Annotated[
+    Path,
+    typer.Option(
+        "--data", metavar="DIR", exists=True, file_okay=False, help="Photographs to train on."
+    ),
+]
+HeldOut = Annotated[
+    Path | None,
+    typer.Option(
+        "--held-out",
+        metavar="DIR",
+        exists=True,
+        file_okay=False,
+        help="Photographs to measure on; otherwise a fiftieth of the tiles.",
+    ),
+]
+StopAfter = Annotated[
+    float | None,
+    typer.Option("--minutes", min=0.0, metavar="N", help="Stop after N minutes of training."),
+]
+Resume = Annotated[
+    bool, typer.Option("--resume", help="Go on from the last checkpoint in the output folder.")
+]
+TwinMinutes = Annotated[
+    float | None,
+    typer.Option(
+        "--float-minutes",
+        min=0.001,
+        metavar="M",
+        help="Of the full-precision twin that all begin from.",
+    ),
+]
+Width = Annotated[
+    int, typer.Option("--width", min=4, metavar="N", help="Channels of the first layer, even.")
+]
+Seed = Annotated[int, typer.Option("--seed", min=0, metavar="N", help="Of everything.")]
+Results = Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for the results.")]

@@ -4,11 +4,21 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from heqcodec.cli.options import Device, Force, Threads, Verbose
+from heqcodec.cli.options import (
+    Device,
+    Force,
+    HeldOut,
+    Photographs,
+    Results,
+    Seed,
+    Threads,
+    TwinMinutes,
+    Verbose,
+    Width,
+)
 from heqcodec.cli.terminal import reports_errors, say, set_threads
 
 if TYPE_CHECKING:
@@ -19,13 +29,8 @@ if TYPE_CHECKING:
 
 @reports_errors
 def search(
-    data: Annotated[
-        Path,
-        typer.Option(
-            "--data", metavar="DIR", exists=True, file_okay=False, help="Photographs to train on."
-        ),
-    ],
-    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for the results.")],
+    data: Photographs,
+    out: Results,
     budget_bits: Annotated[
         int, typer.Option("--budget-bits", min=1, metavar="N", help="Most bits of weights.")
     ] = 2**20,
@@ -38,35 +43,16 @@ def search(
             help="Most multiply-accumulates a patch, each counted times the bits of its weight.",
         ),
     ] = None,
-    held_out: Annotated[
-        Path | None,
-        typer.Option(
-            "--held-out",
-            metavar="DIR",
-            exists=True,
-            file_okay=False,
-            help="Photographs to measure on; otherwise a fiftieth of the tiles.",
-        ),
-    ] = None,
+    held_out: HeldOut = None,
     minutes: Annotated[
         float, typer.Option("--minutes", min=0.001, metavar="M", help="Of the elastic training.")
     ] = 5.0,
-    float_minutes: Annotated[
-        float | None,
-        typer.Option(
-            "--float-minutes",
-            min=0.001,
-            metavar="M",
-            help="Of the full-precision twin before; as --minutes by default.",
-        ),
-    ] = None,
+    float_minutes: TwinMinutes = None,
     samples: Annotated[
         int, typer.Option("--samples", min=5, metavar="N", help="Subnets to fit the predictor to.")
     ] = 200,
-    width: Annotated[
-        int, typer.Option("--width", min=4, metavar="N", help="Channels of the first layer, even.")
-    ] = 16,
-    seed: Annotated[int, typer.Option("--seed", min=0, metavar="N", help="Of everything.")] = 1,
+    width: Width = 16,
+    seed: Seed = 1,
     device: Device = "auto",
     threads: Threads = None,
     force: Force = False,
@@ -80,9 +66,9 @@ def search(
     """
     set_threads(threads)
     from heqcodec.errors import HeqError
+    from heqcodec.nqe.reduced import require_even
 
-    if width % 2:
-        raise HeqError(f"the width must be even, because layers have two groups, but got {width}.")
+    require_even(width)
     if (out / "search.json").exists() and not force:
         raise HeqError(f"{out / 'search.json'} exists; give another --out, or -f to replace it.")
     from heqcodec.eval.precision.exploration import SearchSettings, explore
@@ -91,8 +77,7 @@ def search(
     from heqcodec.eval.precision.supernet import ElasticCodec
     from heqcodec.eval.report import environment
     from heqcodec.purenet.device import find_device
-    from heqcodec.training.photographs import load_frames, load_tiles
-    from heqcodec.training.run import HELD_OUT_EVERY
+    from heqcodec.training.run_start import run_photographs
     from rich.console import Console
 
     words = [f"heqcodec search --budget-bits {budget_bits}"]
@@ -104,13 +89,7 @@ def search(
     words += [f"--samples {samples} --width {width} --seed {seed} --out {out.name}"]
     command = " ".join(words)
     where = find_device(device)
-    tiles, data_hash = load_tiles(data)
-    if held_out:
-        frames = load_frames(held_out)
-    else:
-        frames = [tile.copy() for tile in tiles[::HELD_OUT_EVERY]]
-        if len(tiles) > 1:
-            tiles = tiles[[index for index in range(len(tiles)) if index % HELD_OUT_EVERY]]
+    tiles, frames, data_hash = run_photographs(data, held_out)
     settings = SearchSettings(
         (float(budget_bits), float(budget_macs or math.inf)),
         minutes,

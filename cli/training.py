@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from heqcodec.cli.options import Device, Verbose
+from heqcodec.cli.options import Device, HeldOut, Photographs, Resume, StopAfter, Verbose
 from heqcodec.cli.terminal import reports_errors, say
 
 
@@ -18,33 +18,14 @@ def train(
             metavar="RECIPE", exists=True, dir_okay=False, help="A recipe, such as nqe-t.toml."
         ),
     ],
-    data: Annotated[
-        Path,
-        typer.Option(
-            "--data", metavar="DIR", exists=True, file_okay=False, help="A folder of images."
-        ),
-    ],
-    minutes: Annotated[
-        float | None,
-        typer.Option("--minutes", min=0.0, metavar="N", help="Stop after N minutes of training."),
-    ] = None,
+    data: Photographs,
+    minutes: StopAfter = None,
     device: Device = "auto",
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on from the last checkpoint in the output folder.")
-    ] = False,
+    resume: Resume = False,
     out: Annotated[
         Path, typer.Option("--out", metavar="DIR", help="Folder for checkpoints, log and weights.")
     ] = Path("heqcodec-training"),
-    held_out: Annotated[
-        Path | None,
-        typer.Option(
-            "--held-out",
-            metavar="DIR",
-            exists=True,
-            file_okay=False,
-            help="Photographs for the held-out PSNR; otherwise a fiftieth of the tiles.",
-        ),
-    ] = None,
+    held_out: HeldOut = None,
     encoder: Annotated[
         Path | None,
         typer.Option(

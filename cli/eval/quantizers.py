@@ -6,25 +6,30 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from heqcodec.cli.options import Device, Force, Threads, Verbose
+from heqcodec.cli.options import (
+    Device,
+    Force,
+    Photographs,
+    Results,
+    Seed,
+    Threads,
+    TwinMinutes,
+    Verbose,
+    Width,
+)
 from heqcodec.cli.terminal import reports_errors, say, set_threads
 
 
 @reports_errors
 def quantizers(
-    data: Annotated[
-        Path,
-        typer.Option(
-            "--data", metavar="DIR", exists=True, file_okay=False, help="Photographs to train on."
-        ),
-    ],
+    data: Photographs,
     held_out: Annotated[
         Path,
         typer.Option(
             "--held-out", metavar="DIR", exists=True, file_okay=False, help="Photographs to test."
         ),
     ],
-    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Folder for the results.")],
+    out: Results,
     cifar: Annotated[
         Path | None,
         typer.Option(
@@ -38,23 +43,13 @@ def quantizers(
     minutes: Annotated[
         float, typer.Option("--minutes", min=0.001, metavar="M", help="Of each training.")
     ] = 5.0,
-    float_minutes: Annotated[
-        float | None,
-        typer.Option(
-            "--float-minutes",
-            min=0.001,
-            metavar="M",
-            help="Of the full-precision twin that all begin from; twice --minutes by default.",
-        ),
-    ] = None,
+    float_minutes: TwinMinutes = None,
     quantizer: Annotated[
         list[str] | None,
         typer.Option(help="One of the table, may be given several times; all when left out."),
     ] = None,
-    width: Annotated[
-        int, typer.Option("--width", min=4, metavar="N", help="Channels of the first layer, even.")
-    ] = 16,
-    seed: Annotated[int, typer.Option("--seed", min=0, metavar="N", help="Of everything.")] = 1,
+    width: Width = 16,
+    seed: Seed = 1,
     device: Device = "auto",
     threads: Threads = None,
     force: Force = False,
@@ -68,10 +63,10 @@ def quantizers(
     set_threads(threads)
     from heqcodec.errors import HeqError
     from heqcodec.eval.quantizers.contestants import chosen
+    from heqcodec.nqe.reduced import require_even
 
     contestants = chosen(quantizer or [])
-    if width % 2:
-        raise HeqError(f"the width must be even, because layers have two groups, but got {width}.")
+    require_even(width)
     if (out / "results.json").exists() and not force:
         raise HeqError(f"{out / 'results.json'} exists; give another --out, or -f to replace it.")
     options = {

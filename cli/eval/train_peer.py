@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from heqcodec.cli.options import Device, Threads, Verbose
+from heqcodec.cli.options import Device, HeldOut, Photographs, Resume, StopAfter, Threads, Verbose
 from heqcodec.cli.terminal import reports_errors, say, set_threads
 
 
@@ -21,32 +21,13 @@ def train_peer(
             help="A recipe, such as factorized-0067.toml.",
         ),
     ],
-    data: Annotated[
-        Path,
-        typer.Option(
-            "--data", metavar="DIR", exists=True, file_okay=False, help="A folder of images."
-        ),
-    ],
+    data: Photographs,
     out: Annotated[
         Path, typer.Option("--out", metavar="DIR", help="Folder for checkpoint, log and weights.")
     ],
-    held_out: Annotated[
-        Path | None,
-        typer.Option(
-            "--held-out",
-            metavar="DIR",
-            exists=True,
-            file_okay=False,
-            help="Photographs for the held-out figures; otherwise a fiftieth of the tiles.",
-        ),
-    ] = None,
-    minutes: Annotated[
-        float | None,
-        typer.Option("--minutes", min=0.0, metavar="N", help="Stop after N minutes of training."),
-    ] = None,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on from the checkpoint in the output folder.")
-    ] = False,
+    held_out: HeldOut = None,
+    minutes: StopAfter = None,
+    resume: Resume = False,
     start: Annotated[
         Path | None,
         typer.Option(

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
+from ..errors import HeqError
 from ..quantizers.base import WeightQuantizer
 from ..quantizers.binary import binary_sign
 from ..quantizers.hwmsb import half_wave_msb
@@ -25,6 +26,16 @@ NORM_SCALE, NORM_BIAS = 0.37, 0.5
 QuantizerMaker = Callable[[VggLayer], WeightQuantizer | None]
 
 
+def require_even(width: int) -> None:
+    """Check the width of a reduced network.
+
+    Raises:
+        HeqError: it is odd, and layers have two groups.
+    """
+    if width % 2:
+        raise HeqError(f"the width must be even, because layers have two groups, but got {width}.")
+
+
 def reduced_layers(width: int, code: bool = True) -> tuple[VggLayer, ...]:
     """The layers of `nqe-vgg` at another width.
 
@@ -35,7 +46,11 @@ def reduced_layers(width: int, code: bool = True) -> tuple[VggLayer, ...]:
 
     Returns:
         Layers with the groups, kernels and poolings of ``VGG_LAYERS``.
+
+    Raises:
+        HeqError: the width is odd.
     """
+    require_even(width)
 
     def scaled(layer: VggLayer) -> VggLayer:
         inputs = layer.inputs if layer.inputs == 3 else layer.inputs * width // FULL_WIDTH

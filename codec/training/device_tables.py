@@ -43,7 +43,7 @@ SAMPLES = 6_000_000
 
 
 class Strip(NamedTuple):
-    """levels int16 (R, C, planes, 1024), sizes uint8 (R, C), step index."""
+    """For a strip coder: levels int16 (R, C, planes, 1024), sizes uint8 (R, C), step index."""
 
     levels: NDArray[np.int16]
     sizes: NDArray[np.uint8]

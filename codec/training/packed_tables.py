@@ -27,6 +27,8 @@ from heqcodec.rate.packed.tables import PackedTables, checked_tables, fixed_tabl
 from numpy.typing import NDArray
 from torch.nn import functional
 
+from .device_tables import Strip
+
 _native = native_extension()
 
 Tables = dict[str, NDArray[Any]]
@@ -44,14 +46,6 @@ _REUSE = 100
 _BATCH = 256
 _MIX_STRIPS = 24
 _MIX_TILES = 6
-
-
-class Strip(NamedTuple):
-    """What a strip coder gets."""
-
-    levels: NDArray[np.int16]
-    sizes: NDArray[np.uint8]
-    step: int
 
 
 class Effort(NamedTuple):

@@ -14,8 +14,7 @@ from heqcodec.rate.backend import RateEncoder
 from heqcodec.rate.layout import LEVELS
 from numpy.typing import NDArray
 
-from .device_tables import Strip as DeviceStrip
-from .device_tables import fit_tables, tile_strips
+from .device_tables import Strip, fit_tables, tile_strips
 from .packed_tables import TileStrips, fit_packed_tables
 
 Coders = dict[str, dict[str, NDArray[Any]]]
@@ -50,7 +49,7 @@ def fit_coders(
     chosen = rng.permutation(len(tiles))[: max(DEVICE_TILES, STRIP_TILES)]
     side = tiles.shape[1] // 32
     coefficients = [encoder.coefficients(split_patches(tiles[index])) for index in chosen]
-    strips: list[DeviceStrip] = []
+    strips: list[Strip] = []
     for step in DEVICE_STEPS:
         both = [encoder.levels(given, step) for given in coefficients]
         levels = np.stack([levels for levels, _ in both])

@@ -3,35 +3,35 @@
 from __future__ import annotations
 
 import hashlib
-import platform
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-from heqcodec import __version__
 from heqcodec.errors import HeqError
 from heqcodec.models import RATE, STRONG, TRANSFORM
 from heqcodec.purenet.device import find_device
 from numpy.typing import NDArray
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import Progress
 
-from .checkpoint import FILE, read_facts
 from .coded_tiles import claim_cache
 from .export import RateParts, export_decoder, export_model
 from .given_weights import encoder_ids, read_encoder, read_purenet, read_tables, write_tensors
 from .loop import TrainingLoop
-from .photographs import load_frames, load_tiles
 from .rate_coders import Coders, fit_coders
 from .rate_task import RateTask, fit_rate_encoder
 from .recipe import Recipe
+from .run_start import (
+    begin_run,
+    claim_source,
+    progress_columns,
+    run_origin,
+    run_photographs,
+)
 from .tasks import Task, purenet_of
 from .transform_task import TransformTask, fit_encoder
 from .vgg_task import VggTask
 
-HELD_OUT_EVERY = 50
-"""Without held-out images of their own, one tile in fifty is not trained on."""
 ENCODER_FILE = "encoder.safetensors"
 ENCODER_FITS = {
     TRANSFORM: lambda tiles, recipe, _: fit_encoder(tiles, recipe),
@@ -89,39 +89,12 @@ def train(
             f"{recipe_path} trains its own encoder; an encoder can be given to recipes of the "
             f"families {' and '.join(ENCODER_FITS)}."
         )
-    if not resume and (out_dir / FILE).exists():
-        raise HeqError(
-            f"{out_dir} holds a training run already; go on with --resume, or give another --out."
-        )
-    facts: dict[str, Any] = {"step": 0, "minutes": 0.0, "recipe": recipe.name}
-    if resume:
-        facts = read_facts(out_dir)
-    if facts["recipe"] != recipe.name:
-        raise HeqError(
-            f"the run in {out_dir} was begun with the recipe of {facts['recipe']}, not of "
-            f"{recipe.name}; give that recipe, or another --out."
-        )
-    tiles, data_hash = load_tiles(data_dir)
-    frames = load_frames(held_out_dir) if held_out_dir else list(tiles[::HELD_OUT_EVERY].copy())
-    if not held_out_dir:
-        tiles = np.delete(tiles, np.s_[::HELD_OUT_EVERY], axis=0)
-    if not len(tiles):
-        raise HeqError(f"{data_dir} holds too few photographs to train on.")
+    facts = begin_run(out_dir, recipe.name, resume)
+    tiles, frames, data_hash = run_photographs(data_dir, held_out_dir)
     source = {"data": data_hash, "tiles": len(tiles)}
-    if facts.setdefault("source", source) != source:
-        raise HeqError(
-            f"the run in {out_dir} was begun with other photographs; give the same --data, and "
-            "--held-out if there was one, or another --out."
-        )
+    claim_source(out_dir, facts, source)
     out_dir.mkdir(parents=True, exist_ok=True)
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[told]}"),
-    )
-    with Progress(*columns, console=Console(stderr=True)) as progress:
+    with Progress(*progress_columns(), console=Console(stderr=True)) as progress:
         task: Task
         if recipe.family in ENCODER_FITS:
             tensors = _fitted_encoder(out_dir, encoder_from, tiles, recipe, resume, progress)
@@ -146,7 +119,9 @@ def train(
             "--start": start_from,
             "--coders": coders_from,
         }
-        facts.setdefault("origin", _origin(recipe_path, given, finish_in, where))
+        numbers = [] if finish_in is None else [f"--finish-in {finish_in:g}"]
+        origin = run_origin("heqcodec train", recipe_path, given, where, numbers)
+        facts.setdefault("origin", origin)
         loop = TrainingLoop(recipe, task, where, out_dir, facts, progress, finish_in)
         if resume:
             loop.load()
@@ -202,21 +177,6 @@ def train(
         held_out,
         rate_parts,
     )
-
-
-def _origin(
-    recipe: Path, given: dict[str, Path | None], finish_in: float | None, device: torch.device
-) -> dict[str, str]:
-    """With what a run was begun. Names without folders: the record is published."""
-    options = [f"{option} {path.resolve().name}" for option, path in given.items() if path]
-    options += [f"--finish-in {finish_in:g}"] if finish_in is not None else []
-    return {
-        "command": " ".join(["heqcodec train", recipe.name, *options]),
-        "heqcodec": __version__,
-        "torch": torch.__version__,
-        "python": platform.python_version(),
-        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
-    }
 
 
 def _given_coders(folder: Path, name: str) -> Coders:

@@ -5,21 +5,22 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
-import platform
 from pathlib import Path
 from typing import Any, cast
 
-import numpy as np
 import torch
-from heqcodec import __version__
 from heqcodec.errors import HeqError
 from heqcodec.files import write_bytes
 from heqcodec.purenet.device import find_device
-from heqcodec.training.checkpoint import FILE, read_facts
-from heqcodec.training.photographs import load_frames, load_tiles
-from numpy.typing import NDArray
+from heqcodec.training.run_start import (
+    begin_run,
+    claim_source,
+    progress_columns,
+    run_origin,
+    run_photographs,
+)
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import Progress
 from safetensors.torch import save
 
 from .latent_code import LatentCode
@@ -30,8 +31,6 @@ from .recipe import PeerRecipe
 from .training import NETWORK, PeerLoop, PeerTask
 
 WEIGHTS = "weights"
-HELD_OUT_EVERY = 50
-"""Without held-out images of their own, one tile in fifty is not trained on."""
 
 
 def train_peer(
@@ -68,31 +67,17 @@ def train_peer(
     """
     recipe = PeerRecipe.load(recipe_path)
     where = find_device(device)
-    if not resume and (out_dir / FILE).exists():
-        raise HeqError(
-            f"{out_dir} holds a training run already; go on with --resume, or give another --out."
-        )
-    facts: dict[str, Any] = {"step": 0, "minutes": 0.0, "recipe": recipe.name}
-    if resume:
-        facts = read_facts(out_dir)
-    if facts["recipe"] != recipe.name:
-        raise HeqError(
-            f"the run in {out_dir} was begun with the recipe of {facts['recipe']}, not of "
-            f"{recipe.name}; give that recipe, or another --out."
-        )
-    tiles, frames, data_hash = _photographs(data_dir, held_out_dir)
-    source = {"data": data_hash, "tiles": len(tiles)}
-    if facts.setdefault("source", source) != source:
-        raise HeqError(
-            f"the run in {out_dir} was begun with other photographs; give the same --data, and "
-            "--held-out if there was one, or another --out."
-        )
+    facts = begin_run(out_dir, recipe.name, resume)
+    tiles, frames, data_hash = run_photographs(data_dir, held_out_dir)
+    claim_source(out_dir, facts, {"data": data_hash, "tiles": len(tiles)})
     task = PeerTask(recipe, tiles, frames, where)
     if start_from and not resume:
         _start(task.network, start_from)
-    facts.setdefault("origin", _origin(recipe_path, data_dir, held_out_dir, start_from, where))
+    given = {"--data": data_dir, "--held-out": held_out_dir, "--start": start_from}
+    origin = run_origin("heqcodec eval train-peer", recipe_path, given, where)
+    facts.setdefault("origin", {**origin, "threads": torch.get_num_threads()})
     out_dir.mkdir(parents=True, exist_ok=True)
-    with Progress(*_columns(), console=Console(stderr=True)) as progress:
+    with Progress(*progress_columns(), console=Console(stderr=True)) as progress:
         loop = PeerLoop(recipe, task, where, out_dir, facts, progress)
         if resume:
             loop.load()
@@ -128,30 +113,6 @@ def train_peer(
     return save_peer(out_dir / WEIGHTS, network, code, record)
 
 
-def _columns() -> tuple[Any, ...]:
-    return (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[told]}"),
-    )
-
-
-def _photographs(
-    data_dir: Path, held_out_dir: Path | None
-) -> tuple[NDArray[np.uint8], list[NDArray[np.uint8]], str]:
-    """Training tiles, held-out frames, and the hash of the former's files."""
-    tiles, data_hash = load_tiles(data_dir)
-    if held_out_dir:
-        return tiles, load_frames(held_out_dir), data_hash
-    frames = list(tiles[::HELD_OUT_EVERY].copy())
-    tiles = np.delete(tiles, np.s_[::HELD_OUT_EVERY], axis=0)
-    if not len(tiles):
-        raise HeqError(f"{data_dir} holds too few photographs to train on.")
-    return tiles, frames, data_hash
-
-
 def _start(network: Peer, path: Path) -> None:
     given, _ = load_peer(path)
     if (given.architecture, given.sizes) != (network.architecture, network.sizes):
@@ -168,22 +129,6 @@ def _told(figures: dict[str, float], network: Peer) -> dict[str, float]:
     if network.bottlenecks():
         told["bpp by likelihoods"] = round(figures["bpp"], 4)
     return told
-
-
-def _origin(
-    recipe: Path, data: Path, held_out: Path | None, start: Path | None, device: torch.device
-) -> dict[str, Any]:
-    """With what a run was begun. Names without folders: the record is published."""
-    given = {"--data": data, "--held-out": held_out, "--start": start}
-    options = [f"{option} {path.resolve().name}" for option, path in given.items() if path]
-    return {
-        "command": " ".join(["heqcodec eval train-peer", recipe.name, *options]),
-        "heqcodec": __version__,
-        "torch": torch.__version__,
-        "python": platform.python_version(),
-        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
-        "threads": torch.get_num_threads(),
-    }
 
 
 def save_peer(

@@ -1,0 +1,126 @@
+"""What every training run begins with: its folder, its photographs, and how it was begun."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from heqcodec import __version__
+from heqcodec.errors import HeqError
+from numpy.typing import NDArray
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    ProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
+
+from .checkpoint import FILE, read_facts
+from .photographs import load_frames, load_tiles
+
+HELD_OUT_EVERY = 50
+"""Without held-out images of their own, one tile in fifty is not trained on."""
+
+
+def begin_run(out_dir: Path, name: str, resume: bool) -> dict[str, Any]:
+    """The facts of a run: "step", "minutes", "recipe", and what its checkpoint remembers.
+
+    Args:
+        out_dir: of the run.
+        name: of its recipe.
+        resume: go on from the checkpoint in ``out_dir``.
+
+    Raises:
+        HeqError: there is a checkpoint and ``resume`` is false, or none and it is true, or it is
+            of another recipe.
+    """
+    if not resume and (out_dir / FILE).exists():
+        raise HeqError(
+            f"{out_dir} holds a training run already; go on with --resume, or give another --out."
+        )
+    facts: dict[str, Any] = {"step": 0, "minutes": 0.0, "recipe": name}
+    if resume:
+        facts = read_facts(out_dir)
+    if facts["recipe"] != name:
+        raise HeqError(
+            f"the run in {out_dir} was begun with the recipe of {facts['recipe']}, not of "
+            f"{name}; give that recipe, or another --out."
+        )
+    return facts
+
+
+def claim_source(out_dir: Path, facts: dict[str, Any], source: dict[str, Any]) -> None:
+    """Note in the facts which photographs a run learns from.
+
+    Raises:
+        HeqError: it was begun with others.
+    """
+    if facts.setdefault("source", source) != source:
+        raise HeqError(
+            f"the run in {out_dir} was begun with other photographs; give the same --data, and "
+            "--held-out if there was one, or another --out."
+        )
+
+
+def run_photographs(
+    data_dir: Path, held_out_dir: Path | None
+) -> tuple[NDArray[np.uint8], list[NDArray[np.uint8]], str]:
+    """Training tiles, uint8 (N, S, S, 3), held-out frames, and the hash of the former's files.
+
+    Args:
+        data_dir: see `load_tiles`.
+        held_out_dir: of frames; if None, one tile in `HELD_OUT_EVERY` is a frame.
+
+    Raises:
+        HeqError: a folder cannot be used, or nothing is left to train on.
+    """
+    tiles, data_hash = load_tiles(data_dir)
+    if held_out_dir:
+        return tiles, load_frames(held_out_dir), data_hash
+    frames = list(tiles[::HELD_OUT_EVERY].copy())
+    tiles = np.delete(tiles, np.s_[::HELD_OUT_EVERY], axis=0)
+    if not len(tiles):
+        raise HeqError(f"{data_dir} holds too few photographs to train on.")
+    return tiles, frames, data_hash
+
+
+def run_origin(
+    command: str,
+    recipe: Path,
+    given: Mapping[str, Path | None],
+    device: torch.device,
+    numbers: Sequence[str] = (),
+) -> dict[str, Any]:
+    """With what a run was begun. Names without folders: the record is published.
+
+    Args:
+        command: its words, such as "heqcodec train".
+        recipe: file of it.
+        given: files and folders by option.
+        device: where it runs.
+        numbers: further options as they were written.
+    """
+    options = [f"{option} {path.resolve().name}" for option, path in given.items() if path]
+    return {
+        "command": " ".join([command, recipe.name, *options, *numbers]),
+        "heqcodec": __version__,
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
+    }
+
+
+def progress_columns() -> tuple[ProgressColumn, ...]:
+    """How the progress of a run is shown."""
+    return (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[told]}"),
+    )
