@@ -1,8 +1,8 @@
 """The optional C extension; everything else is in pyproject.toml.
 
-`heqcodec._native` codes levels some hundred times faster than the Python coders, and makes them
-twice as fast as numpy, to the same bytes. Where no C compiler is at hand it is left out, and
-nothing else changes.
+`heqcodec._native` codes levels some hundred times faster than the Python coders, and makes them,
+and codes of patches, several times as fast as numpy, to the same bytes. Where no C compiler is at
+hand it is left out, and nothing else changes.
 """
 
 from glob import glob
@@ -13,7 +13,7 @@ setup(
     ext_modules=[
         Extension(
             "heqcodec._native",
-            sources=sorted(set(glob("codec/native/*.c")) - {"codec/native/heq_patch_code.c"}),
+            sources=sorted(glob("codec/native/*.c")),
             depends=sorted(glob("codec/native/*.h")),
             define_macros=[("HEQ_DEVICE_TRACE", "1"), ("HEQ_KERNEL_AUTO", "1")],
             optional=True,

@@ -104,6 +104,7 @@ def encode(
     from heqcodec.api import encode as encode_image
     from heqcodec.container.header import DEFAULT_MAX_PIXELS
     from heqcodec.images import load_image
+    from heqcodec.kernels import kernels_told
 
     limit = max_pixels or DEFAULT_MAX_PIXELS
 
@@ -144,6 +145,8 @@ def encode(
             "notes": image.notes,
         }
 
+    if verbose:
+        say(kernels_told())
     run_jobs(plan, work, _line, as_json, "encoding")
 
 

@@ -9,6 +9,9 @@ import numpy as np
 import patch_code_reference as reference
 import pytest
 from adversarial import adversarial_patches
+from heqcodec.kernels import native_extension
+from heqcodec.manifest import encoder_tensors
+from heqcodec.nqe import transform_nqe
 from heqcodec.nqe import zones as geometry
 from heqcodec.nqe.contexts import PLANES, TOP_PLANE
 from heqcodec.nqe.patch_code import Coefficients
@@ -202,6 +205,39 @@ def test_batches_beyond_the_internal_one(encoder: TransformNqe) -> None:
     codes = encoder.encode_patches(many, 64)
     assert np.array_equal(codes[1023:1025], encoder.encode_patches(many[1023:1025], 64))
     assert len(np.unique(codes, axis=0)) == 3
+
+
+needs_extension = pytest.mark.skipif(native_extension() is None, reason="no C extension")
+
+
+@needs_extension
+def test_c_gives_the_same_codes(patches: np.ndarray) -> None:
+    tensors = encoder_tensors("nqe-t")
+    by_c, by_numpy = (TransformNqe(tensors, native=native) for native in (True, False))
+    for bits in (*by_c.rates, 8):
+        expected = by_numpy.encode_patches(patches, bits)
+        assert np.array_equal(by_c.encode_patches(patches, bits), expected)
+        assert np.array_equal(by_c.encode_patches(patches[::2], bits), expected[::2])
+
+
+@needs_extension
+@pytest.mark.parametrize(
+    ("name", "value"), [("significance", 128), ("flag", 128), ("refinement", 200), ("order", 42)]
+)
+def test_c_does_not_read_beyond_a_table(name: str, value: int) -> None:
+    tensors = dict(encoder_tensors("nqe-t"))
+    tensors[name] = tensors[name].copy()
+    tensors[name].flat[-1] = value
+    with pytest.raises(ValueError, match="values too large"):
+        TransformNqe(tensors, native=True).encode_patches(PATCHES["photographs"], 64)
+
+
+def test_numpy_where_there_is_no_extension(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transform_nqe, "native_extension", lambda: None)
+    tensors = encoder_tensors("nqe-t")
+    with pytest.raises(RuntimeError, match="C extension"):
+        TransformNqe(tensors, native=True)
+    assert TransformNqe(tensors).encode_patches(PATCHES["photographs"], 64).shape == (12, 8)
 
 
 def test_no_patches(encoder: TransformNqe) -> None:

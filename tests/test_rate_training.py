@@ -12,11 +12,11 @@ import pytest
 import torch
 from heqcodec import models
 from heqcodec.errors import HeqError, HeqUnsupportedError
+from heqcodec.kernels import native_extension
 from heqcodec.models import RATE
 from heqcodec.purenet.network import Purenet, PurenetConfig
 from heqcodec.purenet.rate_decoder import INPUTS, KNOTS
 from heqcodec.purenet.torch_network import decode_base
-from heqcodec.rate.native import native_extension
 from heqcodec.training import packed_tables, rate_coders
 from heqcodec.training.install import main as install_main
 from heqcodec.training.muon import Muon, orthogonalized

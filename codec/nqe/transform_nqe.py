@@ -7,10 +7,12 @@ from collections.abc import Mapping
 
 import numpy as np
 from heqcodec.backend import CODER_PATCH
+from heqcodec.kernels import native_extension
 from numpy.typing import NDArray
 
 from . import zones as geometry
 from .contexts import PLANES
+from .native_patch_encoder import native_patch_encoder
 from .patch_code import Coefficients, PatchCoderTables
 from .patch_decoder import decode_coefficients
 from .patch_encoder import encode_coefficients
@@ -45,18 +47,27 @@ class TransformNqe:
     Args:
         tensors: ``coarse`` and ``fine`` (int8 (32, 32), quinary levels) and the coder's tables
             (`PatchCoderTables`).
+        native: use the C extension? By default where it is built; the codes are the same.
+
+    Raises:
+        RuntimeError: ``native`` is asked for, and not built or of no form for this transform.
     """
 
     coder = CODER_PATCH
     rates: tuple[int, ...] = RATES
 
-    def __init__(self, tensors: Mapping[str, NDArray[np.generic]]) -> None:
-        self.stem = TransformStem(
-            tensors["coarse"].astype(np.int8), tensors["fine"].astype(np.int8)
-        )
+    def __init__(
+        self, tensors: Mapping[str, NDArray[np.generic]], native: bool | None = None
+    ) -> None:
+        layers = np.stack([tensors["coarse"], tensors["fine"]]).astype(np.int8)
+        self.stem = TransformStem(*layers)
         self.tables = PatchCoderTables(**{name: tensors[name] for name in CODER_TENSORS})  # type: ignore[arg-type]
         self.encoder_id = tensors_id(tensors, STEM_TENSORS)
         self.coder_id = tensors_id(tensors, CODER_TENSORS)
+        extension = None if native is False else native_extension()
+        self._native = native_patch_encoder(extension, layers, self.tables)
+        if native and self._native is None:
+            raise RuntimeError("the C extension of heqcodec is not there for this encoder")
 
     def encode_patches(
         self, patches: NDArray[np.uint8], bits: int, arithmetic: Arithmetic = "float32"
@@ -75,6 +86,8 @@ class TransformNqe:
             )
         if bits % 8 or not 0 < bits <= LONGEST:
             raise ValueError(f"bits a patch must be a multiple of 8 up to {LONGEST}, not {bits}")
+        if self._native and arithmetic == "float32" and patches.shape[3] in (1, 3):
+            return self._native.codes(patches, bits // 8)
         codes = np.empty((len(patches), bits // 8), dtype=np.uint8)
         for start in range(0, len(patches), _BATCH):
             part = self.stem.forward(patches[start : start + _BATCH], arithmetic)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
+from heqcodec.kernels import native_extension
 from heqcodec.nqe.transform_nqe import tensors_id
 from heqcodec.nqe.vgg_integer import Arithmetic
 from numpy.typing import NDArray
 
 from .cost_layer import BIAS_SHIFT, COST_TENSORS, INDEX_SHIFT, SHAPES, CostLayer
-from .native import native_extension
 from .native_encoder import NativeEncoder
 from .quantizer import OCTAVE, choose_levels, integer_steps, step_table
 from .transform import SIZE, SIZES, RateStem, dct_layers

@@ -18,10 +18,10 @@ import numpy as np
 import torch
 from heqcodec.container.header import PATCH
 from heqcodec.errors import HeqError
+from heqcodec.kernels import native_extension
 from heqcodec.patches import split_patches
 from heqcodec.rate.backend import STEPS, RateEncoder
 from heqcodec.rate.layout import LEVELS
-from heqcodec.rate.native import native_extension
 from heqcodec.rate.packed import tables as layout
 from heqcodec.rate.packed.tables import PackedTables, checked_tables, fixed_tables
 from numpy.typing import NDArray

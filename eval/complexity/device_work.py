@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
+from heqcodec.kernels import native_extension
 from heqcodec.rate.device.arithmetic import BitEncoder
 from heqcodec.rate.device.contexts import (
     CONTEXT_AT,
@@ -27,7 +28,6 @@ from heqcodec.rate.device.contexts import (
 from heqcodec.rate.device.patch import GROUP_BANDS, GROUPS, PatchCoder
 from heqcodec.rate.device.tables import CONTEXTS, INPUTS, DeviceTables
 from heqcodec.rate.layout import LEVELS
-from heqcodec.rate.native import native_extension
 from numpy.typing import NDArray
 
 from .transform_work import CODED_SYMBOL

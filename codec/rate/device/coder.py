@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 import numpy as np
 from heqcodec.errors import HeqFormatError
+from heqcodec.kernels import native_extension
 from heqcodec.rate.backend import STEPS
 from heqcodec.rate.layout import LEVELS
-from heqcodec.rate.native import native_extension
 from numpy.typing import NDArray
 
 from .arithmetic import BitDecoder, BitEncoder

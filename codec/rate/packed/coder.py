@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from heqcodec.container.header import Coder
 from heqcodec.errors import HeqFormatError
+from heqcodec.kernels import native_extension
 from heqcodec.nqe.transform_nqe import tensors_id
 from heqcodec.rate.backend import STEPS
 from heqcodec.rate.layout import LEVELS
-from heqcodec.rate.native import native_extension
 from numpy.typing import NDArray
 
 from .arithmetic import BitDecoder, BitEncoder
