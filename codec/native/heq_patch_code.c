@@ -8,6 +8,7 @@
 enum { TOP_PLANE = 17, LUMA_ZONES = 28, CHROMA_ZONES = 7, EVEN = 127, NOW = 4 };
 
 typedef char planes_agree[TOP_PLANE - HEQ_BIT_PLANES + 1 == 5 ? 1 : -1];
+typedef char levels_in_fours[3 * HEQ_CODE_CELLS % 4 == 0 ? 1 : -1];
 typedef char zones_agree[LUMA_ZONES + 2 * CHROMA_ZONES == HEQ_ZONES ? 1 : -1];
 typedef char shifts_floor[(-1 >> 1) == -1 ? 1 : -1];
 
@@ -115,10 +116,15 @@ static int cells_before(int plane)
     return heq_two_shifts(plane, 10, 8) + (plane << 4); /* HEQ_CODE_CELLS each */
 }
 
-static uint8_t *level_of(heq_patch_coder *coder, int plane, int place)
+/* The levels of a plane, whose places are at `cell_of`. */
+static uint8_t *levels_of(heq_patch_coder *coder, int plane)
 {
-    return coder->level + cells_before(plane) + place + ((place >> 5) << 2) +
-           (2 * HEQ_CODE_SIDE + 2);
+    return coder->level + cells_before(plane) + (2 * HEQ_CODE_SIDE + 2);
+}
+
+static int cell_of(int place)
+{
+    return place + (place >> 5 << 2);
 }
 
 static int32_t magnitude_of(int32_t coefficient)
@@ -160,7 +166,7 @@ static int activity(heq_patch_coder *coder, int number)
         if (there.even + there.odd > 1) {
             total += coder->zone_level[near[each]];
         } else {
-            int level = *level_of(coder, there.plane, there.places[0]);
+            int level = levels_of(coder, there.plane)[cell_of(there.places[0])];
             total += level < 2 ? level : 2;
         }
     }
@@ -178,11 +184,9 @@ static int near_bin(const uint8_t *level)
     return sum < 3 ? sum : sum < 5 ? 3 : sum < 8 ? 4 : sum < 12 ? 5 : sum < 18 ? 6 : 7;
 }
 
-/* The larger level at the same place in the other planes, at most 2. */
-static int cross_bin(heq_patch_coder *coder, int plane, int place)
+/* The larger of the levels at the same place in the other planes, at most 2. */
+static int cross_bin(int first, int second)
 {
-    int first = *level_of(coder, plane == 0 ? 1 : 0, place);
-    int second = *level_of(coder, plane == 2 ? 1 : 2, place);
     int larger = first > second ? first : second;
     return larger < 2 ? larger : 2;
 }
@@ -193,14 +197,18 @@ static void code_half(heq_patch_coder *coder, const zone *here, const uint16_t *
                       const uint8_t *states, int planes, int32_t least)
 {
     const int32_t *coefficients = coder->coefficients[here->plane];
+    uint8_t *levels = levels_of(coder, here->plane);
+    const uint8_t *first = levels_of(coder, here->plane == 0 ? 1 : 0);
+    const uint8_t *second = levels_of(coder, here->plane == 2 ? 1 : 2);
     int place;
     states += coder->zone_level[here->number] == 1 ? 24 : 0;
     for (place = 0; place < count; place++) {
-        uint8_t *level = level_of(coder, here->plane, places[place]);
+        int cell = cell_of(places[place]);
+        uint8_t *level = levels + cell;
         if (*level == 0) {
             int32_t value = coefficients[places[place]];
             int now = magnitude_of(value) >= least;
-            int cross = planes == 1 ? 0 : cross_bin(coder, here->plane, places[place]);
+            int cross = planes == 1 ? 0 : cross_bin(first[cell], second[cell]);
             code_symbol(coder, states[(cross << 3) + near_bin(level)], now);
             if (now) {
                 code_symbol(coder, EVEN, value < 0);
@@ -209,7 +217,7 @@ static void code_half(heq_patch_coder *coder, const zone *here, const uint16_t *
         }
     }
     for (place = 0; place < count; place++) {
-        uint8_t *level = level_of(coder, here->plane, places[place]);
+        uint8_t *level = levels + cell_of(places[place]);
         *level = *level == NOW ? 1 : *level;
     }
 }
@@ -245,10 +253,14 @@ static void code_refinement(heq_patch_coder *coder, const heq_patch_tables *tabl
 {
     zone here = zone_of(number);
     int step = TOP_PLANE - bit_plane, place;
+    const uint8_t *levels = levels_of(coder, here.plane);
     const uint8_t *states =
         tables->refinement + heq_two_shifts(number, 4, 3) + (number << 1) + (step << 1);
+    if (here.even + here.odd > 1 && coder->zone_level[number] < 2) {
+        return; /* nothing of it was significant */
+    }
     for (place = 0; place < here.even + here.odd; place++) {
-        int level = *level_of(coder, here.plane, here.places[place]);
+        int level = levels[cell_of(here.places[place])];
         if (level >= 2) {
             int32_t value = coder->coefficients[here.plane][here.places[place]];
             code_symbol(coder, states[level == 2], value >> bit_plane & 1);
@@ -258,18 +270,31 @@ static void code_refinement(heq_patch_coder *coder, const heq_patch_tables *tabl
 
 static void next_plane(heq_patch_coder *coder)
 {
-    int each;
-    for (each = 0; each < 3 * HEQ_CODE_CELLS; each++) {
-        int level = coder->level[each];
-        coder->level[each] = (uint8_t)(level + (level == 1 || level == 2));
+    size_t each;
+    /* Levels of 1 and 2 become 2 and 3, four at a time: the bits of no others differ. */
+    for (each = 0; each < sizeof coder->level; each += sizeof(uint32_t)) {
+        uint32_t four;
+        memcpy(&four, coder->level + each, sizeof four);
+        four += (four ^ four >> 1) & 0x01010101u;
+        memcpy(coder->level + each, &four, sizeof four);
     }
     for (each = 0; each < HEQ_ZONES; each++) {
         coder->zone_level[each] = coder->zone_level[each] != 0 ? 2 : 0;
     }
 }
 
+/* Can nothing that follows change the first `length` bytes? A carry stops at any bit of 0. */
+static int is_settled(const heq_patch_coder *coder, int length)
+{
+    int last = coder->fixed >> 3;
+    while (length < last && coder->code[length] == 255) {
+        length++;
+    }
+    return length < last || coder->fixed >= HEQ_CODE_BITS;
+}
+
 HEQ_INTERNAL void heq_patch_encode(heq_patch_coder *coder, const heq_patch_tables *tables,
-                                   int planes)
+                                   int planes, int length)
 {
     int bit_plane, each, last = planes == 1 ? LUMA_ZONES : HEQ_ZONES;
     memset(coder->level, 0, sizeof coder->level);
@@ -281,12 +306,12 @@ HEQ_INTERNAL void heq_patch_encode(heq_patch_coder *coder, const heq_patch_table
     prepare(coder, planes);
     for (bit_plane = TOP_PLANE; bit_plane > TOP_PLANE - HEQ_BIT_PLANES; bit_plane--) {
         next_plane(coder);
-        for (each = 0; each < HEQ_ZONES && coder->fixed < HEQ_CODE_BITS; each++) {
+        for (each = 0; each < HEQ_ZONES && !is_settled(coder, length); each++) {
             if (tables->order[each] < last) {
                 code_significance(coder, tables, tables->order[each], planes, bit_plane);
             }
         }
-        for (each = 0; each < HEQ_ZONES && coder->fixed < HEQ_CODE_BITS; each++) {
+        for (each = 0; each < HEQ_ZONES && !is_settled(coder, length); each++) {
             if (tables->order[each] < last) {
                 code_refinement(coder, tables, tables->order[each], bit_plane);
             }

@@ -1,8 +1,9 @@
 /* The embedded bit-plane code of a patch (docs/FORMAT.md, "The patch code").
  *
  *     heq_patch_coefficients(&transform, field, plane, coder.coefficients[plane]);   each plane
- *     heq_patch_encode(&coder, &tables, planes);
- *     the code of N bits is the first N bits of coder.code, N at most 512
+ *     heq_patch_encode(&coder, &tables, planes, length);
+ *     the code is the first `length` bytes of coder.code, at most 64: shorter ones are beginnings
+ *     of longer ones
  *
  * C99, integers only: additions, shifts, comparisons and tables; no multiplication or division, no
  * memory of its own, nothing of libc but memset.
@@ -49,8 +50,9 @@ HEQ_INTERNAL void heq_patch_coefficients(const heq_transform *transform, int16_t
                                          int32_t *coefficients);
 #endif
 
-/* Encode the coefficients of 1 or 3 planes; they become magnitudes with their sign in bit 31. */
+/* Encode the coefficients of 1 or 3 planes until the first `length` bytes of the code are settled;
+ * they become magnitudes with their sign in bit 31. */
 HEQ_INTERNAL void heq_patch_encode(heq_patch_coder *coder, const heq_patch_tables *tables,
-                                   int planes);
+                                   int planes, int length);
 
 #endif

@@ -29,7 +29,7 @@ static void encode_patches(const heq_transform *transform, const heq_patch_table
             heq_patch_coefficients(transform, field, plane, coder->coefficients[plane]);
         }
 #endif
-        heq_patch_encode(coder, tables, channels);
+        heq_patch_encode(coder, tables, channels, (int)length);
         memcpy(codes, coder->code, length);
         codes += length;
         patch.pixels += HEQ_SIDE * HEQ_SIDE * channels;

@@ -75,7 +75,7 @@ static void mode_patch(heq_state *state, const heq_patch *patch)
         heq_patch_coefficients(&transform, state->field, plane, state->coder.coefficients[plane]);
     }
 #endif
-    heq_patch_encode(&state->coder, &patch_tables, planes);
+    heq_patch_encode(&state->coder, &patch_tables, planes, state->bytes);
     heq_file_put(&state->file, state->coder.code, state->bytes);
 }
 
