@@ -24,7 +24,7 @@ from heqcodec.eval.complexity.peers import network_contender, peer_contenders
 from heqcodec.eval.complexity.tables import (
     REFERENCE,
 )
-from heqcodec.eval.complexity.vgg_work import layer_work, meetings, vgg_activation_bytes, vgg_work
+from heqcodec.eval.complexity.vgg_work import layer_work, vgg_activation_bytes, vgg_work
 from heqcodec.eval.complexity.work import Stage, Work
 from heqcodec.eval.peers.factorized import Factorized
 from heqcodec.eval.peers.gdn import Gdn
@@ -35,6 +35,7 @@ from heqcodec.nqe.arithmetic import ArithmeticDecoder
 from heqcodec.nqe.patch_decoder import decode_coefficients
 from heqcodec.nqe.transform import dct_layers
 from heqcodec.nqe.vgg import NqeVgg
+from heqcodec.nqe.vgg_convolution import meetings
 from heqcodec.nqe.vgg_integer import IntegerLayer, IntegerVgg
 from heqcodec.nqe.vgg_layout import BINARY, QUINARY, SIGN_CUTS, VGG_LAYERS, VggLayer
 from heqcodec.patches import split_patches

@@ -19,6 +19,7 @@ from heqcodec.export.vectors import pnm
 from heqcodec.rate.device.coder import DeviceCoder
 from heqcodec.rate.rate_nqe import RateNqe, stem_tensors
 from sample_cost_layers import random_cost_layer
+from sample_vgg import OTHER, random_encoder
 from test_device_coder import some_tables
 
 COMPILERS = [name for name in ("gcc", "clang") if shutil.which(name)]
@@ -38,11 +39,13 @@ class Exported:
         model: its name, for `heqcodec.encode`.
         folder: what was written.
         rate: is it one of variable rate?
+        deep: does a patch take so long that a few must do?
     """
 
     model: str
     folder: Path
     rate: bool
+    deep: bool
 
     def build(self, compiler: str, flags: list[str], main: Path, program: str) -> Path:
         """Compile a program with the encoder."""
@@ -57,12 +60,15 @@ class Exported:
         return path
 
 
-@pytest.fixture(scope="module", params=["nqe-r", "other weights", "nqe-t"])
+@pytest.fixture(
+    scope="module", params=["nqe-r", "other weights", "nqe-t", "nqe-vgg", "other convolutions"]
+)
 def exported(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Exported]:
-    """The shipped models, and one of variable rate with weights that nothing can know."""
-    model = "nqe-t" if request.param == "nqe-t" else "nqe-r"
+    """The shipped models, and of two kinds one with weights that nothing can know."""
+    stand_ins = {"other weights": "nqe-r", "other convolutions": "nqe-vgg"}
+    model = stand_ins.get(request.param, request.param)
     folder = tmp_path_factory.mktemp("exported") / "c"
     with pytest.MonkeyPatch.context() as patch:
         if request.param == "other weights":
@@ -70,15 +76,21 @@ def exported(
             patch.setattr(models, "encoder_tensors", lambda name: tensors)
             patch.setattr(models, "load_rate_encoder", lambda name: RateNqe(tensors, native=False))
             patch.setattr(models, "load_strip_coder", lambda name, coder: DeviceCoder(tensors))
+        if request.param == "other convolutions":
+            encoder = random_encoder(3, OTHER, own_cuts=True)
+            patch.setattr(models, "encoder_tensors", lambda name: encoder.packed())
+            patch.setattr(models, "load_encoder", lambda name: encoder)
         result = run("export", "c", "--model", model, "--out", folder)
         assert result.exit_code == 0, result.stderr
-        yield Exported(model, folder, model == "nqe-r")
+        yield Exported(model, folder, model == "nqe-r", model == "nqe-vgg")
 
 
 @pytest.fixture(scope="module", params=["SCALAR", "FAST"])
 def heqenc(request: pytest.FixtureRequest, exported: Exported) -> Path:
     """heqenc under the sanitizers, with either kernel."""
     flags = [*SANITIZED, f"-DHEQ_KERNEL_{request.param}"]
+    if exported.deep and request.param == "SCALAR":
+        flags.append("-O2")
     program = f"heqenc-{request.param}"
     return exported.build(COMPILERS[0], flags, exported.folder / "heqenc.c", program)
 
@@ -87,7 +99,8 @@ def heqenc(request: pytest.FixtureRequest, exported: Exported) -> Path:
 def harness(exported: Exported) -> Path:
     """The harness under the sanitizers."""
     main = Path(__file__).parent / "export_harness.c"
-    return exported.build(COMPILERS[0], SANITIZED, main, "harness")
+    flags = [*SANITIZED, "-DHEQ_KERNEL_FAST"] if exported.deep else SANITIZED
+    return exported.build(COMPILERS[0], flags, main, "harness")
 
 
 def hard_image(seed: int) -> np.ndarray:
@@ -122,7 +135,9 @@ def check(exported: Exported, program: Path, pixels: np.ndarray, number: int, tm
 def test_hard_patches(
     exported: Exported, heqenc: Path, channels: int, number: int, tmp_path: Path
 ) -> None:
-    check(exported, heqenc, hard_image(number)[..., :channels], number, tmp_path)
+    height, width = (33, 63) if exported.deep else (100, 250)
+    pixels = np.ascontiguousarray(hard_image(number)[:height, :width, :channels])
+    check(exported, heqenc, pixels, number, tmp_path)
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -159,7 +174,7 @@ def test_make_test(exported: Exported, compiler: str, kernel: str) -> None:
             "-s",
             f"CC={compiler}",
             f"KERNEL={kernel}",
-            f"CFLAGS=-O1 {' '.join(STRICT)}",
+            f"CFLAGS=-O{1 + exported.deep} {' '.join(STRICT)}",
             "test",
         ],
         cwd=exported.folder,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +13,11 @@ from heqcodec.errors import HeqError
 from heqcodec.export.amalgamation import Amalgamation
 from heqcodec.export.c_tables import CTable, tables_text
 from heqcodec.export.packing import pack_transform
+from heqcodec.export.vgg_packing import pack_vgg
 from heqcodec.nqe import transform as patch_transform
 from heqcodec.nqe import zones as geometry
 from heqcodec.rate import transform as rate_transform
+from sample_vgg import OTHER, PAPER, THIRD, random_encoder
 
 NATIVE = Path(__file__).resolve().parent.parent / "codec" / "native"
 
@@ -107,9 +110,64 @@ def test_tables_tell_their_size() -> None:
 
 def test_models_that_cannot_be_exported(tmp_path: Path) -> None:
     out = tmp_path / "out"
-    for model, told in (("nqe-vgg", "cannot be exported"), ("nqe-x", "no model")):
-        result = run("export", "c", "--model", model, "--out", out)
-        assert result.exit_code == 1 and told in result.stderr
-        assert not out.exists()
+    result = run("export", "c", "--model", "nqe-x", "--out", out)
+    assert result.exit_code == 1 and "no model" in result.stderr
+    assert not out.exists()
     result = run("export", "c", "--model", "nqe-t", "--out", tmp_path / "none" / "out")
     assert result.exit_code == 1 and "cannot be written" in result.stderr
+
+
+@pytest.mark.parametrize("counts", [PAPER, OTHER, THIRD])
+def test_packed_convolutions_are_the_weights(counts: tuple[int, ...]) -> None:
+    layers = random_encoder(1, counts).layers
+    packed = pack_vgg(layers)
+    assert packed.planes.tolist() == [3, *({2: 1, 3: 2, 5: 3}[count] for count in counts[1:])]
+    begin = 0
+    for index, (item, planes) in enumerate(zip(layers, packed.planes.tolist(), strict=True)):
+        outputs, inputs, side, _ = item.levels.shape
+        width = 32 if index == 0 else 64
+        words = outputs * (1 if index == 0 else side * side * inputs // 64)
+        end = begin + words * planes * width // 8
+        bits = np.unpackbits(packed.weights[begin:end], bitorder="little")
+        begin = end
+        bits = bits.reshape(words, planes, width).astype(int)
+        sizes = (np.ones_like(bits[:, 0]), bits[:, 1 % planes], bits[:, 1 % planes])[planes - 1]
+        if planes == 3:
+            sizes = bits[:, 1] + 2 * bits[:, 2]
+        weights = np.where(bits[:, 0] == 1, -sizes, sizes).reshape(outputs, -1)
+        weights = weights[:, : inputs * side * side].reshape(outputs, side, side, inputs)
+        np.testing.assert_array_equal(weights.transpose(0, 3, 1, 2), item.levels)
+    assert begin == len(packed.weights)
+
+
+@pytest.mark.parametrize("own_cuts", [False, True])
+def test_packed_cuts_are_those_of_the_layers(own_cuts: bool) -> None:
+    layers = random_encoder(2, OTHER, own_cuts).layers
+    packed = pack_vgg(layers)
+    counts = [len(la.layer.cuts) * (la.layer.outputs if own_cuts else 1) for la in layers]
+    bits = np.unpackbits(packed.cuts)[: sum(counts) * packed.cut_bits]
+    worth = 1 << np.arange(packed.cut_bits - 1, -1, -1)
+    cuts = bits.reshape(-1, packed.cut_bits) @ worth - packed.cut_offset
+    parts = np.split(cuts, np.cumsum(counts)[:-1])
+    for item, part, bound in zip(layers, parts, packed.bounds, strict=True):
+        sums = np.arange(-bound, bound + 1)
+        reached = (sums[:, None] >= part.reshape(-1, len(item.layer.cuts))[0]).sum(axis=1)
+        if item.thresholds is not None:
+            wanted = (sums[:, None] >= item.thresholds[0]).sum(axis=1)
+        elif len(item.layer.cuts) == 1:
+            wanted = sums >= 0
+        else:
+            wanted = np.clip(sums >> item.shift, 0, 3)
+        np.testing.assert_array_equal(reached, wanted)
+    for shift in (-40, -1, 0, 40, 127):
+        packed = pack_vgg([replace(la, thresholds=None, shift=shift) for la in layers])
+        assert packed.cut_bits <= 16 and not packed.own_cuts
+
+
+def test_convolutions_that_c_cannot_have_are_refused() -> None:
+    with pytest.raises(HeqError, match="conv2 has weights of 4 levels"):
+        pack_vgg(random_encoder(1, (5, 4, 3, 2, 2, 2, 2)).layers)
+    first, *others = random_encoder(1).layers
+    loud = replace(first, layer=replace(first.layer, top=1000))
+    with pytest.raises(HeqError, match=r"conv1 reach .* more than 16 bits"):
+        pack_vgg([loud, *others])

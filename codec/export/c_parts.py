@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from .c_tables import CTable
 from .packing import PackedTransform, pack_transform
+from .vgg_packing import pack_vgg
 
 
 class CParts(NamedTuple):
@@ -20,7 +21,7 @@ class CParts(NamedTuple):
         mode, coder: of the header.
         encoder_id, coder_id: likewise, 8 bytes.
         tables: of weights.
-        transform: bounds and layers.
+        constants: lines of an enumeration: what else the sources must know, and bounds of sums.
         kernels: sources of ``codec/native`` that it is made of.
         driver: source of ``codec/export/c`` that puts them together.
         words: for the placeholders of heq_encoder.h.
@@ -31,7 +32,7 @@ class CParts(NamedTuple):
     encoder_id: bytes
     coder_id: bytes
     tables: list[CTable]
-    transform: PackedTransform
+    constants: tuple[str, ...]
     kernels: tuple[str, ...]
     driver: str
     words: dict[str, str]
@@ -89,7 +90,7 @@ def rate_parts(tensors: Tensors, default_quality: float) -> CParts:
         encoder.encoder_id,
         coder.coder_id,
         tables,
-        transform,
+        transform_constants(transform),
         (
             "heq_transform.c",
             "heq_transform_fast.c",
@@ -106,37 +107,90 @@ def patch_parts(tensors: Tensors) -> CParts:
     """The parts of a patch-constant model of the family of nqe-t; errors as `rate_parts`."""
     from heqcodec.nqe.transform import STAGE_SHIFT
     from heqcodec.nqe.transform_nqe import TransformNqe
-    from heqcodec.options import BITS_PER_PIXEL, DEFAULT_BPP
 
     encoder = TransformNqe(tensors)
     layers = np.stack([tensors["coarse"], tensors["fine"]])
     transform = pack_transform(layers, STAGE_SHIFT)
-    rates = np.array(encoder.rates, dtype=np.uint16)
     tables = [
         *transform_tables(transform),
-        CTable("patch_rates", rates, "bits of a patch"),
+        rates_table(encoder.rates),
         CTable("patch_significance", tensors["significance"], "states; see heq_patch_tables"),
         CTable("patch_flag", tensors["flag"], "states; see heq_patch_tables"),
         CTable("patch_refinement", tensors["refinement"], "states; see heq_patch_tables"),
         CTable("patch_lps", tensors["lps"], "width of bit 1 by state and range"),
         CTable("patch_order", tensors["order"], "zones as they are coded"),
     ]
-    words = {
-        "RATES": ", ".join(map(str, encoder.rates)),
-        "STRIP_ROWS": "1",
-        "DEFAULT_RATE": str(BITS_PER_PIXEL[DEFAULT_BPP]),
-        "ENCODER_BYTES": "18688",
-    }
+    words = patch_words(encoder.rates, 18688, "1.1 KB")
     return CParts(
         Mode.PATCH,
         Coder.PATCH,
         encoder.encoder_id,
         encoder.coder_id,
         tables,
-        transform,
+        transform_constants(transform),
         ("heq_transform.c", "heq_transform_fast.c", "heq_patch_code.c"),
         "heq_patch_encoder.c",
         words,
+    )
+
+
+def vgg_parts(tensors: Tensors) -> CParts:
+    """The parts of a model of the family of nqe-vgg; errors as `rate_parts`."""
+    from heqcodec.nqe.vgg_integer import IntegerVgg
+
+    encoder = IntegerVgg.from_tensors(tensors)
+    packed = pack_vgg(encoder.layers)
+    tables = [
+        rates_table(encoder.rates),
+        CTable("vgg_planes", packed.planes, "bit planes of each layer's weights"),
+        CTable("vgg_cuts", packed.cuts, "where outputs step up, bit fields; see heq_vgg"),
+        CTable("vgg_weights", packed.weights, "of all layers, bit planes; see heq_vgg"),
+    ]
+    bounds = ", ".join(f"{bound:,}" for bound in packed.bounds)
+    constants = (
+        f"/* Sums of the layers reach {bounds}. */",
+        f"VGG_CUT_BITS = {packed.cut_bits},",
+        f"VGG_CUT_OFFSET = {packed.cut_offset},",
+        f"VGG_CUTS_OF_EACH_OUTPUT = {int(packed.own_cuts)}",
+    )
+    return CParts(
+        Mode.PATCH,
+        Coder.NONE,
+        encoder.encoder_id,
+        encoder.coder_id,
+        tables,
+        constants,
+        ("heq_vgg.c", "heq_vgg_fast.c"),
+        "heq_vgg_encoder.c",
+        patch_words(encoder.rates, 25600, "0.4 KB"),
+    )
+
+
+def patch_words(rates: tuple[int, ...], encoder_bytes: int, stack: str) -> dict[str, str]:
+    """Words for the header of a patch-constant model."""
+    from heqcodec.options import BITS_PER_PIXEL, DEFAULT_BPP
+
+    return {
+        "RATES": ", ".join(map(str, rates)),
+        "STRIP_ROWS": "1",
+        "DEFAULT_RATE": str(BITS_PER_PIXEL[DEFAULT_BPP]),
+        "ENCODER_BYTES": str(encoder_bytes),
+        "STACK": stack,
+    }
+
+
+def rates_table(rates: tuple[int, ...]) -> CTable:
+    """The rates of a patch-constant model."""
+    return CTable("patch_rates", np.array(rates, dtype=np.uint16), "bits of a patch")
+
+
+def transform_constants(transform: PackedTransform) -> tuple[str, ...]:
+    """What the sources must know of a packed transform."""
+    return (
+        f"TRANSFORM_LAYERS = {transform.layers},",
+        f"/* Magnitudes reach {transform.field:,} after the rows; sums stay below"
+        f" {transform.sum:,}. */",
+        f"TRANSFORM_SHIFT = {transform.shift}",
     )
 
 

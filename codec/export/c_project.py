@@ -10,11 +10,12 @@ from heqcodec.container.header import Mode
 from heqcodec.errors import HeqError
 
 from .amalgamation import Amalgamation
-from .c_parts import CParts, patch_parts, rate_parts
+from .c_parts import CParts, patch_parts, rate_parts, vgg_parts
 from .c_tables import tables_text
 from .vectors import write_vectors
 
 COPIED = ("heqenc.c", "Makefile", "CMakeLists.txt")
+OWN_SOURCES = ("heq_file.h", "heq_file.c", "heq_patch_mode.h", "heq_driver.c")
 WEIGHT_LIMIT = 1 << 17
 """Bytes of weights: 2^20 bits."""
 
@@ -64,17 +65,15 @@ def model_parts(name: str) -> CParts:
 
     Raises:
         HeqUnsupportedError: there is no such model.
-        HeqError: it has another kind of encoder, or one that does not fit the C source.
+        HeqError: its encoder does not fit the C source.
     """
     from heqcodec import models
 
-    rate = models.mode_of(name) == models.RATE_MODE
-    if not rate and models.manifest()["models"][name]["family"] != models.TRANSFORM:
-        raise HeqError(
-            f"{name} cannot be exported as C; nqe-t and the models of variable rate can."
-        )
     tensors = models.encoder_tensors(name)
-    return rate_parts(tensors, models.default_quality(name)) if rate else patch_parts(tensors)
+    if models.mode_of(name) == models.RATE_MODE:
+        return rate_parts(tensors, models.default_quality(name))
+    transform = models.manifest()["models"][name]["family"] == models.TRANSFORM
+    return patch_parts(tensors) if transform else vgg_parts(tensors)
 
 
 def header_text(name: str, parts: CParts, weight_bytes: int) -> str:
@@ -108,7 +107,7 @@ def encoder_text(name: str, parts: CParts) -> str:
         for entry in native.iterdir()
         if entry.name.startswith("heq_") and entry.name.endswith((".c", ".h"))
     }
-    sources |= {file: _own(file) for file in ("heq_file.h", "heq_file.c", "heq_driver.c")}
+    sources |= {file: _own(file) for file in OWN_SOURCES}
     sources[parts.driver] = _own(parts.driver)
     joined = Amalgamation(sources, public=("heq_encoder.h",))
     names = (*parts.kernels, "heq_file.c", parts.driver, "heq_driver.c")
@@ -126,16 +125,13 @@ def encoder_text(name: str, parts: CParts) -> str:
 
 
 def _constants(parts: CParts) -> str:
-    transform = parts.transform
+    lines = "".join(f"    {line}\n" for line in parts.constants)
     return (
         "enum {\n"
         "    FORMAT_VERSION = 1,\n"
         f"    FILE_MODE = {int(parts.mode)},\n"
         f"    FILE_CODER = {int(parts.coder)},\n"
-        f"    TRANSFORM_LAYERS = {transform.layers},\n"
-        f"    /* Magnitudes reach {transform.field:,} after the rows; sums stay below"
-        f" {transform.sum:,}. */\n"
-        f"    TRANSFORM_SHIFT = {transform.shift}\n"
+        f"{lines}"
         "};\n\n"
         f"static const uint8_t encoder_id[8] = {{{_bytes(parts.encoder_id)}}};\n"
         f"static const uint8_t coder_id[8] = {{{_bytes(parts.coder_id)}}};\n"

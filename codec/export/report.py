@@ -8,6 +8,7 @@ import numpy as np
 
 from .c_project import model_parts
 from .layers import Layer, patch_layers, rate_layers
+from .vgg_layers import convolution_layers
 
 
 def encoder_report(name: str) -> dict[str, Any]:
@@ -27,9 +28,7 @@ def encoder_report(name: str) -> dict[str, Any]:
 
     model = models.default_model(models.RATE_MODE) if name == "default" else name
     parts = model_parts(model)
-    rate = models.mode_of(model) == models.RATE_MODE
-    tensors = models.encoder_tensors(model)
-    layers = rate_layers(tensors) if rate else patch_layers(tensors)
+    layers = _layers(model)
     counted = [layer for layer in layers if layer.additions is not None]
     return {
         "model": model,
@@ -53,6 +52,18 @@ def encoder_report(name: str) -> dict[str, Any]:
             for table in parts.tables
         },
     }
+
+
+def _layers(model: str) -> list[Layer]:
+    from heqcodec import models
+    from heqcodec.nqe.vgg_integer import IntegerVgg
+
+    tensors = models.encoder_tensors(model)
+    if models.mode_of(model) == models.RATE_MODE:
+        return rate_layers(tensors)
+    if models.manifest()["models"][model]["family"] == models.TRANSFORM:
+        return patch_layers(tensors)
+    return convolution_layers(IntegerVgg.from_tensors(tensors).layers)
 
 
 def report_text(report: dict[str, Any]) -> str:

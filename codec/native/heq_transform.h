@@ -18,21 +18,10 @@
 #include <stdint.h>
 
 #include "heq_kernel.h"
+#include "heq_patch.h"
 
-#ifndef HEQ_INTERNAL
-#define HEQ_INTERNAL
-#endif
-
-#define HEQ_SIDE 32
 #define HEQ_LARGE_BYTES 96 /* of packed weights, each layer */
 #define HEQ_SMALL_BYTES 48
-
-typedef struct {
-    const uint8_t *pixels; /* the upper left sample, channels side by side */
-    size_t stride;         /* bytes from row to row */
-    int channels;          /* 1 or 3 */
-    int columns, rows;     /* that there are, 1..32; the last ones are repeated */
-} heq_patch;
 
 typedef struct {
     const uint8_t *large; /* odd rows of 32 points: 16x16 */

@@ -1,4 +1,5 @@
-"""Convolutions of `nqe-vgg` over integers: by BLAS, and by integers alone to compare with."""
+"""Convolutions of `nqe-vgg` over integers: by BLAS, and by integers alone to compare with; and how
+many additions one takes."""
 
 from __future__ import annotations
 
@@ -46,3 +47,15 @@ def convolve_integers(x: np.ndarray, weight: np.ndarray, layer: VggLayer) -> np.
         product = columns @ kernel.reshape(len(kernel), -1).T
         results.append(product.reshape(n, height, width, -1).transpose(0, 3, 1, 2))
     return np.concatenate(results, axis=1)
+
+
+def meetings(taps: np.ndarray, side: int) -> int:
+    """How often the weights of a zero-padded convolution meet a sample and not padding.
+
+    Args:
+        taps: (kernel, kernel), how many weights count at each place of the kernel.
+        side: of the square plane.
+    """
+    offsets = np.abs(np.arange(len(taps)) - len(taps) // 2)
+    inside = np.maximum(side - offsets, 0)
+    return int((taps * inside[:, None] * inside[None, :]).sum())

@@ -8,13 +8,13 @@ stores, and where a coefficient lies.
 from __future__ import annotations
 
 import numpy as np
+from heqcodec.nqe.vgg_convolution import meetings
 from heqcodec.rate.cost_layer import PLANES, TOP, CostLayer, thresholds
 from heqcodec.rate.layout import LEVELS, SUBS, band_frequencies
 from heqcodec.rate.quantizer import WEIGHTS, rounded
 from heqcodec.rate.transform import LAYERS, QUARTER, SIZE, SIZES
 from numpy.typing import NDArray
 
-from .vgg_work import meetings
 from .work import Work
 
 PIXELS = SIZE * SIZE

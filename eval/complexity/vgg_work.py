@@ -5,25 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from heqcodec.nqe.vgg_convolution import meetings
 from heqcodec.nqe.vgg_integer import IntegerLayer
 from heqcodec.nqe.vgg_layout import PATCH
-from numpy.typing import NDArray
 
 from .work import Work
 
 PIXELS = PATCH * PATCH
-
-
-def meetings(taps: NDArray[np.int64], side: int) -> int:
-    """How often the weights of a zero-padded convolution meet a sample and not padding.
-
-    Args:
-        taps: (kernel, kernel), how many weights count at each place of the kernel.
-        side: of the square plane.
-    """
-    offsets = np.abs(np.arange(len(taps)) - len(taps) // 2)
-    inside = np.maximum(side - offsets, 0)
-    return int((taps * inside[:, None] * inside[None, :]).sum())
 
 
 def layer_work(item: IntegerLayer, side: int) -> Work:
