@@ -141,7 +141,7 @@ class TestDevice:
     def test_comparisons_of_bins_are_those_of_the_c_source(
         self, name: str, bins: list[int], counted: tuple[int, ...]
     ) -> None:
-        text = (SOURCES / "heq_device.c").read_text("utf-8")
+        text = (SOURCES / "heq_device_contexts.h").read_text("utf-8")
         body = re.search(rf"static int {name}\(int sum\)\n{{\n(.*?)\n}}", text, re.DOTALL)
         assert body
         cuts = [int(cut) for cut in re.findall(r"sum < (\d+)", body[1])]

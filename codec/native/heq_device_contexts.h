@@ -1,0 +1,168 @@
+/* Adaptive decisions of the device coder, and what they are told by: part of heq_device.c. */
+#ifndef HEQ_DEVICE_CONTEXTS_H
+#define HEQ_DEVICE_CONTEXTS_H
+
+#include "heq_device_bits.h"
+#include "heq_device_layout.h"
+#include "heq_shifts.h"
+
+enum { SLOW = 6, FAST = 5 };
+
+static int product(int weight, int value)
+{
+    int sum = weight + value, difference = weight - value;
+    return quarter_square[sum < 0 ? -sum : sum] -
+           quarter_square[difference < 0 ? -difference : difference];
+}
+
+/* Code a bit from the predictions of several contexts, weighted by one set, and learn it. */
+HEQ_INLINE int decide(heq_device_strip *strip, int set, int inputs, const int *contexts, int rate,
+                      int bit)
+{
+    const int8_t *weights = strip->tables->weights + times_6(set);
+    int logits[HEQ_DEVICE_INPUTS];
+    int32_t sum = 16;
+    int input, odds, flipped;
+    for (input = 0; input < inputs; input++) {
+        logits[input] = strip->tables->stretch[strip->state[contexts[input]] >> 5];
+        sum += product(weights[input], logits[input]);
+    }
+    odds = (int)(sum < -4064 ? -127 : sum > 4079 ? 127 : sum >> 5);
+    bit = code_bit(strip, odds, bit);
+#ifdef HEQ_DEVICE_TRACE
+    if (strip->trace != NULL) {
+        heq_device_trace(strip->trace, set, inputs, contexts, logits, bit);
+    }
+#endif
+    /* Towards 0xFFFF after a bit of 1: what is left of 0xFFFF shrinks. */
+    flipped = bit ? 0xFFFF : 0;
+    for (input = 0; input < inputs; input++) {
+        uint16_t *state = strip->state + contexts[input];
+        int left = *state ^ flipped;
+        *state = (uint16_t)((left - (left >> rate)) ^ flipped);
+    }
+    return bit;
+}
+
+enum {
+    MAGNITUDES = 5, /* classes of "larger than 1, 2, 3, 4 to 7, 8 and more" */
+    UNARY = 15,     /* magnitudes from here on by Exp-Golomb codes */
+    PREFIXES = 16,
+    SIGNED_BANDS = 3,
+};
+
+/* Where each kind of context begins. */
+enum {
+    AT_SIZE = 0,
+    AT_ZERO = AT_SIZE + 2,
+    AT_LARGER = AT_ZERO + 720 + 720 + 400 + 648 + 384 + 686,
+    AT_ESCAPE = AT_LARGER + 360 + 500 + 300,
+    AT_SIGN = AT_ESCAPE + PREFIXES,
+    AT_MORE = AT_SIGN + 432 + 81,
+    AT_DC = AT_MORE + 192 + 180 + 140,
+    AT_DC_ESCAPE = AT_DC + 270,
+    AT_DC_SIGN = AT_DC_ESCAPE + 3 * PREFIXES,
+    CONTEXTS = AT_DC_SIGN + 27
+};
+
+/* And each kind of weights. */
+enum {
+    SET_ONE = 0,
+    SET_ZERO = 1,
+    SET_LARGER = SET_ZERO + 108,
+    SET_SIGN = SET_LARGER + 3 * MAGNITUDES,
+    SET_MORE = SET_SIGN + 9,
+    SETS = SET_MORE + 24
+};
+
+typedef char contexts_agree[CONTEXTS == HEQ_DEVICE_CONTEXTS ? 1 : -1];
+typedef char sets_agree[SETS == HEQ_DEVICE_SETS ? 1 : -1];
+
+static int times_7(int value)
+{
+    return times_6(value) + value;
+}
+
+static int bin10(int sum)
+{
+    return sum < 5 ? sum : sum < 7 ? 5 : sum < 10 ? 6 : sum < 15 ? 7 : sum < 24 ? 8 : 9;
+}
+
+static int bin7(int sum)
+{
+    return sum < 4 ? sum : sum < 6 ? 4 : sum < 10 ? 5 : 6;
+}
+
+static int bin6(int sum)
+{
+    return sum < 3 ? sum : sum < 5 ? 3 : sum < 9 ? 4 : 5;
+}
+
+static int bin4(int sum)
+{
+    return sum < 1 ? 0 : sum < 4 ? 1 : sum < 10 ? 2 : 3;
+}
+
+/* Of 18, by rank of the band. */
+static int zone(int band)
+{
+    return band < 8     ? band
+           : band < 16  ? 8 + ((band - 8) >> 2)
+           : band < 32  ? 10 + ((band - 16) >> 3)
+           : band < 64  ? 12 + ((band - 32) >> 4)
+           : band < 128 ? 14 + ((band - 64) >> 5)
+                        : 16 + ((band - 128) >> 6);
+}
+
+static int sign_of(int value)
+{
+    return (value > 0) - (value < 0);
+}
+
+/* What a level is expected to be, from those around it; see levels_around. */
+typedef struct {
+    int near;  /* weighted sum over neighbouring frequencies of the same quarter */
+    int same;  /* over the same frequency of other quarters, and of the left patch */
+    int other; /* over the other colour planes; in plane 0, higher bands of the left patch */
+    int lower; /* the next lower frequencies of all quarters */
+    int close; /* the next lower frequencies of this quarter */
+    int rest;  /* lower levels of the same band, and higher bands of the left patch */
+} surroundings;
+
+/* Levels of the four quarters at frequency (u + row, v + column). Those of bands not coded yet
+ * are still the left patch's; outside they are 0. */
+static const uint8_t *levels_at(const uint8_t *magnitudes, int place, int row, int column)
+{
+    int neighbour = place + (row < 0 ? -18 : row > 0 ? 18 : 0) + column;
+    return magnitudes + (band_rank[neighbour] << 2);
+}
+
+static uint8_t *magnitudes_of(heq_device_strip *strip, int plane)
+{
+    return strip->magnitude[0] + heq_two_shifts(plane, 10, 2);
+}
+
+static int8_t *signs_of(heq_device_strip *strip, int plane)
+{
+    return strip->sign[0] + (times_3(plane) << 2);
+}
+
+/* A number coded in the Exp-Golomb manner, its prefix by contexts. 0..65534. */
+static int code_escape(heq_device_strip *strip, int contexts, int value)
+{
+    int length = 0, bits, result;
+    while (length < PREFIXES - 1) {
+        int context = contexts + length;
+        if (!decide(strip, SET_ONE, 1, &context, FAST, (value + 1) >> (length + 1) > 0)) {
+            break;
+        }
+        length++;
+    }
+    result = 1;
+    for (bits = length - 1; bits >= 0; bits--) {
+        result = (result << 1) | code_bit(strip, 0, ((value + 1) >> bits) & 1);
+    }
+    return result - 1;
+}
+
+#endif
