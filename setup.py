@@ -1,7 +1,7 @@
 """The optional C extension; everything else is in pyproject.toml.
 
-`heqcodec._native` codes levels some hundred times faster than the Python coders, and makes them
-twice as fast as numpy, to the same bytes. Where no C compiler is at hand it is left out, and
+`heqcodec._native` codes levels some hundred times faster than the Python coders, makes them twice
+as fast as numpy, and runs `nqe-vgg` some times as fast, all to the same bytes. Where no C compiler is at hand it is left out, and
 nothing else changes.
 """
 
@@ -14,7 +14,7 @@ setup(
         Extension(
             "heqcodec._native",
             sources=sorted(set(glob("codec/native/*.c")) - {"codec/native/heq_patch_code.c"}),
-            depends=sorted(glob("codec/native/*.h")),
+            depends=[*sorted(glob("codec/native/*.h")), "codec/native/heq_vgg_fast.c"],
             define_macros=[("HEQ_DEVICE_TRACE", "1"), ("HEQ_KERNEL_AUTO", "1")],
             optional=True,
         )

@@ -10,6 +10,7 @@
 #include "heq_device.h"
 #include "levels_module.h"
 #include "packed_module.h"
+#include "vgg_module.h"
 
 /* Read an argument as a contiguous array of exactly `count` items of `size` bytes each.
  * Returns 0, or -1 with an exception set and nothing held. */
@@ -263,6 +264,8 @@ static PyMethodDef methods[] = {
     {"rate_levels", heq_levels_call, METH_VARARGS, HEQ_LEVELS_DOC},
     {"packed_encode", heq_packed_encode_call, METH_VARARGS, HEQ_PACKED_ENCODE_DOC},
     {"packed_decode", heq_packed_decode_call, METH_VARARGS, HEQ_PACKED_DECODE_DOC},
+    {"vgg_codes", heq_vgg_codes_call, METH_VARARGS, HEQ_VGG_CODES_DOC},
+    {"vgg_kernels", heq_vgg_kernels_call, METH_NOARGS, HEQ_VGG_KERNELS_DOC},
     {NULL, NULL, 0, NULL},
 };
 
