@@ -263,8 +263,7 @@ class IntegerVgg:
 def _checked(patches: np.ndarray) -> np.ndarray:
     if patches.dtype != np.uint8 or patches.ndim != 4 or patches.shape[1:3] != (PATCH, PATCH):
         raise ValueError(
-            f"patches must be uint8 (N, {PATCH}, {PATCH}, C), not {patches.dtype} "
-            f"{patches.shape}."
+            f"patches must be uint8 (N, {PATCH}, {PATCH}, C), not {patches.dtype} {patches.shape}."
         )
     if patches.shape[3] not in (1, 3):
         raise ValueError(f"patches have 1 or 3 channels, not {patches.shape[3]}.")
