@@ -101,10 +101,11 @@ def encode(
     plan = plan_jobs(inputs, output, ".heq", is_image, as_json)
     set_threads(threads)
 
+    from heqcodec import models
     from heqcodec.api import encode as encode_image
     from heqcodec.container.header import DEFAULT_MAX_PIXELS
     from heqcodec.images import load_image
-    from heqcodec.kernels import kernels_told
+    from heqcodec.options import EncodeOptions
 
     limit = max_pixels or DEFAULT_MAX_PIXELS
 
@@ -130,8 +131,11 @@ def encode(
         write_output(job.target, data)
         height, width, channels = image.pixels.shape
         if verbose:
+            sizes = bpp, quality, target_size
+            used = EncodeOptions(*sizes, mode.value, coder.value, model).resolved().model
             kept = [k for k in ("alpha", "icc", "exif", "xmp") if getattr(image, k) is not None]
             say(f"{job.source}: {channels} channels; beside them: {', '.join(kept) or 'nothing'}.")
+            say(f"{job.source}: encoded by {used}, {models.encoder_kernel(used)}.")
         return {
             "input": job.source,
             "output": job.target,
@@ -145,8 +149,6 @@ def encode(
             "notes": image.notes,
         }
 
-    if verbose:
-        say(kernels_told())
     run_jobs(plan, work, _line, as_json, "encoding")
 
 

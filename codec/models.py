@@ -61,6 +61,7 @@ __all__ = [
     "default_model",
     "default_quality",
     "describe_models",
+    "encoder_kernel",
     "encoder_tensors",
     "load_decoder",
     "load_encoder",
@@ -93,6 +94,12 @@ def load_rate_encoder(name: str) -> RateEncoder:
     """The encoder of a model of variable rate, loaded once; errors as `load_encoder`."""
     check_mode(name, RATE_MODE)
     return _rate_encoder(name)
+
+
+def encoder_kernel(name: str) -> str:
+    """What computes when a model encodes: "numpy", or "C" and what of the processor it uses."""
+    loaded = load_rate_encoder(name) if mode_of(name) == RATE_MODE else load_encoder(name)
+    return str(getattr(loaded, "kernel", "numpy"))
 
 
 def load_strip_coder(name: str, coder: int) -> StripCoder:

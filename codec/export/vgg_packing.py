@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 from heqcodec.errors import HeqError
 from heqcodec.nqe.bit_fields import pack_fields
-from heqcodec.nqe.vgg_integer import IntegerLayer
+from heqcodec.nqe.integer_layer import IntegerLayer
 from numpy.typing import NDArray
 
 PLANES = {2: 1, 3: 2, 5: 3}

@@ -32,7 +32,7 @@ typedef struct {
     uint32_t next;
 } heq_vgg_cuts;
 
-static int32_t heq_vgg_cut(heq_vgg_cuts *cuts)
+static inline int32_t heq_vgg_cut(heq_vgg_cuts *cuts)
 {
     const heq_vgg *vgg = cuts->vgg;
     const uint8_t *bytes = vgg->cuts + (cuts->next >> 3);
@@ -43,7 +43,7 @@ static int32_t heq_vgg_cut(heq_vgg_cuts *cuts)
 }
 
 /* The cuts of the next output of a layer, the last one's one or the others' three, ascending. */
-static void heq_vgg_next_cuts(heq_vgg_cuts *cuts, int count, int32_t *made)
+static inline void heq_vgg_next_cuts(heq_vgg_cuts *cuts, int count, int32_t *made)
 {
     if (!cuts->vgg->cuts_of_each_output) {
         cuts->next = cuts->layer;

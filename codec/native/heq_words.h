@@ -13,7 +13,9 @@
 
 #ifdef HEQ_KERNEL_FAST
 
-#if defined(__AVX512VPOPCNTDQ__) && defined(__AVX512BW__)
+/* How many a vector has; who includes this may know better. */
+#if defined(HEQ_WORDS)
+#elif defined(__AVX512VPOPCNTDQ__) && defined(__AVX512BW__)
 #define HEQ_WORDS 8
 #elif defined(__AVX2__)
 #define HEQ_WORDS 4
@@ -102,7 +104,7 @@ static inline words counted(words value)
 /* Fields as words: sums of the bytes of each, or the word itself. */
 static inline words joined(words fields)
 {
-#if HEQ_WORDS == 8 || (defined(__POPCNT__) && !defined(__AVX2__))
+#if HEQ_WORDS == 8 || (HEQ_WORDS == 2 && defined(__POPCNT__))
     return fields;
 #elif HEQ_WORDS == 4
     words made, none = {0};

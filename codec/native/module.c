@@ -8,10 +8,10 @@
 #include <Python.h>
 
 #include "heq_device.h"
-#include "heq_kernel.h"
 #include "levels_module.h"
 #include "packed_module.h"
 #include "patch_module.h"
+#include "vgg_module.h"
 
 /* Read an argument as a contiguous array of exactly `count` items of `size` bytes each.
  * Returns 0, or -1 with an exception set and nothing held. */
@@ -252,21 +252,9 @@ static PyObject *device_decode(PyObject *module, PyObject *arguments)
     return result;
 }
 
-static PyObject *kernel(PyObject *module, PyObject *arguments)
-{
-    (void)module;
-    (void)arguments;
-#ifdef HEQ_KERNEL_FAST
-    return PyUnicode_FromString("fast");
-#else
-    return PyUnicode_FromString("scalar");
-#endif
-}
-
 /* ---- The module -------------------------------------------------------------------------- */
 
 static PyMethodDef methods[] = {
-    {"kernel", kernel, METH_NOARGS, "kernel() -> fast or scalar, see heq_kernel.h"},
     {"device_encode", device_encode, METH_VARARGS,
      "device_encode(tables, levels, sizes, rows, columns, planes, step) -> payload"},
     {"device_decode", device_decode, METH_VARARGS,
@@ -278,6 +266,8 @@ static PyMethodDef methods[] = {
     {"rate_levels", heq_levels_call, METH_VARARGS, HEQ_LEVELS_DOC},
     {"packed_encode", heq_packed_encode_call, METH_VARARGS, HEQ_PACKED_ENCODE_DOC},
     {"packed_decode", heq_packed_decode_call, METH_VARARGS, HEQ_PACKED_DECODE_DOC},
+    {"vgg_codes", heq_vgg_codes_call, METH_VARARGS, HEQ_VGG_CODES_DOC},
+    {"vgg_kernels", heq_vgg_kernels_call, METH_NOARGS, HEQ_VGG_KERNELS_DOC},
     {NULL, NULL, 0, NULL},
 };
 

@@ -69,6 +69,11 @@ class TransformNqe:
         if native and self._native is None:
             raise RuntimeError("the C extension of heqcodec is not there for this encoder")
 
+    @property
+    def kernel(self) -> str:
+        """What encodes, in words."""
+        return "C" if self._native else "numpy"
+
     def encode_patches(
         self, patches: NDArray[np.uint8], bits: int, arithmetic: Arithmetic = "float32"
     ) -> NDArray[np.uint8]:

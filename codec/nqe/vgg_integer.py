@@ -5,14 +5,16 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from ..errors import HeqError, HeqFormatError
 from .bit_fields import pack_fields, unpack_fields
+from .integer_layer import MODEL_NAME, IntegerLayer
 from .payload import RATES, check_rate, pack_code
 from .vgg_convolution import convolve_floats, convolve_integers
 from .vgg_layout import (
@@ -26,77 +28,16 @@ from .vgg_layout import (
     total_bits,
 )
 
+if TYPE_CHECKING:
+    from .native_vgg import NativeVgg
+
 Arithmetic = Literal["float32", "float64", "int64"]
 
-FLOAT32_EXACT = 2**24
 MOST_LEVELS = 128
 """Of a layer: of an even number the largest is then 127, which int8 holds."""
 BATCH = 8
 """Patches at a time: what their windows take fits a processor's outer cache."""
-MODEL_NAME = "nqe-vgg"
 LEVEL_NAMES = {5: "quinary (3 bits)", 3: "ternary (2 bits)", 2: "binary (1 bit)"}
-
-
-@dataclass(frozen=True)
-class IntegerLayer:
-    """One layer: weights, and either thresholds or a shift.
-
-    Attributes:
-        layer: its place in the network.
-        levels: int8 (out, in / groups, kernel, kernel), each one of ``layer.levels``.
-        thresholds: int32 (out, len(layer.cuts)), ascending; the output is how many of them the
-            accumulator reaches. None in the shift form.
-        shift: the output is the accumulator, shifted right by so many bits (left if negative) and
-            clamped to 0..3; the code layer ignores it and takes the sign, with sign(0) = +1.
-    """
-
-    layer: VggLayer
-    levels: np.ndarray
-    thresholds: np.ndarray | None = None
-    shift: int = 0
-
-    def __post_init__(self) -> None:
-        name = self.layer.name
-        if self.levels.shape != self.layer.shape or self.levels.dtype != np.int8:
-            raise HeqFormatError(
-                f"{MODEL_NAME}: the weights of {name} are {self.levels.dtype} of shape "
-                f"{self.levels.shape}, but int8 of shape {self.layer.shape} are needed."
-            )
-        if not np.isin(self.levels, self.layer.levels).all():
-            raise HeqFormatError(
-                f"{MODEL_NAME}: {name} holds weights other than {self.layer.levels}."
-            )
-        if self.thresholds is not None:
-            shape = (self.layer.outputs, len(self.layer.cuts))
-            if self.thresholds.shape != shape or self.thresholds.dtype != np.int32:
-                raise HeqFormatError(
-                    f"{MODEL_NAME}: the thresholds of {name} must be int32 of shape {shape}."
-                )
-            lowest, highest = -self.layer.bound, self.layer.bound + 1
-            if self.thresholds.min() < lowest or self.thresholds.max() > highest:
-                raise HeqFormatError(
-                    f"{MODEL_NAME}: the thresholds of {name} must lie in {lowest}..{highest}."
-                )
-            if (np.diff(self.thresholds, axis=1) < 0).any():
-                raise HeqFormatError(f"{MODEL_NAME}: the thresholds of {name} must ascend.")
-        check_float32_exact(self.levels, self.layer.top, name)
-
-
-def check_float32_exact(levels: np.ndarray, top: int, name: str) -> None:
-    """Raise HeqError unless float32 holds every partial sum of the convolution exactly.
-
-    Args:
-        levels: integers, (out, ...): the weights of each output along the other axes.
-        top: largest magnitude of an input.
-        name: for the message.
-    """
-    magnitudes = np.abs(levels.astype(np.int64)).reshape(len(levels), -1).sum(axis=1)
-    worst = int(magnitudes.max()) * top
-    if worst >= FLOAT32_EXACT:
-        raise HeqError(
-            f"{name}: an accumulator can reach {worst}, and float32 is exact below "
-            f"{FLOAT32_EXACT} only; split the convolution or use float64."
-        )
 
 
 class IntegerVgg:
@@ -109,6 +50,8 @@ class IntegerVgg:
     Args:
         layers: the seven layers, all with thresholds or all with shifts. Their levels may be other
             ones than the paper's, as ``levels_of`` has them.
+        native: use the C extension? By default where it is built and has such layers; the bytes
+            are the same.
 
     Raises:
         HeqFormatError: layers missing, of wrong shape or form, or with impossible weights.
@@ -125,7 +68,7 @@ class IntegerVgg:
     coder_id = bytes(8)
     rates: tuple[int, ...] = RATES
 
-    def __init__(self, layers: Sequence[IntegerLayer]) -> None:
+    def __init__(self, layers: Sequence[IntegerLayer], native: bool = True) -> None:
         given = tuple(replace(item.layer, levels=()) for item in layers)
         if given != tuple(replace(layer, levels=()) for layer in VGG_LAYERS):
             raise HeqFormatError(f"{MODEL_NAME}: its {len(VGG_LAYERS)} layers are not all there.")
@@ -144,6 +87,19 @@ class IntegerVgg:
         for packed in self.packed().values():
             digest.update(packed.tobytes())
         self.encoder_id = digest.digest()[:8]
+        self._may_be_native = native
+
+    @cached_property
+    def native(self) -> NativeVgg | None:
+        """The encoder by the C extension, or None; made when it is first used."""
+        from .native_vgg import native_vgg
+
+        return native_vgg(self.layers) if self._may_be_native else None
+
+    @property
+    def kernel(self) -> str:
+        """What encodes, in words."""
+        return self.native.kernel if self.native else "numpy"
 
     def encode_patches(
         self, patches: np.ndarray, bits: int, arithmetic: Arithmetic = "float32"
@@ -163,6 +119,8 @@ class IntegerVgg:
             ValueError: patches of another shape or dtype.
         """
         check_rate(bits)
+        if self.native and arithmetic == "float32":
+            return self.native.codes(_checked(patches))[:, : bits // 8]
         return pack_code(self.codes(patches, arithmetic), bits)
 
     def codes(self, patches: np.ndarray, arithmetic: Arithmetic = "float32") -> np.ndarray:
@@ -170,24 +128,21 @@ class IntegerVgg:
 
         Args:
             patches: as for ``encode_patches``.
-            arithmetic: ``"float32"`` (BLAS, fast), ``"float64"`` (BLAS, reference) or ``"int64"``
-                (integers and nothing else, reference, slow).
+            arithmetic: ``"float32"`` (the C extension, else BLAS), ``"float64"`` (BLAS, reference)
+                or ``"int64"`` (integers and nothing else, reference, slow).
 
         Returns:
             uint8 (N, 32, 4, 4) of 0 and 1.
         """
-        if patches.dtype != np.uint8 or patches.ndim != 4 or patches.shape[1:3] != (PATCH, PATCH):
-            raise ValueError(
-                f"patches must be uint8 (N, {PATCH}, {PATCH}, C), not {patches.dtype} "
-                f"{patches.shape}."
-            )
-        if patches.shape[3] not in (1, 3):
-            raise ValueError(f"patches have 1 or 3 channels, not {patches.shape[3]}.")
+        _checked(patches)
+        last = self.layers[-1].layer
+        shape = (len(patches), last.outputs, PATCH // 8, PATCH // 8)
+        if self.native and arithmetic == "float32":
+            return np.unpackbits(self.native.codes(patches), axis=1).reshape(shape)
         if patches.shape[3] == 1:
             patches = np.broadcast_to(patches, (*patches.shape[:3], 3))
         run = self._run_integers if arithmetic == "int64" else self._run_floats
-        last = self.layers[-1].layer
-        codes = np.empty((len(patches), last.outputs, PATCH // 8, PATCH // 8), dtype=np.uint8)
+        codes = np.empty(shape, dtype=np.uint8)
         for start in range(0, len(patches), BATCH):
             codes[start : start + BATCH] = run(patches[start : start + BATCH], arithmetic)
         return codes
@@ -303,6 +258,16 @@ class IntegerVgg:
             parts.values()
         )
         return parts
+
+
+def _checked(patches: np.ndarray) -> np.ndarray:
+    if patches.dtype != np.uint8 or patches.ndim != 4 or patches.shape[1:3] != (PATCH, PATCH):
+        raise ValueError(
+            f"patches must be uint8 (N, {PATCH}, {PATCH}, C), not {patches.dtype} {patches.shape}."
+        )
+    if patches.shape[3] not in (1, 3):
+        raise ValueError(f"patches have 1 or 3 channels, not {patches.shape[3]}.")
+    return patches
 
 
 def _unpack_layers(tensors: Mapping[str, np.ndarray]) -> list[IntegerLayer]:

@@ -58,6 +58,11 @@ class RateNqe:
             raise RuntimeError("heqcodec was installed without its C extension")
         self._native = NativeEncoder(extension, self.stem, self.costs) if extension else None
 
+    @property
+    def kernel(self) -> str:
+        """What encodes, in words."""
+        return "C" if self._native else "numpy"
+
     def coefficients(
         self, patches: NDArray[np.uint8], arithmetic: Arithmetic = "float32"
     ) -> NDArray[np.int32]:

@@ -1,0 +1,93 @@
+"""`nqe-vgg` by the C extension: the kernels that a microcontroller and a computer have, too.
+
+`heqcodec.export` writes the same sources as a program of their own (codec/native/heq_vgg.c,
+heq_vgg_fast.c). On x86-64 the extension holds the fast one three times, for vectors of 128, 256 and
+512 bits, and takes the widest that the processor has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+from heqcodec.errors import HeqError
+from heqcodec.export.vgg_packing import PackedVgg, pack_vgg
+from heqcodec.kernels import native_extension
+from heqcodec.threads import thread_count
+from numpy.typing import NDArray
+
+from .integer_layer import IntegerLayer
+from .payload import RATES
+
+LEAST = 8
+"""Patches that are worth a thread of their own."""
+
+
+class NativeVgg:
+    """Codes of patches.
+
+    Args:
+        extension: the module ``heqcodec._native``.
+        packed: the encoder.
+        index: of the kernel, among `kernels`.
+    """
+
+    def __init__(self, extension: Any, packed: PackedVgg, index: int = 0) -> None:
+        self._extension = extension
+        self._packed = packed
+        self._index = index
+
+    @property
+    def kernels(self) -> tuple[str, ...]:
+        """The kernels that this processor can run, the fastest first, in words."""
+        return tuple(self._extension.vgg_kernels())
+
+    @property
+    def kernel(self) -> str:
+        """The one that is used."""
+        return f"C, {self.kernels[self._index]}"
+
+    def codes(self, patches: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """uint8 (N, 32, 32, C), C 1 or 3, to whole codes, uint8 (N, 64).
+
+        By `heqcodec.threads.thread_count` threads; the extension lets go of Python's lock.
+        """
+        codes = np.empty((len(patches), RATES[-1] // 8), dtype=np.uint8)
+        given = np.ascontiguousarray(patches)
+        threads = max(1, min(thread_count(), len(given) // LEAST))
+        if threads == 1:
+            self._code(given, codes)
+            return codes
+        size = -(-len(given) // threads)
+        parts = [slice(start, start + size) for start in range(0, len(given), size)]
+        with ThreadPoolExecutor(threads) as pool:
+            list(pool.map(lambda part: self._code(given[part], codes[part]), parts))
+        return codes
+
+    def _code(self, patches: NDArray[np.uint8], codes: NDArray[np.uint8]) -> None:
+        packed = self._packed
+        self._extension.vgg_codes(
+            packed.weights,
+            packed.planes,
+            packed.cuts,
+            packed.cut_bits,
+            packed.cut_offset,
+            packed.own_cuts,
+            patches,
+            patches.shape[3],
+            codes,
+            self._index,
+        )
+
+
+def native_vgg(layers: Sequence[IntegerLayer]) -> NativeVgg | None:
+    """The encoder of layers by C, or None: there is no extension, or it has not such layers."""
+    extension = native_extension()
+    if extension is None:
+        return None
+    try:
+        return NativeVgg(extension, pack_vgg(layers))
+    except HeqError:
+        return None
