@@ -27,7 +27,7 @@ def meetings(taps: NDArray[np.int64], side: int) -> int:
 
 
 def layer_work(item: IntegerLayer, side: int) -> Work:
-    """One layer on a plane of one patch: sums, 2x2 maximum, activation; for the whole patch."""
+    """One layer on a plane of one patch: sums, 2x2 maximum, activation, skip, of a patch."""
     layer = item.layer
     magnitudes = np.abs(item.levels.astype(np.int64))
     additions = meetings((magnitudes > 0).sum((0, 1)), side)
@@ -42,6 +42,11 @@ def layer_work(item: IntegerLayer, side: int) -> Work:
         # The shift form: one shift, then limits at 0 and at the top level.
         additions += 2 * outputs
         shifts += outputs
+    if item.skip != "none":
+        # A comparison for the gate, three for the 2x2 maximum of the skip.
+        additions += 4 * outputs
+    if item.selects is not None:
+        additions += outputs
     return Work(additions=additions, shifts=shifts)
 
 
