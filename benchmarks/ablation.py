@@ -99,14 +99,7 @@ def points(
     """Mean bits per pixel and PSNR at each quality."""
     from heqcodec import models
     from heqcodec.container.header import Coder
-    from heqcodec.eval.metrics import psnr
     from heqcodec.manifest import stored_tensors
-    from heqcodec.patches import patch_batches
-    from heqcodec.rate.dequantizer import Dequantizer, fit_places
-    from heqcodec.rate.encoding import rate_file, rate_header
-    from heqcodec.rate.layout import LEVELS
-    from heqcodec.rate.levels import StripLevels, regrouped
-    from heqcodec.rate.quality import step_of_quality
 
     model = models.default_model("rate")
     shipped: Any = models.load_rate_encoder(model)
@@ -115,10 +108,54 @@ def points(
     ]
     coder = models.load_strip_coder(model, Coder[variant.coder.upper()])
     if variant.decoder == PLAIN:
-        fitted: Any = Fitted(shipped, levels_of)
-        plain = Dequantizer(shipped, fit_places(fitted, train, list(range(64, 1024, 128))))
+        decode = plain_decoder(shipped, levels_of, train)
     else:
-        decoder = models.load_rate_decoder(model, "cpu", variant.decoder)
+        decode = models.load_rate_decoder(model, "cpu", variant.decoder).decode_frame
+    return measure(shipped, levels_of, coder, decode, images)
+
+
+def plain_decoder(
+    shipped: RateNqe, levels_of: Callable[..., Any], train: NDArray[np.int32]
+) -> Callable[..., NDArray[np.uint8]]:
+    """The plain inverse transform with points of reconstruction fitted to these levels."""
+    from heqcodec.rate.dequantizer import Dequantizer, fit_places
+
+    fitted: Any = Fitted(shipped, levels_of)
+    plain = Dequantizer(shipped, fit_places(fitted, train, list(range(64, 1024, 128))))
+
+    def decode(levels: NDArray[np.int16], sizes: NDArray[np.uint8], step: int) -> NDArray[np.uint8]:
+        rows, columns = sizes.shape
+        pixels = plain.pixels(levels.reshape(-1, *levels.shape[2:]), sizes.reshape(-1), step)
+        grid = pixels.reshape(rows, columns, 3, 32, 32).transpose(0, 3, 1, 4, 2)
+        frame = np.clip(np.rint(grid.reshape(32 * rows, 32 * columns, 3)), 0, 255)
+        return frame.astype(np.uint8)
+
+    return decode
+
+
+def measure(
+    shipped: RateNqe,
+    levels_of: Callable[..., Any],
+    coder: Any,
+    decode: Callable[..., NDArray[np.uint8]],
+    images: Sequence[NDArray[np.uint8]],
+) -> list[tuple[float, float]]:
+    """Mean bits per pixel of real files, and PSNR, at each of `QUALITIES`.
+
+    Args:
+        shipped: whose coefficients are coded.
+        levels_of: coefficients int32 (N, 2, C, 1024) and a step index to levels and sizes.
+        coder: of strips.
+        decode: levels (rows, columns, C, 1024), sizes (rows, columns) and a step index to a frame.
+        images: uint8 (H, W, C) each.
+    """
+    from heqcodec.eval.metrics import psnr
+    from heqcodec.patches import patch_batches
+    from heqcodec.rate.encoding import rate_file, rate_header
+    from heqcodec.rate.layout import LEVELS
+    from heqcodec.rate.levels import StripLevels, regrouped
+    from heqcodec.rate.quality import step_of_quality
+
     found = []
     for quality in QUALITIES:
         step = step_of_quality(quality)
@@ -135,13 +172,7 @@ def points(
             header = rate_header(image.shape, step, shipped.encoder_id, coder)
             strips = regrouped([StripLevels(levels, sizes)], header.strip_rows)
             data = rate_file(header, (coder.encode(*strip, step) for strip in strips), [])
-            if variant.decoder == PLAIN:
-                pixels = plain.pixels(flat, sizes.reshape(-1), step)
-                grid = pixels.reshape(rows, columns, 3, 32, 32).transpose(0, 3, 1, 4, 2)
-                frame = np.clip(np.rint(grid.reshape(32 * rows, 32 * columns, 3)), 0, 255)
-                frame = frame.astype(np.uint8)
-            else:
-                frame = decoder.decode_frame(levels, sizes, step)
+            frame = decode(levels, sizes, step)
             rates.append(8 * len(data) / (height * width))
             decibels.append(psnr(image, frame[:height, :width]))
         found.append((float(np.mean(rates)), float(np.mean(decibels))))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from heqcodec.classifier.logic_gates import (
+from heqcodec.nqe.logic_gates import (
     MuxOrSkip,
     OrSkip,
     heaviside,

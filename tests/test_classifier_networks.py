@@ -15,6 +15,7 @@ from heqcodec.classifier import (
 )
 from heqcodec.classifier.blocks import WeightedConv2d, block_diagonal, weighted_convolutions
 from heqcodec.classifier.nqe_classifier import NQE_LAYERS, weight_bits
+from heqcodec.classifier.packed_nqe import pack_nqe
 from heqcodec.classifier.recipe import NETWORKS
 from heqcodec.classifier.run import weight_figures
 from heqcodec.classifier.weight_quantizers import weight_quantizer
@@ -81,6 +82,26 @@ def test_nqe_holds_a_megabit_and_sends_256() -> None:
     code = network.code(pixels())
     assert code.shape == (2, 16, 4, 4)
     assert set(code.unique().tolist()) == {-1.0, 1.0}
+
+
+def test_nqe_of_another_width_and_of_fixed_steps() -> None:
+    network = build_network(recipe("nqe", width=8, weights="mixed-max"), 3)
+    assert isinstance(network, NqeClassifier)
+    assert network.code(pixels()).shape == (2, 16, 4, 4)
+    shapes = [tuple(conv.latent.shape) for _, conv in weighted_convolutions(network)]
+    assert shapes[0] == (8, 3, 3, 3) and shapes[4:] == [
+        *((32, 8, 3, 3), (32, 16, 3, 3), (16, 32, 1, 1))
+    ]
+    for layer, (_, conv) in zip(NQE_LAYERS, weighted_convolutions(network), strict=True):
+        assert conv.quantizer is not None
+        assert isinstance(conv.quantizer, FixedStepQuantizer) == (layer.weights != "binary")
+        assert conv.quantizer.bits == layer.bits
+    with pytest.raises(HeqError, match="even number from 2, but got 7"):
+        build_network(recipe("nqe", width=7), 3)
+    for norm in network.norms:
+        norm.switch_to_bsn()
+    with pytest.raises(HeqError, match="only the network of 1 Mb"):
+        pack_nqe(network)
 
 
 def test_bit_shifts_leave_no_factor_of_a_channel() -> None:

@@ -18,14 +18,8 @@ from heqcodec.quantizers import layer_report
 ROOT = Path(__file__).parents[1]
 LOG = "name,epoch,test_accuracy\n{0},1,40.0\n{0},2,61.5\n"
 RESULT = {
-    **{
-        "accuracy": 64.0,
-        "test_images": 400,
-        "conv_weight_bits": 1234,
-        "epochs": 2,
-        "minutes": 0.26,
-    },
-    "recipe": {"about": "a network"},
+    **{"accuracy": 64.0, "test_images": 400, "conv_weight_bits": 1234, "epochs": 2},
+    **{"minutes": 0.26, "seed": 1},
 }
 
 
@@ -33,7 +27,9 @@ def write_run(folder: Path, name: str, ended: bool) -> None:
     (folder / name).mkdir()
     (folder / name / "log.csv").write_text(LOG.format(name))
     if ended:
-        (folder / name / "result.json").write_text(json.dumps(RESULT))
+        recipe = {"name": name, "about": f"the network {name}"}
+        told = {**RESULT, "name": name, "recipe": recipe}
+        (folder / name / "result.json").write_text(json.dumps(told))
 
 
 def test_table_and_curves(tmp_path: Path) -> None:
@@ -51,6 +47,32 @@ def test_table_and_curves(tmp_path: Path) -> None:
     assert b"<svg" in drawn
     write_table(tmp_path)
     assert curves.read_bytes() == drawn
+
+
+def write_seeded(folder: Path, name: str, seed: int, accuracy: float, **recipe: object) -> None:
+    called = f"{name}-s{seed}"
+    (folder / called).mkdir()
+    (folder / called / "log.csv").write_text(LOG.format(called))
+    values = {"name": called, "about": name, "seed": seed, **recipe}
+    result = {**RESULT, "name": called, "accuracy": accuracy, "seed": seed, "recipe": values}
+    (folder / called / "result.json").write_text(json.dumps(result))
+
+
+def test_seeds_share_a_line(tmp_path: Path) -> None:
+    for seed, accuracy in ((2, 61.0), (1, 60.0)):
+        write_seeded(tmp_path, "b", seed, accuracy, weights="heq3")
+    for seed, accuracy in ((1, 64.0), (2, 67.0)):
+        write_seeded(tmp_path, "a", seed, accuracy, weights="twn")
+    write_seeded(tmp_path, "c", 1, 50.0, weights="binary")
+    (path,) = write_table(tmp_path, "ablation-cpu.toml", "b")
+    lines = [line.strip("|\n ").split(" | ") for line in path.read_text().splitlines()]
+    assert lines[2] == ["a", "a", "65.50", "64.00, 67.00", "3.00", "1,234", "0.5", "+5.00"]
+    assert lines[3][2:5] == ["60.50", "60.00, 61.00", "1.00"]
+    assert lines[4][2:5] == ["50.00", "50.00", ""] and lines[4][-1] == "-10.50"
+    # The root of (0.5 + 4.5) / 2.
+    assert "by 1.58 points" in lines[6][0] and "2 degrees of freedom" in lines[6][0]
+    with pytest.raises(HeqError, match="no finished run is called d; there are a, b, c"):
+        write_table(tmp_path, "ablation-cpu.toml", "d")
 
 
 def test_odd_folders(tmp_path: Path) -> None:

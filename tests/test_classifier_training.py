@@ -177,7 +177,7 @@ def test_queue_skips_what_is_finished_and_leaves_behind_what_fails(tmp_path: Pat
     assert told == ["one"]
 
 
-@pytest.mark.parametrize("name", ["comparison", "smoke"])
+@pytest.mark.parametrize("name", ["comparison", "smoke", "ablation-cpu"])
 def test_lists_start_from_what_was_run_before(name: str) -> None:
     runs = read_list(RECIPES / f"{name}.toml")
     places = {run.name: place for place, run in enumerate(runs)}
@@ -189,6 +189,18 @@ def test_quantiles_differ_in_nothing_else() -> None:
     assert [run.bsn_quantile for run in runs] == [0.7, 0.8, 0.9, 0.95]
     alike = [replace(run, name="", about="", bsn_quantile=0.9) for run in runs]
     assert all(run == alike[0] for run in alike)
+
+
+def test_seeds_come_in_rounds(tmp_path: Path) -> None:
+    run = '[[run]]\nname = "{}"\nnetwork = "vgg-small"\nepochs = 1\n{}\n'
+    runs = run.format("a", "seeds = [4, 2]") + run.format("b", "") + run.format("c", "seeds = [4]")
+    (tmp_path / "list.toml").write_text(runs)
+    found = read_list(tmp_path / "list.toml")
+    assert [item.name for item in found] == ["a-s4", "b", "c-s4", "a-s2"]
+    assert [item.seed for item in found] == [4, 1, 4, 2]
+    (tmp_path / "odd.toml").write_text(run.format("a", "seeds = 3"))
+    with pytest.raises(HeqError, match="seeds of a must be a list"):
+        read_list(tmp_path / "odd.toml")
 
 
 def test_odd_orders_are_told(tmp_path: Path) -> None:

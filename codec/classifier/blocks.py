@@ -11,12 +11,11 @@ from collections.abc import Iterator
 from typing import Any, cast
 
 import torch
+from heqcodec.nqe.logic_gates import BinaryActivation
 from heqcodec.quantizers import BitShiftNorm, HalfWaveMsb
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils import parametrize
-
-from .logic_gates import BinaryActivation
 
 NORM_INITS = {
     "plain": (1.0, 0.0),

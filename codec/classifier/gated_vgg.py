@@ -21,10 +21,10 @@ from __future__ import annotations
 
 from typing import Any, Literal, cast
 
+from heqcodec.nqe.logic_gates import make_skip
 from torch import Tensor, nn
 
 from .blocks import ConvBlock, PixelNormalization, WeightedConv2d
-from .logic_gates import MuxOrSkip, OrSkip
 from .vgg_small import CIFAR_DEVIATION, CIFAR_MEAN
 from .weight_quantizers import weight_quantizer
 
@@ -83,7 +83,8 @@ class GatedVgg11(nn.Module):
                 pool = self.pools_first if first else index == 0
                 norm_init = "plain" if gate == "none" else "sparse"
                 self.blocks.append(ConvBlock(conv, outputs, active, pool, norm_init))
-                self.gates.append(_skip(gate, outputs) if index else nn.Identity())
+                skip = make_skip(gate, outputs) if index else None
+                self.gates.append(skip or nn.Identity())
                 inputs = outputs
         self.head = nn.Linear(inputs, classes)
 
@@ -94,12 +95,6 @@ class GatedVgg11(nn.Module):
             main = block(x)
             x = main if isinstance(gate, nn.Identity) else gate(main, x)
         return cast(Tensor, self.head(x.float().mean(dim=(2, 3))))
-
-
-def _skip(gate: Gate, channels: int) -> nn.Module:
-    if gate == "or":
-        return OrSkip()
-    return MuxOrSkip(channels) if gate == "mux" else nn.Identity()
 
 
 class Vgg11(GatedVgg11):

@@ -12,7 +12,7 @@ logits
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import torch
@@ -59,6 +59,9 @@ NQE_LAYERS = (
     NqeLayer(256, 16, 1, 1, "binary", 1, False),
 )
 CODE_BITS = 256
+WIDTH = NQE_LAYERS[0].outputs
+FIXED_STEPS = {"heq5": "max5", "heq3": "max3"}
+"""The fixed step that "mixed-max" has in the place of each histogram-equalized one."""
 HEAD_GAIN = 0.25
 """Of the code before the head, whose steps would else be too large; see `VggSmall`."""
 
@@ -66,6 +69,37 @@ HEAD_GAIN = 0.25
 def weight_bits() -> int:
     """Bits of all weights of the encoder: 1,004,608, without the head."""
     return sum(layer.count * layer.bits for layer in NQE_LAYERS)
+
+
+def layers_of_width(width: int) -> tuple[NqeLayer, ...]:
+    """`NQE_LAYERS` with so many channels in the first layer and the others in proportion.
+
+    The code keeps its 256 bits. For short comparisons; only `WIDTH` is packed.
+
+    Args:
+        width: 64 is the encoder itself.
+
+    Raises:
+        ValueError: an odd width: the grouped layers have two halves.
+    """
+    if width < 2 or width % 2:
+        raise ValueError(f"the width of NQE must be an even number from 2, but got {width}")
+    *blocks, last = NQE_LAYERS
+    scaled = [
+        replace(
+            layer,
+            inputs=layer.inputs * width // WIDTH if index else layer.inputs,
+            outputs=layer.outputs * width // WIDTH,
+        )
+        for index, layer in enumerate(blocks)
+    ]
+    return (*scaled, replace(last, inputs=last.inputs * width // WIDTH))
+
+
+def _of_layer(weights: str, layer: NqeLayer) -> str:
+    if weights == "mixed":
+        return layer.weights
+    return FIXED_STEPS.get(layer.weights, layer.weights) if weights == "mixed-max" else weights
 
 
 class NqeClassifier(nn.Module):
@@ -76,12 +110,17 @@ class NqeClassifier(nn.Module):
 
     Args:
         classes: number of classes.
-        weights: "mixed" (the paper's: quinary, ternary, binary), or the name of one quantizer for
-            all layers; "none" makes the full-precision twin.
+        weights: "mixed" (the paper's: quinary, ternary, binary), "mixed-max" (the same numbers of
+            levels by steps from the largest weight, to compare with), or the name of one quantizer
+            for all layers; "none" makes the full-precision twin.
         options: of the quantizers.
         active: activation, see ``heqcodec.classifier.blocks.activation``.
         norm_init: see ``heqcodec.classifier.blocks.NORM_INITS``.
         binary_code: whether the head sees the signs of the code, or (for the twin) its values.
+        width: channels of the first layer, see `layers_of_width`.
+
+    Raises:
+        ValueError: there is no such width.
     """
 
     def __init__(
@@ -92,18 +131,19 @@ class NqeClassifier(nn.Module):
         active: str = "hwmsb",
         norm_init: str = "half-wave",
         binary_code: bool = True,
+        width: int = WIDTH,
     ) -> None:
         super().__init__()
         self.binary_code = binary_code
+        self.layers = layers_of_width(width)
         self.pixels = PixelNormalization((PIXEL_CENTRE,) * 3, (1.0,) * 3)
         blocks = []
-        for layer in NQE_LAYERS:
-            name = layer.weights if weights == "mixed" else weights
-            quantizer = weight_quantizer(name, **(options or {}))
+        for layer in self.layers:
+            quantizer = weight_quantizer(_of_layer(weights, layer), **(options or {}))
             conv = WeightedConv2d(
                 layer.inputs, layer.outputs, layer.kernel, quantizer, layer.groups
             )
-            last = layer is NQE_LAYERS[-1]
+            last = layer is self.layers[-1]
             blocks.append(
                 ConvBlock(
                     conv,

@@ -79,8 +79,11 @@ def pack_nqe(network: NqeClassifier) -> dict[str, NDArray[Any]]:
         ``head.weight`` float32 (classes, 256) and ``head.bias`` float32 (classes,).
 
     Raises:
-        HeqError: there is more than shifts in the normalization, or a weight is no level.
+        HeqError: it has another width, there is more than shifts in the normalization, or a weight
+            is no level.
     """
+    if network.layers != NQE_LAYERS:
+        raise HeqError("only the network of 1 Mb can be packed, not one of another width.")
     if not all(norm.is_shift for norm in network.norms):
         raise HeqError("only a network whose normalization is nothing but shifts can be packed.")
     packed: dict[str, NDArray[Any]] = {}

@@ -37,8 +37,10 @@ def read_list(path: Path) -> list[ClassifierRecipe]:
     """The recipes of a list, in its order.
 
     The list is TOML: ``recipes``, file names beside the list; and ``run`` tables, recipes in place,
-    whose key ``base`` names a recipe file whose values they change. ``order`` may name the runs in
-    another order than recipes first, tables after.
+    whose key ``base`` names a recipe file whose values they change. A table's ``seeds`` makes a run
+    NAME-sN of each seed N; all runs of a list's first seeds come before those of the second, so
+    that a list that is cut short has whole rounds. ``order`` may name the runs in another order
+    than recipes first, tables after.
 
     Raises:
         HeqError: the list or a recipe cannot be read, or two have one name.
@@ -46,12 +48,16 @@ def read_list(path: Path) -> list[ClassifierRecipe]:
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
         recipes = [ClassifierRecipe.load(path.parent / name) for name in values.get("recipes", [])]
+        rounds: dict[int, list[ClassifierRecipe]] = {}
         for table in values.get("run", []):
             base = {}
             if "base" in table:
                 file = path.parent / table.pop("base")
                 base = tomllib.loads(file.read_text(encoding="utf-8"))
-            recipes.append(ClassifierRecipe.of({**base, **table}, f"{path}, {table.get('name')}"))
+            for place, seeded in enumerate(_of_each_seed({**base, **table})):
+                recipe = ClassifierRecipe.of(seeded, f"{path}, {table.get('name')}")
+                rounds.setdefault(place, []).append(recipe)
+        recipes += [recipe for place in sorted(rounds) for recipe in rounds[place]]
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise HeqError(f"the list {path} cannot be read: {error}.") from error
     named = {recipe.name: recipe for recipe in recipes}
@@ -62,6 +68,16 @@ def read_list(path: Path) -> list[ClassifierRecipe]:
         odd = sorted(set(order) ^ set(named))
         raise HeqError(f"order in {path} must name each run once; see {', '.join(odd)}.")
     return [named[name] for name in order]
+
+
+def _of_each_seed(values: dict[str, Any]) -> list[dict[str, Any]]:
+    """The values of a table, once for each of its ``seeds``."""
+    if "seeds" not in values:
+        return [values]
+    seeds = values.pop("seeds")
+    if not isinstance(seeds, list) or not seeds:
+        raise HeqError(f"seeds of {values.get('name')} must be a list of whole numbers.")
+    return [{**values, "name": f"{values.get('name')}-s{seed}", "seed": seed} for seed in seeds]
 
 
 def run_queue(

@@ -40,9 +40,10 @@ class ClassifierRecipe:
 
     name: of the run, which is also its folder.  about: one line.
     network: "vgg-small", "vgg-11", "ornet-11", "muxornet-11" or "nqe".
-    width: channels of the first convolutions; 0 is the network's own (not of "nqe").
+    width: channels of the first convolutions; 0 is the network's own.
     active: activation, "relu", "hwmsb" or "binary"; "" is the network's own.
-    weights: weight quantizer, see `weight_quantizer`; "mixed" is NQE's own mixture.
+    weights: weight quantizer, see `weight_quantizer`; "mixed" is NQE's own mixture,
+        "mixed-max" the same numbers of levels by fixed steps.
     options: of the quantizer.  norm_init: see `heqcodec.classifier.blocks.NORM_INITS`.
     binary_code: whether NQE's head sees signs.
     start: name of a finished run whose weights this one starts from, "" for none.

@@ -1,6 +1,7 @@
 """``python -m heqcodec.classifier.table RESULTS``: accuracies in a table, and learning curves.
 
-Writes ``table.md`` and ``curves.svg`` into the folder of the runs.
+Writes ``table.md`` and ``curves.svg`` into the folder of the runs. Runs that differ in their seed
+alone share a line, see `seed_table`; then there are no curves.
 """
 
 from __future__ import annotations
@@ -19,7 +20,9 @@ from .learning_curves import draw
 from .queue import read_list
 from .recipe import ClassifierRecipe
 from .run_folder import LoggedRun, read_runs
+from .seed_table import seed_groups, seed_table
 
+COMPARISON = "comparison.toml"
 PUBLISHED = {
     "vgg-small-heq3": ("93.68", "2501.04517"),
     "vgg-small-heq5": ("93.66", "2501.04517"),
@@ -37,7 +40,7 @@ def table(runs: list[LoggedRun], recipes: dict[str, ClassifierRecipe]) -> str:
 
     Accuracy is that of the weights after the last epoch, in float32; of runs that did not end, that
     of the last epoch's line in the log. The sampling error is one standard deviation of the share
-    that so many test images give; runs of other seeds differ too, and there are none.
+    that so many test images give; runs of other seeds differ too, see `seed_table`.
 
     Args:
         runs: see `read_runs`.
@@ -77,19 +80,28 @@ def _cells(run: LoggedRun, recipes: dict[str, ClassifierRecipe]) -> tuple[str, .
     )
 
 
-def write_table(folder: Path) -> list[Path]:
+def write_table(folder: Path, order: str = COMPARISON, against: str = "") -> list[Path]:
     """Write ``table.md`` and ``curves.svg`` of a folder of runs.
 
+    Args:
+        folder: of the runs.
+        order: name of the shipped list in whose order they come.
+        against: see `seed_table`.
+
     Returns:
-        The files.
+        The files; without curves if runs share lines.
 
     Raises:
-        HeqError: there are no runs, or one is damaged.
+        HeqError: there are no runs, or one is damaged; or there is no such list, or no run that
+            others could be compared with.
     """
     shipped = files("heqcodec.weights") / "recipes" / "classify"
     with as_file(shipped) as recipes:
-        listed = read_list(recipes / "comparison.toml")
+        listed = read_list(recipes / order)
     runs = read_runs(folder, [recipe.name for recipe in listed])
+    if against or any(len(group.results) > 1 for group in seed_groups(runs)):
+        write_bytes(folder / "table.md", seed_table(runs, against).encode())
+        return [folder / "table.md"]
     text = table(runs, {recipe.name: recipe for recipe in listed})
     write_bytes(folder / "table.md", text.encode())
     write_bytes(folder / "curves.svg", draw(runs))
@@ -98,11 +110,17 @@ def write_table(folder: Path) -> list[Path]:
 
 def main(
     results: Annotated[Path, typer.Argument(metavar="RESULTS", exists=True, file_okay=False)],
+    order: Annotated[
+        str, typer.Option("--list", help="A shipped list, in whose order runs come.")
+    ] = COMPARISON,
+    against: Annotated[
+        str, typer.Option(help="A run, without its seed, that others are compared with.")
+    ] = "",
 ) -> None:
     """Write the table and the learning curves of the runs in RESULTS."""
     console = Console(stderr=True)
     try:
-        written = write_table(results)
+        written = write_table(results, order, against)
     except HeqError as error:
         console.print(str(error), style="red", highlight=False)
         raise typer.Exit(1) from error

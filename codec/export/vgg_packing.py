@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 from heqcodec.errors import HeqError
 from heqcodec.nqe.bit_fields import pack_fields
-from heqcodec.nqe.integer_layer import IntegerLayer
+from heqcodec.nqe.vgg_layer import IntegerLayer
 from numpy.typing import NDArray
 
 PLANES = {2: 1, 3: 2, 5: 3}
@@ -61,10 +61,15 @@ def pack_vgg(layers: Sequence[IntegerLayer]) -> PackedVgg:
         layers: of an `heqcodec.nqe.vgg_integer.IntegerVgg`.
 
     Raises:
-        HeqError: a layer has other weights than binary, ternary and quinary ones, or its sums do
-            not fit the types of the C source.
+        HeqError: a layer has other weights than binary, ternary and quinary ones, or a skip, or
+            its sums do not fit the types of the C source.
     """
     for item in layers:
+        if item.skip != "none":
+            raise HeqError(
+                f"{item.layer.name} has a skip of kind {item.skip}; encoders with skips cannot be "
+                "exported as C."
+            )
         if len(item.layer.levels) not in PLANES:
             raise HeqError(
                 f"{item.layer.name} has weights of {len(item.layer.levels)} levels; only 2, 3 and "

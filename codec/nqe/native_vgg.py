@@ -18,8 +18,8 @@ from heqcodec.kernels import native_extension
 from heqcodec.threads import thread_count
 from numpy.typing import NDArray
 
-from .integer_layer import IntegerLayer
 from .payload import RATES
+from .vgg_layer import IntegerLayer
 
 LEAST = 8
 """Patches that are worth a thread of their own."""

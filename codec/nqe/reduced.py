@@ -15,7 +15,9 @@ from ..quantizers.base import WeightQuantizer
 from ..quantizers.binary import binary_sign
 from ..quantizers.hwmsb import half_wave_msb
 from ..quantizers.running_norm import RunningBatchNorm2d, plain_statistics
+from .skip_gates import skip_gates, skipped
 from .vgg_layout import PIXEL_CENTRE, VGG_LAYERS, VggLayer
+from .vgg_skips import Skip
 
 FULL_WIDTH = 64
 CODE_CHANNELS = 16
@@ -129,6 +131,7 @@ class ReducedNqe(nn.Module):
         code: end in the binary code; otherwise in the 2-bit maps of conv6, for a classifier.
         make: a new quantizer for each layer, or None for full precision.
         seed: of the initial weights.
+        skips: logic gates around conv2, conv4 and conv6, see `heqcodec.nqe.vgg_skips`.
     """
 
     def __init__(
@@ -137,6 +140,7 @@ class ReducedNqe(nn.Module):
         code: bool = True,
         make: QuantizerMaker | None = None,
         seed: int = 0,
+        skips: Skip = "none",
     ) -> None:
         super().__init__()
         with torch.random.fork_rng(devices=[]):
@@ -147,6 +151,7 @@ class ReducedNqe(nn.Module):
                     for layer in reduced_layers(width, code)
                 }
             )
+        self.skips = skip_gates(reduced_layers(width, code), skips)
 
     def reduced_blocks(self) -> Iterator[ReducedBlock]:
         """The blocks from the pixels on."""
@@ -164,7 +169,7 @@ class ReducedNqe(nn.Module):
         """uint8 (N, 3, 32, 32) -> code (N, 16, 4, 4) in {-1, +1}, or maps (N, 4 width, 4, 4)."""
         x = (patches.float() - PIXEL_CENTRE).contiguous(memory_format=torch.channels_last)
         for block in self.reduced_blocks():
-            x = block(x)
+            x = skipped(self.skips, block.layer, block(x), x)
         return x
 
     @torch.no_grad()

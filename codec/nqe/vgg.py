@@ -21,8 +21,10 @@ from ..quantizers.hwmsb import TOP_LEVEL, half_wave_msb
 from ..quantizers.running_norm import plain_statistics
 from .layer_quantizers import Choice, layer_choices, layer_quantizer
 from .payload import CODE_CHANNELS, RATE_CHANNELS
-from .vgg_integer import MOST_LEVELS, IntegerLayer
+from .skip_gates import skip_gates, skipped, with_skip
+from .vgg_layer import MOST_LEVELS, IntegerLayer
 from .vgg_layout import PIXEL_CENTRE, VGG_LAYERS, VggLayer, levels_of
+from .vgg_skips import Skip
 
 NormInit = Literal["balanced", "halfwave"]
 
@@ -167,6 +169,7 @@ class NqeVgg(nn.Module):
         quantizers: other quantizers by layer or stage, see ``layer_choices``. Layers whose
             quantizer has a scale of its own are evaluated in floating point, and such an encoder
             has no integer twin.
+        skips: logic gates around conv2, conv4 and conv6, see `heqcodec.nqe.vgg_skips`.
         allow_autocast: let an autocast context around the call reach the training graph; twice
             as fast on a CPU in bf16, with the noise described above.
 
@@ -182,6 +185,7 @@ class NqeVgg(nn.Module):
         norm_init: NormInit = "balanced",
         allow_autocast: bool = False,
         quantizers: Mapping[str, Any] | None = None,
+        skips: Skip = "none",
     ) -> None:
         super().__init__()
         self.allow_autocast = allow_autocast
@@ -189,6 +193,7 @@ class NqeVgg(nn.Module):
         self.blocks = nn.ModuleList(
             QuantizedBlock(layer, rule, norm_init, choices.get(layer.name)) for layer in VGG_LAYERS
         )
+        self.skip_kind, self.skips = skips, skip_gates(VGG_LAYERS, skips)
         self.register_buffer("floating", torch.tensor(False))
         # Its mirror on the Python side: reading a buffer would wait for the device in every step.
         self._is_floating = False
@@ -226,8 +231,8 @@ class NqeVgg(nn.Module):
             return binary_sign(self.logits(patches))
         with torch.autocast(patches.device.type, enabled=False):
             x = self._centred(patches)
-            for block in self.blocks:
-                x = block(x)
+            for block in self.quantized_blocks():
+                x = skipped(self.skips, block.layer, block(x), x)
             return x
 
     def logits(self, patches: Tensor) -> Tensor:
@@ -238,7 +243,7 @@ class NqeVgg(nn.Module):
             x, floating = self._centred(patches), self.is_floating
             *blocks, last = self.quantized_blocks()
             for block in blocks:
-                x = block(x, floating)
+                x = skipped(self.skips, block.layer, block(x, floating), x)
             return last.normalized(x, floating).float()
 
     def _centred(self, patches: Tensor) -> Tensor:
@@ -263,7 +268,8 @@ class NqeVgg(nn.Module):
                 f"the weights of {told} are no integers, so this encoder works in floating point "
                 "only; to export one, give its layers binary, bnn, heq, twn or uniform quantizers."
             )
-        return [block.integer_layer() for block in self.quantized_blocks()]
+        layers = [block.integer_layer() for block in self.quantized_blocks()]
+        return [with_skip(item, self.skips, self.skip_kind) for item in layers]
 
     def float_layers(self) -> dict[str, str]:
         """Layers that cannot be exported, and the names of their quantizers."""

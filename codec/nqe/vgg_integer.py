@@ -13,28 +13,20 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from ..errors import HeqError, HeqFormatError
-from .bit_fields import pack_fields, unpack_fields
-from .integer_layer import MODEL_NAME, IntegerLayer
 from .payload import RATES, check_rate, pack_code
 from .vgg_convolution import convolve_floats, convolve_integers
-from .vgg_layout import (
-    BUDGET_BITS,
-    PATCH,
-    PIXEL_CENTRE,
-    SHIFT_BITS,
-    VGG_LAYERS,
-    VggLayer,
-    levels_of,
-    total_bits,
-)
+from .vgg_layer import IntegerLayer, check_float32_exact
+from .vgg_layout import BUDGET_BITS, MODEL_NAME, PATCH, PIXEL_CENTRE, VGG_LAYERS, total_bits
+from .vgg_packing import pack_layers, unpack_layers
+from .vgg_skips import SKIPPED, Skip, joined, pooled, skip_bits
+
+__all__ = ["Arithmetic", "IntegerLayer", "IntegerVgg", "check_float32_exact"]
 
 if TYPE_CHECKING:
     from .native_vgg import NativeVgg
 
 Arithmetic = Literal["float32", "float64", "int64"]
 
-MOST_LEVELS = 128
-"""Of a layer: of an even number the largest is then 127, which int8 holds."""
 BATCH = 8
 """Patches at a time: what their windows take fits a processor's outer cache."""
 LEVEL_NAMES = {5: "quinary (3 bits)", 3: "ternary (2 bits)", 2: "binary (1 bit)"}
@@ -49,7 +41,8 @@ class IntegerVgg:
 
     Args:
         layers: the seven layers, all with thresholds or all with shifts. Their levels may be other
-            ones than the paper's, as ``levels_of`` has them.
+            ones than the paper's, as ``levels_of`` has them. Those of `SKIPPED` may have skips, all
+            of one kind.
         native: use the C extension? By default where it is built and has such layers; the bytes
             are the same.
 
@@ -59,6 +52,7 @@ class IntegerVgg:
 
     Attributes:
         form: ``"thresholds"`` or ``"shift"``.
+        skips: ``"none"``, ``"or"`` or ``"mux"``.
         encoder_id: first 8 bytes of SHA-256 over the form and the packed parameters.
         coder, coder_id: no entropy coder, hence 0 and zeros.
         rates: bits per patch on offer.
@@ -77,7 +71,13 @@ class IntegerVgg:
             raise HeqFormatError(f"{MODEL_NAME}: either all layers have thresholds or none.")
         self.layers = tuple(layers)
         self.form = "thresholds" if with_thresholds[0] else "shift"
-        self.bits = total_bits(self.form, [item.layer for item in layers])
+        kinds: set[Skip] = {item.skip for item in layers if item.layer.name in SKIPPED}
+        if len(kinds) > 1:
+            raise HeqFormatError(
+                f"{MODEL_NAME}: either all skips are of one kind or there are none."
+            )
+        self.skips = kinds.pop()
+        self.bits = total_bits(self.form, [item.layer for item in layers]) + skip_bits(self.skips)
         if self.bits > BUDGET_BITS:
             raise HeqError(
                 f"{MODEL_NAME}: weights and {self.form} take {self.bits} bits, more than "
@@ -154,9 +154,8 @@ class IntegerVgg:
         for item in self.layers:
             total = convolve_floats(x, item.levels, item.layer)
             if item.layer.pool:
-                rows = np.maximum(total[:, ::2], total[:, 1::2])
-                total = np.maximum(rows[:, :, ::2], rows[:, :, 1::2])
-            x = _activate(item, total)
+                total = pooled(total, (1, 2))
+            x = joined(item.skip, item.selects, _activate(item, total), x, (1, 2))
         return x.transpose(0, 3, 1, 2).astype(np.uint8)
 
     def _run_integers(self, patches: np.ndarray, arithmetic: Arithmetic) -> np.ndarray:
@@ -169,41 +168,18 @@ class IntegerVgg:
                 total = total.reshape(n, c, h // 2, 2, w // 2, 2).max(axis=(3, 5))
             if item.thresholds is not None:
                 cuts = item.thresholds.astype(np.int64)[None, :, :, None, None]
-                x = (total[:, :, None] >= cuts).sum(axis=2)
+                level = (total[:, :, None] >= cuts).sum(axis=2)
             elif len(item.layer.cuts) == 1:
-                x = (total >= 0).astype(np.int64)
+                level = (total >= 0).astype(np.int64)
             else:
                 shifted = total >> item.shift if item.shift >= 0 else total << -item.shift
-                x = np.clip(shifted, 0, len(item.layer.cuts))
+                level = np.clip(shifted, 0, len(item.layer.cuts))
+            x = joined(item.skip, item.selects, level, x, (2, 3))
         return x.astype(np.uint8)
 
     def packed(self) -> dict[str, np.ndarray]:
-        """The parameters at their real size: uint8 tensors by name, in the order they are hashed.
-
-        The weights of a layer as fields of 3, 2 or 1 bits holding the index of the level, and
-        ``thresholds`` (all layers, each threshold plus ``bound`` in ``threshold_bits`` bits) or
-        ``shifts`` (int8, two's complement). With other levels than the paper's, ``levels`` says
-        how many each layer has, uint8.
-        """
-        tensors = {}
-        if tuple(item.layer for item in self.layers) != VGG_LAYERS:
-            counts = [len(item.layer.levels) for item in self.layers]
-            tensors["levels"] = np.asarray(counts, dtype=np.uint8)
-        for item in self.layers:
-            index = np.searchsorted(np.asarray(item.layer.levels), item.levels.ravel())
-            tensors[item.layer.name] = pack_fields([(index, item.layer.level_bits)])
-        if self.form == "thresholds":
-            tensors["thresholds"] = pack_fields(
-                [
-                    (item.thresholds.ravel() + item.layer.bound, item.layer.threshold_bits)
-                    for item in self.layers
-                    if item.thresholds is not None
-                ]
-            )
-        else:
-            shifts = [item.shift % 2**SHIFT_BITS for item in self.layers[:-1]]
-            tensors["shifts"] = np.asarray(shifts, dtype=np.uint8)
-        return tensors
+        """The parameters at their real size, see `pack_layers`."""
+        return pack_layers(self.layers)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write a safetensors file of at most 2^20 bits, complete or not at all."""
@@ -245,7 +221,7 @@ class IntegerVgg:
             HeqFormatError: they do not make such an encoder.
             KeyError: one is missing.
         """
-        return cls(_unpack_layers(tensors))
+        return cls(unpack_layers(tensors))
 
     def weight_bits(self) -> dict[str, int]:
         """Bits of everything that the encoder must hold, by part."""
@@ -254,6 +230,8 @@ class IntegerVgg:
             count, bits = len(item.layer.levels), item.layer.level_bits
             kind = f"{LEVEL_NAMES.get(count, f'{count}-level ({bits} bits)')} weights"
             parts[kind] = parts.get(kind, 0) + item.levels.size * item.layer.level_bits
+        if self.skips == "mux":
+            parts["opening sums"] = skip_bits(self.skips)
         parts["thresholds" if self.form == "thresholds" else "shifts"] = self.bits - sum(
             parts.values()
         )
@@ -268,38 +246,6 @@ def _checked(patches: np.ndarray) -> np.ndarray:
     if patches.shape[3] not in (1, 3):
         raise ValueError(f"patches have 1 or 3 channels, not {patches.shape[3]}.")
     return patches
-
-
-def _unpack_layers(tensors: Mapping[str, np.ndarray]) -> list[IntegerLayer]:
-    thresholds: list[np.ndarray | None] = [None] * len(VGG_LAYERS)
-    shifts = [0] * len(VGG_LAYERS)
-    places: tuple[VggLayer, ...] = VGG_LAYERS
-    if "levels" in tensors:
-        counts = tensors["levels"]
-        right = counts.shape == (len(VGG_LAYERS),) and counts.dtype == np.uint8
-        if not right or counts.min() < 2 or counts.max() > MOST_LEVELS:
-            raise HeqFormatError("its numbers of levels are not one byte for each layer")
-        pairs = zip(VGG_LAYERS, counts.tolist(), strict=True)
-        places = tuple(replace(layer, levels=levels_of(count)) for layer, count in pairs)
-    if "thresholds" in tensors:
-        layout = [(la.outputs * len(la.cuts), la.threshold_bits) for la in places]
-        for index, field in enumerate(unpack_fields(tensors["thresholds"], layout)):
-            layer = places[index]
-            shape = (layer.outputs, len(layer.cuts))
-            thresholds[index] = (field - layer.bound).astype(np.int32).reshape(shape)
-    else:
-        stored = tensors["shifts"]
-        if stored.shape != (len(VGG_LAYERS) - 1,) or stored.dtype != np.uint8:
-            raise HeqFormatError("its shifts are not one byte for each layer")
-        shifts[:-1] = stored.view(np.int8).tolist()
-    layers = []
-    for layer, cuts, shift in zip(places, thresholds, shifts, strict=True):
-        (indices,) = unpack_fields(tensors[layer.name], [(layer.weights, layer.level_bits)])
-        if indices.max() >= len(layer.levels):
-            raise HeqFormatError(f"{layer.name} holds a weight that is no level")
-        levels = np.asarray(layer.levels, dtype=np.int8)[indices].reshape(layer.shape)
-        layers.append(IntegerLayer(layer, levels, cuts, shift))
-    return layers
 
 
 def _activate(item: IntegerLayer, total: np.ndarray) -> np.ndarray:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+MODEL_NAME = "nqe-vgg"
 BUDGET_BITS = 2**20
 PATCH = 32
 PIXEL_CENTRE = 128

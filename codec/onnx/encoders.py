@@ -119,7 +119,7 @@ def _vgg(graph: Graph, pixels: str, encoder: IntegerVgg) -> None:
     x = graph.add("Sub", pixels, graph.scalar(PIXEL_CENTRE))
     x = graph.add("Transpose", x, perm=(0, 3, 1, 2))
     for item in encoder.layers:
-        layer = item.layer
+        layer, given = item.layer, x
         weights = graph.as_float(graph.tensor(layer.name, item.levels))
         pads = (layer.kernel // 2,) * 4
         x = graph.add("Conv", x, weights, pads=pads, group=layer.groups)
@@ -127,7 +127,7 @@ def _vgg(graph: Graph, pixels: str, encoder: IntegerVgg) -> None:
         x = graph.add("Round", x)
         if layer.pool:
             x = graph.add("MaxPool", x, kernel_shape=(2, 2), strides=(2, 2))
-        x = _activated(graph, item, x)
+        x = _skipped(graph, item, _activated(graph, item, x), given)
     side = SIZE // 8
     outputs = encoder.layers[-1].layer.outputs
     _integers(graph, "bits", x, "uint8", ("patches", outputs, side, side))
@@ -152,6 +152,19 @@ def _activated(graph: Graph, item: IntegerLayer, total: str) -> str:
         return graph.as_float(graph.add("GreaterOrEqual", total, graph.scalar(0)))
     shifted = graph.add("Floor", graph.add("Mul", total, graph.scalar(2.0**-item.shift)))
     return graph.add("Clip", shifted, graph.scalar(0), graph.scalar(len(layer.cuts)))
+
+
+def _skipped(graph: Graph, item: IntegerLayer, main: str, given: str) -> str:
+    """A layer's output with its skip; see `heqcodec.nqe.vgg_skips`."""
+    if item.skip == "none":
+        return main
+    rest = graph.add("MaxPool", given, kernel_shape=(2, 2), strides=(2, 2))
+    either = graph.add("Max", main, rest)
+    if item.selects is None:
+        return either
+    sums = graph.add("ReduceSum", main, graph.numbers(2, 3), keepdims=1)
+    least = _matrix(graph, f"{item.layer.name}_opens", item.selects[:, None, None])
+    return graph.add("Where", graph.add("GreaterOrEqual", sums, least), either, main)
 
 
 def _integers(

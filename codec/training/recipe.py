@@ -12,6 +12,7 @@ from typing import Any
 
 from heqcodec.errors import HeqError
 from heqcodec.models import DECODERS
+from heqcodec.nqe.vgg_skips import SKIPS
 from heqcodec.rate.backend import STEPS
 
 from .recipe_values import check_keys, is_number, read_values
@@ -96,6 +97,8 @@ class Recipe:
     norm_init, rule: see `heqcodec.nqe.vgg.NqeVgg` (vgg).
     quantizers: of the encoder's weights, by layer or stage, see
         `heqcodec.nqe.layer_quantizers.layer_choices` (vgg).
+    skips: logic gates around layers of the encoder, "none", "or" or "mux", see
+        `heqcodec.nqe.vgg_skips` (vgg).
     purenet: sizes, see `heqcodec.purenet.network.PurenetConfig`.
     """
 
@@ -136,6 +139,7 @@ class Recipe:
     norm_init: str = "balanced"
     rule: str = "A"
     quantizers: dict[str, Any] = field(default_factory=dict)
+    skips: str = "none"
     purenet: dict[str, int] = field(default_factory=dict)
 
     @classmethod
@@ -185,6 +189,7 @@ def _rules(values: dict[str, Any]) -> Iterator[tuple[str, bool]]:
         "optimizer": OPTIMIZERS,
         "decoder": DECODERS,
         "loss": LOSSES,
+        "skips": SKIPS,
     }
     for key, offered in choices.items():
         if key in values:
@@ -224,6 +229,8 @@ def _rules(values: dict[str, Any]) -> Iterator[tuple[str, bool]]:
             f"step_range must be two step indices from 0 to {STEPS - 1}, in order",
             good and span[0] <= span[1],
         )
+    if "skips" in values:
+        yield "skips are of the family vgg", values["family"] == "vgg"
     if "quantizers" in values:
         yield "quantizers are of the family vgg", values["family"] == "vgg"
         told = _quantizer_fault(values["quantizers"])

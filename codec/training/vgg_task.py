@@ -19,6 +19,7 @@ from heqcodec.errors import HeqError
 from heqcodec.nqe.payload import CODE_CHANNELS, RATE_CHANNELS
 from heqcodec.nqe.vgg import NormInit, NqeVgg, truncate_code
 from heqcodec.nqe.vgg_integer import IntegerVgg
+from heqcodec.nqe.vgg_skips import Skip
 from heqcodec.purenet.network import CELLS, Purenet, PurenetConfig
 from heqcodec.quantizers.binary import binary_sign
 from heqcodec.quantizers.diagnostics import layer_report
@@ -81,6 +82,7 @@ class VggTask:
             rule=cast(StepRule, recipe.rule),
             norm_init=cast(NormInit, recipe.norm_init),
             quantizers=recipe.quantizers,
+            skips=cast(Skip, recipe.skips),
         )
         encoder.set_floating(recipe.float_steps > 0)
         config = PurenetConfig(inputs=CODE_CHANNELS, has_base=False, **recipe.purenet)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from heqcodec.nqe.integer_layer import IntegerLayer
 from heqcodec.nqe.vgg_convolution import meetings
+from heqcodec.nqe.vgg_layer import IntegerLayer
 from heqcodec.nqe.vgg_layout import PATCH
 
 from .work import Work
@@ -15,7 +15,7 @@ PIXELS = PATCH * PATCH
 
 
 def layer_work(item: IntegerLayer, side: int) -> Work:
-    """One layer on a plane of one patch: sums, 2x2 maximum, activation; for the whole patch."""
+    """One layer on a plane of one patch: sums, 2x2 maximum, activation, skip, of a patch."""
     layer = item.layer
     magnitudes = np.abs(item.levels.astype(np.int64))
     additions = meetings((magnitudes > 0).sum((0, 1)), side)
@@ -30,6 +30,11 @@ def layer_work(item: IntegerLayer, side: int) -> Work:
         # The shift form: one shift, then limits at 0 and at the top level.
         additions += 2 * outputs
         shifts += outputs
+    if item.skip != "none":
+        # A comparison for the gate, three for the 2x2 maximum of the skip.
+        additions += 4 * outputs
+    if item.selects is not None:
+        additions += outputs
     return Work(additions=additions, shifts=shifts)
 
 

@@ -7,6 +7,7 @@ from typing import cast
 import numpy as np
 import torch
 from heqcodec.nqe.reduced import CODE_CHANNELS, ReducedNqe
+from heqcodec.nqe.vgg_skips import Skip
 from heqcodec.purenet.network import Purenet, PurenetConfig
 from heqcodec.training.photographs import CropSource
 from heqcodec.training.tasks import psnr
@@ -39,11 +40,12 @@ class CodecNetwork(nn.Module):
     Args:
         width: of the encoder.
         seed: of all initial weights.
+        skips: of the encoder, see `heqcodec.nqe.vgg_skips`.
     """
 
-    def __init__(self, width: int, seed: int) -> None:
+    def __init__(self, width: int, seed: int, skips: Skip = "none") -> None:
         super().__init__()
-        self.encoder = ReducedNqe(width, code=True, seed=seed)
+        self.encoder = ReducedNqe(width, code=True, seed=seed, skips=skips)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.decoder = Purenet(DECODER)
@@ -74,6 +76,7 @@ class CodecTask:
         width: of the encoder.
         device: where.
         seed: of initial weights and of the calibration.
+        skips: of the encoder.
     """
 
     name, unit, rate = "codec", "dB", 2e-3
@@ -85,14 +88,16 @@ class CodecTask:
         width: int,
         device: torch.device,
         seed: int,
+        skips: Skip = "none",
     ) -> None:
         self._crops = CropSource(tiles, device)
         self._frames = [_middle(frame) for frame in frames]
         self._width, self._device, self._seed = width, device, seed
+        self._skips: Skip = skips
 
     def build(self) -> nn.Module:
         """A fresh ``CodecNetwork`` on the device."""
-        return CodecNetwork(self._width, self._seed).to(self._device)
+        return CodecNetwork(self._width, self._seed, self._skips).to(self._device)
 
     def encoder(self, network: nn.Module) -> ReducedNqe:
         """The encoder of a ``CodecNetwork``."""

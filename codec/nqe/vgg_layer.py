@@ -1,4 +1,4 @@
-"""One layer of `nqe-vgg` as integers: weights, and thresholds or a shift."""
+"""One layer of `nqe-vgg` as integers, with all that it must satisfy."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..errors import HeqError, HeqFormatError
-from .vgg_layout import VggLayer
+from .vgg_layout import MODEL_NAME, VggLayer
+from .vgg_skips import Skip, check_skip
 
 FLOAT32_EXACT = 2**24
-MODEL_NAME = "nqe-vgg"
+MOST_LEVELS = 128
+"""Of a layer: of an even number the largest is then 127, which int8 holds."""
 
 
 @dataclass(frozen=True)
@@ -24,12 +26,17 @@ class IntegerLayer:
             accumulator reaches. None in the shift form.
         shift: the output is the accumulator, shifted right by so many bits (left if negative) and
             clamped to 0..3; the code layer ignores it and takes the sign, with sign(0) = +1.
+        skip: what joins the output with the layer's input, see `heqcodec.nqe.vgg_skips`.
+        selects: of a MUX skip, int32 (out,): the sums of the output's map from which a channel
+            opens.
     """
 
     layer: VggLayer
     levels: np.ndarray
     thresholds: np.ndarray | None = None
     shift: int = 0
+    skip: Skip = "none"
+    selects: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         name = self.layer.name
@@ -55,6 +62,7 @@ class IntegerLayer:
                 )
             if (np.diff(self.thresholds, axis=1) < 0).any():
                 raise HeqFormatError(f"{MODEL_NAME}: the thresholds of {name} must ascend.")
+        check_skip(self.layer, self.skip, self.selects)
         check_float32_exact(self.levels, self.layer.top, name)
 
 
