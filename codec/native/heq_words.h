@@ -61,12 +61,7 @@ static inline words swapped(words value)
 /* (first ^ second) & mask */
 static inline words unlike(words first, words second, words mask)
 {
-#if HEQ_WORDS == 8
-    __asm__("vpternlogq $0x28, %2, %1, %0" : "+v"(first) : "v"(second), "v"(mask));
-    return first;
-#else
     return (first ^ second) & mask;
-#endif
 }
 
 /* Bits set, by fields. */
