@@ -126,30 +126,31 @@ static void sixteen_outputs(const multiples *const *rows, uint16_t (*offsets)[HE
 }
 
 static void fast_first_layer(const heq_vgg *vgg, const heq_patch *patch, heq_vgg_cuts *cuts,
-                        uint64_t *out, size_t row, size_t plane)
+                             uint64_t *out, size_t row, size_t plane)
 {
-    multiples kept[3]; /* of three rows, each in turn the lowest */
-    const multiples *rows[3];
+    multiples kept[3];
+    multiples *lowest = kept + 2; /* each in turn */
+    const multiples *rows[3] = {kept, kept, kept + 1};
     uint16_t offsets[HEQ_VGG_WIDTH][HEQ_VGG_SAMPLES];
     int32_t own[HEQ_VGG_WIDTH][3];
     const uint8_t *next = patch->pixels;
-    int x, y, output, lowest = 2;
+    int x, y, output;
     find_multiples(vgg->weights, offsets);
     for (output = 0; output < HEQ_VGG_WIDTH; output++) {
         heq_vgg_next_cuts(cuts, 3, own[output]);
     }
     memset(kept, 0, sizeof kept);
     for (y = -1; y < HEQ_SIDE; y++) {
-        rows[0] = kept + (lowest == 2 ? 0 : lowest + 1);
-        rows[1] = kept + (lowest == 0 ? 2 : lowest - 1);
-        rows[2] = kept + lowest;
         if (y + 1 == HEQ_SIDE) {
-            memset(kept + lowest, 0, sizeof *kept);
+            memset(lowest, 0, sizeof *lowest);
         } else {
-            multiply_row(patch, next, kept + lowest);
+            multiply_row(patch, next, lowest);
             next += y + 2 < patch->rows ? patch->stride : 0;
         }
-        lowest = lowest == 2 ? 0 : lowest + 1;
+        rows[0] = rows[1];
+        rows[1] = rows[2];
+        rows[2] = lowest;
+        lowest = lowest == kept + 2 ? kept : lowest + 1;
         if (y < 0) {
             continue;
         }
