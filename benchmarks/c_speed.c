@@ -1,4 +1,5 @@
-/* What benchmarks/c_speed.py calls: the exported encoder, and its transforms alone. */
+/* What benchmarks/c_speed.py calls: the exported encoder, and its transforms alone; with SPEED_VGG
+ * what vgg_speed.py does: the encoder, and how fast bits are counted. */
 #include "heq_encoder.c"
 
 typedef struct {
@@ -40,6 +41,47 @@ size_t speed_encode(const uint8_t *pixels, uint32_t width, uint32_t height, uint
     image.context = &kept;
     return heq_encode(&encoder, &image, pixels, (size_t)width * 3) == HEQ_OK ? kept.length : 0;
 }
+
+#ifdef SPEED_VGG
+
+#ifdef HEQ_KERNEL_FAST
+
+/* Count the bits of 64 vectors of the first cache, `rounds` times. Returns their number, so that
+ * nothing is left out. */
+uint64_t speed_count(uint32_t rounds)
+{
+    static words vectors[64];
+    words total = {0};
+    uint64_t lanes[HEQ_WORDS], sum = 0;
+    int place, part;
+    for (place = 0; place < 64; place++) {
+        vectors[place] = every_word((uint64_t)place << 40 | 0xF0F0F0F0u);
+    }
+    for (; rounds > 0; rounds--) {
+        words sums[4] = {{0}};
+        for (place = 0; place < 64; place += 4) {
+            for (part = 0; part < 4; part++) {
+                sums[part] += counted(vectors[place + part]);
+            }
+        }
+        total += joined(sums[0]) + joined(sums[1]) + joined(sums[2]) + joined(sums[3]);
+        __asm__ volatile("" : : "r"(vectors) : "memory"); /* they might have changed */
+    }
+    memcpy(lanes, &total, sizeof total);
+    for (part = 0; part < HEQ_WORDS; part++) {
+        sum += lanes[part];
+    }
+    return sum;
+}
+
+/* Words of a vector. */
+int speed_words(void)
+{
+    return HEQ_WORDS;
+}
+
+#endif
+#else
 
 /* Colour and transforms of one patch: every coefficient that the encoder looks at. */
 static int32_t transform_alone(const heq_patch *patch)
@@ -93,3 +135,5 @@ int32_t speed_transform(const uint8_t *pixels, uint32_t width, uint32_t height)
     }
     return seen;
 }
+
+#endif

@@ -221,6 +221,8 @@ def main(
     from heqcodec.rate.quality import step_of_quality
     from heqcodec.threads import limit_threads
 
+    if model.startswith("nqe-vgg"):
+        raise typer.BadParameter("vgg_speed.py measures encoders of convolutions")
     if shutil.which(compiler) is None:
         raise typer.BadParameter(f"there is no compiler {compiler}")
     limit_threads(1)

@@ -11,6 +11,7 @@ import pytest
 import typer
 from heqcodec.export.vectors import scene
 from PIL import Image
+from sample_vgg import OTHER, random_encoder
 from test_benchmarks import load
 from typer.testing import CliRunner
 
@@ -33,6 +34,34 @@ def test_speeds_of_both_kernels(model: str, tmp_path: Path) -> None:
         )
         assert float(line.split()[-3]) > 0
     assert "WebP" in done.output and "JPEG" in done.output
+
+
+def test_speed_of_convolutions_and_its_limit(tmp_path: Path) -> None:
+    Image.fromarray(scene(40, 70, 3)).save(tmp_path / "image.png")
+    speed = load("vgg_speed")
+    app = typer.Typer()
+    app.command()(speed.main)
+    options = ["--side", "32", "--repeats", "1", "--compiler", "gcc", "--flags=-O1"]
+    done = CliRunner().invoke(app, [str(tmp_path), *options])
+    assert done.exit_code == 0, done.output
+    for row in ("nqe-vgg in C, fast", "nqe-vgg in C, scalar", "numpy", "torch, float32"):
+        (line,) = (text for text in done.output.splitlines() if text.startswith(row))
+        assert float(line.split()[-3]) > 0
+    assert "4,324 (1,728, 576, 1,152, 288, 576, 4 by layer; 8,428 if" in done.output
+    assert "the fast kernel reaches" in done.output
+    other = typer.Typer()
+    other.command()(load("c_speed").main)
+    done = CliRunner().invoke(other, [str(tmp_path), "--model", "nqe-vgg"])
+    assert done.exit_code == 2 and "vgg_speed.py" in done.output
+
+
+def test_torch_codes_like_the_integers() -> None:
+    torch_vgg = load("torch_vgg")
+    for own_cuts in (False, True):
+        encoder = random_encoder(5, OTHER, own_cuts)
+        patches = np.random.default_rng(1).integers(0, 256, (3, 32, 32, 3), dtype=np.uint8)
+        codes = torch_vgg.TorchVgg(encoder.layers, batch=2).codes(patches)
+        np.testing.assert_array_equal(codes, encoder.encode_patches(patches, 512))
 
 
 def test_other_bytes_end_the_measurement(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

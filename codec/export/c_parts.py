@@ -162,7 +162,7 @@ def vgg_parts(tensors: Tensors) -> CParts:
         constants,
         ("heq_vgg.c", "heq_vgg_fast.c"),
         "heq_vgg_encoder.c",
-        patch_words(encoder.rates, 25600, "0.4 KB"),
+        patch_words(encoder.rates, 25600, "0.5 KB"),
     )
 
 

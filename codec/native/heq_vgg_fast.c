@@ -2,29 +2,22 @@
  *
  * A word holds a bit plane of 64 channels of one position, a vector the words of positions side by
  * side, and the weights of an output are the same for all of them. Rows are done in pairs, since a
- * maximum takes two. The first layer, of 8-bit samples, adds rows of their multiples. */
+ * maximum takes two. The first layer, of 8-bit samples, is in heq_vgg_first.h. */
 #include "heq_vgg.h"
 
 #include <string.h>
 
+#include "heq_vgg_first.h"
 #include "heq_vgg_layers.h"
 #include "heq_words.h"
 
 #ifdef HEQ_KERNEL_FAST
 
 enum {
-    TAPS = 9,
     MOST_WEIGHTS = 2 * TAPS * 3, /* words of an output's weights */
     FIELD_WORDS = 2 * (HEQ_SIDE + 2) * (HEQ_SIDE + 2),
-    RAW_WORDS = 1024,
-    MULTIPLES = 5, /* -2 to 2 */
-    SAMPLE_ROW = 48,
-    SHORTS = HEQ_WORDS << 2
+    RAW_WORDS = 1024
 };
-
-typedef int16_t shorts __attribute__((vector_size(HEQ_WORDS_BYTES), may_alias));
-typedef int16_t loose_shorts __attribute__((vector_size(HEQ_WORDS_BYTES), may_alias, aligned(2)));
-typedef uint16_t bit_shorts __attribute__((vector_size(HEQ_WORDS_BYTES), may_alias));
 
 /* What a layer takes and gives. */
 typedef struct {
@@ -37,155 +30,6 @@ typedef struct {
     const uint64_t *in; /* two planes by 64 channels and position, around each a margin of zeros */
     uint64_t *out;      /* likewise without a margin; behind a maximum columns come in pairs */
 } heq_vgg_step;
-
-static uint64_t word_of(const uint8_t *bytes)
-{
-    return (uint64_t)bytes[7] << 56 | (uint64_t)bytes[6] << 48 | (uint64_t)bytes[5] << 40 |
-           (uint64_t)bytes[4] << 32 | (uint64_t)bytes[3] << 24 | (uint64_t)bytes[2] << 16 |
-           (uint64_t)bytes[1] << 8 | bytes[0];
-}
-
-static int bits_set(uint64_t word)
-{
-#if defined(__POPCNT__) || defined(__aarch64__)
-    return __builtin_popcountll(word);
-#else
-    word -= word >> 1 & 0x5555555555555555u;
-    word = (word & 0x3333333333333333u) + (word >> 2 & 0x3333333333333333u);
-    word = (word + (word >> 4)) & HALVES;
-    word += word >> 8;
-    word += word >> 16;
-    word += word >> 32;
-    return (int)(word & 127);
-#endif
-}
-
-/* ---- The first layer --------------------------------------------------------------------- */
-
-/* Centred samples of a row, with a margin of zeros, and their multiples by -2 to 2. */
-static void multiply_row(const heq_patch *patch, const uint8_t *row, int channel,
-                         int16_t multiples[MULTIPLES][SAMPLE_ROW])
-{
-    int step = patch->channels == 1 ? 1 : 3, x, last = patch->columns - 1;
-    int16_t *once = multiples[3];
-    row += patch->channels == 1 ? 0 : channel;
-    for (x = 0; x <= last; x++) {
-        once[1 + x] = (int16_t)(*row - HEQ_VGG_CENTRE);
-        row += x < last ? step : 0;
-    }
-    for (; x < HEQ_SIDE; x++) {
-        once[1 + x] = once[1 + last];
-    }
-    for (x = 0; x < SAMPLE_ROW; x++) {
-        multiples[0][x] = (int16_t)-(once[x] + once[x]);
-        multiples[1][x] = (int16_t)-once[x];
-        multiples[4][x] = (int16_t)(once[x] + once[x]);
-    }
-}
-
-/* Where the multiples that the outputs add begin among those of three rows. */
-static void find_multiples(const uint8_t *weights, uint16_t (*offsets)[HEQ_VGG_SAMPLES])
-{
-    int output, row, column, channel;
-    for (output = 0; output < HEQ_VGG_WIDTH; output++) {
-        uint64_t both = word_of(weights), two = word_of(weights + 4) >> 32;
-        uint64_t negative = both & 0xFFFFFFFFu, one = both >> 32;
-        uint16_t *offset = offsets[output];
-        int before = 0; /* of the rows and channels before */
-        for (row = 0; row < 3; row++) {
-            for (column = 0; column < 3; column++) {
-                int begin = before + column;
-                for (channel = 0; channel < 3; channel++) {
-                    int size = (int)((one & 1) + ((two & 1) << 1));
-                    int multiple = negative & 1 ? 2 - size : 2 + size;
-                    *offset++ = (uint16_t)(begin + (multiple << 5) + (multiple << 4));
-                    begin += MULTIPLES * SAMPLE_ROW;
-                    negative >>= 1;
-                    one >>= 1;
-                    two >>= 1;
-                }
-            }
-            before += 3 * MULTIPLES * SAMPLE_ROW;
-        }
-        weights += HEQ_VGG_FIRST_BYTES;
-    }
-}
-
-/* Sums of an output along a row. */
-static inline void sum_multiples(const int16_t *multiples, const uint16_t *offsets, shorts *sums)
-{
-    int sample, part;
-    for (part = 0; part < HEQ_SIDE / SHORTS; part++) {
-        sums[part] = (shorts){0};
-    }
-    for (sample = 0; sample < HEQ_VGG_SAMPLES; sample++) {
-        const int16_t *from = multiples + offsets[sample];
-        for (part = 0; part < HEQ_SIDE / SHORTS; part++) {
-            sums[part] += *(const loose_shorts *)(from + part * SHORTS);
-        }
-    }
-}
-
-/* Sixteen outputs along a row, a bit of each to the two planes. */
-static void sixteen_outputs(const int16_t *multiples, uint16_t (*offsets)[HEQ_VGG_SAMPLES],
-                            int32_t (*cuts)[3], uint16_t (*made)[HEQ_SIDE])
-{
-    bit_shorts low[HEQ_SIDE / SHORTS] = {{0}}, high[HEQ_SIDE / SHORTS] = {{0}};
-    int output, part;
-    for (output = 0; output < 16; output++) {
-        int16_t first = (int16_t)cuts[output][0], second = (int16_t)cuts[output][1];
-        int16_t third = (int16_t)cuts[output][2];
-        shorts sums[HEQ_SIDE / SHORTS];
-        sum_multiples(multiples, offsets[output], sums);
-        for (part = 0; part < HEQ_SIDE / SHORTS; part++) {
-            /* Negative where the sum is below. */
-            shorts one = sums[part] - first, two = sums[part] - second, three = sums[part] - third;
-            low[part] |= (bit_shorts)~(one ^ two ^ three) >> 15 << output;
-            high[part] |= (bit_shorts)~two >> 15 << output;
-        }
-    }
-    memcpy(made[0], low, sizeof low);
-    memcpy(made[1], high, sizeof high);
-}
-
-static void first_layer(const heq_vgg *vgg, const heq_patch *patch, heq_vgg_cuts *cuts,
-                        uint64_t *out, size_t row, size_t plane)
-{
-    /* Of three rows and three channels. */
-    int16_t multiples[3][3][MULTIPLES][SAMPLE_ROW] = {{{{0}}}};
-    uint16_t offsets[HEQ_VGG_WIDTH][HEQ_VGG_SAMPLES];
-    int32_t own[HEQ_VGG_WIDTH][3];
-    const uint8_t *next = patch->pixels;
-    int x, y, channel, output;
-    find_multiples(vgg->weights, offsets);
-    for (output = 0; output < HEQ_VGG_WIDTH; output++) {
-        heq_vgg_next_cuts(cuts, 3, own[output]);
-    }
-    for (y = -1; y < HEQ_SIDE; y++) {
-        memcpy(multiples[0], multiples[1], sizeof multiples[0]);
-        memcpy(multiples[1], multiples[2], sizeof multiples[0]);
-        if (y + 1 == HEQ_SIDE) {
-            memset(multiples[2], 0, sizeof multiples[2]);
-        } else {
-            for (channel = 0; channel < 3; channel++) {
-                multiply_row(patch, next, channel, multiples[2][channel]);
-            }
-            next += y + 2 < patch->rows ? patch->stride : 0;
-        }
-        if (y < 0) {
-            continue;
-        }
-        out += row;
-        for (output = 0; output < HEQ_VGG_WIDTH; output += 16) {
-            uint16_t made[2][HEQ_SIDE];
-            sixteen_outputs(multiples[0][0][0], offsets + output, own + output, made);
-            for (x = 0; x < HEQ_SIDE; x++) {
-                out[1 + x] |= (uint64_t)made[0][x] << output;
-                out[plane + 1 + (size_t)x] |= (uint64_t)made[1][x] << output;
-            }
-        }
-    }
-}
 
 /* ---- Sums of the others ------------------------------------------------------------------ */
 
@@ -438,7 +282,7 @@ HEQ_INTERNAL void heq_fast_vgg_encode(const heq_vgg *vgg, const heq_patch *patch
         step.plane = step.block << (layer->log_in - 4);
         if (index == 0) {
             memset(in, 0, sizeof in);
-            first_layer(vgg, patch, &cuts, in, step.row, step.plane);
+            fast_first_layer(vgg, patch, &cuts, in, step.row, step.plane);
         }
         cuts.layer = cuts.next;
         if (layer->reach == 0) {

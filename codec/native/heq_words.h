@@ -29,6 +29,29 @@ typedef uint64_t loose_words __attribute__((vector_size(HEQ_WORDS_BYTES), may_al
 
 #define HALVES 0x0F0F0F0F0F0F0F0Fu /* the lower half of each byte */
 
+/* The word of eight bytes, the first one lowest. */
+static inline uint64_t word_of(const uint8_t *bytes)
+{
+    return (uint64_t)bytes[7] << 56 | (uint64_t)bytes[6] << 48 | (uint64_t)bytes[5] << 40 |
+           (uint64_t)bytes[4] << 32 | (uint64_t)bytes[3] << 24 | (uint64_t)bytes[2] << 16 |
+           (uint64_t)bytes[1] << 8 | bytes[0];
+}
+
+static inline int bits_set(uint64_t word)
+{
+#if defined(__POPCNT__) || defined(__aarch64__)
+    return __builtin_popcountll(word);
+#else
+    word -= word >> 1 & 0x5555555555555555u;
+    word = (word & 0x3333333333333333u) + (word >> 2 & 0x3333333333333333u);
+    word = (word + (word >> 4)) & HALVES;
+    word += word >> 8;
+    word += word >> 16;
+    word += word >> 32;
+    return (int)(word & 127);
+#endif
+}
+
 static inline words every_word(uint64_t word)
 {
 #if HEQ_WORDS == 8
@@ -61,12 +84,7 @@ static inline words swapped(words value)
 /* (first ^ second) & mask */
 static inline words unlike(words first, words second, words mask)
 {
-#if HEQ_WORDS == 8
-    __asm__("vpternlogq $0x28, %2, %1, %0" : "+v"(first) : "v"(second), "v"(mask));
-    return first;
-#else
     return (first ^ second) & mask;
-#endif
 }
 
 /* Bits set, by fields. */
