@@ -6,7 +6,8 @@ Exports each model, builds heqenc for every target whose cross compiler is here,
 vectors (and small crops of the images of a folder) natively or by qemu, and compares files with
 those of `heqcodec.encode`. What is not installed is named and skipped. For Cortex-M the code is
 also searched for multiplications and divisions, at every level of optimisation. Ends with exit code
-1 when a file differs, a build fails or a multiplication is found.
+1 when a file differs, a build fails or a multiplication is found. With --model nqe-vgg the scalar
+kernel takes minutes of qemu's time for each target.
 
 On Debian: apt-get install gcc-i686-linux-gnu gcc-s390x-linux-gnu gcc-powerpc-linux-gnu
 gcc-aarch64-linux-gnu gcc-arm-linux-gnueabihf gcc-arm-none-eabi libnewlib-arm-none-eabi

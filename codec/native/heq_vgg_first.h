@@ -1,6 +1,6 @@
-/* The first layer of the fast kernel: sums of 8-bit samples, a row of an output at a time, by adding
- * rows of multiples of samples. Planes of 8-bit samples would be nine numbers of bits for 27 of 64
- * places of a word, four times as much work. */
+/* The first layer of the fast kernel: sums of 8-bit samples, a row of an output at a time, by
+ * adding rows of multiples of samples. Bit planes of samples would be nine numbers of bits, each of
+ * 27 of the 64 places of a word: more than the additions take. */
 #ifndef HEQ_VGG_FIRST_H
 #define HEQ_VGG_FIRST_H
 
