@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from heqcodec.nqe.integer_layer import IntegerLayer
+from heqcodec.nqe.vgg_layer import IntegerLayer
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F

@@ -27,7 +27,7 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 from c_speed import Encoder, Pixels, build, c_encoder, measure
-from heqcodec.nqe.integer_layer import IntegerLayer
+from heqcodec.nqe.vgg_layer import IntegerLayer
 from heqcodec.nqe.vgg_layout import PATCH
 
 WORD = 64

@@ -104,12 +104,26 @@ def test_from_recipe_to_decoded_file(
     assert (other != pixels).any() and np.abs(other.astype(int) - pixels).mean() < 8
     assert models.manifest()["models"]["tiny-r"]["decoders"]["fast"] == part
 
+    # It stays when the model of its encoder is installed again, and only then.
+    assert install(out / "weights/tiny-r.json", weights) == 0
+    models.manifest.cache_clear()
+    assert models.manifest()["models"]["tiny-r"]["decoders"]["fast"] == part
+
     # A decoder of another encoder is refused.
     third = recipe(tmp_path / "third.toml", decoder="fast", cost_iterations=5, tables_seed=4)
     train(third, photographs, out_dir=tmp_path / "third", **shared)
     assert install(tmp_path / "third/weights/tiny-r-fast.json", weights) == 1
     told = capsys.readouterr().err
     assert "install its model first" in told and "is not what heqcodec writes" not in told
+    train(
+        recipe(tmp_path / "third.toml", cost_iterations=5, tables_seed=4),
+        photographs,
+        out_dir=tmp_path / "whole",
+        **shared,
+    )
+    assert install(tmp_path / "whole/weights/tiny-r.json", weights) == 0
+    models.manifest.cache_clear()
+    assert "decoders" not in models.manifest()["models"]["tiny-r"]
 
 
 def test_an_encoder_of_another_family_is_refused(

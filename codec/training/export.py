@@ -167,19 +167,20 @@ def install(exported: Path, weights: Path, default: bool = False, retire: str | 
             manifest = json.loads(path.read_text(encoding="utf-8"))
         replaced = manifest["models"].get(name)
         whole = "family" in entry
-        fits = whole or (replaced and replaced["encoder"]["encoder_id"] == entry["encoder_id"])
+        reads = entry["encoder"]["encoder_id"] if whole else entry["encoder_id"]
+        same = replaced is not None and replaced["encoder"]["encoder_id"] == reads
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise HeqError(
             f"{exported} or {path} is not what heqcodec writes ({type(error).__name__}: {error})."
         ) from error
-    if not fits:
+    if not (whole or same):
         raise HeqError(
             f"the decoder was trained for encoder {entry['encoder_id']}, and {name} has another or "
             "is not there; install its model first."
         )
-    if not whole:
-        decoders = {**replaced.get("decoders", {}), **entry["decoders"]}
-        entry = {**replaced, "decoders": decoders}
+    if same and (decoders := {**replaced.get("decoders", {}), **entry.get("decoders", {})}):
+        # Further decoders stay with their encoder, whichever of both is new.
+        entry = {**(entry if whole else replaced), "decoders": decoders}
     weights.mkdir(parents=True, exist_ok=True)
     contents = {file: (exported.parent / file).read_bytes() for file in files}
     for file, data in contents.items():
