@@ -230,9 +230,22 @@ def main(
         "command": f"python benchmarks/ablation.py {folder.name} --train {train.name}",
         "rows": rows,
     }
+    write_results(out, told, table(told))
+
+
+def write_results(out: Path, told: dict[str, Any], text: str) -> None:
+    """Write figures and their table, as ``out`` with the suffixes .json and .md."""
     out.parent.mkdir(parents=True, exist_ok=True)
     out.with_suffix(".json").write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
-    out.with_suffix(".md").write_text(table(told), encoding="utf-8")
+    out.with_suffix(".md").write_text(text, encoding="utf-8")
+
+
+def cells(row: dict[str, Any]) -> tuple[str, str, str]:
+    """BD-rate, rates and PSNR of a row of results, for a table."""
+    delta = "" if row["bd_rate"] is None else f"{row['bd_rate']:+.1f} %"
+    bpp = ", ".join(f"{value:.3f}" for value in row["bpp"])
+    psnr = ", ".join(f"{value:.2f}" for value in row["psnr"])
+    return delta, bpp, psnr
 
 
 def table(told: dict[str, Any]) -> str:
@@ -246,9 +259,7 @@ def table(told: dict[str, Any]) -> str:
         "|---|---|---|---|---|---|---|",
     ]
     for row in told["rows"]:
-        delta = "" if row["bd_rate"] is None else f"{row['bd_rate']:+.1f} %"
-        bpp = ", ".join(f"{value:.3f}" for value in row["bpp"])
-        psnr = ", ".join(f"{value:.2f}" for value in row["psnr"])
+        delta, bpp, psnr = cells(row)
         lines.append(
             f"| {row['name']} | {row['coder']} | {row['decoder']} | {delta} | {row['anchor']} | "
             f"{bpp} | {psnr} |"

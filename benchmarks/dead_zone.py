@@ -28,7 +28,15 @@ from typing import Annotated, Any
 
 import numpy as np
 import typer
-from ablation import QUALITIES, RATES, encoders, measure, plain_decoder
+from ablation import (
+    QUALITIES,
+    RATES,
+    cells,
+    encoders,
+    measure,
+    plain_decoder,
+    write_results,
+)
 from numpy.typing import NDArray
 
 LAMBDA = 0.14
@@ -282,9 +290,7 @@ def main(
         f"--coder {coder} --tiles {tiles}",
         "rows": rows,
     }
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.with_suffix(".json").write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
-    out.with_suffix(".md").write_text(markdown(told), encoding="utf-8")
+    write_results(out, told, markdown(told))
 
 
 def markdown(told: dict[str, Any]) -> str:
@@ -298,9 +304,7 @@ def markdown(told: dict[str, Any]) -> str:
         "|---|---|---|---|",
     ]
     for row in told["rows"]:
-        delta = "" if row["bd_rate"] is None else f"{row['bd_rate']:+.1f} %"
-        bpp = ", ".join(f"{value:.3f}" for value in row["bpp"])
-        psnr = ", ".join(f"{value:.2f}" for value in row["psnr"])
+        delta, bpp, psnr = cells(row)
         lines.append(f"| {row['name']} | {delta} | {bpp} | {psnr} |")
     return "\n".join(lines) + "\n"
 

@@ -31,21 +31,38 @@ def convolution_layers(layers: Sequence[IntegerLayer]) -> list[Layer]:
     return [made[0]._replace(additions=(made[0].additions or 0) + centring), *made[1:]]
 
 
-def _layer(item: IntegerLayer, side: int, after: int) -> Layer:
-    """A layer on a square of `side`, which leaves one of `after`."""
+def operations(item: IntegerLayer, side: int) -> tuple[float, float]:
+    """Additions and shifts of a layer on a square of `side`, comparisons as additions, of a patch.
+
+    Sums, 2x2 maximum, activation and skip.
+    """
     layer = item.layer
     magnitudes = np.abs(item.levels.astype(np.int64))
     additions = meetings((magnitudes > 0).sum((0, 1)), side)
     shifts = meetings((magnitudes == 2).sum((0, 1)), side)
-    outputs = layer.outputs * after * after
+    outputs = layer.outputs * side * side
     if layer.pool:
+        outputs //= 4
         additions += 3 * outputs
     if item.thresholds is not None or len(layer.cuts) == 1:
         additions += len(layer.cuts) * outputs
     else:
-        # A shift, and the limits 0 and 3.
+        # The shift form: one shift, then limits at 0 and at the top level.
         additions += 2 * outputs
         shifts += outputs
+    if item.skip != "none":
+        # A comparison for the gate, three for the 2x2 maximum of the skip.
+        additions += 4 * outputs
+    if item.selects is not None:
+        additions += outputs
+    return additions, shifts
+
+
+def _layer(item: IntegerLayer, side: int, after: int) -> Layer:
+    """A layer on a square of `side`, which leaves one of `after`."""
+    layer = item.layer
+    additions, shifts = operations(item, side)
+    outputs = layer.outputs * after * after
     lowest, highest = _reach(item)
     return Layer(
         layer.name,

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-from heqcodec.nqe.vgg_convolution import meetings
+from heqcodec.export.vgg_layers import operations
 from heqcodec.nqe.vgg_layer import IntegerLayer
 from heqcodec.nqe.vgg_layout import PATCH
 
@@ -16,25 +15,7 @@ PIXELS = PATCH * PATCH
 
 def layer_work(item: IntegerLayer, side: int) -> Work:
     """One layer on a plane of one patch: sums, 2x2 maximum, activation, skip, of a patch."""
-    layer = item.layer
-    magnitudes = np.abs(item.levels.astype(np.int64))
-    additions = meetings((magnitudes > 0).sum((0, 1)), side)
-    shifts = meetings((magnitudes == 2).sum((0, 1)), side)
-    outputs = layer.outputs * side * side
-    if layer.pool:
-        outputs //= 4
-        additions += 3 * outputs
-    if item.thresholds is not None or len(layer.cuts) == 1:
-        additions += len(layer.cuts) * outputs
-    else:
-        # The shift form: one shift, then limits at 0 and at the top level.
-        additions += 2 * outputs
-        shifts += outputs
-    if item.skip != "none":
-        # A comparison for the gate, three for the 2x2 maximum of the skip.
-        additions += 4 * outputs
-    if item.selects is not None:
-        additions += outputs
+    additions, shifts = operations(item, side)
     return Work(additions=additions, shifts=shifts)
 
 
