@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +16,8 @@ from heqcodec.eval.quantizers.classifier_task import ClassifierTask, load_labell
 from heqcodec.eval.quantizers.codec_task import CodecTask
 from heqcodec.eval.quantizers.comparison import layer_use
 from heqcodec.eval.quantizers.contestants import CONTESTANTS, chosen
+from heqcodec.eval.quantizers.results import markdown
+from heqcodec.eval.quantizers.seeds import merged, seed_deviation
 from heqcodec.nqe.reduced import ReducedNqe, reduced_layers
 from heqcodec.nqe.vgg_layout import VGG_LAYERS
 from heqcodec.quantizers import make_quantizer
@@ -101,3 +104,33 @@ class TestCommand:
         (tmp_path / "y.npz").write_bytes(b"no")
         with pytest.raises(HeqError, match="holds no images and labels"):
             load_labelled(tmp_path / "y.npz")
+
+
+class TestSeeds:
+    def test_rounds_become_one_table(self) -> None:
+        def row(label: str, bits: int, figure: float) -> dict[str, Any]:
+            name = None if bits == 32 else label
+            used = [] if bits == 32 else [{"layer": "conv1", "entropy_ratio": 1.0}]
+            measured = {"figure": figure, "steps": 10, "seconds": 1.5, "layers": used}
+            return {"label": label, "name": name, "bits": bits, "codec": measured}
+
+        first = [row("full precision", 32, 20.0), row("heq3", 2, 18.0), row("twn", 2, 18.5)]
+        second = [row("full precision", 32, 21.0), row("heq3", 2, 19.0)]
+        rows = merged([first, second], ["codec"])
+        assert [r["codec"]["figure"] for r in rows] == [20.5, 18.5, 18.5]
+        assert rows[1]["codec"]["figures"] == [18.0, 19.0] and rows[1]["codec"]["seconds"] == 3.0
+        # Two pairs one apart: variance 1/2 each.
+        assert seed_deviation(rows, "codec") == (pytest.approx(math.sqrt(0.5)), 2)
+        table = markdown(rows)
+        assert "18.00, 19.00" in table and "0.71 dB (codec;" in table
+        assert math.isnan(seed_deviation(merged([first], ["codec"]), "codec")[0])
+        assert "by seed" not in markdown(merged([first], ["codec"]))
+
+    def test_command(self, photographs: Path, held_out: Path, tmp_path: Path) -> None:
+        given = ("--data", photographs, "--held-out", held_out, "--out", tmp_path / "o")
+        result = run("eval", "quantizers", *given, *SMALL, "--quantizer", "heq3", "--seeds", "2")
+        assert result.exit_code == 0, result.stderr
+        found = json.loads((tmp_path / "o" / "results.json").read_text())
+        assert found["seeds"] == 2 and "--seeds 2" in found["command"]
+        assert all(len(row["codec"]["figures"]) == 2 for row in found["rows"])
+        assert "A training varies with its seed by" in result.stdout

@@ -50,6 +50,9 @@ def quantizers(
     ] = None,
     width: Width = 16,
     seed: Seed = 1,
+    seeds: Annotated[
+        int, typer.Option("--seeds", min=1, metavar="N", help="How many, from --seed on.")
+    ] = 1,
     device: Device = "auto",
     threads: Threads = None,
     force: Force = False,
@@ -74,6 +77,7 @@ def quantizers(
         "--float-minutes": None if float_minutes is None else f"{float_minutes:g}",
         "--width": str(width),
         "--seed": str(seed),
+        "--seeds": str(seeds) if seeds > 1 else None,
     }
     words = ["heqcodec eval quantizers", f"--data {data.resolve().name}"]
     words += [f"--held-out {held_out.resolve().name}"]
@@ -83,6 +87,7 @@ def quantizers(
     command = " ".join([*words, f"--out {out.name}"])
     twin = 2 * minutes if float_minutes is None else float_minutes
     settings = {"minutes": minutes, "float_minutes": twin, "width": width, "seed": seed}
+    settings["seeds"] = seeds
     _compare(contestants, (data, held_out, cifar), out, settings, device, command)
 
 
@@ -98,25 +103,31 @@ def _compare(
     from heqcodec.eval.quantizers.codec_task import CodecTask
     from heqcodec.eval.quantizers.comparison import compare
     from heqcodec.eval.quantizers.results import markdown, write_plots, write_results
+    from heqcodec.eval.quantizers.seeds import merged
     from heqcodec.eval.report import environment
     from heqcodec.purenet.device import find_device
     from heqcodec.training.photographs import load_frames, load_tiles
 
     data, held_out, cifar = sources
-    where, width, seed = find_device(device), settings["width"], settings["seed"]
+    where, width, first = find_device(device), settings["width"], settings["seed"]
     tiles, data_hash = load_tiles(data)
     frames = load_frames(held_out)
-    tasks: list[Any] = [CodecTask(tiles, frames, width, where, seed)]
     hashes: dict[str, Any] = {"photographs": data_hash, "tiles": len(tiles), "frames": len(frames)}
-    if cifar is not None:
-        labelled = load_labelled(cifar)
-        tasks.append(ClassifierTask(labelled, width, where, seed))
+    labelled = None if cifar is None else load_labelled(cifar)
+    if labelled is not None:
         hashes["cifar"] = labelled.sha256
     run = {"command": command, **settings, "data_sha256": hashes, **environment()}
+    rounds: list[list[dict[str, Any]]] = []
     rows: list[dict[str, Any]] = []
-    made = compare(tasks, contestants, settings["minutes"], settings["float_minutes"], seed, say)
-    for rows in made:
-        write_results(out, rows, run)
+    minutes = settings["minutes"], settings["float_minutes"]
+    for seed in range(first, first + settings["seeds"]):
+        tasks: list[Any] = [CodecTask(tiles, frames, width, where, seed)]
+        if labelled is not None:
+            tasks.append(ClassifierTask(labelled, width, where, seed))
+        for made in compare(tasks, contestants, *minutes, seed, say):
+            rows = merged([*rounds, made], [task.name for task in tasks])
+            write_results(out, rows, run)
+        rounds.append(made)
     write_plots(out, rows)
     typer.echo(markdown(rows), nl=False)
     say(f"Wrote results.json, table.md and plots to {out}.")

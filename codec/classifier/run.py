@@ -19,6 +19,7 @@ import torch
 from heqcodec import __version__
 from heqcodec.errors import HeqError
 from heqcodec.quantizers.diagnostics import level_statistics, quantized_layers
+from heqcodec.training.allocator import keep_freed_memory
 from torch import nn
 
 from .batches import DeviceImages
@@ -33,10 +34,13 @@ WEIGHTS = "classifier.safetensors"
 
 
 def prepare_device(device: torch.device) -> None:
-    """Let the device choose its quickest convolutions, and compute in TF32 what is not bfloat16.
+    """Let a CPU keep the memory of a step for the next one; let a graphics card choose its quickest
+    convolutions, and compute in TF32 what is not bfloat16.
 
     TF32 keeps integers below 2^11 as they are, and levels, activations and centred pixels are.
     """
+    if device.type == "cpu":
+        keep_freed_memory()
     if device.type == "cuda":
         torch.backends.cudnn.benchmark = True
         torch.backends.cuda.matmul.allow_tf32 = True

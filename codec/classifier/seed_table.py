@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import mean, variance
 from typing import Any
@@ -53,13 +54,16 @@ def seed_groups(runs: list[LoggedRun]) -> list[SeedGroup]:
     return made
 
 
-def deviation(groups: list[SeedGroup]) -> tuple[float, int]:
-    """How much a run varies with its seed: a standard deviation in points, pooled over groups.
+def pooled_deviation(groups: Sequence[Sequence[float]]) -> tuple[float, int]:
+    """How much figures vary within their groups: a standard deviation, pooled over all of them.
+
+    Args:
+        groups: figures of the same thing with several seeds; single ones say nothing.
 
     Returns:
-        It, NaN without a group of several seeds, and its degrees of freedom.
+        It, NaN without a group of several figures, and its degrees of freedom.
     """
-    several = [group.accuracies for group in groups if len(group.results) > 1]
+    several = [group for group in groups if len(group) > 1]
     freedom = sum(len(values) - 1 for values in several)
     if not freedom:
         return math.nan, 0
@@ -101,7 +105,7 @@ def seed_table(runs: list[LoggedRun], against: str = "") -> str:
             ]
         )
     lines = "".join(f"| {' | '.join(row)} |\n" for row in rows)
-    pooled, freedom = deviation(groups)
+    pooled, freedom = pooled_deviation([group.accuracies for group in groups])
     if not freedom:
         return lines
     return lines + (

@@ -20,6 +20,7 @@ from heqcodec.errors import HeqError
 from rich.progress import Progress, TaskID
 from torch import Tensor, nn
 
+from .allocator import keep_freed_memory
 from .checkpoint import load_checkpoint, save_checkpoint
 from .muon import Muon
 from .recipe import Recipe
@@ -112,6 +113,7 @@ class TrainingLoop:
         limit = math.inf if minutes is None else 60 * minutes
         if self._place() >= self.recipe.steps or limit <= 0:
             return
+        keep_freed_memory()
         self.task.prepare(self.step)
         bar = self._progress.add_task(
             "training", total=self.recipe.steps, completed=self.step, told=""

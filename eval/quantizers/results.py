@@ -10,6 +10,8 @@ from typing import Any
 
 from heqcodec.files import write_bytes
 
+from .seeds import seed_deviation
+
 HEADINGS = {"codec": "codec, PSNR in dB", "classifier": "CIFAR-10, %"}
 UNITS = {"codec": "held-out PSNR (dB)", "classifier": "CIFAR-10 accuracy (%)"}
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")
@@ -35,20 +37,35 @@ def ordered(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def markdown(rows: Sequence[dict[str, Any]]) -> str:
-    """The table, a quantizer a line: bits, figure, steps and use of the levels for each task."""
+    """The table, a quantizer a line: bits, figure, steps and use of the levels for each task.
+
+    With several seeds figures are means, and the figure of each seed stands beside them.
+    """
     tasks = _tasks(rows)
+    several = any(len(row[task]["figures"]) > 1 for row in rows for task in tasks)
     titles = ["bits", "quantizer"]
     for task in tasks:
-        titles += [HEADINGS[task], "entropy / maximum", "steps"]
+        titles += [HEADINGS[task], *(["by seed"] if several else []), "entropy / maximum", "steps"]
     lines = ["| " + " | ".join(titles) + " |", "|---|---|" + "---:|" * (len(titles) - 2)]
     for row in ordered(rows):
         cells = [str(row["bits"]), row["label"]]
         for task in tasks:
             ratio = entropy_ratio(row[task])
             used = "" if ratio is None else f"{ratio:.3f}"
-            cells += [f"{row[task]['figure']:.2f}", used, str(row[task]["steps"])]
+            by_seed = ", ".join(f"{figure:.2f}" for figure in row[task]["figures"])
+            cells += [f"{row[task]['figure']:.2f}", *([by_seed] if several else [])]
+            cells += [used, str(row[task]["steps"])]
         lines.append("| " + " | ".join(cells) + " |")
+    if several:
+        told = (_deviation(rows, task) for task in tasks)
+        lines += ["", f"A training varies with its seed by {' and by '.join(told)}."]
     return "\n".join(lines) + "\n"
+
+
+def _deviation(rows: Sequence[dict[str, Any]], task: str) -> str:
+    pooled, freedom = seed_deviation(rows, task)
+    unit = "dB" if task == "codec" else "points"
+    return f"{pooled:.2f} {unit} ({task}; one standard deviation, {freedom} degrees of freedom)"
 
 
 def write_results(out: Path, rows: Sequence[dict[str, Any]], run: dict[str, Any]) -> None:
@@ -77,8 +94,10 @@ def write_plots(out: Path, rows: Sequence[dict[str, Any]]) -> list[Path]:
         for place, row in enumerate(rows):
             full = row["name"] is None
             colour = "#999999" if full else COLOURS[bits.index(row["bits"]) % len(COLOURS)]
+            figures = row[task]["figures"]
+            axis.plot(figures, [place] * len(figures), ".", color=colour, alpha=0.5)
             axis.plot(row[task]["figure"], place, "o", color=colour)
-        values = [row[task]["figure"] for row in rows]
+        values = [figure for row in rows for figure in row[task]["figures"]]
         margin = 0.25 * (max(values) - min(values)) + 0.1
         axis.set_xlim(min(values) - margin, max(values) + margin)
         names = [r["label"] if r["name"] is None else f"{r['label']}, {r['bits']} b" for r in rows]

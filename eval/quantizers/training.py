@@ -10,6 +10,7 @@ from typing import Protocol
 import torch
 from heqcodec.errors import HeqError
 from heqcodec.nqe.reduced import ReducedNqe
+from heqcodec.training.allocator import keep_freed_memory
 from torch import Tensor, nn
 
 REFRESHES = 50
@@ -60,6 +61,7 @@ def train_for(task: TimedTask, network: nn.Module, seconds: float, seed: int) ->
     On a CPU what counts is the time that this process has the processor (of all its threads), so
     that other work on the machine takes nothing from one quantizer that it leaves to another.
 
+    Convolutions round their inputs to bfloat16, which leaves levels and activations as they are.
     Adam with a warm-up over 5 % of the time, then a cosine to zero; quantizers are refreshed 50
     times. Batches follow from the seed; how many there are follows from the machine.
 
@@ -75,6 +77,8 @@ def train_for(task: TimedTask, network: nn.Module, seconds: float, seed: int) ->
     Raises:
         HeqError: the loss is not finite.
     """
+    keep_freed_memory()
+    device = next(network.parameters()).device.type
     encoder = task.encoder(network)
     own = encoder.own_parameters()
     known = {id(parameter) for parameter in own}
@@ -91,7 +95,8 @@ def train_for(task: TimedTask, network: nn.Module, seconds: float, seed: int) ->
         factor = min(1.0, progress / WARMUP) * 0.5 * (1 + math.cos(math.pi * min(progress, 1.0)))
         for group in optimizer.param_groups:
             group["lr"] = task.rate * group["share"] * factor
-        loss = task.loss(network, generator)
+        with torch.autocast(device, torch.bfloat16):
+            loss = task.loss(network, generator)
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(network.parameters(), CLIP)
