@@ -115,7 +115,7 @@ def main(
         figures = export_c(model, folder)
         weights = figures["weight_bytes"]
         typer.echo(f"{model}, {cpu}: {weights:,} bytes of weights and tables of the model")
-        typer.echo(f"heq_encoder: {figures['encoder_bytes']:,} bytes")
+        typer.echo(f"heq_encoder: {figures['memory_bytes']:,} bytes")
         for level in ("-Os", "-O2"):
             made = compiled(folder, cpu, level)
             typer.echo(

@@ -7,7 +7,8 @@ vectors (and small crops of the images of a folder) natively or by qemu, and com
 those of `heqcodec.encode`. What is not installed is named and skipped. For Cortex-M the code is
 also searched for multiplications and divisions, at every level of optimisation. Ends with exit code
 1 when a file differs, a build fails or a multiplication is found. With --model nqe-vgg the scalar
-kernel takes minutes of qemu's time for each target.
+kernel takes minutes of qemu's time for each target. Of a classifier (--model nqe-bsn) heqclass is
+built, and all scores are compared.
 
 On Debian: apt-get install gcc-i686-linux-gnu gcc-s390x-linux-gnu gcc-powerpc-linux-gnu
 gcc-aarch64-linux-gnu gcc-arm-linux-gnueabihf gcc-arm-none-eabi libnewlib-arm-none-eabi
@@ -29,6 +30,8 @@ import typer
 
 STRICT = ("-std=c99", "-Wall", "-Wextra", "-Wconversion", "-Wpedantic", "-Werror")
 FORBIDDEN = re.compile(r"\t(s?mul|mla|mls|sml|smm|smu|umu|uml|umaal|sdiv|udiv|v(mul|add|ldr|mov))")
+ENCODER, CLASSIFIER = ("heqenc.c", "heq_encoder.c"), ("heqclass.c", "heq_classifier.c")
+LISTED, EXPECTED = "list", "expected"
 LEVELS = ("-O1", "-O2", "-O3", "-Os")
 
 
@@ -41,7 +44,7 @@ class Target:
         compiler: and its flags.
         emulator: that runs the program, nothing for this machine's own.
         fast: further flags for the fast kernel; None: the processor has no vectors.
-        encoder: compiler of heq_encoder.c, where it is another than that of the program.
+        encoder: compiler of heq_encoder.c or heq_classifier.c, where it is another than that of the program.
     """
 
     name: str
@@ -106,7 +109,7 @@ def add_crops(model: str, images: Path, vectors: Path) -> None:
     from heqcodec.export.vectors import pnm
 
     rate = models.mode_of(model) == models.RATE_MODE
-    with (vectors / "list").open("a", encoding="ascii", newline="\n") as listed:
+    with (vectors / LISTED).open("a", encoding="ascii", newline="\n") as listed:
         for number, path in enumerate(image_files(images)):
             pixels = np.ascontiguousarray(read_pixels(path)[100:260, 200:360])
             quality, bits = (20, 45, 70)[number % 3], (64, 128, 256, 512)[number % 4]
@@ -121,6 +124,27 @@ def add_crops(model: str, images: Path, vectors: Path) -> None:
             listed.write(f"crop{number}.ppm crop{number}.heq {options}\n")
 
 
+def add_small(name: str, images: Path, vectors: Path) -> None:
+    """Photographs as a classifier sees them, as further test vectors."""
+    from heqcodec.classifiers import as_seen, load_shipped
+    from heqcodec.eval.folder import image_files, read_pixels
+    from heqcodec.export.vectors import pnm
+
+    classifier = load_shipped(name)
+    with (vectors / EXPECTED).open("a", encoding="ascii", newline="\n") as listed:
+        for number, path in enumerate(image_files(images)):
+            pixels = as_seen(read_pixels(path))
+            scores = classifier.network.scores(pixels[None])[0]
+            (vectors / f"small{number}.ppm").write_bytes(pnm(pixels))
+            told = " ".join(map(str, scores.tolist()))
+            listed.write(f"small{number}.ppm {classifier.classes[scores.argmax()]} {told}\n")
+
+
+def sources_of(folder: Path) -> tuple[str, str]:
+    """The program and the library of an exported folder."""
+    return CLASSIFIER if (folder / CLASSIFIER[0]).exists() else ENCODER
+
+
 def cannot_build(target: Target, folder: Path) -> bool:
     """Is there a compiler without a C library?"""
     probe = folder / "probe.c"
@@ -131,26 +155,44 @@ def cannot_build(target: Target, folder: Path) -> bool:
 
 def try_target(target: Target, kernel: str, folder: Path) -> str | None:
     """Build and run all vectors. Returns what went wrong."""
-    program = folder / "heqenc-target"
+    program = folder / "target"
+    main_source, library = sources_of(folder)
     flags = (target.fast or ()) if kernel == "FAST" else ()
     made = folder / "encoder.o"
     options = (*STRICT, "-O2", *flags, f"-DHEQ_KERNEL_{kernel}", f"-I{folder}")
     compile_encoder = [*(target.encoder or target.compiler), *options, "-c"]
-    commands = [[*compile_encoder, str(folder / "heq_encoder.c"), "-o", str(made)]]
+    commands = [[*compile_encoder, str(folder / library), "-o", str(made)]]
     if target.encoder:  # or the linker refuses to join two profiles
         commands.append(["arm-none-eabi-objcopy", "--remove-section", ".ARM.attributes", str(made)])
-    main = [*target.compiler, *options, str(folder / "heqenc.c"), str(made), "-o", str(program)]
+    main = [*target.compiler, *options, str(folder / main_source), str(made), "-o", str(program)]
     for command in [*commands, main]:
         done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode != 0:
             return f"does not build: {done.stderr.strip()[-300:]}"
+    run = (*target.emulator, str(program))
     vectors = folder / "vectors"
+    return other_scores(run, vectors) if library == CLASSIFIER[1] else other_files(run, vectors)
+
+
+def other_scores(run: tuple[str, ...], vectors: Path) -> str | None:
+    """What heqclass says of the images that should not be."""
+    wanted = (vectors / EXPECTED).read_text("ascii").splitlines()
+    images = [line.split()[0] for line in wanted]
+    ran = subprocess.run([*run, *images], capture_output=True, text=True, cwd=vectors)
+    if ran.returncode != 0:
+        return ran.stderr.strip()[-300:] or str(ran.returncode)
+    pairs = zip(wanted, ran.stdout.splitlines(), strict=True)
+    return next((f"{told}: OTHER SCORES" for line, told in pairs if line != told), None)
+
+
+def other_files(run: tuple[str, ...], vectors: Path) -> str | None:
+    """The first file of heqenc that is another than it should be."""
     out = vectors / "out.heq"
-    for line in (vectors / "list").read_text("ascii").splitlines():
+    for line in (vectors / LISTED).read_text("ascii").splitlines():
         image, expected, *options = line.split()
         out.unlink(missing_ok=True)
         ran = subprocess.run(
-            [*target.emulator, str(program), *options, str(vectors / image), str(out)],
+            [*run, *options, str(vectors / image), str(out)],
             capture_output=True,
             text=True,
         )
@@ -171,7 +213,8 @@ def multiplications(compiler: tuple[str, ...], level: str, folder: Path) -> list
         "void *memcpy(void *, const void *, size_t);\n"
     )
     system = (f"-I{folder / 'freestanding'}", "-ffreestanding")
-    command = [*compiler, "-std=c99", level, *system, "-c", str(folder / "heq_encoder.c")]
+    source = folder / sources_of(folder)[1]
+    command = [*compiler, "-std=c99", level, *system, "-c", str(source)]
     subprocess.run([*command, "-o", str(made)], check=True, capture_output=True)
     text = subprocess.run(
         ["arm-none-eabi-objdump", "-d", str(made)], capture_output=True, text=True, check=True
@@ -199,9 +242,12 @@ def main(
         with tempfile.TemporaryDirectory() as temporary:
             folder = Path(temporary) / "c"
             export_c(name, folder)
+            vectors = folder / "vectors"
+            classifies = sources_of(folder) == CLASSIFIER
             if images:
-                add_crops(name, images, folder / "vectors")
-            count = len((folder / "vectors" / "list").read_text("ascii").splitlines())
+                (add_small if classifies else add_crops)(name, images, vectors)
+            listed = (vectors / (EXPECTED if classifies else LISTED)).read_text("ascii")
+            count = len(listed.splitlines())
             for target in TARGETS:
                 missing = lacking(target.compiler[0], *target.emulator[:1])
                 if missing:
@@ -213,7 +259,10 @@ def main(
                 for kernel in ("SCALAR",) if target.fast is None else ("SCALAR", "FAST"):
                     wrong = try_target(target, kernel, folder)
                     failed = failed or wrong is not None
-                    told = wrong or f"{count} files, same bytes"
+                    told = (
+                        wrong
+                        or f"{count} {'images, same scores' if classifies else 'files, same bytes'}"
+                    )
                     typer.echo(f"{name}, {target.name}, {kernel.lower()}: {told}")
             for compiler in ARM_COMPILERS:
                 missing = lacking(compiler[0], "arm-none-eabi-gcc", "arm-none-eabi-objdump")

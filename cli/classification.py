@@ -34,18 +34,19 @@ def classify(
 
     The classifier sees 32x32 pixels: of any other image the centre square, reduced by Lanczos; .heq
     files are decoded first. It knows ten kinds of animals and vehicles, and names one of them
-    whatever it is shown. Needs torch.
+    whatever it is shown.
     """
     sources, many = find_sources(inputs, lambda path: is_image(path) or is_heq(path))
     set_threads(threads)
 
-    from heqcodec.classifier.shipped import SIDE, as_seen, load_shipped
+    from heqcodec.classifiers import SIDE, as_seen, load_shipped
     from heqcodec.container.header import DEFAULT_MAX_PIXELS
 
     classifier = load_shipped()
     if verbose:
         facts = classifier.facts
         say(f"{classifier.name}: {facts['accuracy']:.2f} % right, {facts['protocol']}.")
+        say(f"Kernel: {classifier.network.encoder.kernel}.")
 
     def work(job: Job) -> dict[str, Any]:
         samples = _samples(job.source, max_pixels or DEFAULT_MAX_PIXELS)

@@ -37,7 +37,8 @@ def export_c(
 ) -> None:
     """Write the encoder as C99 for a microcontroller, with a program and its test.
 
-    `make test` in the folder builds heqenc and compares its files with those of heqcodec.
+    `make test` in the folder builds heqenc and compares its files with those of heqcodec. With the
+    name of a classifier, such as nqe-bsn, the folder holds that one and heqclass.
     """
     from heqcodec.export.c_project import export_c as write
 
@@ -46,7 +47,7 @@ def export_c(
         print_json(figures)
         return
     say(
-        f"{out}: {figures['weight_bytes']:,} bytes of weights, {figures['encoder_bytes']:,} bytes "
+        f"{out}: {figures['weight_bytes']:,} bytes of weights, {figures['memory_bytes']:,} bytes "
         "of memory; make test builds and checks it."
     )
 

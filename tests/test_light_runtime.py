@@ -78,6 +78,14 @@ def test_commands_need_no_torch(arguments: tuple[str, ...], tmp_path: Path) -> N
     assert result.returncode == 0, result.stderr
 
 
+def test_classify_needs_no_torch(tmp_path: Path) -> None:
+    Image.fromarray(photograph()[:64, :64]).save(tmp_path / "photo.png")
+    code = "import sys\nsys.argv[0] = 'heqcodec'\nfrom heqcodec.cli import main\nmain()"
+    result = run_without_torch(code, "classify", str(tmp_path / "photo.png"), "--json")
+    assert result.returncode == 0, result.stderr
+    assert result.stdout == run("classify", tmp_path / "photo.png", "--json").stdout
+
+
 @pytest.fixture(scope="module")
 def kodak_crops() -> list[np.ndarray]:
     """A colourful crop, a grey one and one of many edges, of sides that are no multiples of 32."""

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from heqcodec.classifiers import square
 from heqcodec.errors import HeqError
 from numpy.typing import NDArray
 from PIL import Image
@@ -156,17 +157,6 @@ def _stl(folder: Path) -> LabelledImages:
         f"STL-10: trained on its {len(train):,} labelled training images, tested on its "
         f"{len(test):,} test images",
     )
-
-
-def square(image: Image.Image, side: int) -> NDArray[np.uint8]:
-    """The centre of an image, reduced: uint8 (side, side, 3)."""
-    image = image.convert("RGB")
-    if image.size != (side, side):
-        least = min(image.size)
-        left, top = (image.width - least) // 2, (image.height - least) // 2
-        box = (left, top, left + least, top + least)
-        image = image.resize((side, side), Image.Resampling.LANCZOS, box=box)
-    return np.asarray(image)
 
 
 def _class_folders(path: Path, side: int) -> LabelledImages:

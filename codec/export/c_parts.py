@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from .c_tables import CTable
 from .packing import PackedTransform, pack_transform
-from .vgg_packing import pack_vgg
+from .vgg_packing import PackedVgg, pack_vgg
 
 
 class CParts(NamedTuple):
@@ -140,29 +140,36 @@ def vgg_parts(tensors: Tensors) -> CParts:
 
     encoder = IntegerVgg.from_tensors(tensors)
     packed = pack_vgg(encoder.layers)
-    tables = [
-        rates_table(encoder.rates),
-        CTable("vgg_planes", packed.planes, "bit planes of each layer's weights"),
-        CTable("vgg_cuts", packed.cuts, "where outputs step up, bit fields; see heq_vgg"),
-        CTable("vgg_weights", packed.weights, "of all layers, bit planes; see heq_vgg"),
-    ]
-    bounds = ", ".join(f"{bound:,}" for bound in packed.bounds)
-    constants = (
-        f"/* Sums of the layers reach {bounds}. */",
-        f"VGG_CUT_BITS = {packed.cut_bits},",
-        f"VGG_CUT_OFFSET = {packed.cut_offset},",
-        f"VGG_CUTS_OF_EACH_OUTPUT = {int(packed.own_cuts)}",
-    )
     return CParts(
         Mode.PATCH,
         Coder.NONE,
         encoder.encoder_id,
         encoder.coder_id,
-        tables,
-        constants,
+        [rates_table(encoder.rates), *vgg_tables(packed)],
+        vgg_constants(packed),
         ("heq_vgg.c", "heq_vgg_fast.c"),
         "heq_vgg_encoder.c",
         patch_words(encoder.rates, 25600, "0.5 KB"),
+    )
+
+
+def vgg_tables(packed: PackedVgg) -> list[CTable]:
+    """The tables of packed convolutions."""
+    return [
+        CTable("vgg_planes", packed.planes, "bit planes of each layer's weights"),
+        CTable("vgg_cuts", packed.cuts, "where outputs step up, bit fields; see heq_vgg"),
+        CTable("vgg_weights", packed.weights, "of all layers, bit planes; see heq_vgg"),
+    ]
+
+
+def vgg_constants(packed: PackedVgg) -> tuple[str, ...]:
+    """What the sources must know of packed convolutions."""
+    bounds = ", ".join(f"{bound:,}" for bound in packed.bounds)
+    return (
+        f"/* Sums of the layers reach {bounds}. */",
+        f"VGG_CUT_BITS = {packed.cut_bits},",
+        f"VGG_CUT_OFFSET = {packed.cut_offset},",
+        f"VGG_CUTS_OF_EACH_OUTPUT = {int(packed.own_cuts)}",
     )
 
 

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import re
-from importlib.resources import files
+from functools import partial
 from pathlib import Path
 
 from heqcodec.container.header import Mode
 from heqcodec.errors import HeqError
 
-from .amalgamation import Amalgamation
 from .c_parts import CParts, patch_parts, rate_parts, vgg_parts
-from .c_tables import tables_text
+from .c_source import filled, joined_text, own_source
+from .c_tables import table_bytes, tables_text
 from .vectors import write_vectors
 
-COPIED = ("heqenc.c", "Makefile", "CMakeLists.txt")
+COPIED = ("heqenc.c", "heq_pnm.h", "Makefile", "CMakeLists.txt")
 OWN_SOURCES = ("heq_file.h", "heq_file.c", "heq_patch_mode.h", "heq_driver.c")
 WEIGHT_LIMIT = 1 << 17
 """Bytes of weights: 2^20 bits."""
@@ -24,7 +24,7 @@ def export_c(model: str, folder: Path) -> dict[str, int]:
     """Write the folder; files of these names in it are replaced.
 
     Args:
-        model: name of a model, or "default" for that of the variable-rate mode.
+        model: name of a model, or "default" for that of the variable-rate mode; or of a classifier.
         folder: made if it is not there; its parent must be.
 
     Returns:
@@ -34,29 +34,44 @@ def export_c(model: str, folder: Path) -> dict[str, int]:
         HeqError: the model has no encoder that C can be written for, or the folder cannot be
             written.
     """
-    from heqcodec import models
+    from heqcodec import classifiers, models
+
+    from .classifier_project import classifier_files, write_classifier_vectors
 
     name = models.default_model(models.RATE_MODE) if model == "default" else model
-    parts = model_parts(name)
-    weight_bytes = sum(table.values.nbytes for table in parts.tables)
-    if weight_bytes > WEIGHT_LIMIT:
-        raise HeqError(f"{name} has {weight_bytes} bytes of weights, more than {WEIGHT_LIMIT}.")
-    header = header_text(name, parts, weight_bytes)
-    texts = {
-        "heq_encoder.h": header,
-        "heq_encoder.c": encoder_text(name, parts),
-        **{file: _own(file) for file in COPIED},
-    }
+    if name in classifiers.index()["classifiers"]:
+        classifier = classifiers.load_shipped(name)
+        texts, figures = classifier_files(classifier)
+        write = partial(write_classifier_vectors, classifier)
+    else:
+        texts, figures = encoder_files(name)
+        write = partial(write_vectors, name)
+    if figures["weight_bytes"] > WEIGHT_LIMIT:
+        raise HeqError(
+            f"{name} has {figures['weight_bytes']} bytes of weights, more than {WEIGHT_LIMIT}."
+        )
     try:
         folder.mkdir(exist_ok=True)
         for file, text in texts.items():
             (folder / file).write_text(text, encoding="utf-8", newline="\n")
-        write_vectors(name, folder / "vectors")
+        write(folder / "vectors")
     except OSError as error:
         raise HeqError(f"{folder} cannot be written: {error.strerror}.") from error
-    return {
+    return figures
+
+
+def encoder_files(name: str) -> tuple[dict[str, str], dict[str, int]]:
+    """Files of a model's folder by name, without its vectors, and figures as of `export_c`."""
+    parts = model_parts(name)
+    weight_bytes = table_bytes(parts.tables)
+    texts = {
+        "heq_encoder.h": header_text(name, parts, weight_bytes),
+        "heq_encoder.c": encoder_text(name, parts),
+        **{file: own_source("c", file) for file in COPIED},
+    }
+    return texts, {
         "weight_bytes": weight_bytes,
-        "encoder_bytes": int(parts.words["ENCODER_BYTES"]),
+        "memory_bytes": int(parts.words["ENCODER_BYTES"]),
     }
 
 
@@ -91,37 +106,18 @@ def header_text(name: str, parts: CParts, weight_bytes: int) -> str:
         "WEIGHT_BYTES": f"{weight_bytes:,}",
     }
     # Lines of the template that begin with @rate@ or @patch@ are those of one mode.
-    text = _own("heq_encoder.h")
+    text = own_source("c", "heq_encoder.h")
     other, mine = ("patch", "rate") if parts.mode == Mode.RATE else ("rate", "patch")
     text = re.sub(rf"^@{other}@.*\n", "", text, flags=re.MULTILINE).replace(f"@{mine}@", "")
-    for word, value in words.items():
-        text = text.replace(f"@{word}@", value)
-    return text
+    return filled(text, words)
 
 
 def encoder_text(name: str, parts: CParts) -> str:
     """heq_encoder.c of a model."""
-    native = files("heqcodec") / "native"
-    sources = {
-        entry.name: entry.read_text(encoding="utf-8")
-        for entry in native.iterdir()
-        if entry.name.startswith("heq_") and entry.name.endswith((".c", ".h"))
-    }
-    sources |= {file: _own(file) for file in OWN_SOURCES}
-    sources[parts.driver] = _own(parts.driver)
-    joined = Amalgamation(sources, public=("heq_encoder.h",))
+    own = {file: own_source("c", file) for file in (*OWN_SOURCES, parts.driver)}
     names = (*parts.kernels, "heq_file.c", parts.driver, "heq_driver.c")
-    body = "\n".join(joined.text(file) for file in names)
-    headers = "\n".join(joined.system_headers)
-    return (
-        f"/* The encoder of {name}; see heq_encoder.h. Written by `heqcodec export c`, joined of\n"
-        " * sources that heqcodec itself runs, with the weights of the model.\n"
-        " *\n"
-        " * SPDX-License-Identifier: Apache-2.0\n"
-        " */\n"
-        f'#include "heq_encoder.h"\n\n{headers}\n\n'
-        f"/* ==== Weights {'=' * 77} */\n\n{_constants(parts)}\n{tables_text(parts.tables)}\n{body}"
-    )
+    weights = f"{_constants(parts)}\n{tables_text(parts.tables)}"
+    return joined_text(f"The encoder of {name}", "heq_encoder.h", weights, own, names)
 
 
 def _constants(parts: CParts) -> str:
@@ -140,7 +136,3 @@ def _constants(parts: CParts) -> str:
 
 def _bytes(data: bytes) -> str:
     return ", ".join(f"0x{byte:02X}" for byte in data)
-
-
-def _own(file: str) -> str:
-    return (files("heqcodec.export") / "c" / file).read_text(encoding="utf-8")

@@ -16,7 +16,7 @@ class CTable(NamedTuple):
 
     Attributes:
         name: in C.
-        values: int8, uint8 or uint16; written row by row, without its dimensions.
+        values: int8, uint8, uint16 or int32; written row by row, without its dimensions.
         comment: what it holds.
     """
 
@@ -44,6 +44,11 @@ class CTable(NamedTuple):
             f"/* {self.comment}; {shape}. */\n"
             f"static const {kind} {self.name}[{len(flat)}] = {{\n{body}\n}};\n"
         )
+
+
+def table_bytes(tables: list[CTable]) -> int:
+    """Bytes of all tables."""
+    return sum(table.values.nbytes for table in tables)
 
 
 def tables_text(tables: list[CTable]) -> str:

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "heq_encoder.h"
+#include "heq_pnm.h"
 
 #define MAX_WIDTH 65536
 #define MAX_STRIP (1 << 25) /* bytes of a strip's payload */
@@ -36,44 +37,15 @@ static int write_file(void *context, const uint8_t *bytes, size_t length)
     return fwrite(bytes, 1, length, context) != length;
 }
 
-/* A number in the head of an image, after blanks and comments; 0 where there is none. */
-static uint32_t read_number(FILE *file)
-{
-    uint32_t number = 0;
-    int byte = getc(file);
-    while (byte == ' ' || (byte >= '\t' && byte <= '\r') || byte == '#') {
-        if (byte == '#') {
-            while (byte != '\n' && byte != EOF) {
-                byte = getc(file);
-            }
-        } else {
-            byte = getc(file);
-        }
-    }
-    for (; byte >= '0' && byte <= '9' && number < 100000000; byte = getc(file)) {
-        number = number * 10 + (uint32_t)(byte - '0');
-    }
-    /* A single blank follows the last number; the sample after it may look like anything. */
-    return byte == ' ' || (byte >= '\t' && byte <= '\r') ? number : 0;
-}
-
 /* What is wrong with the head of an image, or NULL. */
-static const char *read_head(FILE *file, heq_image *image)
+static const char *begin_image(FILE *file, heq_image *image)
 {
-    int letter = getc(file), digit = getc(file);
-    if (letter != 'P' || (digit != '5' && digit != '6')) {
-        return "not a binary PPM (P6) or PGM (P5) image.";
-    }
-    image->channels = digit == '6' ? 3 : 1;
-    image->width = read_number(file);
-    image->height = read_number(file);
-    if (image->width == 0 || image->height == 0) {
-        return "its head is damaged: there is no width and height.";
-    }
-    if (read_number(file) != 255) {
-        return "samples must have 8 bits, 0 to 255; convert the image first.";
-    }
-    return image->width > MAX_WIDTH ? "wider than 65536 pixels." : NULL;
+    heq_pnm head;
+    const char *wrong = read_head(file, &head);
+    image->width = head.width;
+    image->height = head.height;
+    image->channels = head.channels;
+    return wrong == NULL && head.width > MAX_WIDTH ? "wider than 65536 pixels." : wrong;
 }
 
 #if HEQ_VARIABLE_RATE
@@ -174,7 +146,7 @@ static int convert(const char *in_name, const char *out_name, heq_image *image)
     if (in == NULL) {
         return fail(in_name, "it cannot be read.");
     }
-    wrong = read_head(in, image);
+    wrong = begin_image(in, image);
     out = wrong == NULL ? fopen(out_name, "wb") : NULL;
     if (out == NULL) {
         fclose(in);

@@ -1,6 +1,7 @@
 """Classifiers that ship in ``heqcodec.weights``, and the classes of any images by them.
 
-``classifiers.json`` says what there is; weights are checked against its SHA-256 before use.
+``classifiers.json`` says what there is; weights are checked against its SHA-256 before use. No
+library of networks is imported.
 """
 
 from __future__ import annotations
@@ -12,37 +13,31 @@ from importlib.resources import files
 from typing import Any
 
 import numpy as np
-import torch
-from heqcodec.errors import HeqError, HeqUnsupportedError
-from heqcodec.manifest import checked_bytes
 from numpy.typing import NDArray
 from PIL import Image
-from safetensors.numpy import load
 
-from .images import square
-from .nqe_classifier import NqeClassifier
-from .packed_nqe import unpack_nqe
+from .errors import HeqError, HeqUnsupportedError
+from .manifest import checked_bytes
+from .nqe.vgg_classifier import IntegerClassifier
 
 INDEX = "classifiers.json"
 SIDE = 32
-BATCH = 250
 WHITE = 255
 
 
 @dataclass(frozen=True)
 class ShippedClassifier:
-    """A classifier in evaluation mode.
+    """A classifier.
 
-    name: of the classifier.  network: see there.  classes: names, in the order of the logits.
+    name: of the classifier.  network: see there.  classes: names, in the order of the scores.
     facts: its entry of ``classifiers.json``: accuracy, protocol, recipe and so on.
     """
 
     name: str
-    network: NqeClassifier
+    network: IntegerClassifier
     classes: tuple[str, ...]
     facts: dict[str, Any]
 
-    @torch.inference_mode()
     def probabilities(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Softmax of the logits.
 
@@ -60,11 +55,7 @@ class ShippedClassifier:
                 f"{self.name} takes uint8 pixels (N, {SIDE}, {SIDE}, 3), not {pixels.dtype} "
                 f"{pixels.shape}."
             )
-        parts = [np.empty((0, len(self.classes)), np.float32)]
-        for start in range(0, len(pixels), BATCH):
-            batch = torch.tensor(pixels[start : start + BATCH])
-            parts.append(self.network(batch.permute(0, 3, 1, 2)).softmax(1).numpy())
-        return np.concatenate(parts)
+        return self.network.probabilities(pixels)
 
 
 @cache
@@ -98,6 +89,8 @@ def load_shipped(name: str | None = None) -> ShippedClassifier:
         HeqUnsupportedError: there is none of that name.
         HeqError: its weights are missing or damaged.
     """
+    from safetensors.numpy import load
+
     known = index()["classifiers"]
     name = index()["default"] if name is None else name
     if name not in known:
@@ -106,7 +99,19 @@ def load_shipped(name: str | None = None) -> ShippedClassifier:
         )
     facts = known[name]
     data = checked_bytes(files("heqcodec.weights"), facts, INDEX)
-    return ShippedClassifier(name, unpack_nqe(load(data)), tuple(facts["classes"]), facts)
+    network = IntegerClassifier.from_tensors(load(data))
+    return ShippedClassifier(name, network, tuple(facts["classes"]), facts)
+
+
+def square(image: Image.Image, side: int) -> NDArray[np.uint8]:
+    """The centre of an image, reduced by Lanczos: uint8 (side, side, 3)."""
+    image = image.convert("RGB")
+    if image.size != (side, side):
+        least = min(image.size)
+        left, top = (image.width - least) // 2, (image.height - least) // 2
+        box = (left, top, left + least, top + least)
+        image = image.resize((side, side), Image.Resampling.LANCZOS, box=box)
+    return np.asarray(image)
 
 
 def as_seen(samples: NDArray[np.uint8]) -> NDArray[np.uint8]:
