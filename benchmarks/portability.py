@@ -44,7 +44,7 @@ class Target:
         compiler: and its flags.
         emulator: that runs the program, nothing for this machine's own.
         fast: further flags for the fast kernel; None: the processor has no vectors.
-        encoder: compiler of heq_encoder.c or heq_classifier.c, where it is another than that of the program.
+        encoder: compiler of the encoder or classifier, where it is another than the program's.
     """
 
     name: str
