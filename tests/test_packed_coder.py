@@ -308,18 +308,23 @@ def test_the_id_covers_every_table() -> None:
 @needs_native
 def test_fitted_tables_save_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
     from heqcodec.rate.rate_nqe import RateNqe, stem_tensors
-    from heqcodec.training import packed_tables
-    from heqcodec.training.packed_tables import TileStrips, blank_tables, fit_packed_tables
+    from heqcodec.training import packed_priors, packed_tables
+    from heqcodec.training.packed_networks import Effort
+    from heqcodec.training.packed_strips import TileStrips, blank_tables
+    from heqcodec.training.packed_tables import fit_packed_tables
     from skimage import data
 
-    for name, less in (("_PRIOR_STRIPS", 25), ("_STRIPS", 10), ("_MIX_STRIPS", 3)):
-        assert getattr(packed_tables, name) > less
-        monkeypatch.setattr(packed_tables, name, less)
+    for module, name, less in (
+        (packed_priors, "PRIOR_STRIPS", 25),
+        (packed_tables, "MIX_STRIPS", 3),
+    ):
+        assert getattr(module, name) > less
+        monkeypatch.setattr(module, name, less)
     photograph = data.astronaut()
     tiles = photograph[:480, :480].reshape(5, 96, 5, 96, 3).swapaxes(1, 2).reshape(-1, 96, 96, 3)
     source = TileStrips(tiles[:20], RateNqe(stem_tensors()))
     lines: list[str] = []
-    fitted = fit_packed_tables(source, iterations=60, report=lines.append)
+    fitted = fit_packed_tables(source, report=lines.append, effort=Effort(60, strips=10))
     assert len(lines) >= 2
     held_out = TileStrips(tiles[20:], RateNqe(stem_tensors()))(np.random.default_rng(0), 5)
     strip = (held_out.levels, held_out.sizes, held_out.step)
@@ -330,6 +335,6 @@ def test_fitted_tables_save_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_fitting_needs_the_extension(monkeypatch: pytest.MonkeyPatch) -> None:
     from heqcodec.training import packed_tables
 
-    monkeypatch.setattr(packed_tables, "_native", None)
+    monkeypatch.setattr(packed_tables, "native_extension", lambda: None)
     with pytest.raises(HeqError, match="C extension"):
         packed_tables.fit_packed_tables(lambda rng, tiles: pytest.fail("asked for a strip"))

@@ -17,7 +17,7 @@ from heqcodec.models import RATE
 from heqcodec.purenet.network import Purenet, PurenetConfig
 from heqcodec.purenet.rate_decoder import INPUTS, KNOTS
 from heqcodec.purenet.torch_network import decode_base
-from heqcodec.training import packed_tables, rate_coders
+from heqcodec.training import packed_priors, packed_tables, rate_coders
 from heqcodec.training.install import main as install_main
 from heqcodec.training.muon import Muon, orthogonalized
 from heqcodec.training.packed_fit import main as fit_packed
@@ -50,10 +50,9 @@ def weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 @pytest.fixture(autouse=True)
 def few_strips(monkeypatch: pytest.MonkeyPatch) -> None:
     for module, name, value in (
-        (packed_tables, "_PRIOR_STRIPS", 4),
-        (packed_tables, "_STRIPS", 2),
-        (packed_tables, "_MIX_STRIPS", 1),
-        (packed_tables, "_MIX_TILES", 1),
+        (packed_priors, "PRIOR_STRIPS", 4),
+        (packed_tables, "MIX_STRIPS", 1),
+        (packed_tables, "MIX_TILES", 1),
         (rate_coders, "DEVICE_STEPS", (300, 700)),
         (rate_coders, "DEVICE_TILES", 3),
         (rate_coders, "STRIP_TILES", 1),

@@ -18,6 +18,7 @@ from heqcodec.files import write_bytes
 from rich.console import Console
 from safetensors.numpy import save
 
+from .command_options import Data
 from .images import LabelledImages, load_images
 from .networks import load_classifier
 from .nqe_classifier import NqeClassifier
@@ -88,13 +89,14 @@ def export_classifier(run: Path, images: LabelledImages, name: str, out: Path) -
 
 def export(
     run: Annotated[Path, typer.Argument(metavar="RUN", exists=True, file_okay=False)],
-    data: Annotated[
-        Path, typer.Option("--data", exists=True, help="The images that it was tested on.")
-    ],
+    data: Data,
     name: Annotated[str, typer.Option("--name", help="Under which it is listed.")],
     out: Annotated[Path, typer.Option("--out", exists=True, file_okay=False)],
 ) -> None:
-    """Pack the classifier of a finished RUN, and enter it in the list of OUT."""
+    """Pack the classifier of a finished RUN, and enter it in the list of OUT.
+
+    --data is what the run was tested on.
+    """
     console = Console(stderr=True)
     try:
         entry = export_classifier(run, load_images(data), name, out)

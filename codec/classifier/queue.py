@@ -24,6 +24,7 @@ from heqcodec.purenet.device import find_device
 from heqcodec.training.recipe_values import tomllib
 
 from .batches import DeviceImages
+from .command_options import Data, Device, Minutes, Out, State
 from .images import LabelledImages, load_images
 from .recipe import ClassifierRecipe
 from .run import RESULT, WEIGHTS, run_recipe
@@ -172,17 +173,11 @@ def pack(folder: Path, archive: Path) -> None:
 
 def queue(
     recipes: Annotated[Path, typer.Argument(metavar="LIST", exists=True, dir_okay=False)],
-    data: Annotated[
-        Path, typer.Option("--data", exists=True, help="A packed .npz, or a folder of images.")
-    ],
-    out: Annotated[Path, typer.Option("--out", help="Folder for logs, results and weights.")],
-    state: Annotated[
-        Path | None, typer.Option("--state", help="Folder for checkpoints; --out if left out.")
-    ] = None,
-    device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1.")] = "auto",
-    minutes: Annotated[
-        float | None, typer.Option("--minutes", min=0.0, help="Stop after so many minutes.")
-    ] = None,
+    data: Data,
+    out: Out,
+    state: State = None,
+    device: Device = "auto",
+    minutes: Minutes = None,
     packed: Annotated[
         Path | None, typer.Option("--pack", help="A .tar.gz of the results, kept up to date.")
     ] = None,

@@ -12,6 +12,7 @@ from heqcodec.errors import HeqError
 from heqcodec.purenet.device import find_device
 from rich.console import Console
 
+from .command_options import Data, Device, Minutes, Out, State
 from .images import load_images
 from .recipe import ClassifierRecipe
 from .run import run_recipe
@@ -30,17 +31,11 @@ def say_row(row: dict[str, Any]) -> None:
 
 def train(
     recipe: Annotated[Path, typer.Argument(metavar="RECIPE", exists=True, dir_okay=False)],
-    data: Annotated[
-        Path, typer.Option("--data", exists=True, help="A packed .npz, or a folder of images.")
-    ],
-    out: Annotated[Path, typer.Option("--out", help="Folder for logs, result and weights.")],
-    state: Annotated[
-        Path | None, typer.Option("--state", help="Folder for checkpoints; --out if left out.")
-    ] = None,
-    device: Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1.")] = "auto",
-    minutes: Annotated[
-        float | None, typer.Option("--minutes", min=0.0, help="Stop after so many minutes.")
-    ] = None,
+    data: Data,
+    out: Out,
+    state: State = None,
+    device: Device = "auto",
+    minutes: Minutes = None,
 ) -> None:
     """Train a classifier from RECIPE; the same command again goes on where it stopped."""
     begun = time.monotonic()

@@ -17,7 +17,9 @@ from pathlib import Path
 from heqcodec.errors import HeqError
 
 from .given_weights import read_encoder, read_tables, write_tensors
-from .packed_tables import Effort, TileStrips, fit_packed_tables
+from .packed_networks import Effort
+from .packed_strips import TileStrips
+from .packed_tables import fit_packed_tables
 from .photographs import load_tiles
 
 

@@ -15,7 +15,8 @@ from heqcodec.rate.layout import LEVELS
 from numpy.typing import NDArray
 
 from .device_tables import Strip, fit_tables, tile_strips
-from .packed_tables import TileStrips, fit_packed_tables
+from .packed_strips import TileStrips
+from .packed_tables import fit_packed_tables
 
 Coders = dict[str, dict[str, NDArray[Any]]]
 """Tables by name, of "device" and "packed"."""
