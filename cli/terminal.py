@@ -33,6 +33,9 @@ def reports_errors(command: Callable[P, None]) -> Callable[P, None]:
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> None:
         try:
             command(*args, **kwargs)
+        except BrokenPipeError:
+            # Whoever reads has seen enough, as `head` has; typer ends without a word.
+            raise
         except (HeqError, OSError, MemoryError, ModuleNotFoundError) as error:
             if isinstance(error, ModuleNotFoundError) and error.name not in EXTRAS:
                 raise

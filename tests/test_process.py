@@ -53,6 +53,14 @@ class TestProcess:
         assert decoded.returncode == 0
         assert Image.open(io.BytesIO(decoded.stdout)).size == (100, 70)
 
+    def test_a_reader_that_stops_early_hears_nothing(self) -> None:
+        command = [sys.executable, "-m", "heqcodec.cli", "models"]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+            assert process.stdout and process.stderr
+            process.stdout.close()
+            assert process.stderr.read() == b""
+        assert process.returncode == 1
+
     def test_an_error_is_one_sentence_without_traceback(self, tmp_path: Path) -> None:
         done = self.command(str(COMMAND), "encode", "none.png", "out.heq", cwd=tmp_path)
         assert done.returncode == 1 and done.stdout == b""
