@@ -12,9 +12,9 @@ from torch.nn.utils import parametrize
 
 from ..errors import HeqError
 from ..quantizers.base import WeightQuantizer
-from ..quantizers.binary import binary_sign
 from ..quantizers.hwmsb import half_wave_msb
 from ..quantizers.running_norm import RunningBatchNorm2d, plain_statistics
+from .code_quantizers import CodeQuantizer, make_code
 from .skip_gates import skip_gates, skipped
 from .vgg_layout import PIXEL_CENTRE, VGG_LAYERS, VggLayer
 from .vgg_skips import Skip
@@ -38,13 +38,15 @@ def require_even(width: int) -> None:
         raise HeqError(f"the width must be even, because layers have two groups, but got {width}.")
 
 
-def reduced_layers(width: int, code: bool = True) -> tuple[VggLayer, ...]:
+def reduced_layers(
+    width: int, code: bool = True, channels: int = CODE_CHANNELS
+) -> tuple[VggLayer, ...]:
     """The layers of `nqe-vgg` at another width.
 
     Args:
         width: channels of the first layer (64 in `nqe-vgg`), even.
-        code: with the bottleneck, which has 16 channels whatever the width; without it the last
-            layer is conv6.
+        code: with the bottleneck; without it the last layer is conv6.
+        channels: of the bottleneck, whatever the width.
 
     Returns:
         Layers with the groups, kernels and poolings of ``VGG_LAYERS``.
@@ -57,7 +59,7 @@ def reduced_layers(width: int, code: bool = True) -> tuple[VggLayer, ...]:
     def scaled(layer: VggLayer) -> VggLayer:
         inputs = layer.inputs if layer.inputs == 3 else layer.inputs * width // FULL_WIDTH
         is_code = layer is VGG_LAYERS[-1]
-        outputs = CODE_CHANNELS if is_code else layer.outputs * width // FULL_WIDTH
+        outputs = channels if is_code else layer.outputs * width // FULL_WIDTH
         return replace(layer, inputs=inputs, outputs=outputs)
 
     return tuple(scaled(layer) for layer in (VGG_LAYERS if code else VGG_LAYERS[:-1]))
@@ -69,11 +71,14 @@ class ReducedBlock(nn.Module):
     Args:
         layer: its sizes.
         quantizer: of the weights, None for full precision.
+        code: what makes the code, of the last layer.
     """
 
-    def __init__(self, layer: VggLayer, quantizer: WeightQuantizer | None) -> None:
+    def __init__(
+        self, layer: VggLayer, quantizer: WeightQuantizer | None, code: CodeQuantizer | None = None
+    ) -> None:
         super().__init__()
-        self.layer, self.is_code = layer, len(layer.cuts) == 1
+        self.layer, self.code = layer, code
         self.conv = nn.Conv2d(
             layer.inputs,
             layer.outputs,
@@ -84,7 +89,7 @@ class ReducedBlock(nn.Module):
         )
         nn.init.kaiming_normal_(self.conv.weight, nonlinearity="relu")
         self.norm = RunningBatchNorm2d(layer.outputs)
-        scale, bias = (1.0, 0.0) if self.is_code else (NORM_SCALE, NORM_BIAS)
+        scale, bias = (1.0, 0.0) if code else (NORM_SCALE, NORM_BIAS)
         nn.init.constant_(self.norm.weight, scale)
         nn.init.constant_(self.norm.bias, bias)
         if quantizer is not None:
@@ -112,26 +117,27 @@ class ReducedBlock(nn.Module):
         return cast(nn.Parameter, chain.original)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Activations (N, in, H, W) -> 0..3, or the code in {-1, +1}; halved by a pooling."""
+        """Activations (N, in, H, W) -> 0..3, or the code; halved by a pooling."""
         z = self.norm(self.conv(x))
         if self.layer.pool:
             z = nn.functional.max_pool2d(z, 2)
-        return binary_sign(z) if self.is_code else half_wave_msb(z)
+        return cast(Tensor, self.code(z)) if self.code else half_wave_msb(z)
 
 
 class ReducedNqe(nn.Module):
     """The encoder of arXiv 2501.05097 at a reduced width, in floating point throughout.
 
-    Weights may have any quantizer; activations have 2 bits (HWMSB) and the code is binary, in the
-    full-precision twin too, so that only the weights make a difference. What leaves a layer's
+    Weights may have any quantizer; activations have 2 bits (HWMSB) and the code is quantized, in
+    the full-precision twin too, so that only the weights make a difference. What leaves a layer's
     quantizer goes through batch normalization, which takes its scale.
 
     Args:
         width: channels of the first layer, even.
-        code: end in the binary code; otherwise in the 2-bit maps of conv6, for a classifier.
+        code: end in the code; otherwise in the 2-bit maps of conv6, for a classifier.
         make: a new quantizer for each layer, or None for full precision.
         seed: of the initial weights.
         skips: logic gates around conv2, conv4 and conv6, see `heqcodec.nqe.vgg_skips`.
+        code_quantizer: what makes the code, a key of `heqcodec.nqe.code_quantizers.CODES`.
     """
 
     def __init__(
@@ -141,17 +147,24 @@ class ReducedNqe(nn.Module):
         make: QuantizerMaker | None = None,
         seed: int = 0,
         skips: Skip = "none",
+        code_quantizer: str = "binary",
     ) -> None:
         super().__init__()
+        makes_code = make_code(code_quantizer)
+        layers = reduced_layers(width, code, makes_code.channels)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.blocks = nn.ModuleDict(
                 {
-                    layer.name: ReducedBlock(layer, make(layer) if make else None)
-                    for layer in reduced_layers(width, code)
+                    layer.name: ReducedBlock(
+                        layer,
+                        make(layer) if make else None,
+                        makes_code if len(layer.cuts) == 1 else None,
+                    )
+                    for layer in layers
                 }
             )
-        self.skips = skip_gates(reduced_layers(width, code), skips)
+        self.skips = skip_gates(layers, skips)
 
     def reduced_blocks(self) -> Iterator[ReducedBlock]:
         """The blocks from the pixels on."""
@@ -166,7 +179,7 @@ class ReducedNqe(nn.Module):
                 block.quantize(quantizer.to(block.latent.device))
 
     def forward(self, patches: Tensor) -> Tensor:
-        """uint8 (N, 3, 32, 32) -> code (N, 16, 4, 4) in {-1, +1}, or maps (N, 4 width, 4, 4)."""
+        """uint8 (N, 3, 32, 32) -> code (N, channels, 4, 4), or maps (N, 4 width, 4, 4)."""
         x = (patches.float() - PIXEL_CENTRE).contiguous(memory_format=torch.channels_last)
         for block in self.reduced_blocks():
             x = skipped(self.skips, block.layer, block(x), x)

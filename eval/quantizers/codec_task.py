@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import cast
 
 import numpy as np
 import torch
+from heqcodec.nqe.code_quantizers import make_code
 from heqcodec.nqe.reduced import CODE_CHANNELS, ReducedNqe
 from heqcodec.nqe.vgg_skips import Skip
 from heqcodec.purenet.network import Purenet, PurenetConfig
@@ -41,14 +43,16 @@ class CodecNetwork(nn.Module):
         width: of the encoder.
         seed: of all initial weights.
         skips: of the encoder, see `heqcodec.nqe.vgg_skips`.
+        code: what makes its code, see `heqcodec.nqe.code_quantizers`.
     """
 
-    def __init__(self, width: int, seed: int, skips: Skip = "none") -> None:
+    def __init__(self, width: int, seed: int, skips: Skip = "none", code: str = "binary") -> None:
         super().__init__()
-        self.encoder = ReducedNqe(width, code=True, seed=seed, skips=skips)
+        self.encoder = ReducedNqe(width, code=True, seed=seed, skips=skips, code_quantizer=code)
+        channels = make_code(code).channels
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            self.decoder = Purenet(DECODER)
+            self.decoder = Purenet(replace(DECODER, inputs=channels))
 
     def forward(self, frames: Tensor) -> Tensor:
         """uint8 (B, 3, 32 R, 32 C) -> decoded, RGB / 255, float32, same shape."""
@@ -77,6 +81,7 @@ class CodecTask:
         device: where.
         seed: of initial weights and of the calibration.
         skips: of the encoder.
+        code: what makes its code.
     """
 
     name, unit, rate = "codec", "dB", 2e-3
@@ -89,15 +94,17 @@ class CodecTask:
         device: torch.device,
         seed: int,
         skips: Skip = "none",
+        code: str = "binary",
     ) -> None:
         self._crops = CropSource(tiles, device)
         self._frames = [_middle(frame) for frame in frames]
         self._width, self._device, self._seed = width, device, seed
         self._skips: Skip = skips
+        self._code = code
 
     def build(self) -> nn.Module:
         """A fresh ``CodecNetwork`` on the device."""
-        return CodecNetwork(self._width, self._seed, self._skips).to(self._device)
+        return CodecNetwork(self._width, self._seed, self._skips, self._code).to(self._device)
 
     def encoder(self, network: nn.Module) -> ReducedNqe:
         """The encoder of a ``CodecNetwork``."""
