@@ -4,9 +4,10 @@
 
 Trains the form of `nqe-vgg` at a reduced width with a small PURENET, as ``heqcodec eval
 quantizers`` does, by the quantizers of the paper, with each of the codes of
-`heqcodec.nqe.code_quantizers`: at most 256 bits a patch. For each seed all have the same crops in the same order and the same minutes:
-first with weights in full precision, then quantized. On a CPU minutes are those in which the
-process has the processor. Prints the PSNR of the middles of held-out photographs.
+`heqcodec.nqe.code_quantizers`: at most 256 bits a patch. For each seed all have the same crops in
+the same order and the same minutes: first with weights in full precision, then quantized. On a CPU
+minutes are those in which the process has the processor. Prints the PSNR of the middles of held-out
+photographs.
 
 Writes codes.json and codes.md after each training; the same command goes on where it stopped.
 """
