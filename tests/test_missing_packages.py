@@ -27,7 +27,6 @@ RECIPES = Path(__file__).parents[1] / "weights" / "recipes"
     [
         (("train", str(RECIPES / "nqe-t.toml"), "--data", "DIR", "--out", "DIR/run"), "train"),
         (("export", "onnx", "--out", "DIR/onnx"), "torch"),
-        (("classify", "DIR/image.png"), "torch"),
         (("decode", "--device", "cuda", "FILE", "DIR/out.png"), "torch"),
         (("eval", "complexity", "--out", "DIR/tables"), "torch"),
     ],
