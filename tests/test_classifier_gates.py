@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 import torch
+from heqcodec.classifier import ClassifierRecipe, build_network
+from heqcodec.errors import HeqError
 from heqcodec.nqe.logic_gates import (
     MuxOrSkip,
     OrSkip,
@@ -85,3 +87,15 @@ def test_mux_or_skip_opens_dense_channels_only() -> None:
     assert grad is not None
     # A lower threshold opens the skip, which adds a one in either channel.
     assert grad.flatten().tolist() == [-1, -1]
+
+
+def test_mux_gates_begin_where_a_recipe_says() -> None:
+    recipe = ClassifierRecipe.of(
+        {"name": "m", "network": "muxornet-11", "epochs": 1, "width": 4, "gate_threshold": 0.2}
+    )
+    network = build_network(recipe, 3)
+    thresholds = [value for name, value in network.named_parameters() if "threshold" in name]
+    assert len(thresholds) == 6
+    assert all(bool((value == 0.2).all()) for value in thresholds)
+    with pytest.raises(HeqError, match="gate_threshold must be a number from 0 to 1"):
+        ClassifierRecipe.of({"name": "m", "network": "nqe", "epochs": 1, "gate_threshold": 2})

@@ -31,7 +31,7 @@ WHOLE_NUMBERS = {
     "seed": (0, None),
 }
 """Least and largest values."""
-SHARES = ("smoothing", "average", "momentum", "bsn_quantile")
+SHARES = ("smoothing", "average", "momentum", "bsn_quantile", "gate_threshold")
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,7 @@ class ClassifierRecipe:
     weights: weight quantizer, see `weight_quantizer`; "mixed" is NQE's own mixture,
         "mixed-max" the same numbers of levels by fixed steps.
     options: of the quantizer.  norm_init: see `heqcodec.classifier.blocks.NORM_INITS`.
+    gate_threshold: of MUX gates at first, see `heqcodec.nqe.logic_gates.MuxOrSkip`.
     binary_code: whether NQE's head sees signs.
     start: name of a finished run whose weights this one starts from, "" for none.
     start_norms: whether normalization is taken over too; not if the activations differ.
@@ -75,6 +76,7 @@ class ClassifierRecipe:
     weights: str = "none"
     options: dict[str, Any] = field(default_factory=dict)
     norm_init: str = "plain"
+    gate_threshold: float = 0.5
     binary_code: bool = True
     start: str = ""
     start_norms: bool = True

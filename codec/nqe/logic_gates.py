@@ -176,18 +176,20 @@ class MuxOrSkip(nn.Module):
     alone. (Which input feeds TGAP was not at hand; the main path is our choice, because then the
     skip's map need not be kept until its mean is known.)
 
-    The threshold is learned, one a channel, from `SPARSITY_THRESHOLD` on; a device compares the
-    sum over the map with an integer, see `opening_sums`.
+    The threshold is learned, one a channel; a device compares the sum over the map with an
+    integer, see `opening_sums`.
 
     Args:
         channels: C.
         top: the largest level; 1 for binary maps.
+        threshold: at first, of all channels. Where it lies far above the share of ones, nearly all
+            gates are closed, and learning hardly moves it (measured, docs/CLASSIFY.md).
     """
 
-    def __init__(self, channels: int, top: int = 1) -> None:
+    def __init__(self, channels: int, top: int = 1, threshold: float = SPARSITY_THRESHOLD) -> None:
         super().__init__()
         self.top = top
-        self.threshold = nn.Parameter(torch.full((1, channels, 1, 1), SPARSITY_THRESHOLD))
+        self.threshold = nn.Parameter(torch.full((1, channels, 1, 1), threshold))
 
     def forward(self, main: Tensor, skip: Tensor) -> Tensor:
         """Two maps (N, C, H, W) of 0 .. ``top`` -> one more, same shape and dtype."""
@@ -199,13 +201,16 @@ class MuxOrSkip(nn.Module):
         return opening_sums(self.threshold, positions, self.top).flatten()
 
 
-def make_skip(kind: str, channels: int, top: int = 1) -> nn.Module | None:
+def make_skip(
+    kind: str, channels: int, top: int = 1, threshold: float = SPARSITY_THRESHOLD
+) -> nn.Module | None:
     """The module of a skip.
 
     Args:
         kind: "none", "or" or "mux".
         channels: of both maps.
         top: the largest level; 1 for binary maps.
+        threshold: of "mux" at first, see `MuxOrSkip`.
 
     Returns:
         (main, skip) -> map of their shape, or None without a skip.
@@ -217,4 +222,4 @@ def make_skip(kind: str, channels: int, top: int = 1) -> nn.Module | None:
         raise ValueError(f'skips are "none", "or" or "mux", not {kind!r}')
     if kind == "or":
         return OrSkip(top)
-    return MuxOrSkip(channels, top) if kind == "mux" else None
+    return MuxOrSkip(channels, top, threshold) if kind == "mux" else None
