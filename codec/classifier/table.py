@@ -27,6 +27,7 @@ PUBLISHED = {
     "vgg-small-heq3": ("93.68", "2501.04517"),
     "vgg-small-heq5": ("93.66", "2501.04517"),
     "nqe-bsn-90": ("87.48", "2501.05097"),
+    "nqe-bsn-fade": ("87.48", "2501.05097"),
 }
 """Accuracy in percent, and the paper on arXiv; CIFAR-10 with its own training and test set."""
 HEADING = (
