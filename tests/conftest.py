@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -19,6 +20,9 @@ from PIL import Image
 
 if TYPE_CHECKING:
     from result_folder import Folders
+
+# Trainings would keep memory that other tests, in the same process, look for.
+os.environ["HEQCODEC_KEEP_MEMORY"] = "0"
 
 
 @dataclass

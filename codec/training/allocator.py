@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import sys
 
 TRIM_THRESHOLD, TOP_PAD, MMAP_MAX = -1, -2, -4
 """Names of glibc's ``malloc.h`` (M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX)."""
 NEVER = 2**31 - 1
+LEFT_ALONE = "HEQCODEC_KEEP_MEMORY"
+"""An environment variable: with 0 the allocator is left as it is."""
 PAD = 256 * 2**20
 """Bytes by which the heap grows at once."""
 
@@ -21,9 +24,9 @@ def keep_freed_memory() -> bool:
     only in programs that train: the process keeps the most memory that it ever had.
 
     Returns:
-        Whether anything was set; elsewhere nothing is done.
+        Whether anything was set; elsewhere, or with `LEFT_ALONE`, nothing is done.
     """
-    if not sys.platform.startswith("linux"):
+    if os.environ.get(LEFT_ALONE) == "0" or not sys.platform.startswith("linux"):
         return False
     library = ctypes.CDLL(None)
     if not hasattr(library, "gnu_get_libc_version"):
