@@ -6,7 +6,6 @@ library of networks is imported.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -17,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from .errors import HeqError, HeqUnsupportedError
-from .manifest import checked_bytes
+from .manifest import checked_bytes, read_list
 from .nqe.vgg_classifier import IntegerClassifier
 
 INDEX = "classifiers.json"
@@ -60,22 +59,9 @@ class ShippedClassifier:
 
 @cache
 def index() -> dict[str, Any]:
-    """The parsed ``classifiers.json``.
-
-    Raises:
-        HeqError: it is missing or damaged.
-    """
-    try:
-        text = (files("heqcodec.weights") / INDEX).read_text(encoding="utf-8")
-        parsed: dict[str, Any] = json.loads(text)
-        if parsed["default"] in parsed["classifiers"]:
-            return parsed
-        reason = f"its default {parsed['default']} is not there"
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        reason = f"{type(error).__name__}: {error}"
-    raise HeqError(
-        f"the list of the shipped classifiers cannot be used ({reason}); install heqcodec again."
-    )
+    """The parsed ``classifiers.json``; raises as `heqcodec.manifest.read_list`."""
+    path = files("heqcodec.weights") / INDEX
+    return read_list(path, "classifiers", "the list of the shipped classifiers")
 
 
 @cache

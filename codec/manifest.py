@@ -33,25 +33,33 @@ best one has no weights of its own, it is the strong one run twice, see
 `heqcodec.purenet.mirrored`."""
 
 
-@cache
-def manifest() -> dict[str, Any]:
-    """The parsed manifest.
+def read_list(path: Traversable, key: str, told: str) -> dict[str, Any]:
+    """A list of what ships, with its default.
+
+    Args:
+        path: of the JSON file: ``default``, and under ``key`` entries by name.
+        key: see above.
+        told: what it is, for the message.
 
     Raises:
-        HeqError: it is missing or no manifest: the installation is damaged.
+        HeqError: it is missing or no such list: the installation is damaged.
     """
     try:
-        text = (files("heqcodec.weights") / "manifest.json").read_text(encoding="utf-8")
-        parsed: dict[str, Any] = json.loads(text)
+        parsed: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         # Reading the two keys is the check that they are there.
-        if parsed["default"] in parsed["models"]:
+        if parsed["default"] in parsed[key]:
             return parsed
         reason = f"its default {parsed['default']} is not there"
     except (OSError, ValueError, KeyError, TypeError) as error:
         reason = f"{type(error).__name__}: {error}"
-    raise HeqError(
-        f"the manifest of the shipped weights cannot be used ({reason}); install heqcodec again."
-    )
+    raise HeqError(f"{told} cannot be used ({reason}); install heqcodec again.")
+
+
+@cache
+def manifest() -> dict[str, Any]:
+    """The parsed manifest; raises as `read_list`."""
+    path = files("heqcodec.weights") / "manifest.json"
+    return read_list(path, "models", "the manifest of the shipped weights")
 
 
 def model_names(mode: str | None = None) -> list[str]:

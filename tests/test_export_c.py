@@ -219,19 +219,23 @@ def test_heads_with_comments(exported: Exported, heqenc: Path, tmp_path: Path) -
     assert heqcodec.info(out)["width"] == 3
 
 
-@pytest.mark.skipif(ARM is None, reason="there is no arm-none-eabi-gcc")
-@pytest.mark.parametrize("level", ["-O2", "-Os"])
-def test_no_multiplication_for_arm(exported: Exported, level: str) -> None:
-    made = exported.folder / f"arm{level}.o"
+def arm_code(source: Path, made: Path, level: str) -> str:
+    """The machine code of a source for a Cortex-M4, disassembled; the object file is kept."""
     command = [str(ARM), "-mcpu=cortex-m4", "-mthumb", level, *STRICT, "-c"]
-    source = exported.folder / "heq_encoder.c"
     done = subprocess.run([*command, source, "-o", made], capture_output=True, text=True)
     if "fatal error" in done.stderr:
         pytest.skip("arm-none-eabi-gcc has no headers of a C library")
     assert done.returncode == 0, done.stderr
-    text = subprocess.run(
+    return subprocess.run(
         ["arm-none-eabi-objdump", "-d", made], capture_output=True, text=True, check=True
     ).stdout
+
+
+@pytest.mark.skipif(ARM is None, reason="there is no arm-none-eabi-gcc")
+@pytest.mark.parametrize("level", ["-O2", "-Os"])
+def test_no_multiplication_for_arm(exported: Exported, level: str) -> None:
+    made = exported.folder / f"arm{level}.o"
+    text = arm_code(exported.folder / "heq_encoder.c", made, level)
     assert text.count("\n") > 1000
     assert [line for line in text.splitlines() if FORBIDDEN.search(line)] == []
     needed = subprocess.run(

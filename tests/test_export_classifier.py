@@ -15,7 +15,7 @@ from heqcodec.classifiers import ShippedClassifier
 from heqcodec.export.vectors import pnm, scene
 from heqcodec.nqe.vgg_classifier import CODE_BITS, IntegerClassifier
 from sample_vgg import random_encoder
-from test_export_c import ARM, COMPILERS, FORBIDDEN, SANITIZED, STRICT
+from test_export_c import ARM, COMPILERS, FORBIDDEN, SANITIZED, STRICT, arm_code
 
 pytestmark = pytest.mark.skipif(not COMPILERS, reason="there is no C compiler")
 HEAD_CLASSES = 7
@@ -121,17 +121,7 @@ def test_heqclass_says_what_is_wrong(
 @pytest.mark.skipif(ARM is None, reason="there is no arm-none-eabi-gcc")
 def test_no_multiplication_for_arm(exported: tuple[ShippedClassifier, Path]) -> None:
     folder = exported[1]
-    made = folder / "arm.o"
-    command = [str(ARM), "-mcpu=cortex-m4", "-mthumb", "-O2", *STRICT, "-c"]
-    done = subprocess.run(
-        [*command, folder / "heq_classifier.c", "-o", made], capture_output=True, text=True
-    )
-    if "fatal error" in done.stderr:
-        pytest.skip("arm-none-eabi-gcc has no headers of a C library")
-    assert done.returncode == 0, done.stderr
-    text = subprocess.run(
-        ["arm-none-eabi-objdump", "-d", made], capture_output=True, text=True, check=True
-    ).stdout
+    text = arm_code(folder / "heq_classifier.c", folder / "arm.o", "-O2")
     assert text.count("\n") > 500
     assert [line for line in text.splitlines() if FORBIDDEN.search(line)] == []
 

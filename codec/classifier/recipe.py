@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from heqcodec.errors import HeqError
+from heqcodec.nqe.logic_gates import SPARSITY_THRESHOLD
 from heqcodec.training.recipe_values import check_keys, is_number, read_values
 
 from .blocks import NORM_INITS
@@ -76,7 +77,7 @@ class ClassifierRecipe:
     weights: str = "none"
     options: dict[str, Any] = field(default_factory=dict)
     norm_init: str = "plain"
-    gate_threshold: float = 0.5
+    gate_threshold: float = SPARSITY_THRESHOLD
     binary_code: bool = True
     start: str = ""
     start_norms: bool = True

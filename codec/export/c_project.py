@@ -10,11 +10,11 @@ from heqcodec.container.header import Mode
 from heqcodec.errors import HeqError
 
 from .c_parts import CParts, patch_parts, rate_parts, vgg_parts
-from .c_source import filled, joined_text, own_source
+from .c_source import build_files, filled, joined_text, own_source
 from .c_tables import table_bytes, tables_text
 from .vectors import write_vectors
 
-COPIED = ("heqenc.c", "heq_pnm.h", "Makefile", "CMakeLists.txt")
+COPIED = ("heqenc.c", "heq_pnm.h")
 OWN_SOURCES = ("heq_file.h", "heq_file.c", "heq_patch_mode.h", "heq_driver.c")
 WEIGHT_LIMIT = 1 << 17
 """Bytes of weights: 2^20 bits."""
@@ -68,6 +68,7 @@ def encoder_files(name: str) -> tuple[dict[str, str], dict[str, int]]:
         "heq_encoder.h": header_text(name, parts, weight_bytes),
         "heq_encoder.c": encoder_text(name, parts),
         **{file: own_source("c", file) for file in COPIED},
+        **build_files("c", "heq_encoder", "heqenc"),
     }
     return texts, {
         "weight_bytes": weight_bytes,

@@ -20,6 +20,17 @@ def filled(template: str, words: Mapping[str, str]) -> str:
     return template
 
 
+def build_files(folder: str, library: str, program: str) -> dict[str, str]:
+    """Makefile and CMakeLists.txt of a library and its program, by name.
+
+    Args:
+        folder: with ``test.mk``, the rule of ``make test``.
+        library, program: without endings.
+    """
+    words = {"LIBRARY": library, "PROGRAM": program, "TEST": own_source(folder, "test.mk")}
+    return {file: filled(own_source("c", file), words) for file in ("Makefile", "CMakeLists.txt")}
+
+
 def joined_text(
     title: str, header: str, weights: str, own: Mapping[str, str], names: Sequence[str]
 ) -> str:

@@ -10,13 +10,12 @@ from heqcodec.classifiers import SIDE, ShippedClassifier
 from numpy.typing import NDArray
 
 from .c_parts import vgg_constants, vgg_tables
-from .c_source import filled, joined_text, own_source
+from .c_source import build_files, filled, joined_text, own_source
 from .c_tables import CTable, table_bytes, tables_text
 from .vectors import pnm, scene
 from .vgg_packing import pack_vgg
 
 FOLDER = "c_classifier"
-COPIED = ("heqclass.c", "Makefile", "CMakeLists.txt")
 KERNELS = ("heq_vgg.c", "heq_vgg_fast.c")
 DRIVER = "heq_classify.c"
 MEMORY_BYTES = 25600
@@ -66,7 +65,8 @@ def classifier_files(classifier: ShippedClassifier) -> tuple[dict[str, str], dic
             title, "heq_classifier.h", weights, own, (*KERNELS, DRIVER)
         ),
         "heq_pnm.h": own_source("c", "heq_pnm.h"),
-        **{file: own_source(FOLDER, file) for file in COPIED},
+        "heqclass.c": own_source(FOLDER, "heqclass.c"),
+        **build_files(FOLDER, "heq_classifier", "heqclass"),
     }
     return texts, {"weight_bytes": weight_bytes, "memory_bytes": MEMORY_BYTES}
 
