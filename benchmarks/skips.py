@@ -3,8 +3,8 @@
     python benchmarks/skips.py PHOTOGRAPHS --held-out HELD_OUT --minutes 1.5 --out DIR
 
 Trains as `variants` says without skips, with OR and with MUX. For each seed all three have the same
-initial weights. Prints the PSNR of the middles of held-out photographs, and how it differs from that
-without skips.
+initial weights. Prints the PSNR of the middles of held-out photographs, and how it differs from
+that without skips.
 
 Writes skips.json and skips.md after each training; the same command goes on where it stopped.
 """
