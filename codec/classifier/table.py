@@ -26,6 +26,8 @@ COMPARISON = "comparison.toml"
 PUBLISHED = {
     "vgg-small-heq3": ("93.68", "2501.04517"),
     "vgg-small-heq5": ("93.66", "2501.04517"),
+    "cpu-vgg-small-heq3": ("93.68", "2501.04517"),
+    "cpu-vgg-small-heq5": ("93.66", "2501.04517"),
     "nqe-bsn-90": ("87.48", "2501.05097"),
     "nqe-bsn-fade": ("87.48", "2501.05097"),
 }
