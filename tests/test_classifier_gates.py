@@ -89,6 +89,29 @@ def test_mux_or_skip_opens_dense_channels_only() -> None:
     assert grad.flatten().tolist() == [-1, -1]
 
 
+def test_mux_or_skip_can_open_sparse_channels_instead() -> None:
+    main = torch.zeros(1, 2, 2, 2)
+    main[0, 0, 0, 0] = 1  # sparse
+    main[0, 1, :, 0] = main[0, 1, 0, 1] = 1  # dense
+    skip = torch.zeros(1, 2, 2, 2)
+    skip[:, :, 1, 1] = 1
+    module = MuxOrSkip(2, opens="sparse")
+    y = module(main, skip)
+    assert torch.equal(y[:, 0], torch.maximum(main, skip)[:, 0])
+    assert torch.equal(y[:, 1], main[:, 1])
+    y.sum().backward()
+    assert module.threshold.grad is not None
+    # A lower threshold makes channels dense, which closes the skip and takes a one away.
+    assert module.threshold.grad.flatten().tolist() == [1, 1]
+    recipe = ClassifierRecipe.of(
+        {"name": "m", "network": "muxornet-11", "epochs": 1, "width": 4, "gate_opens": "sparse"}
+    )
+    gates = [m for m in build_network(recipe, 3).modules() if isinstance(m, MuxOrSkip)]
+    assert [gate.opens for gate in gates] == 6 * ["sparse"]
+    with pytest.raises(HeqError, match="gate_opens must be one of dense, sparse"):
+        ClassifierRecipe.of({"name": "m", "network": "nqe", "epochs": 1, "gate_opens": "both"})
+
+
 def test_mux_gates_begin_where_a_recipe_says() -> None:
     recipe = ClassifierRecipe.of(
         {"name": "m", "network": "muxornet-11", "epochs": 1, "width": 4, "gate_threshold": 0.2}

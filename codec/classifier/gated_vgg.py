@@ -21,7 +21,7 @@ from __future__ import annotations
 
 from typing import Any, Literal, cast
 
-from heqcodec.nqe.logic_gates import SPARSITY_THRESHOLD, make_skip
+from heqcodec.nqe.logic_gates import SPARSITY_THRESHOLD, Opens, make_skip
 from torch import Tensor, nn
 
 from .blocks import ConvBlock, PixelNormalization, WeightedConv2d
@@ -52,7 +52,7 @@ class GatedVgg11(nn.Module):
         width: w.
         side: of the images, a multiple of 8 (of 16 from `LARGE_SIDE` on).
         active: activation; anything but "binary" only without gates.
-        gate_threshold: of MUX gates at first.
+        gate_threshold, gate_opens: of MUX gates, see `MuxOrSkip`.
 
     Raises:
         ValueError: gates between maps that are not binary.
@@ -68,6 +68,7 @@ class GatedVgg11(nn.Module):
         side: int = 32,
         active: str = "binary",
         gate_threshold: float = SPARSITY_THRESHOLD,
+        gate_opens: Opens = "dense",
     ) -> None:
         super().__init__()
         if gate != "none" and active != "binary":
@@ -85,7 +86,7 @@ class GatedVgg11(nn.Module):
                 pool = self.pools_first if first else index == 0
                 norm_init = "plain" if gate == "none" else "sparse"
                 self.blocks.append(ConvBlock(conv, outputs, active, pool, norm_init))
-                skip = make_skip(gate, outputs, 1, gate_threshold) if index else None
+                skip = make_skip(gate, outputs, 1, gate_threshold, gate_opens) if index else None
                 self.gates.append(skip or nn.Identity())
                 inputs = outputs
         self.head = nn.Linear(inputs, classes)

@@ -58,7 +58,8 @@ def build_network(
             )
         if recipe.network == "vgg-small":
             return VggSmall(**arguments, norm_init=recipe.norm_init)
-        return GATED[recipe.network](**arguments, side=side, gate_threshold=recipe.gate_threshold)
+        gates = {"gate_threshold": recipe.gate_threshold, "gate_opens": recipe.gate_opens}
+        return GATED[recipe.network](**arguments, side=side, **gates)
     except (TypeError, ValueError) as error:
         raise HeqError(f"{recipe.name} asks for no network that there is: {error}.") from error
 

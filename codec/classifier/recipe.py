@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from heqcodec.errors import HeqError
-from heqcodec.nqe.logic_gates import SPARSITY_THRESHOLD
+from heqcodec.nqe.logic_gates import OPENS, SPARSITY_THRESHOLD, Opens
 from heqcodec.training.recipe_values import check_keys, is_number, read_values
 
 from .blocks import NORM_INITS
@@ -46,7 +46,7 @@ class ClassifierRecipe:
     weights: weight quantizer, see `weight_quantizer`; "mixed" is NQE's own mixture,
         "mixed-max" the same numbers of levels by fixed steps.
     options: of the quantizer.  norm_init: see `heqcodec.classifier.blocks.NORM_INITS`.
-    gate_threshold: of MUX gates at first, see `heqcodec.nqe.logic_gates.MuxOrSkip`.
+    gate_threshold, gate_opens: of MUX gates, see `heqcodec.nqe.logic_gates.MuxOrSkip`.
     binary_code: whether NQE's head sees signs.
     start: name of a finished run whose weights this one starts from, "" for none.
     start_norms: whether normalization is taken over too; not if the activations differ.
@@ -78,6 +78,7 @@ class ClassifierRecipe:
     options: dict[str, Any] = field(default_factory=dict)
     norm_init: str = "plain"
     gate_threshold: float = SPARSITY_THRESHOLD
+    gate_opens: Opens = "dense"
     binary_code: bool = True
     start: str = ""
     start_norms: bool = True
@@ -137,6 +138,7 @@ class ClassifierRecipe:
         yield "name must be letters, digits, dots and hyphens: it names a folder", named
         yield f"network must be one of {', '.join(NETWORKS)}", self.network in NETWORKS
         yield f"active must be one of {', '.join(ACTIVATIONS)}", self.active in ("", *ACTIVATIONS)
+        yield f"gate_opens must be one of {', '.join(OPENS)}", self.gate_opens in OPENS
         yield f"norm_init must be one of {', '.join(NORM_INITS)}", self.norm_init in NORM_INITS
         yield f"optimizer must be one of {', '.join(OPTIMIZERS)}", self.optimizer in OPTIMIZERS
         yield "options must be a table", isinstance(self.options, dict)

@@ -17,7 +17,7 @@ through the 2x2 maximum of a pooling, before or behind which a gate is then the 
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
@@ -25,6 +25,9 @@ from torch import Tensor, nn
 GATE_WIDTH = 1.0
 """Width of the box through which gates pass gradients to their thresholds."""
 SPARSITY_THRESHOLD = 0.5
+Opens = Literal["dense", "sparse"]
+"""Which channels a multiplexer gives the OR: those of a dense main path, or of a sparse one."""
+OPENS = get_args(Opens)
 
 
 class _Heaviside(torch.autograd.Function):
@@ -173,8 +176,9 @@ class MuxOrSkip(nn.Module):
     """A skip connection that a multiplexer opens channel by channel.
 
     Channels whose main path is dense (TGAP 1) take the OR with the skip, sparse ones the main path
-    alone. (Which input feeds TGAP was not at hand; the main path is our choice, because then the
-    skip's map need not be kept until its mean is known.)
+    alone; or the other way round, which fills sparse channels (compared in docs/CLASSIFY.md).
+    (Which way the paper has it was not at hand, nor which input feeds TGAP; the main path is our
+    choice, because then the skip's map need not be kept until its mean is known.)
 
     The threshold is learned, one a channel; a device compares the sum over the map with an
     integer, see `opening_sums`.
@@ -184,25 +188,39 @@ class MuxOrSkip(nn.Module):
         top: the largest level; 1 for binary maps.
         threshold: at first, of all channels. Where it lies far above the share of ones, nearly all
             gates are closed, and learning hardly moves it (measured, docs/CLASSIFY.md).
+        opens: see `Opens`.
     """
 
-    def __init__(self, channels: int, top: int = 1, threshold: float = SPARSITY_THRESHOLD) -> None:
+    def __init__(
+        self,
+        channels: int,
+        top: int = 1,
+        threshold: float = SPARSITY_THRESHOLD,
+        opens: Opens = "dense",
+    ) -> None:
         super().__init__()
-        self.top = top
+        self.top, self.opens = top, opens
         self.threshold = nn.Parameter(torch.full((1, channels, 1, 1), threshold))
 
     def forward(self, main: Tensor, skip: Tensor) -> Tensor:
         """Two maps (N, C, H, W) of 0 .. ``top`` -> one more, same shape and dtype."""
-        select = thresholded_pool(main, self.threshold, self.top)
-        return mux_gate(select, or_gate(main, skip, self.top), main)
+        dense = thresholded_pool(main, self.threshold, self.top)
+        joined = or_gate(main, skip, self.top)
+        if self.opens == "sparse":
+            return mux_gate(dense, main, joined)
+        return mux_gate(dense, joined, main)
 
     def opening_sums(self, positions: int) -> Tensor:
-        """The sums of a map of so many positions from which each channel opens: int32 (C,)."""
+        """The sums of a map of so many positions from which each channel is dense: int32 (C,)."""
         return opening_sums(self.threshold, positions, self.top).flatten()
 
 
 def make_skip(
-    kind: str, channels: int, top: int = 1, threshold: float = SPARSITY_THRESHOLD
+    kind: str,
+    channels: int,
+    top: int = 1,
+    threshold: float = SPARSITY_THRESHOLD,
+    opens: Opens = "dense",
 ) -> nn.Module | None:
     """The module of a skip.
 
@@ -210,7 +228,7 @@ def make_skip(
         kind: "none", "or" or "mux".
         channels: of both maps.
         top: the largest level; 1 for binary maps.
-        threshold: of "mux" at first, see `MuxOrSkip`.
+        threshold, opens: of "mux", see `MuxOrSkip`.
 
     Returns:
         (main, skip) -> map of their shape, or None without a skip.
@@ -222,4 +240,4 @@ def make_skip(
         raise ValueError(f'skips are "none", "or" or "mux", not {kind!r}')
     if kind == "or":
         return OrSkip(top)
-    return MuxOrSkip(channels, top, threshold) if kind == "mux" else None
+    return MuxOrSkip(channels, top, threshold, opens) if kind == "mux" else None
