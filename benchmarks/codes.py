@@ -28,6 +28,7 @@ from variants import (
     by_seed,
     compare,
     gains,
+    table,
 )
 
 BASE = "binary"
@@ -44,14 +45,13 @@ def about(kind: str) -> dict[str, Any]:
 
 def markdown(rows: list[dict[str, Any]]) -> str:
     """A line a code: bits, PSNR and steps of each seed, and the difference to signs."""
-    lines = [
+    head = [
         "| code | channels | bits a patch | PSNR in dB, by seed | mean | over signs | steps |",
         "|---|---:|---:|---|---:|---|---|",
     ]
-    for kind in dict.fromkeys(row["code"] for row in rows):
-        own = [row for row in rows if row["code"] == kind]
-        cells = [
-            kind,
+
+    def cells(own: list[dict[str, Any]]) -> list[str]:
+        return [
             str(own[0]["channels"]),
             f"{own[0]['bits']:.1f}",
             by_seed(own, "psnr", ".2f"),
@@ -59,8 +59,8 @@ def markdown(rows: list[dict[str, Any]]) -> str:
             gains(rows, own, "code", BASE),
             by_seed(own, "steps", "d"),
         ]
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines) + "\n"
+
+    return table(rows, "code", head, cells)
 
 
 def main(

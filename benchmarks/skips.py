@@ -30,6 +30,7 @@ from variants import (
     by_seed,
     compare,
     gains,
+    table,
 )
 
 BASE = "none"
@@ -62,22 +63,21 @@ def joined_shares(encoder: Any, patches: Any) -> dict[str, float]:
 
 def markdown(rows: list[dict[str, Any]]) -> str:
     """A line a kind of skip: PSNR and steps of each seed, and the difference to no skips."""
-    lines = [
+    head = [
         "| skips | PSNR in dB, by seed | mean | over none, by seed | full precision | steps |",
         "|---|---|---:|---|---|---|",
     ]
-    for kind in dict.fromkeys(row["skips"] for row in rows):
-        own = [row for row in rows if row["skips"] == kind]
-        cells = [
-            kind,
+
+    def cells(own: list[dict[str, Any]]) -> list[str]:
+        return [
             by_seed(own, "psnr", ".2f"),
             f"{mean(row['psnr'] for row in own):.2f}",
             gains(rows, own, "skips", BASE),
             by_seed(own, "psnr_float", ".2f"),
             by_seed(own, "steps", "d"),
         ]
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines) + "\n"
+
+    return table(rows, "skips", head, cells)
 
 
 def main(

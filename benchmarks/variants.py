@@ -121,6 +121,27 @@ def compare(
     typer.echo(markdown(rows), nl=False)
 
 
+def table(
+    rows: list[dict[str, Any]],
+    key: str,
+    head: list[str],
+    cells: Callable[[list[dict[str, Any]]], list[str]],
+) -> str:
+    """A Markdown table, a line a variant in the order of its first row.
+
+    Args:
+        rows: of all variants and seeds.
+        key: of a row, its variant, which is the first cell.
+        head: the two lines above.
+        cells: further cells of a variant, of its rows.
+    """
+    lines = list(head)
+    for kind in dict.fromkeys(row[key] for row in rows):
+        own = [row for row in rows if row[key] == kind]
+        lines.append(f"| {' | '.join([kind, *cells(own)])} |")
+    return "\n".join(lines) + "\n"
+
+
 def gains(rows: list[dict[str, Any]], own: list[dict[str, Any]], key: str, base: str) -> str:
     """PSNR over that of the variant ``base`` with the same seed, by seed; "" for itself."""
     known = {row["seed"]: row["psnr"] for row in rows if row[key] == base}

@@ -72,12 +72,18 @@ def test_thresholded_pool_compares_the_share_of_ones_with_the_threshold() -> Non
     assert torch.equal(x.grad, torch.full_like(x, 0.25))
 
 
-def test_mux_or_skip_opens_dense_channels_only() -> None:
+def sparse_and_dense() -> tuple[torch.Tensor, torch.Tensor]:
+    """A main path (1, 2, 2, 2) of a sparse and a dense channel, and a skip that adds a one."""
     main = torch.zeros(1, 2, 2, 2)
     main[0, 0, 0, 0] = 1  # sparse
     main[0, 1, :, 0] = main[0, 1, 0, 1] = 1  # dense
     skip = torch.zeros(1, 2, 2, 2)
     skip[:, :, 1, 1] = 1
+    return main, skip
+
+
+def test_mux_or_skip_opens_dense_channels_only() -> None:
+    main, skip = sparse_and_dense()
     module = MuxOrSkip(2)
     y = module(main, skip)
     assert torch.equal(y[:, 0], main[:, 0])
@@ -90,11 +96,7 @@ def test_mux_or_skip_opens_dense_channels_only() -> None:
 
 
 def test_mux_or_skip_can_open_sparse_channels_instead() -> None:
-    main = torch.zeros(1, 2, 2, 2)
-    main[0, 0, 0, 0] = 1  # sparse
-    main[0, 1, :, 0] = main[0, 1, 0, 1] = 1  # dense
-    skip = torch.zeros(1, 2, 2, 2)
-    skip[:, :, 1, 1] = 1
+    main, skip = sparse_and_dense()
     module = MuxOrSkip(2, opens="sparse")
     y = module(main, skip)
     assert torch.equal(y[:, 0], torch.maximum(main, skip)[:, 0])
@@ -103,6 +105,9 @@ def test_mux_or_skip_can_open_sparse_channels_instead() -> None:
     assert module.threshold.grad is not None
     # A lower threshold makes channels dense, which closes the skip and takes a one away.
     assert module.threshold.grad.flatten().tolist() == [1, 1]
+
+
+def test_mux_gates_open_as_a_recipe_says() -> None:
     recipe = ClassifierRecipe.of(
         {"name": "m", "network": "muxornet-11", "epochs": 1, "width": 4, "gate_opens": "sparse"}
     )
