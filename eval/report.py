@@ -14,7 +14,7 @@ from typing import Any
 
 from heqcodec.eval.patch_table import ImageResult, Summary
 
-_PACKAGES = ("heqcodec", "onnxruntime", "torch", "numpy", "pillow", "constriction")
+_PACKAGES = ("heqcodec", "onnxruntime", "torch", "numpy", "pillow")
 
 
 def csv_text(results: Sequence[ImageResult]) -> str:
