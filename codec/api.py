@@ -19,6 +19,7 @@ from heqcodec.container.reader import ContainerReader
 from heqcodec.container.source import Source, open_source
 from heqcodec.decoding import Metadata, PartialImage, Region, collect_metadata, decode_file
 from heqcodec.options import BITS_PER_PIXEL, DEFAULT_BPP, EncodeOptions
+from heqcodec.progress import Progress, reported_to
 
 if TYPE_CHECKING:
     from heqcodec.images import ImageSource
@@ -51,6 +52,7 @@ def encode(
     target_size: int | None = None,
     strip_rows: int | None = None,
     max_pixels: int | None = DEFAULT_MAX_PIXELS,
+    progress: Progress | None = None,
 ) -> bytes:
     """Encode an image as a ``.heq`` file.
 
@@ -77,6 +79,9 @@ def encode(
         strip_rows: rows of patches in a strip, 1 to 255: damage costs a strip, and a region reads
             whole strips. None: 1 in patch mode, 4 in device files, 32 in packed ones.
         max_pixels: largest number of pixels; None for no limit.
+        progress: called now and then with how many rows of patches are encoded and of how many; a
+            target takes several passes, whose number is guessed at first. What it raises ends the
+            call.
 
     Returns:
         The bytes of the file. They depend on the pixels, metadata and options only.
@@ -96,11 +101,12 @@ def encode(
     height, width = loaded.pixels.shape[:2]
     check_pixels(width, height, max_pixels)
     chunks = side_chunks(loaded, strip)
-    if choice.mode == "patch":
-        return encode_patch_file(loaded.pixels, choice, chunks)
-    from heqcodec.rate.encoding import encode_rate_file
+    with reported_to(progress):
+        if choice.mode == "patch":
+            return encode_patch_file(loaded.pixels, choice, chunks)
+        from heqcodec.rate.encoding import encode_rate_file
 
-    return encode_rate_file(loaded.pixels, choice, chunks)
+        return encode_rate_file(loaded.pixels, choice, chunks)
 
 
 def pack(
@@ -108,6 +114,7 @@ def pack(
     strip_rows: int | None = None,
     *,
     max_pixels: int | None = DEFAULT_MAX_PIXELS,
+    progress: Progress | None = None,
 ) -> bytes:
     """Make a device file of the variable-rate mode smaller, without loss.
 
@@ -115,6 +122,7 @@ def pack(
         data: bytes, a path, or a binary file object.
         strip_rows: rows of patches in a strip of the packed file, 1 to 255; 32 if None.
         max_pixels: largest number of pixels; None for no limit.
+        progress: called with how many rows of patches are decoded or encoded and of how many.
 
     Returns:
         The packed file: the same image and chunks. :func:`unpack` gives the device file back, bit
@@ -129,17 +137,24 @@ def pack(
     """
     from heqcodec.rate.repacking import repack
 
-    return repack(data, Coder.PACKED, strip_rows, max_pixels)
+    with reported_to(progress):
+        return repack(data, Coder.PACKED, strip_rows, max_pixels)
 
 
-def unpack(data: Source, *, max_pixels: int | None = DEFAULT_MAX_PIXELS) -> bytes:
+def unpack(
+    data: Source,
+    *,
+    max_pixels: int | None = DEFAULT_MAX_PIXELS,
+    progress: Progress | None = None,
+) -> bytes:
     """Give back the device file that :func:`pack` was given.
 
     Arguments and errors are those of :func:`pack`, save that a device file is the error.
     """
     from heqcodec.rate.repacking import repack
 
-    return repack(data, Coder.DEVICE, None, max_pixels)
+    with reported_to(progress):
+        return repack(data, Coder.DEVICE, None, max_pixels)
 
 
 def decode(
@@ -151,6 +166,8 @@ def decode(
     slices: int | None = None,
     decoder: str = "strong",
     backend: str = "auto",
+    *,
+    progress: Progress | None = None,
 ) -> np.ndarray:
     """Decode a ``.heq`` file.
 
@@ -177,6 +194,7 @@ def decode(
         backend: "onnx" runs the network by onnxruntime on the CPU; "torch" by torch, on a GPU
             where the device is "auto" and torch has one; "auto" is torch if the device is another
             than "auto" and "cpu", or onnxruntime is missing. They agree within 1/255.
+        progress: called with how many tiles of the frame are decoded and of how many.
 
     Returns:
         uint8 (H, W, 1) for grey, (H, W, 3) for RGB, (H, W, 4) for any image with alpha (grey is
@@ -189,7 +207,9 @@ def decode(
         HeqLimitError: more pixels than ``max_pixels``.
         HeqError: the region is not inside the image, or the file has no slices.
     """
-    return decode_file(data, region, partial, max_pixels, device, slices, decoder, backend).pixels
+    options = max_pixels, device, slices, decoder, backend
+    with reported_to(progress):
+        return decode_file(data, region, partial, *options).pixels
 
 
 def decode_partial(
@@ -200,12 +220,15 @@ def decode_partial(
     slices: int | None = None,
     decoder: str = "strong",
     backend: str = "auto",
+    *,
+    progress: Progress | None = None,
 ) -> PartialImage:
     """Decode what is intact of a damaged file, and say what was not.
 
     Arguments and errors are those of :func:`decode` with ``partial``.
     """
-    return decode_file(data, region, True, max_pixels, device, slices, decoder, backend)
+    with reported_to(progress):
+        return decode_file(data, region, True, max_pixels, device, slices, decoder, backend)
 
 
 def info(data: Source, partial: bool = False) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from heqcodec.container.strips import strip_length
 from heqcodec.container.writer import ContainerWriter
 from heqcodec.options import BITS_PER_PIXEL, Choice, no_such_rate
 from heqcodec.patches import patch_batches
+from heqcodec.progress import report
 
 if TYPE_CHECKING:
     from heqcodec.images import LoadedImage
@@ -77,6 +78,7 @@ def encode_patch_file(pixels: np.ndarray, choice: Choice, chunks: list[Chunk]) -
             writer.write_strip(bytes(pending[:length]))
             del pending[:length]
             index += 1
+            report(index, header.strip_count)
     for chunk in chunks:
         writer.write_chunk(chunk)
     writer.finish()

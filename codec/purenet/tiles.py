@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 from heqcodec.backend import PATCH
+from heqcodec.progress import report
 from numpy.typing import NDArray
 
 TILE = 24
@@ -33,7 +34,8 @@ def paint_tiles(
         uint8 (32 rows, 32 columns, channels).
     """
     out = np.empty((rows * PATCH, columns * PATCH, channels), dtype=np.uint8)
-    for core, around in _tiles(rows, columns, -(-radius // PATCH)):
+    tiles = list(_tiles(rows, columns, -(-radius // PATCH)))
+    for done, (core, around) in enumerate(tiles, 1):
         pixels = run(around)
         top, left = ((core[axis].start - around[axis].start) * PATCH for axis in (0, 1))
         high, wide = ((core[axis].stop - core[axis].start) * PATCH for axis in (0, 1))
@@ -42,6 +44,7 @@ def paint_tiles(
             inner = inner.mean(axis=2, keepdims=True)
         place = tuple(slice(part.start * PATCH, part.stop * PATCH) for part in core)
         out[place] = np.clip(np.rint(255 * inner), 0, 255).astype(np.uint8)
+        report(done, len(tiles))
     return out
 
 

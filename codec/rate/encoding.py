@@ -12,6 +12,7 @@ from heqcodec.container.header import STEPS, Coder, Header, Mode
 from heqcodec.container.writer import ContainerWriter, fixed_size
 from heqcodec.errors import HeqError
 from heqcodec.options import Choice
+from heqcodec.progress import report
 from numpy.typing import NDArray
 
 from .backend import StripCoder
@@ -23,6 +24,8 @@ HALVING = 128
 """Steps that halve a file, roughly: the first guess of a search."""
 FIRST_GUESS = 553
 """A step of about 0.5 bits per pixel."""
+USUAL_GUESSES = 6
+"""Files that a search for a target codes, roughly: for the progress that is reported."""
 
 
 def encode_rate_file(pixels: NDArray[np.uint8], choice: Choice, chunks: list[Chunk]) -> bytes:
@@ -50,9 +53,16 @@ def encode_rate_file(pixels: NDArray[np.uint8], choice: Choice, chunks: list[Chu
     image = ImageLevels(pixels, encoder, keep=choice.step is None)
     strip_rows = header_at(0).strip_rows
     best: dict[int, list[bytes]] = {}
+    rows_done, usual_rows = 0, image.patch_rows * (1 if choice.step is not None else USUAL_GUESSES)
 
     def size_at(step: int) -> int:
-        payloads = [coder.encode(*strip, step) for strip in image.strips(step, strip_rows)]
+        nonlocal rows_done
+        rows_then = rows_done + image.patch_rows
+        payloads = []
+        for strip in image.strips(step, strip_rows):
+            payloads.append(coder.encode(*strip, step))
+            rows_done += len(strip.sizes)
+            report(rows_done, max(rows_then, usual_rows))
         size = fixed + sum(map(len, payloads))
         if choice.step is not None or size <= target:
             best.clear()  # The search goes to ever finer steps among those that fit.

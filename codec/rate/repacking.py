@@ -11,6 +11,7 @@ from heqcodec.container.source import Source, open_source
 from heqcodec.container.strips import strip_patch_rows
 from heqcodec.errors import HeqError, HeqFormatError
 from heqcodec.options import check_strip_rows
+from heqcodec.progress import report
 
 from .backend import StripCoder
 from .encoding import STRIP_ROWS, rate_file
@@ -51,14 +52,28 @@ def repack(data: Source, coder: Coder, strip_rows: int | None, max_pixels: int |
         device_rows=header.strip_rows if packs else 0,
     )
 
+    rows_done = 0  # Each row of patches is decoded, and then encoded.
+
+    def passed(strip: StripLevels) -> None:
+        nonlocal rows_done
+        rows_done += len(strip.sizes)
+        report(rows_done, 2 * header.patch_rows)
+
     def decoded() -> Iterator[StripLevels]:
         for index in range(header.strip_count):
             payload = payloads.pop(index)
             assert payload is not None
-            yield _decoded_strip(header, index, payload, old, exact=packs)
+            strip = _decoded_strip(header, index, payload, old, exact=packs)
+            passed(strip)
+            yield strip
 
-    strips = regrouped(decoded(), made.strip_rows)
-    return rate_file(made, (new.encode(*strip, header.rate) for strip in strips), chunks)
+    def encoded() -> Iterator[bytes]:
+        for strip in regrouped(decoded(), made.strip_rows):
+            payload = new.encode(*strip, header.rate)
+            passed(strip)
+            yield payload
+
+    return rate_file(made, encoded(), chunks)
 
 
 def _check_coder(header: Header, coder: Coder) -> None:
