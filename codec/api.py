@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from heqcodec.container.header import (
     Header,
     Mode,
     check_pixels,
+    padded_size,
 )
 from heqcodec.container.reader import ContainerReader
 from heqcodec.container.source import Source, open_source
@@ -182,9 +184,9 @@ def decode(
         partial: keep what is intact; damaged strips are filled from their neighbours, or in packed
             files decoded from the slices before the damage; a damaged alpha plane is left out.
             :func:`decode_partial` says what was damaged.
-        max_pixels: largest number of pixels of the whole image; None for no limit. An image much
-            narrower than 32 pixels is also refused when its padded frame passes four times the
-            limit, because work and memory follow the frame.
+        max_pixels: largest number of pixels of the whole image, padded to whole patches of 32 x 32,
+            because work and memory follow those; None for no limit. Padding alone never refuses
+            a frame of up to 2^20 pixels.
         device: "auto", "cpu", "cuda" and so on, for the decoder's network.
         slices: of packed files: decode the first so many slices of each strip alone, which gives
             a coarser image; None for all.
@@ -240,7 +242,8 @@ def info(data: Source, partial: bool = False) -> dict[str, Any]:
             count the strips that a cut took under ``missing_strips``, instead of raising.
 
     Returns:
-        A dictionary of plain values, ready for JSON.
+        A dictionary of plain values, ready for JSON. ``padded_pixels`` is what counts against
+        ``max_pixels`` elsewhere; here memory follows the bytes of the largest strip or chunk.
 
     Raises:
         HeqError: as :func:`decode`, except that no image is too large.
@@ -248,7 +251,8 @@ def info(data: Source, partial: bool = False) -> dict[str, Any]:
     with open_source(data) as stream:
         reader = ContainerReader(stream, max_pixels=None, partial=partial)
         # Only what is there: the header of a file cut short may announce 2^27 strips.
-        reader.read_strips(range(reader.strips_present))
+        for index in range(reader.strips_present):
+            reader.read_strip(index)
         chunks = reader.read_chunks()
         header = reader.header
         return {
@@ -264,6 +268,7 @@ def info(data: Source, partial: bool = False) -> dict[str, Any]:
             "file_bpp": 8 * reader.file_size / (header.width * header.height),
             "patch_rows": header.patch_rows,
             "patch_columns": header.patch_columns,
+            "padded_pixels": prod(padded_size(header.width, header.height)),
             "strips": header.strip_count,
             "strip_rows": header.strip_rows,
             **({"device_strip_rows": header.device_rows} if header.device_rows else {}),

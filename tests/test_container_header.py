@@ -6,11 +6,14 @@ import io
 import struct
 import zlib
 from dataclasses import replace
+from math import prod
 
+import heqcodec
 import numpy as np
 import pytest
+from conftest import LightModels
 from heqcodec.container import Coder, ContainerReader, Header, Mode, parse_header
-from heqcodec.container.header import HEADER_LENGTH, MAGIC, check_pixels, field_offsets
+from heqcodec.container.header import HEADER_LENGTH, MAGIC, check_pixels, field_offsets, padded_size
 from heqcodec.container.repair import repair_header
 from heqcodec.errors import (
     HeqChecksumError,
@@ -115,3 +118,29 @@ class TestPixelLimit:
         check_pixels(1, 1, 1)
         with pytest.raises(HeqLimitError, match="pads to"):
             check_pixels(1, 50_000_000, 89_478_485)
+
+    @pytest.mark.parametrize("size", [(1, 1_000_000), (1_000_000, 1), (31, 2_796_000)])
+    def test_narrow_images_count_as_their_frame(self, size: tuple[int, int]) -> None:
+        frame = prod(padded_size(*size))
+        assert frame == -(-size[0] // 32) * -(-size[1] // 32) * 1024
+        check_pixels(*size, frame)
+        check_pixels(*size, 89_478_485)
+        with pytest.raises(HeqLimitError, match=f"raise max_pixels to {frame}"):
+            check_pixels(*size, frame - 1)
+
+    def test_small_frames_pass_at_the_size_of_the_image(self) -> None:
+        check_pixels(1, 2**20 // 32, 2**20 // 32)
+        with pytest.raises(HeqLimitError, match="pads to"):
+            check_pixels(1, 2**20 // 32 + 1, 2**20 // 32 + 1)
+
+    def test_the_same_for_encoding_and_decoding(self, light: LightModels) -> None:
+        tall = np.zeros((40_000, 1), np.uint8)
+        file = heqcodec.encode(tall, model="light")
+        frame = heqcodec.info(file)["padded_pixels"]
+        assert frame == 40_000 * 32
+        assert heqcodec.decode(file, max_pixels=frame).shape == (40_000, 1, 1)
+        assert heqcodec.encode(tall, model="light", max_pixels=frame) == file
+        with pytest.raises(HeqLimitError, match="pads to"):
+            heqcodec.decode(file, max_pixels=frame - 1)
+        with pytest.raises(HeqLimitError, match="pads to"):
+            heqcodec.encode(tall, model="light", max_pixels=frame - 1)

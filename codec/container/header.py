@@ -33,7 +33,7 @@ NO_CODER = bytes(ID_LENGTH)
 DEFAULT_MAX_PIXELS = 89_478_485
 """Pillow's limit: one GiB of RGBA, less a quarter."""
 SMALL_FRAME = 1 << 20
-"""Padded frames up to this many pixels are never refused for their padding."""
+"""Frames of whole patches up to this many pixels are never refused for their padding."""
 U32_MAX = 0xFFFF_FFFF
 
 
@@ -300,31 +300,38 @@ def _check_patch_rate(header: Header) -> None:
         )
 
 
-def check_pixels(width: int, height: int, max_pixels: int | None) -> None:
-    """Raise unless an image of this size may be coded.
+def padded_size(width: int, height: int) -> tuple[int, int]:
+    """Width and height of the frame of whole patches that holds an image, in pixels."""
+    return -(-width // PATCH) * PATCH, -(-height // PATCH) * PATCH
 
-    Work and memory follow the padded frame (an image one pixel wide pads to 32), so it may hold
-    at most four times the limit; small frames are exempt, so that a limit of exactly the image's
-    size always serves.
+
+def check_pixels(width: int, height: int, max_pixels: int | None) -> None:
+    """Raise unless an image of this size may be coded: the one limit of encoder and decoder.
+
+    Work and memory follow the frame of whole patches (an image one pixel wide pads to 32), so the
+    pixels of that frame are what counts. Frames of up to `SMALL_FRAME` pixels always pass, so that
+    no small image is refused for its padding.
 
     Args:
         width, height: pixels.
         max_pixels: largest number of pixels; None for no limit.
 
     Raises:
-        HeqLimitError: the image is too large.
+        HeqLimitError: the padded frame is too large.
     """
     if max_pixels is None:
         return
-    if width * height > max_pixels:
+    pixels = width * height
+    padded_width, padded_height = padded_size(width, height)
+    padded = padded_width * padded_height
+    if pixels > max_pixels:
         raise HeqLimitError(
-            f"The image has {width} x {height} = {width * height} pixels and the limit is "
-            f"{max_pixels}; if you trust it, raise max_pixels."
+            f"The image has {width} x {height} = {pixels} pixels and the limit is {max_pixels}; "
+            "if you trust it, raise max_pixels."
         )
-    padded = (-(-width // PATCH) * PATCH) * (-(-height // PATCH) * PATCH)
-    if padded > max(4 * max_pixels, SMALL_FRAME):
+    if padded > max(max_pixels, SMALL_FRAME):
         raise HeqLimitError(
-            f"The image of {width} x {height} pixels pads to {padded} pixels in whole patches and "
-            f"the limit for those is {max(4 * max_pixels, SMALL_FRAME)} (4 x max_pixels); if you "
-            "trust it, raise max_pixels."
+            f"The image of {width} x {height} pixels pads to {padded_width} x {padded_height} = "
+            f"{padded} pixels in whole patches and the limit is {max_pixels}; if you trust it, "
+            f"raise max_pixels to {padded}."
         )
