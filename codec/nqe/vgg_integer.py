@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from ..errors import HeqError, HeqFormatError
+from ..files import write_bytes
 from .payload import RATES, check_rate, pack_code
 from .vgg_convolution import convolve_floats, convolve_integers
 from .vgg_layer import IntegerLayer, check_float32_exact
@@ -185,14 +186,7 @@ class IntegerVgg:
         """Write a safetensors file of at most 2^20 bits, complete or not at all."""
         from safetensors.numpy import save
 
-        target = Path(path)
-        data = save(self.packed(), metadata={"model": MODEL_NAME})
-        part = target.with_name(f"{target.name}.{os.getpid()}.part")
-        try:
-            part.write_bytes(data)
-            os.replace(part, target)
-        finally:
-            part.unlink(missing_ok=True)
+        write_bytes(path, save(self.packed(), metadata={"model": MODEL_NAME}))
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> IntegerVgg:
