@@ -26,7 +26,7 @@ Threads = Annotated[
         "--threads",
         min=1,
         metavar="N",
-        help="Use N threads; all cores by default. Encoded bytes do not depend on it.",
+        help="Use N threads; all granted cores by default. Encoded bytes do not depend on it.",
     ),
 ]
 MaxPixels = Annotated[

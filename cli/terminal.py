@@ -96,11 +96,13 @@ def usage_error(text: str, option: str) -> typer.BadParameter:
 
 
 def set_threads(threads: int | None) -> None:
-    """Limit all libraries to this many threads; None leaves one for each core."""
-    if threads is not None:
-        from heqcodec.threads import limit_threads
+    """Limit all libraries to this many threads; None leaves one for each core, or as many as the
+    CPU quota of a container is worth."""
+    from heqcodec.cpu_quota import cpu_quota
+    from heqcodec.threads import limit_threads, thread_count
 
-        limit_threads(threads)
+    if threads is not None or cpu_quota() is not None:
+        limit_threads(threads or thread_count())
 
 
 def read_input(path: str) -> bytes:

@@ -4,19 +4,31 @@ from __future__ import annotations
 
 import os
 import sys
+from math import ceil
+
+from heqcodec.cpu_quota import cpu_quota
 
 _VARIABLE = "OMP_NUM_THREADS"
 
 
+def processor_count() -> int:
+    """Processors that this process can keep busy: those it may run on, and no more than the CPU
+    quota of its container is worth, rounded up; at least 1."""
+    if hasattr(os, "sched_getaffinity"):
+        there = len(os.sched_getaffinity(0))
+    else:
+        there = os.cpu_count() or 1
+    quota = cpu_quota()
+    return there if quota is None else max(1, min(there, ceil(quota)))
+
+
 def thread_count() -> int:
     """Threads for a library that has to be told: what `limit_threads` or OMP_NUM_THREADS says,
-    else one for each processor that this process may use."""
+    else one for each of `processor_count`."""
     told = os.environ.get(_VARIABLE, "")
     if told.isdigit() and int(told):
         return int(told)
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    return processor_count()
 
 
 def limit_threads(count: int) -> None:

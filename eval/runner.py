@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import platform
 import shutil
 import tempfile
@@ -16,6 +15,7 @@ from heqcodec.eval.baselines.codec import Codec
 from heqcodec.eval.store import Store, coded_file, decoded_file, setting_text
 from heqcodec.eval.summary import Claim
 from heqcodec.eval.workers import SEED, Job, Outcome, Workers
+from heqcodec.threads import processor_count
 
 _IN_WORK = ".in-work-"
 
@@ -26,13 +26,6 @@ class Ladder:
 
     codec: Codec
     settings: tuple[float, ...]
-
-
-def cores() -> int:
-    """Return how many cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def claim_of(ladder: Ladder, processes: int, command: str) -> Claim:
@@ -50,7 +43,7 @@ def claim_of(ladder: Ladder, processes: int, command: str) -> Claim:
         record={
             **here,
             "processor": _processor(),
-            "cores": cores(),
+            "cores": processor_count(),
             "threads": 1 if codec.single_threaded else here["threads"],
             "processes": processes if codec.single_threaded else 1,
             "command": command,

@@ -73,15 +73,16 @@ def run(
     others, but the exit code is 1 in the end.
     """
     from heqcodec.eval.folder import data_hash, image_files
-    from heqcodec.eval.runner import claim_of, cores, failures_text
+    from heqcodec.eval.runner import claim_of, failures_text
     from heqcodec.eval.store import Store
     from heqcodec.eval.summary import DataSet
+    from heqcodec.threads import processor_count
 
     request = read_request(codec, setting or [], rates, qualities)
     ladders = present_ladders(request.ladders)
     files = image_files(data)
     images = DataSet(len(files), data_hash(files))
-    processes = jobs or cores()
+    processes = jobs or processor_count()
     command = _command(data, codec, out, setting or [], rates, qualities, jobs, keep)
     claims = [claim_of(ladder, processes, command) for ladder in ladders]
     with Store(out, images) as store:

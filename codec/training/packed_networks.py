@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -12,6 +11,7 @@ import numpy as np
 import torch
 from heqcodec.rate.packed import tables as layout
 from heqcodec.rate.packed.tables import PackedTables, checked_tables
+from heqcodec.threads import thread_count
 from numpy.typing import NDArray
 from torch.nn import functional
 
@@ -143,7 +143,7 @@ def fit_networks(
     smooth = torch.zeros((), device=device)
     begun, place, iteration = time.monotonic(), 0.0, 0
     firsts = torch.arange(layout.NETS, device=device)[:, None]
-    with ThreadPoolExecutor(os.cpu_count()) as pool, ThreadPoolExecutor(1) as ahead:
+    with ThreadPoolExecutor(thread_count()) as pool, ThreadPoolExecutor(1) as ahead:
 
         def draw() -> _Drawn:
             return _drawn(coded, source, rng.integers(2**62, size=effort.strips), pool)
