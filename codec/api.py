@@ -64,7 +64,8 @@ def encode(
     Args:
         image: a path, bytes or binary file object of an image file, a Pillow image, or a uint8
             array (H, W), (H, W, 1), (H, W, 2), (H, W, 3) or (H, W, 4); see
-            :func:`heqcodec.images.load_image`.
+            :func:`heqcodec.images.load_image`. Of an RGB image that is grey in every pixel one
+            channel is coded; it decodes to RGB with R = G = B.
         bpp: rate mode: any number above 0; the file is the largest of at most so many bits for
             each pixel of the image, as with ``target_size``. Patch mode: bits per pixel of the
             padded image, one of 0.0625, 0.125, 0.25 and 0.5.
@@ -96,19 +97,23 @@ def encode(
     """
     choice = EncodeOptions(bpp, quality, target_size, mode, coder, model, strip_rows).resolved()
     from heqcodec import images
-    from heqcodec.encoding import encode_patch_file, side_chunks
+    from heqcodec.encoding import encode_patch_file, is_neutral, side_chunks
 
     limit = max_pixels if max_pixels is not None else _NO_LIMIT
     loaded = images.load_image(image, limit)
     height, width = loaded.pixels.shape[:2]
     check_pixels(width, height, max_pixels)
     chunks = side_chunks(loaded, strip)
+    pixels = loaded.pixels
+    gray_as_rgb = pixels.shape[2] == 3 and is_neutral(pixels)
+    if gray_as_rgb:
+        pixels = np.ascontiguousarray(pixels[..., :1])
     with reported_to(progress):
         if choice.mode == "patch":
-            return encode_patch_file(loaded.pixels, choice, chunks)
+            return encode_patch_file(pixels, choice, chunks, gray_as_rgb)
         from heqcodec.rate.encoding import encode_rate_file
 
-        return encode_rate_file(loaded.pixels, choice, chunks)
+        return encode_rate_file(pixels, choice, chunks, gray_as_rgb)
 
 
 def pack(
@@ -261,7 +266,8 @@ def info(data: Source, partial: bool = False) -> dict[str, Any]:
             "coder": Coder(header.coder).name.lower(),
             "width": header.width,
             "height": header.height,
-            "channels": header.channels,
+            "channels": header.output_channels,
+            "coded_channels": header.channels,
             "alpha": any(chunk.type == chunk_types.ALPHA for chunk in chunks),
             **_rate_facts(header),
             "file_bytes": reader.file_size,

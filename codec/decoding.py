@@ -113,6 +113,8 @@ def decode_file(
         crop = alpha[y : y + height, x : x + width, None]
         colours = np.broadcast_to(pixels, (height, width, 3))
         pixels = np.concatenate((colours, crop), axis=2)
+    elif header.gray_as_rgb:
+        pixels = np.broadcast_to(pixels, (height, width, 3))
     return PartialImage(
         pixels=np.ascontiguousarray(pixels),
         damaged_strips=damaged,

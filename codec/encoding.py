@@ -1,4 +1,4 @@
-"""Writing a file: chunks that go beside the pixels, and the strips of the patch mode."""
+"""Writing a file: which channels are coded, chunks beside them, the strips of the patch mode."""
 
 from __future__ import annotations
 
@@ -17,6 +17,20 @@ from heqcodec.progress import report
 
 if TYPE_CHECKING:
     from heqcodec.images import LoadedImage
+
+
+ROWS = 256
+"""Rows compared at once, so that a colour image is known by its first ones."""
+
+
+def is_neutral(pixels: np.ndarray) -> bool:
+    """Whether every pixel is grey, so that one channel says all.
+
+    Args:
+        pixels: uint8 (H, W, 3).
+    """
+    bands = (pixels[top : top + ROWS] for top in range(0, len(pixels), ROWS))
+    return all(np.array_equal(band[..., :-1], band[..., 1:]) for band in bands)
 
 
 def side_chunks(image: LoadedImage, strip: bool) -> list[Chunk]:
@@ -39,13 +53,16 @@ def side_chunks(image: LoadedImage, strip: bool) -> list[Chunk]:
     return chunks
 
 
-def encode_patch_file(pixels: np.ndarray, choice: Choice, chunks: list[Chunk]) -> bytes:
+def encode_patch_file(
+    pixels: np.ndarray, choice: Choice, chunks: list[Chunk], gray_as_rgb: bool = False
+) -> bytes:
     """A file of the patch mode.
 
     Args:
         pixels: uint8 (H, W, 1) or (H, W, 3).
         choice: with the model and the bits per patch.
         chunks: that follow the strips.
+        gray_as_rgb: as in the header.
 
     Raises:
         HeqError: the model has not this rate.
@@ -66,6 +83,7 @@ def encode_patch_file(pixels: np.ndarray, choice: Choice, chunks: list[Chunk]) -
         coder_id=encoder.coder_id,
         coder=encoder.coder,
         strip_rows=choice.strip_rows or 1,
+        gray_as_rgb=gray_as_rgb,
     )
     file = BytesIO()
     writer = ContainerWriter(file, header)

@@ -56,7 +56,7 @@ class HeqImageFile(ImageFile.ImageFile):
         header = reader.header
         alpha = "A" if chunks.ALPHA in present else ""
         self._size = (header.width, header.height)
-        self._mode = ("L" if header.channels == 1 else "RGB") + alpha
+        self._mode = ("L" if header.output_channels == 1 else "RGB") + alpha
         if chunks.ICC in present:
             self.info["icc_profile"] = present[chunks.ICC]
         if chunks.EXIF in present:

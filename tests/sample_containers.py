@@ -21,6 +21,10 @@ headers = st.builds(
     coder_id=st.binary(min_size=8, max_size=8),
     coder=st.just(int(Coder.PATCH)),
     strip_rows=st.integers(1, 100),
+).flatmap(
+    lambda header: st.sampled_from([False, header.channels == 1]).map(
+        lambda gray: replace(header, gray_as_rgb=gray)
+    )
 )
 small_headers = st.builds(
     replace,

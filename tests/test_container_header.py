@@ -53,6 +53,7 @@ class TestHeader:
             ("coder", "B", 4, HeqUnsupportedError),
             ("channels", "B", 0, HeqFormatError),
             ("channels", "B", 2, HeqFormatError),
+            ("channels", "B", 131, HeqFormatError),
             ("width", "I", 0, HeqFormatError),
             ("height", "I", 0, HeqFormatError),
             ("rate", "H", 0, HeqFormatError),

@@ -61,6 +61,8 @@ def test_header_constants() -> None:
     assert PAGE.startswith(f"# The `.heq` file format, version {header.FORMAT_VERSION}\n")
     assert values["header_crc"] == f"CRC-32 of bytes 0 to {header.HEADER_LENGTH - 5}"
     assert f"|  {header.HEADER_LENGTH} bytes |" in PAGE
+    assert f"{header.GRAY_AS_RGB} grey, given back as RGB" in values["channels"]
+    assert f"A file with {header.GRAY_AS_RGB} in byte {header.field_offsets()['channels']}" in PAGE
 
 
 @pytest.mark.parametrize(
@@ -169,6 +171,8 @@ def test_magic_snippet(tmp_path: Path) -> None:
         return run.stdout.strip()
 
     assert file() == "HEQ image data, version 1, 640 x 480, grey"
+    (tmp_path / "grey").write_bytes(Header(640, 480, 1, 256, b"encoder.", gray_as_rgb=True).pack())
+    assert file() == "HEQ image data, version 1, 640 x 480, RGB (coded as grey)"
     assert file("--mime-type") == "image/x-heq"
     assert file("--extension") == "heq"
 

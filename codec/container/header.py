@@ -35,6 +35,8 @@ DEFAULT_MAX_PIXELS = 89_478_485
 SMALL_FRAME = 1 << 20
 """Frames of whole patches up to this many pixels are never refused for their padding."""
 U32_MAX = 0xFFFF_FFFF
+GRAY_AS_RGB = 129
+"""The byte ``channels`` of a file that is coded as grey and decodes to RGB, R = G = B."""
 
 
 class Mode(IntEnum):
@@ -116,7 +118,7 @@ class Header:
     Attributes:
         width: image width in pixels, 1 to 2^32 - 1.
         height: image height in pixels, 1 to 2^32 - 1.
-        channels: 1 (grey) or 3 (RGB).
+        channels: that are coded, 1 (grey) or 3 (RGB).
         rate: patch mode: bits per patch, a multiple of 8; rate mode: step index, 0 to 1023.
         encoder_id: first 8 bytes of the SHA-256 of the encoder's weights.
         coder_id: first 8 bytes of the SHA-256 of the coder's tables; zeros for coder 0.
@@ -125,6 +127,7 @@ class Header:
         strip_rows: patch rows in a strip, 1 to 255.
         device_rows: packed files: ``strip_rows`` of the device file that it unpacks to, 1 to 255;
             others: 0.
+        gray_as_rgb: one channel is coded, and decoders repeat it into R, G and B.
     """
 
     width: int
@@ -137,6 +140,12 @@ class Header:
     mode: int = Mode.PATCH
     strip_rows: int = 1
     device_rows: int = 0
+    gray_as_rgb: bool = False
+
+    @property
+    def output_channels(self) -> int:
+        """Channels that decoders give, alpha aside: 1 (grey) or 3 (RGB)."""
+        return 3 if self.gray_as_rgb else self.channels
 
     @property
     def patch_rows(self) -> int:
@@ -171,7 +180,8 @@ class Header:
             HeqFormatError, HeqUnsupportedError: the header breaks a rule of the format.
         """
         check_header(self)
-        fixed = {"magic": MAGIC, "version": FORMAT_VERSION}
+        channels = GRAY_AS_RGB if self.gray_as_rgb else self.channels
+        fixed = {"magic": MAGIC, "version": FORMAT_VERSION, "channels": channels}
         packed = b"".join(
             struct.pack("<" + field.code, fixed.get(field.name, getattr(self, field.name, None)))
             for field in FIELDS[:-1]
@@ -220,6 +230,9 @@ def parse_header(data: bytes) -> Header:
             f"The file has format version {values['version']} and this heqcodec reads version "
             f"{FORMAT_VERSION}; upgrade heqcodec."
         )
+    values["gray_as_rgb"] = values["channels"] == GRAY_AS_RGB
+    if values["gray_as_rgb"]:
+        values["channels"] = 1
     fixed = ("magic", "version", "header_crc")
     header = Header(**{k: v for k, v in values.items() if k not in fixed})
     check_header(header)
@@ -263,8 +276,11 @@ def check_header(header: Header) -> None:
         )
     if header.channels not in (1, 3):
         raise HeqFormatError(
-            f"The file has {header.channels} channels; 1 (grey) or 3 (RGB) were expected."
+            f"The file has {header.channels} channels; 1 (grey), 3 (RGB) or {GRAY_AS_RGB} (grey, "
+            "given back as RGB) were expected."
         )
+    if header.gray_as_rgb and header.channels != 1:
+        raise HeqFormatError(f"Of grey one channel is coded, not {header.channels}.")
     if not (1 <= header.width <= U32_MAX and 1 <= header.height <= U32_MAX):
         raise HeqFormatError(
             f"The image is {header.width} x {header.height} pixels; both sides must be 1 to "

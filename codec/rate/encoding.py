@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from io import BytesIO
 
 import numpy as np
@@ -28,13 +29,16 @@ USUAL_GUESSES = 6
 """Files that a search for a target codes, roughly: for the progress that is reported."""
 
 
-def encode_rate_file(pixels: NDArray[np.uint8], choice: Choice, chunks: list[Chunk]) -> bytes:
+def encode_rate_file(
+    pixels: NDArray[np.uint8], choice: Choice, chunks: list[Chunk], gray_as_rgb: bool = False
+) -> bytes:
     """A file of the variable-rate mode.
 
     Args:
         pixels: uint8 (H, W, 1) or (H, W, 3).
         choice: with the model, the coder, and a step or a target.
         chunks: that follow the strips; they count in a target.
+        gray_as_rgb: as in the header.
 
     Raises:
         HeqError: the target is smaller than the smallest file.
@@ -47,7 +51,8 @@ def encode_rate_file(pixels: NDArray[np.uint8], choice: Choice, chunks: list[Chu
 
     def header_at(step: int) -> Header:
         shape = height, width, channels
-        return rate_header(shape, step, encoder.encoder_id, coder, choice.strip_rows)
+        made = rate_header(shape, step, encoder.encoder_id, coder, choice.strip_rows)
+        return replace(made, gray_as_rgb=gray_as_rgb)
 
     fixed = fixed_size(header_at(0), [len(chunk.data) for chunk in chunks])
     image = ImageLevels(pixels, encoder, keep=choice.step is None)

@@ -40,6 +40,7 @@ def sources() -> dict[str, Image.Image]:
     return {
         "colour": cat.crop((110, 60, 227, 131)),
         "gray": Image.fromarray(data.camera()).crop((180, 60, 260, 125)),
+        "neutral": Image.fromarray(data.camera()).crop((220, 80, 270, 120)).convert("RGB"),
         "alpha": clear,
         "pixel": cat.crop((150, 100, 151, 101)),
     }
