@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from functools import cache
 
 import numpy as np
 from heqcodec.backend import CODER_PATCH
@@ -112,6 +113,15 @@ class TransformNqe:
         }
 
 
+@cache
+def luma_beside_chroma() -> tuple[list[int], list[int]]:
+    """Zones of the colour differences, and for each the luminance zone first among those near."""
+    zones = geometry.zones()
+    chroma = [index for index, zone in enumerate(zones) if zone.channel]
+    luma = [next(i for i in zones[index].near if zones[i].channel == 0) for index in chroma]
+    return chroma, luma
+
+
 class TransformCodeReader:
     """What a code of `nqe-t` says, in the form that PURENET takes.
 
@@ -137,6 +147,9 @@ class TransformCodeReader:
         Returns:
             RGB samples by the plain inverse transform, float32 (N, 3, 32, 32), around 0..255 but
             not limited to it; and hints, float32 (N, zones), 0..1, the share of bit planes known.
+            Of grey the colour differences are known to be 0; their zones have the hint of the
+            luminance beside them, as in a colour patch coded as far, which is what PURENET learned
+            from.
         """
         pixels = np.empty((len(codes), 3, geometry.SIZE, geometry.SIZE), dtype=np.float32)
         hints = np.empty((len(codes), self.hints), dtype=np.float32)
@@ -145,6 +158,9 @@ class TransformCodeReader:
             told = decode_coefficients(codes[part], channels, self._encoder.tables)
             pixels[part] = self.pixels(told)
             hints[part] = told.reached.T.astype(np.float32) / PLANES
+        if channels == 1:
+            chroma, luma = luma_beside_chroma()
+            hints[:, chroma] = hints[:, luma]
         return pixels, hints
 
     def pixels(self, told: Coefficients) -> NDArray[np.float32]:
