@@ -25,7 +25,8 @@ def info(
         print_json(description)
         return
     for key, value in description.items():
-        typer.echo(f"{key.replace('_', ' '):16} {_text(value)}")
+        if value is not None:  # what the file's mode has not
+            typer.echo(f"{key.replace('_', ' '):16} {_text(value)}")
 
 
 @reports_errors

@@ -6,6 +6,7 @@ network by onnxruntime, and by torch where a device asks for it; nothing else he
 
 from heqcodec import pillow_plugin
 from heqcodec.api import (
+    FileInfo,
     Metadata,
     PartialImage,
     decode,
@@ -31,6 +32,7 @@ __version__ = "0.1.0"
 __all__ = [
     "DEFAULT_MAX_PIXELS",
     "FORMAT_VERSION",
+    "FileInfo",
     "HeqChecksumError",
     "HeqError",
     "HeqFormatError",

@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-from heqcodec.container import chunks as chunk_types
-from heqcodec.container.header import (
-    DEFAULT_MAX_PIXELS,
-    FORMAT_VERSION,
-    PATCH,
-    Coder,
-    Header,
-    Mode,
-    check_pixels,
-    padded_size,
-)
+from heqcodec.arguments import BackendName, CoderName, DecoderName, ModeName, checked_limit
+from heqcodec.container.header import DEFAULT_MAX_PIXELS, Coder, check_pixels
 from heqcodec.container.reader import ContainerReader
 from heqcodec.container.source import Source, open_source
 from heqcodec.decoding import Metadata, PartialImage, Region, collect_metadata, decode_file
+from heqcodec.file_info import ChunkInfo, FileInfo, file_info
 from heqcodec.options import BITS_PER_PIXEL, DEFAULT_BPP, EncodeOptions
 from heqcodec.progress import Progress, reported_to
+from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from heqcodec.images import ImageSource
@@ -29,7 +21,13 @@ if TYPE_CHECKING:
 __all__ = [
     "BITS_PER_PIXEL",
     "DEFAULT_BPP",
+    "BackendName",
+    "ChunkInfo",
+    "CoderName",
+    "DecoderName",
+    "FileInfo",
     "Metadata",
+    "ModeName",
     "PartialImage",
     "Region",
     "decode",
@@ -46,8 +44,8 @@ def encode(
     image: ImageSource,
     bpp: float | None = None,
     quality: float | None = None,
-    mode: str = "auto",
-    coder: str = "device",
+    mode: ModeName = "auto",
+    coder: CoderName = "device",
     model: str = "default",
     strip: bool = False,
     *,
@@ -62,10 +60,12 @@ def encode(
     the model's default quality and patch mode 0.25 bits per pixel.
 
     Args:
-        image: a path, bytes or binary file object of an image file, a Pillow image, or a uint8
-            array (H, W), (H, W, 1), (H, W, 2), (H, W, 3) or (H, W, 4); see
-            :func:`heqcodec.images.load_image`. Of an RGB image that is grey in every pixel one
-            channel is coded; it decodes to RGB with R = G = B.
+        image: a path, bytes or binary file object of an image file, a Pillow image, or an array
+            or torch tensor of uint8, bool, or floats from 0 to 1: (H, W), (H, W, 1) gray,
+            (H, W, 2) gray and alpha, (H, W, 3) RGB or (H, W, 4) RGB and alpha, a tensor also with
+            its channels first; see :func:`heqcodec.images.load_image`. Of an
+            RGB image that is grey in every pixel one channel is coded; it decodes to RGB with
+            R = G = B.
         bpp: rate mode: any number above 0; the file is the largest of at most so many bits for
             each pixel of the image, as with ``target_size``. Patch mode: bits per pixel of the
             padded image, one of 0.0625, 0.125, 0.25 and 0.5.
@@ -93,16 +93,20 @@ def encode(
         HeqUnsupportedError: no model here can do it, or an image of an unknown kind.
         HeqLimitError: more pixels than ``max_pixels``.
         HeqError: an unknown option or rate, options that contradict each other, a target below the
-            smallest file, or an image that cannot be read.
+            smallest file, or a damaged image.
+        OSError: the image file cannot be opened or read; ``FileNotFoundError`` if there is none.
+        TypeError: the image is none of these, or a file object in text mode.
+
+    Numbers may be NumPy's, and a whole number may be a float: ``target_size=2e4``.
     """
     choice = EncodeOptions(bpp, quality, target_size, mode, coder, model, strip_rows).resolved()
+    limit = checked_limit(max_pixels)
     from heqcodec import images
     from heqcodec.encoding import encode_patch_file, is_neutral, side_chunks
 
-    limit = max_pixels if max_pixels is not None else _NO_LIMIT
     loaded = images.load_image(image, limit)
     height, width = loaded.pixels.shape[:2]
-    check_pixels(width, height, max_pixels)
+    check_pixels(width, height, limit)
     chunks = side_chunks(loaded, strip)
     pixels = loaded.pixels
     gray_as_rgb = pixels.shape[2] == 3 and is_neutral(pixels)
@@ -141,11 +145,13 @@ def pack(
         HeqLimitError: more pixels than ``max_pixels``.
         HeqError: the file is packed already, or of the patch mode, or its device code is not the
             one that unpacking would write.
+        OSError: the file cannot be opened or read; ``FileNotFoundError`` if there is none.
+        TypeError: ``data`` is none of these, or a file object in text mode.
     """
     from heqcodec.rate.repacking import repack
 
     with reported_to(progress):
-        return repack(data, Coder.PACKED, strip_rows, max_pixels)
+        return repack(data, Coder.PACKED, strip_rows, checked_limit(max_pixels))
 
 
 def unpack(
@@ -161,7 +167,7 @@ def unpack(
     from heqcodec.rate.repacking import repack
 
     with reported_to(progress):
-        return repack(data, Coder.DEVICE, None, max_pixels)
+        return repack(data, Coder.DEVICE, None, checked_limit(max_pixels))
 
 
 def decode(
@@ -171,11 +177,11 @@ def decode(
     max_pixels: int | None = DEFAULT_MAX_PIXELS,
     device: str = "auto",
     slices: int | None = None,
-    decoder: str = "strong",
-    backend: str = "auto",
+    decoder: DecoderName = "strong",
+    backend: BackendName = "auto",
     *,
     progress: Progress | None = None,
-) -> np.ndarray:
+) -> NDArray[np.uint8]:
     """Decode a ``.heq`` file.
 
     The header and all checksums are verified before a model loads. With ``region``, a path or a
@@ -213,6 +219,8 @@ def decode(
         HeqUnsupportedError: it needs another version, or a model or decoder that is not here.
         HeqLimitError: more pixels than ``max_pixels``.
         HeqError: the region is not inside the image, or the file has no slices.
+        OSError: the file cannot be opened or read; ``FileNotFoundError`` if there is none.
+        TypeError: ``data`` is none of these, or a file object in text mode.
     """
     options = max_pixels, device, slices, decoder, backend
     with reported_to(progress):
@@ -225,8 +233,8 @@ def decode_partial(
     max_pixels: int | None = DEFAULT_MAX_PIXELS,
     device: str = "auto",
     slices: int | None = None,
-    decoder: str = "strong",
-    backend: str = "auto",
+    decoder: DecoderName = "strong",
+    backend: BackendName = "auto",
     *,
     progress: Progress | None = None,
 ) -> PartialImage:
@@ -238,7 +246,7 @@ def decode_partial(
         return decode_file(data, region, True, max_pixels, device, slices, decoder, backend)
 
 
-def info(data: Source, partial: bool = False) -> dict[str, Any]:
+def info(data: Source, partial: bool = False) -> FileInfo:
     """What a file says about itself; every checksum is verified and no model is loaded.
 
     Args:
@@ -247,45 +255,14 @@ def info(data: Source, partial: bool = False) -> dict[str, Any]:
             count the strips that a cut took under ``missing_strips``, instead of raising.
 
     Returns:
-        A dictionary of plain values, ready for JSON. ``padded_pixels`` is what counts against
-        ``max_pixels`` elsewhere; here memory follows the bytes of the largest strip or chunk.
+        A dictionary of plain values, ready for JSON; :class:`FileInfo` lists them. All keys are
+        always there; what the file's mode has not is None. Memory follows the bytes of
+        the largest strip or chunk.
 
     Raises:
-        HeqError: as :func:`decode`, except that no image is too large.
+        HeqError, OSError, TypeError: as :func:`decode`, except that no image is too large.
     """
-    with open_source(data) as stream:
-        reader = ContainerReader(stream, max_pixels=None, partial=partial)
-        # Only what is there: the header of a file cut short may announce 2^27 strips.
-        for index in range(reader.strips_present):
-            reader.read_strip(index)
-        chunks = reader.read_chunks()
-        header = reader.header
-        return {
-            "format_version": FORMAT_VERSION,
-            "mode": Mode(header.mode).name.lower(),
-            "coder": Coder(header.coder).name.lower(),
-            "width": header.width,
-            "height": header.height,
-            "channels": header.output_channels,
-            "coded_channels": header.channels,
-            "alpha": any(chunk.type == chunk_types.ALPHA for chunk in chunks),
-            **_rate_facts(header),
-            "file_bytes": reader.file_size,
-            "file_bpp": 8 * reader.file_size / (header.width * header.height),
-            "patch_rows": header.patch_rows,
-            "patch_columns": header.patch_columns,
-            "padded_pixels": prod(padded_size(header.width, header.height)),
-            "strips": header.strip_count,
-            "strip_rows": header.strip_rows,
-            **({"device_strip_rows": header.device_rows} if header.device_rows else {}),
-            "encoder_id": header.encoder_id.hex(),
-            "coder_id": header.coder_id.hex(),
-            "chunks": [{"type": chunk.name, "bytes": len(chunk.data)} for chunk in chunks],
-            "damaged_strips": reader.damaged_strips,
-            "missing_strips": header.strip_count - reader.strips_present,
-            "damaged_chunks": reader.damaged_chunks,
-            "repaired": reader.repaired,
-        }
+    return file_info(data, partial)
 
 
 def read_metadata(data: Source, partial: bool = False) -> Metadata:
@@ -296,19 +273,8 @@ def read_metadata(data: Source, partial: bool = False) -> Metadata:
         partial: leave out what is damaged instead of raising.
 
     Raises:
-        HeqError: as :func:`decode`, except that no image is too large.
+        HeqError, OSError, TypeError: as :func:`decode`, except that no image is too large.
     """
     with open_source(data) as stream:
         reader = ContainerReader(stream, max_pixels=None, partial=partial)
         return collect_metadata(reader.read_chunks())
-
-
-_NO_LIMIT = 2**63 - 1
-
-
-def _rate_facts(header: Header) -> dict[str, Any]:
-    if header.mode == Mode.PATCH:
-        return {"bits_per_patch": header.rate, "nominal_bpp": header.rate / PATCH**2}
-    from heqcodec.rate.quality import quality_of_step
-
-    return {"step": header.rate, "quality": quality_of_step(header.rate)}

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from operator import index
+from typing import cast
 
 import numpy as np
+from heqcodec.arguments import BackendName, DecoderName, checked_limit, shown, whole
 from heqcodec.container import chunks as chunk_types
 from heqcodec.container.chunks import Chunk, read_alpha
 from heqcodec.container.header import Coder, Header, Mode
@@ -21,6 +22,7 @@ from heqcodec.frame import (
     region_window,
     whole_window,
 )
+from numpy.typing import NDArray
 
 Region = tuple[int, int, int, int]
 
@@ -56,7 +58,7 @@ class PartialImage:
         metadata: the metadata that were intact.
     """
 
-    pixels: np.ndarray
+    pixels: NDArray[np.uint8]
     damaged_strips: list[int] = field(default_factory=list)
     coarse_strips: list[int] = field(default_factory=list)
     damaged_chunks: list[str] = field(default_factory=list)
@@ -78,15 +80,17 @@ def decode_file(
     max_pixels: int | None,
     device: str,
     slices: int | None = None,
-    decoder: str = "strong",
-    backend: str = "auto",
+    decoder: DecoderName = "strong",
+    backend: BackendName = "auto",
 ) -> PartialImage:
     """Decode a file; arguments and errors are those of :func:`heqcodec.decode`."""
+    limit = checked_limit(max_pixels)
+    device = str(device)  # a torch.device is as good
     with open_source(data) as stream:
-        reader = ContainerReader(stream, max_pixels=max_pixels, partial=partial)
+        reader = ContainerReader(stream, max_pixels=limit, partial=partial)
         header = reader.header
         x, y, width, height = box = _checked_region(region, header)
-        _check_slices(slices, header)
+        slices = _checked_slices(slices, header)
         # Before the model loads, all that is known to be needed is verified: everything, or for a
         # region its own strips; those of the decoder's reach follow.
         payloads = reader.read_strips(region_window(header, box, 0).strips(header))
@@ -158,24 +162,29 @@ def _read_window(
             strips[number] = painter.grids(number, payload)
 
 
-def _check_slices(slices: int | None, header: Header) -> None:
+def _checked_slices(slices: int | None, header: Header) -> int | None:
     if slices is None:
-        return
+        return None
     if header.coder != Coder.PACKED:
         raise HeqError(
             f"The file has coder {Coder(header.coder).name}, and only packed files have slices; "
             "leave slices out, or pack the file first."
         )
-    if index(slices) < 1:
-        raise HeqError(f"slices is {slices}; give 1 or more.")
+    number = whole(slices)
+    if number is None or number < 1:
+        raise HeqError(f"slices is {shown(slices)}; give a whole number from 1.")
+    return number
 
 
 def _checked_region(region: Region | None, header: Header) -> Region:
     if region is None:
         return 0, 0, header.width, header.height
-    if len(region) != 4:
-        raise HeqError(f"A region has four numbers (x, y, width, height); found {len(region)}.")
-    x, y, width, height = (index(value) for value in region)
+    values = [whole(value) for value in region] if hasattr(region, "__len__") else []
+    if len(values) != 4 or None in values:
+        raise HeqError(
+            f"A region has four numbers (x, y, width, height), all of them whole; found {region!r}."
+        )
+    x, y, width, height = cast("Region", values)
     inside = x >= 0 and y >= 0 and x + width <= header.width and y + height <= header.height
     if not inside or width < 1 or height < 1:
         raise HeqError(
@@ -185,7 +194,7 @@ def _checked_region(region: Region | None, header: Header) -> Region:
     return x, y, width, height
 
 
-def _alpha(chunks: list[Chunk], reader: ContainerReader) -> np.ndarray | None:
+def _alpha(chunks: list[Chunk], reader: ContainerReader) -> NDArray[np.uint8] | None:
     for chunk in chunks:
         if chunk.type == chunk_types.ALPHA:
             try:

@@ -10,13 +10,16 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO, Union
+from typing import Any, BinaryIO, Union, cast
 
 import numpy as np
 from heqcodec import metadata, samples
+from heqcodec.arrays import SupportsArray, is_array, to_array, to_uint8
 from heqcodec.container.header import DEFAULT_MAX_PIXELS, MAGIC
+from heqcodec.container.source import Source, open_source
 from heqcodec.errors import HeqError, HeqLimitError, HeqUnsupportedError
 from heqcodec.files import replaced_file
+from numpy.typing import NDArray
 from PIL import Image
 
 __all__ = ["ImageSource", "LoadedImage", "load_image", "output_format", "save_image"]
@@ -54,8 +57,8 @@ class LoadedImage:
         notes: what was changed on the way in, one sentence each.
     """
 
-    pixels: np.ndarray
-    alpha: np.ndarray | None = None
+    pixels: NDArray[np.uint8]
+    alpha: NDArray[np.uint8] | None = None
     icc: bytes | None = None
     exif: bytes | None = None
     xmp: bytes | None = None
@@ -63,19 +66,22 @@ class LoadedImage:
 
 
 ImageSource = Union[
-    str, "os.PathLike[str]", bytes, bytearray, memoryview, BinaryIO, np.ndarray, Image.Image,
+    str, "os.PathLike[str]", bytes, bytearray, memoryview, BinaryIO, SupportsArray, Image.Image,
     LoadedImage,
 ]  # fmt: skip
+_FILES = (bytes, bytearray, memoryview, str, os.PathLike)
 
 
 def load_image(source: ImageSource, max_pixels: int | None = DEFAULT_MAX_PIXELS) -> LoadedImage:
     """Read an image of any kind as uint8 gray or RGB samples with optional alpha.
 
     Args:
-        source: a path, the bytes of an image file, a binary file object, a Pillow image, or a
-            uint8 array (H, W), (H, W, 1) gray, (H, W, 2) gray and alpha, (H, W, 3) RGB or
-            (H, W, 4) RGB and alpha. Other array dtypes are an error and not a guess, because an
-            array's range is the caller's to know. A ``LoadedImage`` is returned as it is.
+        source: a path, the bytes of an image file, a binary file object, a Pillow image, or an
+            array (H, W), (H, W, 1) gray, (H, W, 2) gray and alpha, (H, W, 3) RGB or (H, W, 4) RGB
+            and alpha: uint8, bool (white is True), or floats from 0 to 1. Other dtypes are an error
+            and not a guess, because an array's range is the caller's to know. Whatever has
+            ``__array__`` is an array; a torch tensor may also be (C, H, W), on any device. A
+            ``LoadedImage`` is returned as it is.
         max_pixels: largest width times height, checked before anything is decompressed; None for
             no limit.
 
@@ -87,38 +93,30 @@ def load_image(source: ImageSource, max_pixels: int | None = DEFAULT_MAX_PIXELS)
     Raises:
         HeqLimitError: more than ``max_pixels`` pixels.
         HeqUnsupportedError: a sample type or file type that heqcodec does not take.
-        HeqError: the source cannot be read. Nothing else escapes for a bad file.
+        HeqError: no image, or a damaged one. Nothing else escapes for a bad file.
+        OSError: the file cannot be opened or read; ``FileNotFoundError`` if there is none.
+        TypeError: the source is none of these, or a file object in text mode.
     """
     if isinstance(source, LoadedImage):
         height, width = source.pixels.shape[:2]
         _check_size(width, height, max_pixels, "the image")
         return source
-    if isinstance(source, np.ndarray):
-        return _from_array(source, max_pixels)
     if isinstance(source, Image.Image):
         return _guarded(source, getattr(source, "filename", "") or "the image", max_pixels)
-    if isinstance(source, (str, os.PathLike)):
-        name = os.fspath(source)
-        try:
-            with open(source, "rb") as stream:
-                return _from_stream(stream, name, max_pixels)
-        except OSError as error:
-            raise HeqError(f"{name} cannot be read: {error.strerror or error}.") from error
-    if isinstance(source, (bytes, bytearray, memoryview)):
-        return _from_stream(io.BytesIO(source), "the image", max_pixels)
-    if hasattr(source, "read"):
-        name = str(getattr(source, "name", "the image"))
-        try:
-            data = source.read()
-        except OSError as error:
-            raise HeqError(f"{name} cannot be read: {error.strerror or error}.") from error
-        if not isinstance(data, bytes):
-            raise HeqError(f"{name} was opened as text; open it in binary mode ('rb').")
-        return _from_stream(io.BytesIO(data), name, max_pixels)
-    raise HeqError(
-        f"An image cannot be read from a {type(source).__name__}; give a path, bytes, a binary "
-        "file object, a numpy array or a Pillow image."
-    )
+    if is_array(source):
+        return _from_array(source, max_pixels)
+    if not (isinstance(source, _FILES) or hasattr(source, "read")):
+        raise TypeError(
+            f"An image cannot be read from a {type(source).__name__}; give a path, bytes, a binary "
+            "file object, a NumPy array, a torch tensor or a Pillow image."
+        )
+    name = os.fspath(source) if isinstance(source, (str, os.PathLike)) else "the image"
+    with open_source(cast("Source", source)) as stream:
+        if not isinstance(source, _FILES):
+            # Pillow seeks to the start of a file, and what is given may stand elsewhere.
+            name = str(getattr(source, "name", name))
+            stream = io.BytesIO(stream.read())
+        return _from_stream(stream, name, max_pixels)
 
 
 def save_image(
@@ -196,21 +194,10 @@ def _check_size(width: int, height: int, max_pixels: int | None, name: str) -> N
         )
 
 
-def _from_array(array: np.ndarray, max_pixels: int | None) -> LoadedImage:
-    shape = "x".join(map(str, array.shape))
-    if array.dtype != np.uint8:
-        raise HeqUnsupportedError(
-            f"The array holds {array.dtype} samples and heqcodec takes uint8, 0 to 255; convert "
-            "it first, for example (x * 255).round().clip(0, 255).astype('uint8') for 0 to 1."
-        )
-    if array.ndim == 2:
-        array = array[..., None]
-    if array.ndim != 3 or not 1 <= array.shape[2] <= 4 or 0 in array.shape:
-        raise HeqUnsupportedError(
-            f"The array has the shape {shape} and heqcodec takes HxW, HxWx1 (gray), HxWx2 (gray "
-            "and alpha), HxWx3 (RGB) or HxWx4 (RGB and alpha), at least 1x1."
-        )
+def _from_array(source: SupportsArray, max_pixels: int | None) -> LoadedImage:
+    array = to_array(source)
     _check_size(array.shape[1], array.shape[0], max_pixels, "the array")
+    array = to_uint8(array)
     colours = 1 if array.shape[2] < 3 else 3
     alpha = array[..., colours] if array.shape[2] > colours else None
     return LoadedImage(

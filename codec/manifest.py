@@ -10,10 +10,11 @@ import hashlib
 import json
 from functools import cache
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, get_args
 
 import numpy as np
 
+from .arguments import DecoderName
 from .container.header import Coder
 from .errors import HeqError, HeqUnsupportedError
 
@@ -26,8 +27,11 @@ VGG = "vgg"
 RATE = "rate"
 """The family whose models are of the variable-rate mode; all others are patch-constant."""
 PATCH_MODE, RATE_MODE = "patch", "rate"
-STRONG, FAST, BEST, MS_SSIM = "strong", "fast", "best", "ms-ssim"
-DECODERS = (STRONG, FAST, BEST, MS_SSIM)
+STRONG: Final = "strong"
+FAST: Final = "fast"
+BEST: Final = "best"
+MS_SSIM: Final = "ms-ssim"
+DECODERS: tuple[DecoderName, ...] = get_args(DecoderName)
 """Decoders that a model of variable rate may have. The strong one is always there, and where the
 best one has no weights of its own, it is the strong one run twice, see
 `heqcodec.purenet.mirrored`."""

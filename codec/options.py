@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from operator import index
+from typing import get_args
 
+from heqcodec.arguments import CoderName, ModeName, real, shown, whole
 from heqcodec.container.header import PATCH, Coder
 from heqcodec.errors import HeqError, HeqUnsupportedError
 
@@ -14,8 +15,8 @@ BITS_PER_PIXEL = {bits / PATCH**2: bits for bits in (64, 128, 256, 512)}
 """Rates of the patch mode: bits per pixel -> bits per 32 x 32 patch."""
 DEFAULT_BPP = 0.25
 """In patch mode."""
-MODES = ("auto", "patch", "rate")
-CODERS = {"device": Coder.DEVICE, "packed": Coder.PACKED}
+MODES: tuple[ModeName, ...] = get_args(ModeName)
+CODERS: dict[CoderName, Coder] = {"device": Coder.DEVICE, "packed": Coder.PACKED}
 
 
 @dataclass(frozen=True)
@@ -25,8 +26,8 @@ class EncodeOptions:
     bpp: float | None = None
     quality: float | None = None
     target_size: int | None = None
-    mode: str = "auto"
-    coder: str = "device"
+    mode: ModeName = "auto"
+    coder: CoderName = "device"
     model: str = "default"
     strip_rows: int | None = None
 
@@ -39,20 +40,21 @@ class EncodeOptions:
         """
         if self.mode not in MODES:
             raise HeqError(f"The mode {self.mode!r} is not known; choose one of {_names(MODES)}.")
-        if self.coder not in CODERS:
+        if self.coder not in tuple(CODERS):
             raise HeqError(f"The coder {self.coder!r} is not known; choose {_names(CODERS)}.")
-        check_strip_rows(self.strip_rows)
+        strip_rows = checked_strip_rows(self.strip_rows)
         sizes = {"quality": self.quality, "bpp": self.bpp, "target_size": self.target_size}
         given = [name for name, value in sizes.items() if value is not None]
         if len(given) > 1:
             raise HeqError(f"{' and '.join(given)} contradict each other; give one of them.")
         model, mode = self._model()
         if mode == "patch":
-            bits = BITS_PER_PIXEL.get(DEFAULT_BPP if self.bpp is None else self.bpp)
+            bpp = DEFAULT_BPP if self.bpp is None else real(self.bpp)
+            bits = None if bpp is None else BITS_PER_PIXEL.get(bpp)
             if bits is None:
                 raise no_such_rate(self.bpp, tuple(BITS_PER_PIXEL.values()))
-            return Choice(model, mode, bits=bits, strip_rows=self.strip_rows)
-        return self._rate_choice(model)
+            return Choice(model, mode, bits=bits, strip_rows=strip_rows)
+        return self._rate_choice(model, strip_rows)
 
     def _model(self) -> tuple[str, str]:
         """Name and mode of the model."""
@@ -91,20 +93,24 @@ class EncodeOptions:
             )
         return name, mode
 
-    def _rate_choice(self, model: str) -> Choice:
+    def _rate_choice(self, model: str, strip_rows: int | None) -> Choice:
         from heqcodec import models
         from heqcodec.rate.quality import step_of_quality
 
-        choice = Choice(model, "rate", coder=CODERS[self.coder], strip_rows=self.strip_rows)
+        choice = Choice(model, "rate", coder=CODERS[self.coder], strip_rows=strip_rows)
         if self.target_size is not None:
-            size = index(self.target_size)
-            if size < 1:
-                raise HeqError(f"target_size is {size}; give a number of bytes from 1.")
+            size = whole(self.target_size)
+            if size is None or size < 1:
+                raise HeqError(
+                    f"target_size is {shown(self.target_size)}; give a whole number of bytes from "
+                    "1."
+                )
             return replace(choice, target_size=size)
         if self.bpp is not None:
-            if not (isinstance(self.bpp, (int, float)) and 0 < self.bpp < math.inf):
-                raise HeqError(f"bpp is {self.bpp!r}; give bits per pixel, a number above 0.")
-            return replace(choice, target_bpp=float(self.bpp))
+            bpp = real(self.bpp)
+            if bpp is None or not 0 < bpp < math.inf:
+                raise HeqError(f"bpp is {shown(self.bpp)}; give bits per pixel, a number above 0.")
+            return replace(choice, target_bpp=bpp)
         quality = models.default_quality(model) if self.quality is None else self.quality
         return replace(choice, step=step_of_quality(quality))
 
@@ -134,10 +140,18 @@ class Choice:
     strip_rows: int | None = None
 
 
-def check_strip_rows(strip_rows: int | None) -> None:
-    """Raise HeqError unless a strip can have so many rows of patches, or it is None."""
-    if strip_rows is not None and not 1 <= index(strip_rows) <= 255:
-        raise HeqError(f"strip_rows is {strip_rows}; give 1 to 255 rows of patches.")
+def checked_strip_rows(strip_rows: int | None) -> int | None:
+    """The argument as an int, or None.
+
+    Raises:
+        HeqError: a strip cannot have so many rows of patches.
+    """
+    if strip_rows is None:
+        return None
+    rows = whole(strip_rows)
+    if rows is None or not 1 <= rows <= 255:
+        raise HeqError(f"strip_rows is {shown(strip_rows)}; give 1 to 255 rows of patches.")
+    return rows
 
 
 def no_such_rate(bpp: float | None, rates: tuple[int, ...]) -> HeqError:
@@ -147,7 +161,7 @@ def no_such_rate(bpp: float | None, rates: tuple[int, ...]) -> HeqError:
         rates: bits per patch that there are.
     """
     allowed = ", ".join(f"{b:g}" for b, n in BITS_PER_PIXEL.items() if n in rates)
-    return HeqError(f"bpp is {bpp!r}; in patch mode choose one of {allowed}.")
+    return HeqError(f"bpp is {shown(bpp)}; in patch mode choose one of {allowed}.")
 
 
 def _names(names: Iterable[str]) -> str:

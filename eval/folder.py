@@ -50,4 +50,7 @@ def read_pixels(path: Path) -> np.ndarray:
     Alpha and metadata are left out: the measures are of colours, and so should the bytes be.
     Raises ``HeqError`` when the file cannot be read.
     """
-    return load_image(path).pixels
+    try:
+        return load_image(path).pixels
+    except OSError as error:
+        raise HeqError(f"{path} cannot be read: {error.strerror or error}.") from error

@@ -19,6 +19,15 @@ from PIL import Image
 
 RNG = np.random.default_rng(2)
 PHOTO = RNG.integers(0, 256, (150, 260, 3), np.uint8)
+FUNCTIONS: list[Any] = [
+    heqcodec.encode,
+    heqcodec.decode,
+    heqcodec.decode_partial,
+    heqcodec.info,
+    heqcodec.read_metadata,
+    heqcodec.pack,
+    heqcodec.unpack,
+]
 
 
 class CountingFile(io.BytesIO):
@@ -130,12 +139,15 @@ class TestSources:
         assert heqcodec.info(path) == heqcodec.info(data)
 
     def test_what_is_no_source(self, tmp_path: Path) -> None:
-        with pytest.raises(TypeError, match="int"):
-            heqcodec.decode(17)  # type: ignore[arg-type]
-        with pytest.raises(TypeError, match="'rb'"):
-            heqcodec.decode(io.StringIO("text"))  # type: ignore[arg-type]
-        with pytest.raises(FileNotFoundError):
-            heqcodec.decode(tmp_path / "none.heq")
+        for function in FUNCTIONS:
+            with pytest.raises(TypeError, match="int"):
+                function(17)
+            with pytest.raises(TypeError, match="'rb'"):
+                function(io.StringIO("text"))
+            with pytest.raises(FileNotFoundError, match=r"none\.heq"):
+                function(tmp_path / "none.heq")
+            with pytest.raises(IsADirectoryError):
+                function(tmp_path)
 
 
 class TestOptions:
@@ -204,6 +216,8 @@ class TestMetadata:
         assert facts["file_bpp"] == pytest.approx(8 * len(data) / (260 * 150))
         assert (facts["patch_rows"], facts["patch_columns"], facts["strips"]) == (5, 9, 5)
         assert facts["encoder_id"] == b"lightenc".hex()
+        assert facts["quality"] is None and facts["model"] is None  # no model that ships
+        assert set(facts) == set(heqcodec.FileInfo.__annotations__)
         assert light.decoders_loaded == 0
 
 
@@ -258,6 +272,18 @@ class TestRegion:
         with pytest.raises(heqcodec.HeqError, match="260 x 150"):
             heqcodec.decode(heqcodec.encode(PHOTO), region=region)
 
-    def test_of_three_numbers(self, light: LightModels) -> None:
+    @pytest.mark.parametrize(
+        "region", [(1, 2, 3), 5, "0,0,10,10", (0.5, 0, 10, 10), (0, 0, 10, "a"), (0, 0, 9, True)]
+    )
+    def test_of_something_else(self, light: LightModels, region: Any) -> None:
         with pytest.raises(heqcodec.HeqError, match="four numbers"):
-            heqcodec.decode(heqcodec.encode(PHOTO), region=(1, 2, 3))  # type: ignore[arg-type]
+            heqcodec.decode(heqcodec.encode(PHOTO), region=region)
+
+    @pytest.mark.parametrize(
+        "region", [np.array([3, 4, 50, 60]), (3.0, 4.0, 50.0, 6e1), [np.int32(3), 4, 50, 60]]
+    )
+    def test_of_other_numbers(self, light: LightModels, region: Any) -> None:
+        file = heqcodec.encode(PHOTO)
+        assert np.array_equal(
+            heqcodec.decode(file, region=region), heqcodec.decode(file)[4:64, 3:53]
+        )

@@ -29,7 +29,8 @@ def loaded_modules(code: str) -> set[str]:
         "try:\n    heqcodec.decode(data)\nexcept heqcodec.HeqChecksumError:\n    pass\n"
         "else:\n    raise SystemExit('damage was not seen')",
         "import heqcodec, io\n"
-        "try:\n    heqcodec.encode('x.png', bpp=3)\nexcept heqcodec.HeqError:\n    pass\n"
+        "try:\n    heqcodec.encode('x.png', bpp=3, mode='patch')\n"
+        "except heqcodec.HeqError:\n    pass\n"
         "else:\n    raise SystemExit('the rate was taken')",
     ],
     ids=["import", "models", "decode-of-a-damaged-file", "encode-at-no-rate"],

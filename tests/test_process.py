@@ -65,7 +65,7 @@ class TestProcess:
         done = self.command(str(COMMAND), "encode", "none.png", "out.heq", cwd=tmp_path)
         assert done.returncode == 1 and done.stdout == b""
         assert done.stderr.decode().splitlines() == [
-            "heqcodec: none.png cannot be read: No such file or directory."
+            "heqcodec: none.png: No such file or directory."
         ]
 
     @pytest.mark.skipif(os.name != "posix", reason="POSIX signals")

@@ -205,7 +205,7 @@ class TestRegistry:
     def test_files_from_end_to_end(self) -> None:
         data = heqcodec.encode(PHOTO)
         facts = heqcodec.info(data)
-        assert (facts["mode"], facts["quality"]) == ("rate", 42)
+        assert (facts["mode"], facts["model"], facts["quality"]) == ("rate", "r", 42)
         assert heqcodec.unpack(heqcodec.pack(data)) == data
         assert heqcodec.decode(data, device="cpu").shape == PHOTO.shape
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from importlib.util import find_spec
-from typing import Any
+from typing import Any, get_args
 
+from heqcodec.arguments import BackendName
 from heqcodec.errors import HeqError, HeqUnsupportedError
 from numpy.typing import NDArray
 
@@ -13,7 +14,7 @@ from .config import PurenetConfig
 from .features import FrameNetwork
 
 ONNX, TORCH = "onnx", "torch"
-BACKENDS = ("auto", ONNX, TORCH)
+BACKENDS: tuple[BackendName, ...] = get_args(BackendName)
 _ON_CPU = ("auto", "cpu")
 
 

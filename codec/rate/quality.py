@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from heqcodec.arguments import real, shown
 from heqcodec.container.header import STEPS
 from heqcodec.errors import HeqError
 
@@ -24,9 +25,10 @@ def step_of_quality(quality: float) -> int:
     Raises:
         HeqError: it is not in that range.
     """
-    if not (isinstance(quality, (int, float)) and LOWEST <= quality <= HIGHEST):
-        raise HeqError(f"quality is {quality!r}; give a number from {LOWEST} to {HIGHEST}.")
-    return min(max(math.floor(_OFFSET - _SLOPE * quality + 0.5), 0), STEPS - 1)
+    number = real(quality)
+    if number is None or not LOWEST <= number <= HIGHEST:
+        raise HeqError(f"quality is {shown(quality)}; give a number from {LOWEST} to {HIGHEST}.")
+    return min(max(math.floor(_OFFSET - _SLOPE * number + 0.5), 0), STEPS - 1)
 
 
 def quality_of_step(step: int) -> float:

@@ -10,7 +10,7 @@ from heqcodec.container.reader import ContainerReader
 from heqcodec.container.source import Source, open_source
 from heqcodec.container.strips import strip_patch_rows
 from heqcodec.errors import HeqError, HeqFormatError
-from heqcodec.options import check_strip_rows
+from heqcodec.options import checked_strip_rows
 from heqcodec.progress import report
 
 from .backend import StripCoder
@@ -32,7 +32,7 @@ def repack(data: Source, coder: Coder, strip_rows: int | None, max_pixels: int |
     """
     from heqcodec import models
 
-    check_strip_rows(strip_rows)
+    strip_rows = checked_strip_rows(strip_rows)
     with open_source(data) as stream:
         reader = ContainerReader(stream, max_pixels=max_pixels)
         header = reader.header

@@ -8,7 +8,7 @@ from typing import Any
 import heqcodec
 import numpy as np
 from heqcodec import models
-from heqcodec.api import BITS_PER_PIXEL
+from heqcodec.api import BITS_PER_PIXEL, CoderName, DecoderName
 from heqcodec.eval.baselines.pixels import rgb_image
 from heqcodec.files import write_bytes
 from heqcodec.options import CODERS
@@ -75,8 +75,8 @@ class HeqRate(_Heq):
     setting_name = "quality"
     settings: tuple[float, ...] = (8, 15, 25, 35, 45, 55, 65, 75, 85)
     about = "heqcodec, variable rate, device coder"
-    coder = "device"
-    decoder = models.STRONG
+    coder: CoderName = "device"
+    decoder: DecoderName = models.STRONG
 
     def missing(self) -> str | None:
         """See ``Codec``."""
