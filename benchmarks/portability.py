@@ -28,7 +28,7 @@ from typing import Annotated
 import numpy as np
 import typer
 
-STRICT = ("-std=c99", "-Wall", "-Wextra", "-Wconversion", "-Wpedantic", "-Werror")
+STRICT = ("-std=c99", "-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Wpedantic", "-Werror")
 FORBIDDEN = re.compile(r"\t(s?mul|mla|mls|sml|smm|smu|umu|uml|umaal|sdiv|udiv|v(mul|add|ldr|mov))")
 ENCODER, CLASSIFIER = ("heqenc.c", "heq_encoder.c"), ("heqclass.c", "heq_classifier.c")
 LISTED, EXPECTED = "list", "expected"

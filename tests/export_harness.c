@@ -43,7 +43,7 @@ static int encode(const char *how, const heq_image *image)
     /* Of just this size, so that reading beyond is found. */
     uint8_t *samples = malloc(size);
     uint32_t row, column;
-    int status;
+    heq_status status;
     if (samples == NULL || fread(samples, 1, size, stdin) != size) {
         return 100;
     }
@@ -64,7 +64,7 @@ static int encode(const char *how, const heq_image *image)
         status = heq_end(&encoder);
     }
     free(samples);
-    return status;
+    return (int)status;
 }
 
 #define EXPECT(condition)                             \

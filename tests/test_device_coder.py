@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import pytest
+from c_compilers import COMPILERS, build, needs_compiler, sanitized
 from heqcodec.errors import HeqFormatError
 from heqcodec.rate.backend import StripCoder
 from heqcodec.rate.device import contexts, patch, tables
@@ -263,20 +263,13 @@ def test_training_saves_bits() -> None:
     assert lengths[1] < 0.9 * lengths[0]
 
 
-@pytest.mark.skipif(shutil.which("gcc") is None, reason="there is no gcc")
-def test_c_source_is_clean_and_safe(tmp_path: Path) -> None:
+@needs_compiler
+@pytest.mark.parametrize("compiler", COMPILERS)
+def test_c_source_is_clean_and_safe(compiler: str, tmp_path: Path) -> None:
     """Strict C99, and under the sanitizers: coded levels, and thousands of random bytes."""
-    flags = ["-std=c99", "-pedantic", "-Wall", "-Wextra", "-Werror", "-O1"]
-    source = str(SOURCES / "heq_device.c")
-    subprocess.run(["gcc", *flags, "-c", source, "-o", tmp_path / "plain.o"], check=True)
-    harness = str(Path(__file__).parent / "device_harness.c")
-    program = tmp_path / "harness"
-    checks = ["-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
-    command = ["gcc", *flags, *checks, f"-I{SOURCES}", harness, source, "-o", str(program)]
-    sanitized = subprocess.run(command, capture_output=True, text=True)
-    if "cannot find" in sanitized.stderr:
-        pytest.skip("gcc has no sanitizers here")
-    assert sanitized.returncode == 0, sanitized.stderr
+    sources = [Path(__file__).parent / "device_harness.c", SOURCES / "heq_device.c"]
+    flags = [*sanitized(compiler), f"-I{SOURCES}"]
+    program = build(compiler, flags, sources, tmp_path / "harness")
     made = some_tables()
     names = tables.DeviceTables._fields
     data = b"".join(np.ascontiguousarray(made[name]).tobytes() for name in names)

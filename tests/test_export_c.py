@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import shutil
 import subprocess
@@ -13,6 +14,7 @@ import heqcodec
 import numpy as np
 import pytest
 from adversarial import adversarial_patches
+from c_compilers import ARM, COMPILERS, STRICT, build, needs_compiler, sanitized
 from command_runner import run
 from heqcodec import models
 from heqcodec.export.vectors import pnm
@@ -22,13 +24,9 @@ from sample_cost_layers import random_cost_layer
 from sample_vgg import OTHER, random_encoder
 from test_device_coder import some_tables
 
-COMPILERS = [name for name in ("gcc", "clang") if shutil.which(name)]
-ARM = shutil.which("arm-none-eabi-gcc")
-STRICT = ["-std=c99", "-Wall", "-Wextra", "-Wconversion", "-Wpedantic", "-Werror"]
-SANITIZED = ["-g", "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
 FORBIDDEN = re.compile(r"\t(s?mul|mla|mls|sml|smm|smu|umu|uml|umaal|sdiv|udiv|v(mul|add|ldr|mov))")
 
-pytestmark = pytest.mark.skipif(not COMPILERS, reason="there is no C compiler")
+pytestmark = needs_compiler
 
 
 @dataclass
@@ -49,15 +47,8 @@ class Exported:
 
     def build(self, compiler: str, flags: list[str], main: Path, program: str) -> Path:
         """Compile a program with the encoder."""
-        path = self.folder / program
-        sources = [str(main), str(self.folder / "heq_encoder.c"), f"-I{self.folder}"]
-        done = subprocess.run(
-            [compiler, *STRICT, *flags, *sources, "-o", str(path)], capture_output=True, text=True
-        )
-        if "cannot find" in done.stderr and "san" in done.stderr:
-            pytest.skip(f"{compiler} has no sanitizers here")
-        assert done.returncode == 0, done.stderr
-        return path
+        sources = [main, self.folder / "heq_encoder.c"]
+        return build(compiler, [*flags, f"-I{self.folder}"], sources, self.folder / program)
 
 
 @pytest.fixture(
@@ -85,22 +76,27 @@ def exported(
         yield Exported(model, folder, model == "nqe-r", model == "nqe-vgg")
 
 
-@pytest.fixture(scope="module", params=["SCALAR", "FAST"])
+@pytest.fixture(
+    scope="module", params=itertools.product(COMPILERS, ("SCALAR", "FAST")), ids="-".join
+)
 def heqenc(request: pytest.FixtureRequest, exported: Exported) -> Path:
-    """heqenc under the sanitizers, with either kernel."""
-    flags = [*SANITIZED, f"-DHEQ_KERNEL_{request.param}"]
-    if exported.deep and request.param == "SCALAR":
+    """heqenc under the sanitizers of each compiler, with either kernel."""
+    compiler, kernel = request.param
+    flags = [*sanitized(compiler), f"-DHEQ_KERNEL_{kernel}"]
+    if exported.deep and kernel == "SCALAR":
         flags.append("-O2")
-    program = f"heqenc-{request.param}"
-    return exported.build(COMPILERS[0], flags, exported.folder / "heqenc.c", program)
+    program = f"heqenc-{compiler}-{kernel}"
+    return exported.build(compiler, flags, exported.folder / "heqenc.c", program)
 
 
-@pytest.fixture(scope="module")
-def harness(exported: Exported) -> Path:
-    """The harness under the sanitizers."""
+@pytest.fixture(scope="module", params=COMPILERS[-1:])
+def harness(request: pytest.FixtureRequest, exported: Exported) -> Path:
+    """The harness under the sanitizers, of clang where it is there."""
     main = Path(__file__).parent / "export_harness.c"
-    flags = [*SANITIZED, "-DHEQ_KERNEL_FAST"] if exported.deep else SANITIZED
-    return exported.build(COMPILERS[0], flags, main, "harness")
+    flags = sanitized(request.param)
+    if exported.deep:
+        flags.append("-DHEQ_KERNEL_FAST")
+    return exported.build(request.param, flags, main, f"harness-{request.param}")
 
 
 def hard_image(seed: int) -> np.ndarray:

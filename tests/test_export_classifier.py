@@ -9,15 +9,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 from adversarial import adversarial_patches
+from c_compilers import ARM, COMPILERS, build, needs_compiler, sanitized
 from command_runner import names, run
 from heqcodec import classifiers
 from heqcodec.classifiers import ShippedClassifier
 from heqcodec.export.vectors import pnm, scene
 from heqcodec.nqe.vgg_classifier import CODE_BITS, IntegerClassifier
 from sample_vgg import random_encoder
-from test_export_c import ARM, COMPILERS, FORBIDDEN, SANITIZED, STRICT, arm_code
+from test_export_c import FORBIDDEN, arm_code
 
-pytestmark = pytest.mark.skipif(not COMPILERS, reason="there is no C compiler")
+pytestmark = needs_compiler
 HEAD_CLASSES = 7
 
 
@@ -51,22 +52,18 @@ def exported(
 
 
 def built(folder: Path, compiler: str, flags: list[str], program: str) -> Path:
-    sources = [str(folder / name) for name in ("heqclass.c", "heq_classifier.c")]
-    command = [compiler, *STRICT, *flags, *sources, "-o", str(folder / program)]
-    done = subprocess.run(command, capture_output=True, text=True)
-    if "cannot find" in done.stderr and "san" in done.stderr:
-        pytest.skip(f"{compiler} has no sanitizers here")
-    assert done.returncode == 0, done.stderr
-    return folder / program
+    sources = [folder / name for name in ("heqclass.c", "heq_classifier.c")]
+    return build(compiler, flags, sources, folder / program)
 
 
 @pytest.mark.parametrize("kernel", ["SCALAR", "FAST"])
+@pytest.mark.parametrize("compiler", COMPILERS)
 def test_scores_are_those_of_python(
-    exported: tuple[ShippedClassifier, Path], kernel: str, tmp_path: Path
+    exported: tuple[ShippedClassifier, Path], compiler: str, kernel: str, tmp_path: Path
 ) -> None:
     classifier, folder = exported
-    flags = [*SANITIZED, "-O2", f"-DHEQ_KERNEL_{kernel}"]
-    program = built(folder, COMPILERS[0], flags, f"heqclass-{kernel}")
+    flags = [*sanitized(compiler), "-O2", f"-DHEQ_KERNEL_{kernel}"]
+    program = built(folder, compiler, flags, f"heqclass-{compiler}-{kernel}")
     images = [*adversarial_patches(3, 5)[::4], scene(32, 32, 3), scene(32, 32, 1)]
     files = []
     for index, pixels in enumerate(images):

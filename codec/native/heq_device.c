@@ -104,7 +104,7 @@ static int code_sign(heq_device_strip *strip, int plane, int size, int index, in
     contexts[0] = AT_SIGN + times_3(times_3((row << 2) + sub) + across) + along;
     row = times_3(plane) + band;
     contexts[1] = AT_SIGN + 432 + times_3(times_3(row) + across) +
-                  (plane > 0 ? strip->sign[0][index] + 1 : 1);
+                  (plane > 0 ? signs_of(strip, 0)[index] + 1 : 1);
     return decide(strip, SET_SIGN + row, 2, contexts, FAST, bit);
 }
 
@@ -113,7 +113,7 @@ static void code_band(heq_device_strip *strip, int plane, int size, int band, in
 {
     uint8_t *magnitudes = magnitudes_of(strip, plane);
     uint8_t *own = magnitudes + (band << 2);
-    const uint8_t *base = strip->magnitude[0];
+    const uint8_t *base = magnitudes_of(strip, 0);
     int u = band_frequency[band] >> 4, v = band_frequency[band] & 15;
     int place = times_18(u + 1) + v + 1;
     const uint8_t *up = levels_at(magnitudes, place, -1, 0);
@@ -144,7 +144,7 @@ static void code_band(heq_device_strip *strip, int plane, int size, int band, in
         around.same = ((beside + above) << 1) + done + own[sub] + own[sub ^ 1];
         around.other = higher;
         if (plane > 0) {
-            int same = base[index] + (plane > 1 ? strip->magnitude[1][index] : 0);
+            int same = base[index] + (plane > 1 ? magnitudes_of(strip, 1)[index] : 0);
             around.other = same + same + base_up[sub] + base_left[sub];
         }
         around.lower = lower;
@@ -224,7 +224,7 @@ static void code_plane(heq_device_strip *strip, int plane, int size, int first, 
         memset(magnitudes + from, 0, HEQ_DEVICE_LEVELS - from);
         memset(strip->count[plane] + group, 0, (size_t)(HEQ_DEVICE_GROUPS - group));
         if (group == 0) {
-            memset(signs + 1, 0, sizeof strip->sign[0] - 1);
+            memset(signs + 1, 0, HEQ_DEVICE_SIGNED - 1);
         }
 #ifndef HEQ_ENCODE_ONLY
         if (strip->decoding) {

@@ -24,6 +24,8 @@
 
 #define HEQ_DEVICE_LEVELS 1024  /* of a colour plane of a patch, in the order of the layout */
 #define HEQ_DEVICE_GROUPS 32    /* of eight bands, 32 levels */
+#define HEQ_DEVICE_SIGNED 12    /* lowest levels of a plane, whose signs are kept */
+#define HEQ_DEVICE_MAGNITUDES 1028 /* of a plane that are kept: its levels, then four zeros */
 #define HEQ_DEVICE_CONTEXTS 6106
 #define HEQ_DEVICE_SETS 157
 #define HEQ_DEVICE_INPUTS 6
@@ -57,9 +59,9 @@ typedef struct {
     uint8_t size;                      /* of the patch to the left */
     int32_t dc[3];                     /* level 0 of the patch to the left */
     int32_t dc_first[3];               /* and of the first patch of the row */
-    int8_t sign[3][12];                /* of the lowest levels: left patch, then this one */
+    int8_t sign[3 * HEQ_DEVICE_SIGNED]; /* of the lowest levels: left patch, then this one */
     uint8_t count[3][HEQ_DEVICE_GROUPS];        /* of levels that are not 0 */
-    uint8_t magnitude[3][HEQ_DEVICE_LEVELS + 4]; /* left patch, overwritten by this one */
+    uint8_t magnitude[3 * HEQ_DEVICE_MAGNITUDES]; /* left patch, overwritten by this one */
     uint16_t state[HEQ_DEVICE_CONTEXTS];        /* probability of bit 1, of 65536 */
 #ifdef HEQ_DEVICE_TRACE
     void *trace; /* not NULL: told of every decision, for training */

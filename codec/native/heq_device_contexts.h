@@ -137,14 +137,16 @@ static const uint8_t *levels_at(const uint8_t *magnitudes, int place, int row, i
     return magnitudes + (band_rank[neighbour] << 2);
 }
 
+/* Planes follow one another in flat arrays: a row of a 2-D array must not be left by its pointer,
+ * and the place of a row by `[plane]` would take a multiplication. */
 static uint8_t *magnitudes_of(heq_device_strip *strip, int plane)
 {
-    return strip->magnitude[0] + heq_two_shifts(plane, 10, 2);
+    return strip->magnitude + heq_two_shifts(plane, 10, 2); /* HEQ_DEVICE_MAGNITUDES each */
 }
 
 static int8_t *signs_of(heq_device_strip *strip, int plane)
 {
-    return strip->sign[0] + (times_3(plane) << 2);
+    return strip->sign + (times_3(plane) << 2); /* HEQ_DEVICE_SIGNED each */
 }
 
 /* A number coded in the Exp-Golomb manner, its prefix by contexts. 0..65534. */

@@ -120,9 +120,20 @@ static int cell_of(int band)
     return 2 * HEQ_SEEN_SIDE + 2 + frequency + ((frequency >> 4) << 2);
 }
 
+/* What is held of a plane. */
+static int16_t *levels_of(heq_levels *levels, int plane)
+{
+    return levels->levels + (plane << 10);
+}
+
+static uint8_t *open_of(heq_levels *levels, int plane)
+{
+    return levels->open + (plane << 7);
+}
+
 static uint8_t *seen_of(heq_levels *levels, int plane)
 {
-    return levels->seen[0] + (heq_two_shifts(plane, 8, 7) + (plane << 4));
+    return levels->seen + (heq_two_shifts(plane, 8, 7) + (plane << 4)); /* HEQ_SEEN_CELLS each */
 }
 
 HEQ_INTERNAL void heq_quantize_begin(heq_quantizer *quantizer, int32_t step, int plane,
@@ -131,17 +142,17 @@ HEQ_INTERNAL void heq_quantize_begin(heq_quantizer *quantizer, int32_t step, int
     int32_t multiple = step << 3;
     int index;
     quantizer->step = step;
-    quantizer->level = levels->levels[plane];
+    quantizer->level = levels_of(levels, plane);
     quantizer->seen = seen_of(levels, plane);
-    quantizer->open = levels->open[plane];
+    quantizer->open = open_of(levels, plane);
     for (index = 0; index < HEQ_THRESHOLDS; index++) {
         quantizer->thresholds[index] = multiple >> 4;
         multiple += step;
         HEQ_HIDE(multiple);
     }
-    memset(quantizer->level, 0, sizeof levels->levels[0]);
-    memset(quantizer->seen, 0, sizeof levels->seen[0]);
-    memset(quantizer->open, 0, sizeof levels->open[0]);
+    memset(quantizer->level, 0, HEQ_LEVELS * sizeof *levels->levels);
+    memset(quantizer->seen, 0, HEQ_SEEN_CELLS);
+    memset(quantizer->open, 0, HEQ_LEVELS / 8);
 }
 
 HEQ_INTERNAL void heq_quantize_level(const heq_quantizer *quantizer, int32_t value, int index)
@@ -281,8 +292,8 @@ HEQ_INTERNAL void heq_settle(const heq_cost_layer *layer, int size, int planes, 
     int plane, index;
     take_weights(layer, size, &weights);
     for (plane = 0; plane < planes; plane++) {
-        int16_t *level = levels->levels[plane];
-        const uint8_t *open = levels->open[plane];
+        int16_t *level = levels_of(levels, plane);
+        const uint8_t *open = open_of(levels, plane);
         for (index = 0; index < HEQ_LEVELS; index++) {
             if ((index & 7) == 0 && open[index >> 3] == 0) {
                 index += 7; /* none of these eight */

@@ -18,6 +18,7 @@
 #define HEQ_LEVELS 1024          /* of a colour plane */
 #define HEQ_THRESHOLDS 16
 #define HEQ_SEEN_SIDE 20         /* 16 frequencies and a margin of two zeros */
+#define HEQ_SEEN_CELLS (HEQ_SEEN_SIDE * HEQ_SEEN_SIDE)
 #define HEQ_NEAR_BYTES 936       /* 24 kinds of a level, three bit planes of 100 bits */
 #define HEQ_CROSS_BYTES 18       /* three bit planes of 48 bits */
 
@@ -30,14 +31,14 @@ typedef struct {
 } heq_cost_layer;
 
 typedef struct {
-    int16_t levels[3][HEQ_LEVELS];
+    int16_t levels[3 * HEQ_LEVELS]; /* by plane, as all; flat, since pointers go on to the next */
     /* What the cost layer sees: of each frequency four magnitudes up to 3, their low bits in the
      * low half of a byte, their high bits in the upper one. The fast kernel reads eight bytes at a
-     * time, up to three of what follows. */
-    uint8_t seen[3][HEQ_SEEN_SIDE * HEQ_SEEN_SIDE];
+     * time, the last three of no meaning. */
+    uint8_t seen[3 * HEQ_SEEN_CELLS + 4];
     /* A bit for each level that is 0 or 1, and for `heq_settle` to decide: it then holds the number
      * of thresholds that the magnitude reaches, 1..15, with the sign of the coefficient. */
-    uint8_t open[3][HEQ_LEVELS / 8];
+    uint8_t open[3 * HEQ_LEVELS / 8];
 } heq_levels;
 
 /* Integer steps of an index 0..1023, int32 [size][plane], from the table uint16 [2][3][128]. */

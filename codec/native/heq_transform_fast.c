@@ -183,8 +183,8 @@ static void transform_columns(const heq_transform *transform, const heq_square *
     int top, column;
     for (top = 0; top < HEQ_SIDE; top += points) {
         for (column = 0; column < HEQ_SIDE; column += LANE_BLOCK) {
-            forward_block(transform, field->at[top] + column, points,
-                          coefficients->at[top] + column);
+            int place = (top << 5) + column;
+            forward_block(transform, field->all + place, points, coefficients->all + place);
         }
     }
 }

@@ -22,7 +22,9 @@ static int16_t *three_columns(const heq_patch *patch, const uint8_t *row, int x,
         const uint8_t *pixel = inside ? row + (patch->channels == 1 ? there : times_3(there)) : row;
         for (channel = 0; channel < 3; channel++) {
             *samples++ = (int16_t)(inside ? *pixel - HEQ_VGG_CENTRE : 0);
-            pixel += inside && patch->channels == 3;
+            if (inside && patch->channels == 3) {
+                pixel++; /* of a row outside there is no address to count on from */
+            }
         }
     }
     return samples;

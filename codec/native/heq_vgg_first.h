@@ -14,6 +14,7 @@
 enum {
     TAPS = 9,
     MULTIPLES = 5, /* -2 to 2 */
+    TAP = MULTIPLES * HEQ_SIDE,
     SHORTS = HEQ_WORDS << 2
 };
 
@@ -21,9 +22,9 @@ typedef int16_t shorts __attribute__((vector_size(HEQ_WORDS_BYTES), may_alias));
 typedef uint16_t bit_shorts __attribute__((vector_size(HEQ_WORDS_BYTES), may_alias));
 
 /* Multiples of a row's samples for its nine taps, by column of the kernel and channel: each tap's
- * are where a vector can begin. */
+ * are where a vector can begin. Flat: [tap][multiple][column]. */
 typedef struct {
-    int16_t taps[TAPS][MULTIPLES][HEQ_SIDE] __attribute__((aligned(64)));
+    int16_t taps[TAPS * TAP] __attribute__((aligned(64)));
 } multiples;
 
 /* Centred samples of a channel of a row, with a margin of zeros. */
@@ -43,21 +44,23 @@ static void take_row(const heq_patch *patch, const uint8_t *row, int channel, in
 
 static void multiply_row(const heq_patch *patch, const uint8_t *row, multiples *made)
 {
+    int16_t *first = made->taps;
     int channel, column, x;
     for (channel = 0; channel < 3; channel++) {
-        int16_t samples[HEQ_SIDE + 2], (*tap)[HEQ_SIDE] = made->taps[channel];
+        int16_t samples[HEQ_SIDE + 2];
         take_row(patch, row, channel, samples);
         for (column = 0; column < 3; column++) {
+            int16_t *tap = first + (column == 0 ? 0 : column == 1 ? 3 * TAP : 6 * TAP);
             for (x = 0; x < HEQ_SIDE; x++) {
                 int16_t sample = samples[column + x];
-                tap[0][x] = (int16_t)-(sample + sample);
-                tap[1][x] = (int16_t)-sample;
-                tap[2][x] = 0;
-                tap[3][x] = sample;
-                tap[4][x] = (int16_t)(sample + sample);
+                tap[x] = (int16_t)-(sample + sample);
+                tap[HEQ_SIDE + x] = (int16_t)-sample;
+                tap[2 * HEQ_SIDE + x] = 0;
+                tap[3 * HEQ_SIDE + x] = sample;
+                tap[4 * HEQ_SIDE + x] = (int16_t)(sample + sample);
             }
-            tap += 3 * MULTIPLES;
         }
+        first += TAP;
     }
 }
 
@@ -74,7 +77,7 @@ static void find_multiples(const uint8_t *weights, uint16_t (*offsets)[HEQ_VGG_S
             for (tap = 0; tap < TAPS; tap++) {
                 int size = (int)((one & 1) + ((two & 1) << 1));
                 *offset++ = (uint16_t)(begin + ((negative & 1 ? 2 - size : 2 + size) << 5));
-                begin += MULTIPLES * HEQ_SIDE;
+                begin += TAP;
                 negative >>= 1;
                 one >>= 1;
                 two >>= 1;
@@ -93,7 +96,7 @@ static inline void sum_multiples(const multiples *const *rows, const uint16_t *o
         sums[part] = (shorts){0};
     }
     for (row = 0; row < 3; row++) {
-        const int16_t *from = rows[row]->taps[0][0];
+        const int16_t *from = rows[row]->taps;
         for (tap = 0; tap < TAPS; tap++) {
             const shorts *tap_multiples = (const shorts *)(from + *offsets++);
             for (part = 0; part < HEQ_SIDE / SHORTS; part++) {

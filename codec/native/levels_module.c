@@ -135,7 +135,7 @@ static void quantize_patches(const heq_cost_layer *layer, const int32_t *steps,
 #endif
         }
         heq_settle(layer, size, planes, &kept);
-        memcpy(levels, kept.levels, (size_t)planes * sizeof kept.levels[0]);
+        memcpy(levels, kept.levels, (size_t)planes * HEQ_LEVELS * sizeof *levels);
         *sizes++ = (uint8_t)size;
         levels += planes * HEQ_LEVELS;
         coefficients += planes * BOTH;

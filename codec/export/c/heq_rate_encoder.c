@@ -86,7 +86,7 @@ static void mode_patch(heq_state *state, const heq_patch *patch)
 {
     int size = choose_levels(state, patch);
     heq_settle(&cost_layer, size, state->file.channels, &state->levels);
-    heq_device_encode_patch(&state->strip, state->levels.levels[0], size, state->file.column == 0);
+    heq_device_encode_patch(&state->strip, state->levels.levels, size, state->file.column == 0);
 }
 
 static void mode_end_strip(heq_state *state, uint32_t index)
