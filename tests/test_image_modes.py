@@ -4,13 +4,60 @@ from __future__ import annotations
 
 import io
 import struct
+import zlib
 
 import numpy as np
 import pytest
+from field_files import FIELD, field_data
 from heqcodec.errors import HeqUnsupportedError
 from heqcodec.images import load_image
 from PIL import Image
 from sample_images import COLOURS, GRAY, SRGB, file_of, png
+
+
+def tiff(values: np.ndarray, order: str, apart: bool, kind: str = "u2") -> bytes:
+    """A TIFF file: 16-bit integers without compression, each colour apart or not, or floats
+    compressed by Deflate.
+
+    Args:
+        values: (H, W, channels).
+        order: "<" or ">".
+    """
+    height, width, channels = values.shape
+    planes = np.moveaxis(values, 2, 0) if apart else values[None]
+    strips = [plane.astype(order + kind).tobytes() for plane in planes]
+    floats = kind == "f4"
+    if floats:
+        strips = [zlib.compress(strip) for strip in strips]
+    bits = 8 * int(kind[1])
+    tags: list[tuple[int, int, list[int]]] = [
+        (256, 4, [width]),
+        (257, 4, [height]),
+        (258, 3, [bits] * channels),
+        (259, 3, [8 if floats else 1]),
+        (262, 3, [1 if channels == 1 else 2]),
+        (273, 4, []),
+        (277, 3, [channels]),
+        (278, 4, [height]),
+        (279, 4, list(map(len, strips))),
+        (284, 3, [2 if apart else 1]),
+        *([(338, 3, [2])] if channels == 4 else []),
+        *([(339, 3, [3])] if floats else []),
+    ]
+    first = 8 + 2 + 12 * len(tags) + 4
+    extra = b""
+    begin = first + 256
+    starts = [begin + sum(map(len, strips[:index])) for index in range(len(strips))]
+    entries = b""
+    for tag, type_, numbers in tags:
+        numbers = starts if tag == 273 else numbers
+        packed = struct.pack(f"{order}{len(numbers)}{'H' if type_ == 3 else 'I'}", *numbers)
+        if len(packed) > 4:
+            place = struct.pack(order + "I", first + len(extra))
+            extra, packed = extra + packed, place
+        entries += struct.pack(order + "HHI", tag, type_, len(numbers)) + packed.ljust(4, b"\0")
+    head = (b"II*\0" if order == "<" else b"MM\0*") + struct.pack(order + "IH", 8, len(tags))
+    return head + entries + bytes(4) + extra.ljust(256, b"\0") + b"".join(strips)
 
 
 class TestModes:
@@ -88,7 +135,12 @@ class TestModes:
 
     def test_wide_integers_and_floats(self) -> None:
         image = Image.fromarray(np.array([[0, 65535, 514]], np.int32))
-        assert load_image(image).pixels[0, :, 0].tolist() == [0, 255, 2]
+        loaded = load_image(image)
+        assert loaded.pixels[0, :, 0].tolist() == [0, 255, 2] and "0 to 65535" in loaded.notes[0]
+        every = Image.fromarray(np.arange(256, dtype=np.uint8)[None])
+        loaded = load_image(every.convert("I"))
+        assert loaded.pixels[0, :, 0].tolist() == list(range(256))
+        assert "from 0 to 255, were read as 0 to 255" in loaded.notes[0]
         with pytest.raises(HeqUnsupportedError, match="32-bit"):
             load_image(Image.fromarray(np.array([[-1, 5]], np.int32)))
         unit = load_image(Image.fromarray(np.array([[0.0, 0.5, 1.0]], np.float32)))
@@ -99,10 +151,35 @@ class TestModes:
             with pytest.raises(HeqUnsupportedError, match="floating"):
                 load_image(Image.fromarray(np.array([[0.0, bad]], np.float32)))
 
+    @pytest.mark.parametrize("channels", [2, 3, 4])
+    def test_both_bytes_of_colours_count(self, channels: int) -> None:
+        values = np.random.default_rng(3).integers(0, 65536, (5, 7, channels))
+        rows = [row.astype(">u2").tobytes() for row in values]
+        files = [png(16, {2: 4, 3: 2, 4: 6}[channels], (7, 5), rows)]
+        if channels > 2:
+            files += [tiff(values, order, apart) for order in "<>" for apart in (False, True)]
+        for data in files:
+            for source in (data, Image.open(io.BytesIO(data))):
+                found = load_image(source)
+                assert found.notes == ["16-bit samples were reduced to 8 bits."]
+                alpha = [] if found.alpha is None else [found.alpha]
+                shown = np.dstack([found.pixels, *alpha])
+                assert np.array_equal(shown, np.floor(values / 257 + 0.5))
+
+    def test_compressed_floats_in_either_order(self) -> None:
+        values = np.random.default_rng(4).random((5, 7))
+        for order in "<>":
+            found = load_image(tiff(values[..., None], order, apart=False, kind="f4"))
+            assert np.array_equal(found.pixels[..., 0], np.rint(values * 255))
+
     def test_sixteen_bit_pgm(self) -> None:
         loaded = load_image(b"P5 2 1 65535\n" + struct.pack(">2H", 257, 65535))
         assert loaded.pixels[0, :, 0].tolist() == [1, 255]
         assert "16-bit" in loaded.notes[0]
+        dark = load_image(b"P5 3 1 65535\n" + struct.pack(">3H", 0, 128, 129))
+        assert dark.pixels[0, :, 0].tolist() == [0, 0, 1]
+        twelve_bits = load_image(b"P5 3 1 4095\n" + struct.pack(">3H", 0, 2048, 4095))
+        assert twelve_bits.pixels[0, :, 0].tolist() == [0, 128, 255]
 
     def test_cmyk_is_converted_and_its_profile_left_out(self) -> None:
         image = Image.new("CMYK", (4, 3), (0, 255, 255, 0))
@@ -119,3 +196,46 @@ class TestModes:
             loaded = load_image(source)
             assert (loaded.pixels == 10).all()
             assert loaded.notes == ["Only the first of 3 frames was taken."]
+
+    @field_data[0]
+    @field_data[1]
+    def test_of_a_psd_file_the_flattened_image(self) -> None:
+        content = (FIELD / "psd-2-layers.psd").read_bytes()
+        # The layers hold the same picture; so it is the flattened one that is turned round.
+        flat = 255 - np.frombuffer(content[-3 * 256 :], np.uint8).reshape(3, 16, 16)
+        assert (flat[0] == np.arange(256)[::-1].reshape(16, 16)).all()
+        content = content[: -3 * 256] + flat.tobytes()
+        for source in (content, Image.open(io.BytesIO(content))):
+            loaded = load_image(source)
+            assert np.array_equal(loaded.pixels, np.moveaxis(flat, 0, 2))
+            assert loaded.notes == ["The flattened image was taken, not its 2 layers."]
+        layer = Image.open(io.BytesIO(content))
+        layer.seek(2)
+        loaded = load_image(layer)
+        assert np.array_equal(loaded.pixels, 255 - np.moveaxis(flat, 0, 2))
+        assert loaded.notes == ["Layer 2 of 2 was taken."]
+
+
+class TestFieldFiles:
+    pytestmark = field_data
+
+    def test_twelve_bits(self) -> None:
+        with Image.open(FIELD / "gray12.tif") as image:
+            values = np.asarray(image).astype(int)
+            assert (values.min(), values.max()) == (0, 4095)
+            already_loaded = load_image(image)
+        loaded = load_image(FIELD / "gray12.tif")
+        assert loaded.notes == ["12-bit samples were reduced to 8 bits."]
+        for found in (loaded, already_loaded):
+            assert np.array_equal(found.pixels[..., 0], np.floor(values * 255 / 4095 + 0.5))
+
+    def test_white_is_zero(self) -> None:
+        with Image.open(FIELD / "gray16-minwhite.tif") as image:
+            values = np.asarray(image).astype(int)
+        loaded = load_image(FIELD / "gray16-minwhite.tif")
+        assert np.array_equal(loaded.pixels[..., 0], np.floor((65535 - values) / 257 + 0.5))
+
+    def test_a_transparent_colour_of_sixteen_bits(self) -> None:
+        """Two pixels of one high byte, one of them the transparent colour."""
+        loaded = load_image(FIELD / "rgb16-trns.png")
+        assert loaded.alpha is not None and loaded.alpha.tolist() == [[0, 255]]
