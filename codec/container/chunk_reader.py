@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from bisect import bisect_left
 from collections.abc import Callable
 
 from heqcodec.container.chunks import (
@@ -12,9 +13,11 @@ from heqcodec.container.chunks import (
     CHUNK_TYPES,
     END,
     Chunk,
+    can_be_chunk,
     is_ancillary,
     is_chunk_type,
 )
+from heqcodec.container.record_search import RecordSearch
 from heqcodec.errors import (
     HeqChecksumError,
     HeqError,
@@ -22,9 +25,6 @@ from heqcodec.errors import (
     HeqTruncatedError,
     HeqUnsupportedError,
 )
-
-MAX_CANDIDATES = 64
-"""Places tried in the search after damage: each may cost one pass over the rest of the file."""
 
 Read = Callable[[int, int], bytes]
 """``read(offset, length)`` gives exactly ``length`` bytes of the file."""
@@ -58,24 +58,25 @@ def read_chunks(
     damaged: list[str] = []
     seen: set[bytes] = set()
     position = begin
+    whole: _WholeChunks | None = None
     while True:
-        try:
-            chunk, stop = _read_chunk(read, position, end, types)
-            if chunk.type in seen and not is_ancillary(chunk.type):
-                raise HeqFormatError(
-                    f"Chunk {chunk.name} appears twice; one was expected; the file was written by "
-                    "a faulty program."
-                )
-        except HeqError:
-            if not partial:
-                raise
+        chunk = None
+        # After the first damage no length is followed that was not verified: each of a hostile
+        # file could lead to its end.
+        if whole is None or whole.stop(position) is not None:
+            try:
+                chunk, stop = _read_chunk(read, position, end, types)
+            except HeqError:
+                if not partial:
+                    raise
+        if chunk is None:
             damaged.append(_name_at(read, position, end))
-            following = find_chunk(read, position + 1, end)
+            whole = whole or _WholeChunks(read, position, end)
+            following = whole.following(whole.stop(position) or position + 1)
             if following is None:
                 return chunks, damaged
             position = following
-            continue
-        if chunk.type == END:
+        elif chunk.type == END:
             if stop != end:
                 if not partial:
                     raise HeqFormatError(
@@ -84,10 +85,19 @@ def read_chunks(
                     )
                 damaged.append("after END_")
             return chunks, damaged
-        seen.add(chunk.type)
-        if types is None or chunk.type in types:
-            chunks.append(chunk)
-        position = stop
+        else:
+            if chunk.type not in seen or is_ancillary(chunk.type):
+                if types is None or chunk.type in types:
+                    chunks.append(chunk)
+            elif partial:
+                damaged.append(chunk.name)
+            else:
+                raise HeqFormatError(
+                    f"Chunk {chunk.name} appears twice; one was expected; the file was written by "
+                    "a faulty program."
+                )
+            seen.add(chunk.type)
+            position = stop
 
 
 def _read_chunk(
@@ -134,22 +144,23 @@ def _read_chunk(
     return Chunk(name, data), stop
 
 
-def find_chunk(read: Read, begin: int, end: int) -> int | None:
-    """Offset of the first intact chunk of a known type at or after ``begin``."""
-    tail = read(begin, max(0, end - begin)) if begin < end else b""
-    places: list[int] = []
-    for name in CHUNK_TYPES:
-        place = tail.find(name)
-        while place >= 0 and len(places) < MAX_CANDIDATES * len(CHUNK_TYPES):
-            places.append(place)
-            place = tail.find(name, place + 1)
-    for place in sorted(places)[:MAX_CANDIDATES]:
-        try:
-            _read_chunk(read, begin + place, end, None)
-        except HeqError:
-            continue
-        return begin + place
-    return None
+class _WholeChunks:
+    """Where whole chunks lie in a part of a file, found in one search."""
+
+    def __init__(self, read: Read, begin: int, end: int) -> None:
+        data = read(begin, end - begin) if begin < end else b""
+        found = RecordSearch(data, begin).whole(can_be_chunk)
+        self._starts = [record.start for record in found]
+        self._stops = {record.start: record.stop for record in found}
+
+    def stop(self, position: int) -> int | None:
+        """Offset after the chunk at ``position``; None if none is whole there."""
+        return self._stops.get(position)
+
+    def following(self, position: int) -> int | None:
+        """Offset of the first one at ``position`` or behind it."""
+        place = bisect_left(self._starts, position)
+        return self._starts[place] if place < len(self._starts) else None
 
 
 def _name_at(read: Read, position: int, end: int) -> str:

@@ -126,8 +126,9 @@ class ContainerReader:
     def read_remains(self, index: int) -> bytes:
         """What is left of the payload of a damaged strip, unverified: it may be anything.
 
-        Not longer than the strip says it is, nor than the bytes up to what follows it; nothing in
-        patch mode, where a part of a payload is of no use without a checksum.
+        Not longer than the strip says it is, nor than the bytes up to what follows it; nothing if
+        index and length are both wrong, so that it may not begin there at all; nothing in patch
+        mode, where a part of a payload is of no use without a checksum.
         """
         extent = self._found_places().extent(index)
         if self.header.mode == Mode.PATCH or extent is None:
@@ -136,8 +137,10 @@ class ContainerReader:
         begin = extent.start + STRIP_HEAD.size
         if stop <= begin:
             return b""
+        found, length = STRIP_HEAD.unpack(self._read(extent.start, STRIP_HEAD.size))
+        if found != index and length != stop - begin:
+            return b""
         if not extent.closed:
-            _, length = STRIP_HEAD.unpack(self._read(extent.start, STRIP_HEAD.size))
             stop = min(stop, begin + length)
         return self._read(begin, stop - begin)
 

@@ -1,36 +1,33 @@
 """Where the strips of a file lie: computed in patch mode, found by their heads in rate mode.
 
-In rate mode a strip's own length says where the next begins. Where that chain is broken, partial
-reading looks for the next place from which a head and a checksum agree, so that a damaged strip
-costs only itself.
+In rate mode a strip's own length says where the next begins. Partial reading follows the heads in
+both modes; where they lead nowhere, it looks for everything that is whole behind that place, so
+that a damaged strip costs only itself.
 """
 
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator
 from typing import NamedTuple, Protocol
 
 import numpy as np
-from heqcodec.container.chunk_reader import Read, find_chunk
-from heqcodec.container.chunks import CHUNK_TYPES, is_chunk_type
+from heqcodec.container.chunk_reader import Read
+from heqcodec.container.chunks import CHUNK_TYPES, can_be_chunk
 from heqcodec.container.header import HEADER_LENGTH, Header, Mode
+from heqcodec.container.record_search import RecordSearch, Wanted, longest_rising
 from heqcodec.container.strips import (
     STRIP_CRC,
     STRIP_HEAD,
     STRIP_OVERHEAD,
     chunks_offset,
+    strip_length,
     strip_offset,
 )
 from heqcodec.errors import HeqFormatError, HeqTruncatedError
+from numpy.typing import NDArray
 
 BLOCK = 1 << 20
-"""Bytes searched at once."""
-CANDIDATE_COST = 1 << 10
-"""What a place looked at counts against the effort of a search, in bytes."""
-EFFORT = 8
-"""Bytes that all searches in a file may verify, in lengths of the file; a hostile file can make
-each search long, and an honest one needs less than 3."""
+"""Bytes read at once."""
 
 
 class Extent(NamedTuple):
@@ -73,9 +70,11 @@ def strip_places(header: Header, read: Read, size: int, partial: bool) -> StripP
         size: bytes of the file.
         partial: whether to search on where the chain of strips is broken.
     """
+    if partial:
+        return _SearchedPlaces(header, read, size)
     if header.mode == Mode.PATCH:
         return _ComputedPlaces(header, size)
-    return _SearchedPlaces(header, read, size) if partial else _ChainedPlaces(header, read, size)
+    return _ChainedPlaces(header, read, size)
 
 
 class _ComputedPlaces:
@@ -144,45 +143,100 @@ class _ChainedPlaces:
 
 
 class _SearchedPlaces:
-    """Rate mode, partial reading: where a head leads nowhere, the next strip is looked for."""
+    """Partial reading: where a head leads nowhere, all whole strips that follow are looked for.
+
+    In rate mode heads say how long strips are. In patch mode the header does, but bytes that were
+    lost or added on the way move all that follows.
+    """
 
     def __init__(self, header: Header, read: Read, size: int) -> None:
-        self._count, self._read, self._size = header.strip_count, read, size
-        self._effort = EFFORT * size + BLOCK
-        self._chunk_types = np.frombuffer(b"".join(CHUNK_TYPES), "<u4")
+        self._header, self._read, self._size = header, read, size
+        self._count = header.strip_count
         self._extents: dict[int, Extent] = {}
-        position, index = HEADER_LENGTH, 0
-        while index < self._count:
-            found = self._followed(position, index) or self._searched(position, index)
-            if found is None:
-                break
-            position, index = found
-        self.present = index
-        self.chunks_begin = position
+        place, index = self._followed(HEADER_LENGTH, range(self._count), None)
         if index < self._count:
-            if position < size:
-                self._extents[index] = Extent(position, size, False)
-            following = find_chunk(read, position, size)
-            self.chunks_begin = size if following is None else following
+            place = self._searched(place, index)
+        self.chunks_begin = min(place, size)
 
     def extent(self, index: int) -> Extent | None:
         return self._extents.get(index)
 
-    def _followed(self, start: int, index: int) -> tuple[int, int] | None:
-        """Place and index of the next strip by the length of this one, if that leads there."""
+    @property
+    def present(self) -> int:
+        return 1 + max((i for i, extent in self._extents.items() if extent.closed), default=-1)
+
+    def _searched(self, begin: int, index: int) -> int:
+        """Places of strips from ``index`` on, which begin at ``begin`` or later; where they end."""
+        search = RecordSearch(self._read(begin, max(0, self._size - begin)), begin)
+        place = begin
+        for record in longest_rising(search.whole(self._strips_from(index))):
+            self._fill(place, record.start, range(index, record.word))
+            self._extents[record.word] = Extent(record.start, record.stop, True)
+            place, index = record.stop, record.word + 1
+        if index == self._count:
+            return place
+        chunks = (record.start for record in search.whole(can_be_chunk))
+        following = next((start for start in chunks if start >= place), None)
+        return self._fill(place, following, range(index, self._count))
+
+    def _fill(self, begin: int, end: int | None, missing: range) -> int:
+        """Places of damaged strips between two that are whole, and where the last seems to end.
+
+        Args:
+            begin: where the first begins.
+            end: where the last ends; None where only the end of the file is known.
+            missing: their indices.
+        """
+        stop = self._size if end is None else end
+        begin, index = self._followed(begin, missing, stop)
+        left = range(index, missing.stop)
+        if not left:
+            return begin
+        if self._header.mode == Mode.PATCH and end is not None:
+            # A strip whose head was hit, before one that is whole.
+            while left:
+                start = stop - STRIP_OVERHEAD - strip_length(self._header, left[-1])
+                if start < begin or not self._matches(start, stop, left[-1]):
+                    break
+                self._extents[left[-1]] = Extent(start, stop, True)
+                stop, left = start, left[:-1]
+        if left:
+            enough = stop - begin >= STRIP_OVERHEAD
+            alone = len(left) == 1 and end is not None and enough
+            self._extents[index] = Extent(begin, stop, alone)
+        return self._size if end is None else end
+
+    def _followed(self, place: int, indices: range, end: int | None) -> tuple[int, int]:
+        """Follow heads from ``place``, the beginning of the first of some strips.
+
+        Args:
+            end: where the last ends, or the next whole chunk begins; None if no search has told.
+
+        Returns:
+            The place and the index that were reached; ``indices.stop`` if they were right.
+        """
+        for index in indices:
+            stop = self._stop(place, index)
+            if stop > (self._size if end is None else end):
+                return place, index
+            # What follows in its place speaks for the length; without it the checksum does. A chunk
+            # may be the second one, unless the search has told where the first is.
+            trusted = end is not None or index + 1 < self._count
+            leads = stop == end or (trusted and self._begins(stop, index + 1))
+            if not leads and not self._matches(place, stop, index):
+                return place, index
+            self._extents[index] = Extent(place, stop, True)
+            place = stop
+        return place, indices.stop
+
+    def _stop(self, start: int, index: int) -> int:
+        """Where the strip that begins at ``start`` ends by what is known of its length."""
         if start + STRIP_OVERHEAD > self._size:
-            return None
-        told, length = STRIP_HEAD.unpack(self._read(start, STRIP_HEAD.size))
-        stop = start + STRIP_OVERHEAD + length
-        if stop > self._size:
-            return None
-        # The next strip in its place speaks for the length; without it the checksum does.
-        if not self._begins(stop, index + 1) and not (
-            told == index and self._matches(start, stop, index)
-        ):
-            return None
-        self._extents[index] = Extent(start, stop, True)
-        return stop, index + 1
+            return self._size + 1
+        if self._header.mode == Mode.PATCH:
+            return start + STRIP_OVERHEAD + strip_length(self._header, index)
+        _, length = STRIP_HEAD.unpack(self._read(start, STRIP_HEAD.size))
+        return start + STRIP_OVERHEAD + int(length)
 
     def _begins(self, place: int, index: int) -> bool:
         """Whether strip ``index``, or after the last one a chunk, seems to begin here."""
@@ -190,58 +244,27 @@ class _SearchedPlaces:
             return False
         head = self._read(place, 4)
         if index == self._count:
-            return is_chunk_type(head)
+            return head in CHUNK_TYPES
         return int.from_bytes(head, "little") == index
-
-    def _searched(self, start: int, index: int) -> tuple[int, int] | None:
-        """Place and index of the next strip that is whole, or that ends this one rightly."""
-        for place, found in self._candidates(start, index):
-            closes = found == index + 1 and place >= start + STRIP_OVERHEAD
-            if closes and self._matches(start, place, index):
-                self._extents[index] = Extent(start, place, True)
-                return place, found
-            if found == self._count:
-                continue
-            length = int.from_bytes(self._read(place + 4, 4), "little")
-            stop = place + STRIP_OVERHEAD + length
-            if stop <= self._size and self._matches(place, stop, found):
-                if found > index:
-                    self._extents[index] = Extent(start, place, False)
-                return place, found
-        return None
-
-    def _candidates(self, start: int, index: int) -> Iterator[tuple[int, int]]:
-        """Places from ``start`` on that hold the index of this or a later strip, or, for the last
-        strip, a chunk (index ``count``), until the effort is spent."""
-        for begin in range(start, self._size - STRIP_OVERHEAD + 1, BLOCK):
-            data = self._read(begin, min(BLOCK + 3, self._size - begin))
-            places, indices = [], []
-            for shift in range(min(4, len(data) - 3)):
-                values = np.frombuffer(data, "<u4", (len(data) - shift) // 4, shift)
-                chunk = np.isin(values, self._chunk_types) & (index == self._count - 1)
-                hits = np.flatnonzero(chunk | (values >= index) & (values < self._count))
-                places.append(shift + 4 * hits)
-                indices.append(np.where(chunk[hits], self._count, values[hits]))
-            found = np.concatenate(places)
-            in_order = np.argsort(found)[: max(self._effort, 0) // CANDIDATE_COST + 1]
-            for place, number in zip(
-                found[in_order].tolist(), np.concatenate(indices)[in_order].tolist(), strict=True
-            ):
-                if begin + place > self._size - STRIP_OVERHEAD or place >= BLOCK:
-                    break
-                self._effort -= CANDIDATE_COST
-                if self._effort < 0:
-                    return
-                yield begin + place, number
 
     def _matches(self, start: int, stop: int, index: int) -> bool:
         """Whether these bytes are strip ``index``, its own index and length aside."""
-        self._effort -= stop - start
-        if self._effort < 0:
-            return False
-        length = stop - start - STRIP_OVERHEAD
-        found = zlib.crc32(STRIP_HEAD.pack(index, length))
+        found = zlib.crc32(STRIP_HEAD.pack(index, stop - start - STRIP_OVERHEAD))
         end = stop - STRIP_CRC.size
         for place in range(start + STRIP_HEAD.size, end, BLOCK):
             found = zlib.crc32(self._read(place, min(BLOCK, end - place)), found)
         return self._read(end, STRIP_CRC.size) == STRIP_CRC.pack(found)
+
+    def _strips_from(self, first: int) -> Wanted:
+        """Of the heads of strips from ``first`` on, which can be right."""
+        count = self._count
+        if self._header.mode != Mode.PATCH:
+            return lambda words, _: (words >= first) & (words < count)
+        full, last = strip_length(self._header, 0), strip_length(self._header, count - 1)
+
+        def wanted(words: NDArray[np.uint32], lengths: NDArray[np.uint32]) -> NDArray[np.bool_]:
+            indices = (words >= first) & (words < count)
+            expected: NDArray[np.bool_] = lengths == np.where(words == count - 1, last, full)
+            return indices & expected
+
+        return wanted

@@ -96,7 +96,8 @@ class RatePainter:
         return self._decoder.decode_frame(levels, sizes, self._reader.header.rate, valid)
 
     def _coarse(self, index: int, payload: bytes, shape: tuple[int, int, int]) -> Grids | None:
-        if self._reader.header.coder != Coder.PACKED or not payload:
+        # An empty first slice, as bytes of zero are, has no check that could speak for it.
+        if self._reader.header.coder != Coder.PACKED or not payload or not payload[0]:
             return None
         try:
             levels, sizes, found = self._prefix(payload, shape)
