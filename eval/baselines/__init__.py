@@ -49,6 +49,7 @@ def _codecs() -> dict[str, tuple[str, ...]]:
         "webp": ("pillow_codecs", "WebP"),
         "avif": ("pillow_codecs", "Avif"),
         "heic": ("heic", "Heic"),
+        "heic444": ("heic", "Heic444"),
         "jxl": ("jxl", "JpegXl"),
         "bpg420": ("bpg", "Bpg", "420"),
         "bpg444": ("bpg", "Bpg", "444"),
