@@ -10,10 +10,13 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, ParamSpec
+from typing import TYPE_CHECKING, Any, ParamSpec
 
 import typer
 from heqcodec.errors import HeqError, HeqLimitError
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 P = ParamSpec("P")
 
@@ -24,6 +27,7 @@ EXTRAS = {"torch": "torch", "matplotlib": "eval", "skimage": "demo"}
 """Packages that only some commands need, and what installs them."""
 INTERRUPTED = 130
 """128 + SIGINT, as shells report it."""
+_WIDEST_TABLE = 1000
 
 
 def reports_errors(command: Callable[P, None]) -> Callable[P, None]:
@@ -88,6 +92,17 @@ def about(path: str) -> Iterator[None]:
 def print_json(value: Any) -> None:
     """Print a JSON object on standard output."""
     typer.echo(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def print_table(table: Table) -> None:
+    """Print a table of rich whole, on lines longer than the terminal where it must be: a figure
+    that lost digits is another figure."""
+    from rich.console import Console
+
+    console = Console()
+    wide = console.options.update(max_width=_WIDEST_TABLE)
+    console.width = max(console.width, console.measure(table, options=wide).maximum)
+    console.print(table)
 
 
 def usage_error(text: str, option: str) -> typer.BadParameter:

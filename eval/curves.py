@@ -50,6 +50,7 @@ class Curve:
     setting_name: str | None = None
     images: int | None = None
     data_sha256: str | None = None  # names the set of images, see ``folder.data_hash``
+    without: tuple[str, ...] = ()  # images of that set that the means are not of
 
     @property
     def key(self) -> str:
@@ -156,9 +157,16 @@ def curve_from(document: Any, file: str, published: bool = False) -> Curve:
         published=published,
         description=str(document.get("description", "")),
         setting_name=own.get("setting_name"),
-        images=data.get("images"),
+        images=_image_count(own, data),
         data_sha256=data.get("sha256"),
+        without=tuple(own.get("without", ())),
     )
+
+
+def _image_count(own: dict[str, Any], data: dict[str, Any]) -> int | None:
+    """How many images the means are of: of the set, but for those that the curve leaves out."""
+    counts = own.get("images")
+    return counts[0] if isinstance(counts, list) and counts else data.get("images")
 
 
 def find(curves: Sequence[Curve], key: str) -> Curve | None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 from heqcodec.errors import HeqError
+from heqcodec.eval.summary import DataSet
 from heqcodec.images import load_image
 
 SUFFIXES = frozenset(
@@ -38,10 +39,32 @@ def data_hash(files: list[Path]) -> str:
     It is the hash of what ``sha256sum`` prints for the names in this order, so that
     ``cd DIR && sha256sum * | sha256sum`` gives it when the folder holds nothing else.
     """
-    listing = hashlib.sha256()
+    return data_set(files).sha256
+
+
+def data_set(files: list[Path]) -> DataSet:
+    """Return the set of these files: how many, its hash as of `data_hash`, and that of each."""
+    hashes = tuple((path.name, hashlib.sha256(path.read_bytes()).hexdigest()) for path in files)
+    listing = "".join(f"{digest}  {name}\n" for name, digest in hashes)
+    return DataSet(len(files), hashlib.sha256(listing.encode()).hexdigest(), hashes)
+
+
+def readable_files(files: list[Path]) -> tuple[list[Path], list[str]]:
+    """Split files into those that can be read and one sentence for each of the others.
+
+    Raises ``HeqError`` when none can be read.
+    """
+    readable, failures = [], []
     for path in files:
-        listing.update(f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n".encode())
-    return listing.hexdigest()
+        try:
+            read_pixels(path)
+        except HeqError as error:
+            failures.append(str(error))
+        else:
+            readable.append(path)
+    if not readable:
+        raise HeqError(f"No image could be read: {failures[0]}")
+    return readable, failures
 
 
 def read_pixels(path: Path) -> np.ndarray:

@@ -39,7 +39,7 @@ def measure(
         path: of the file to write; it stays there.
 
     Returns:
-        The row, figures unrounded, each measure None or ``inf`` as in its own description.
+        The row, figures unrounded; None for a measure that the image does not have.
 
     Raises:
         HeqError: of the codec; or it wrote no file, or gave back another shape or type.
@@ -71,11 +71,11 @@ def measure(
         height=height,
         bytes=size,
         bpp=8 * size / (width * height),
-        psnr_rgb=metrics.psnr(original, decoded),
-        psnr_luma=metrics.psnr_luma(original, decoded),
+        psnr_rgb=_finite(metrics.psnr(original, decoded)),
+        psnr_luma=_finite(metrics.psnr_luma(original, decoded)),
         ms_ssim=metrics.ms_ssim(original, decoded) if large else None,
-        psnr_b8=blockiness.psnr_b(original, decoded, 8),
-        psnr_b32=blockiness.psnr_b(original, decoded, blockiness.PATCH),
+        psnr_b8=_finite(blockiness.psnr_b(original, decoded, 8)),
+        psnr_b32=_finite(blockiness.psnr_b(original, decoded, blockiness.PATCH)),
         bef8=blockiness.blocking_effect_factor(decoded, 8),
         bef32=blockiness.blocking_effect_factor(decoded, blockiness.PATCH),
         border_ratio=_border_ratio(original, decoded),
@@ -89,8 +89,11 @@ def measure(
 def _border_ratio(original: np.ndarray, decoded: np.ndarray) -> float | None:
     if max(original.shape[:2]) <= blockiness.PATCH:
         return None
-    ratio = blockiness.relative_border_step_ratio(original, decoded)
-    return ratio if math.isfinite(ratio) else None
+    return _finite(blockiness.relative_border_step_ratio(original, decoded))
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
 
 
 def _watched(call: Callable[[], _T]) -> tuple[_T, float, int | None]:

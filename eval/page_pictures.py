@@ -65,7 +65,9 @@ class Subject:
         channels = max(decoded.shape[2], original.shape[2])
         wide = (np.repeat(a, channels // a.shape[2], axis=2) for a in (original, decoded))
         value = psnr(*wide)
-        return value == kept.row.psnr_rgb or abs(value - kept.row.psnr_rgb) <= SAME_DB
+        if kept.row.psnr_rgb is None:
+            return math.isinf(value)
+        return abs(value - kept.row.psnr_rgb) <= SAME_DB
 
     def choice(self, labels: Sequence[str]) -> Iterator[tuple[float, Kept]]:
         """For each rate and codec the kept image nearest to it, in the ratio of rates."""
@@ -193,7 +195,7 @@ def _entries(
                 "setting_name": kept.setting_name,
                 "setting": kept.row.setting,
                 "bpp": kept.row.bpp,
-                "psnr": kept.row.psnr_rgb if math.isfinite(kept.row.psnr_rgb) else None,
+                "psnr": kept.row.psnr_rgb,
                 "ms_ssim": kept.row.ms_ssim,
                 "src": picture.uri,
             }

@@ -14,11 +14,11 @@ from heqcodec.eval.bd_table import QUALITIES, bd_rows, range_text
 from heqcodec.eval.bjontegaard import Range
 from heqcodec.eval.curves import Curve, Point, find, load_results
 from heqcodec.eval.folder import image_files
+from heqcodec.eval.kept_files import decoded_file
 from heqcodec.eval.page_document import page_html
 from heqcodec.eval.page_pictures import Kept, Subject
 from heqcodec.eval.page_sources import Run, curve_label, read_run, run_facts, source_rows
 from heqcodec.eval.publications import KODAK, anchor_curve, comparison_warnings, published_curve
-from heqcodec.eval.store import decoded_file
 
 TITLE = "Image codecs: rate and distortion"
 MAX_MEGABYTES = 12.0

@@ -29,7 +29,7 @@ class ImageResult:
     height: int
     bytes: int  # of the whole file, header and checksums included
     bpp: float  # 8 * bytes / (width * height)
-    psnr: float  # dB, over RGB
+    psnr: float | None  # dB, over RGB; None when nothing was lost
     ms_ssim: float | None  # 0 to 1; None below 161 pixels a side
     border_ratio: float | None  # relative to the original; None when it has no borders
     encode_seconds: float
@@ -38,14 +38,17 @@ class ImageResult:
 
 @dataclass(frozen=True)
 class Summary:
-    """Means over the images of one model at one rate, each image counting alike."""
+    """Means over the images of one model at one rate, each image counting alike.
+
+    ``None`` for a measure that not every image has: its mean would be of other images.
+    """
 
     model: str
     rate: float
     images: int
     bpp: float
     bpp_max: float
-    psnr: float
+    psnr: float | None
     ms_ssim: float | None
     border_ratio: float | None
     border_ratio_worst: float | None  # of all images, the one farthest from 1
@@ -73,7 +76,7 @@ def measure_image(name: str, pixels: np.ndarray, model: str, rate: float) -> Ima
     large = min(width, height) >= metrics.MS_SSIM_MIN_SIDE
     ratio = None
     if max(width, height) > blockiness.PATCH:
-        ratio = blockiness.relative_border_step_ratio(pixels, decoded)
+        ratio = _finite(blockiness.relative_border_step_ratio(pixels, decoded))
     return ImageResult(
         model=model,
         rate=rate,
@@ -82,9 +85,9 @@ def measure_image(name: str, pixels: np.ndarray, model: str, rate: float) -> Ima
         height=height,
         bytes=len(data),
         bpp=8 * len(data) / (width * height),
-        psnr=metrics.psnr(pixels, decoded),
+        psnr=_finite(metrics.psnr(pixels, decoded)),
         ms_ssim=metrics.ms_ssim(pixels, decoded) if large else None,
-        border_ratio=ratio if ratio is not None and math.isfinite(ratio) else None,
+        border_ratio=ratio,
         encode_seconds=encoded - start,
         decode_seconds=done - encoded,
     )
@@ -118,20 +121,28 @@ def summarize(results: Sequence[ImageResult]) -> list[Summary]:
 
 def _summary(model: str, rate: float, group: list[ImageResult]) -> Summary:
     ratios = [r.border_ratio for r in group if r.border_ratio is not None]
-    similarities = [r.ms_ssim for r in group if r.ms_ssim is not None]
     return Summary(
         model=model,
         rate=rate,
         images=len(group),
         bpp=_mean([r.bpp for r in group]),
         bpp_max=max(r.bpp for r in group),
-        psnr=_mean([r.psnr for r in group]),
-        ms_ssim=_mean(similarities) if similarities else None,
-        border_ratio=_mean(ratios) if ratios else None,
+        psnr=_mean_of_all([r.psnr for r in group]),
+        ms_ssim=_mean_of_all([r.ms_ssim for r in group]),
+        border_ratio=_mean_of_all([r.border_ratio for r in group]),
         border_ratio_worst=max(ratios, key=lambda ratio: abs(ratio - 1)) if ratios else None,
         encode_seconds=_mean([r.encode_seconds for r in group]),
         decode_seconds=_mean([r.decode_seconds for r in group]),
     )
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def _mean_of_all(values: list[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return _mean(known) if len(known) == len(values) else None
 
 
 def _mean(values: list[float]) -> float:

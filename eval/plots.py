@@ -73,7 +73,26 @@ def plot_names(curves: Sequence[Curve]) -> list[str]:
     return [f"{name}.{form}" for name, _ in _figures(curves) for form in FORMATS]
 
 
-def draw(curves: Sequence[Curve], folder: Path, title: str = "") -> list[Path]:
+def parse_xlim(text: str) -> tuple[float, float]:
+    """Read ``LO,HI`` as bits per pixel. Raises ``HeqError`` unless 0 < LO < HI."""
+    try:
+        low, high = (float(part) for part in text.split(","))
+    except ValueError:
+        low = high = 0.0
+    if not 0 < low < high < float("inf"):
+        raise HeqError(
+            f"{text} are no limits of an axis; give two rates above 0 in bits per pixel as 0.1,1, "
+            "the lower first."
+        )
+    return low, high
+
+
+def draw(
+    curves: Sequence[Curve],
+    folder: Path,
+    title: str = "",
+    xlim: tuple[float, float] | None = None,
+) -> list[Path]:
     """Write every figure that the curves have data for, as PNG (200 dpi) and SVG.
 
     The same curves, by the same version of matplotlib, give the same bytes.
@@ -82,6 +101,8 @@ def draw(curves: Sequence[Curve], folder: Path, title: str = "") -> list[Path]:
         curves: in the order of the legend, which also gives each its colour and marker.
         folder: where the files go, replacing what is there; it exists.
         title: over each figure, when given.
+        xlim: rates to show, bits per pixel, the lower one first and above 0; None for all. The
+            other axis then spans the points at these rates.
 
     Returns:
         The files written.
@@ -100,7 +121,7 @@ def draw(curves: Sequence[Curve], folder: Path, title: str = "") -> list[Path]:
     written = []
     for name, panels in _figures(curves):
         with rc_context(_STYLE):
-            figure = _figure(curves, panels, title)
+            figure = _figure(curves, panels, title, xlim)
             for form in FORMATS:
                 path = folder / f"{name}.{form}"
                 write_bytes(path, _rendered(figure, form))
@@ -115,7 +136,12 @@ def _figures(curves: Sequence[Curve]) -> Iterator[tuple[str, list[Panel]]]:
             yield name, drawn
 
 
-def _figure(curves: Sequence[Curve], panels: Sequence[Panel], title: str) -> Figure:
+def _figure(
+    curves: Sequence[Curve],
+    panels: Sequence[Panel],
+    title: str,
+    xlim: tuple[float, float] | None,
+) -> Figure:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -137,7 +163,7 @@ def _figure(curves: Sequence[Curve], panels: Sequence[Panel], title: str) -> Fig
         for curve in shown:
             if pairs := curve.pairs(panel.measure):
                 axes.plot(*zip(*pairs, strict=True), label=curve.label, **styles[curve.key])
-        _finish(axes, panel)
+        _finish(axes, panel, xlim)
         if several:
             axes.tick_params(labelsize=8)
     handles: dict[Any, Artist] = {}
@@ -159,10 +185,12 @@ def _figure(curves: Sequence[Curve], panels: Sequence[Panel], title: str) -> Fig
     return figure
 
 
-def _finish(axes: Axes, panel: Panel) -> None:
+def _finish(axes: Axes, panel: Panel, xlim: tuple[float, float] | None) -> None:
     from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
     axes.set_xscale("log", base=2)
+    if xlim:
+        _limit(axes, xlim)
     low, high = axes.get_xlim()
     ticks = [2.0**k for k in range(-10, 8) if low <= 2.0**k <= high]
     axes.xaxis.set_major_locator(FixedLocator(ticks))
@@ -180,7 +208,26 @@ def _finish(axes: Axes, panel: Panel) -> None:
         axes.set_yscale("symlog", linthresh=1.0, linscale=0.5)
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         # Room for whole markers at 0 and at the top.
-        axes.set_ylim(-0.15, 1.6 * max(1.0, axes.dataLim.y1))
+        axes.set_ylim(-0.15, 1.6 * max(1.0, axes.get_ylim()[1] if xlim else axes.dataLim.y1))
+
+
+def _limit(axes: Axes, xlim: tuple[float, float]) -> None:
+    """Show these rates, and on the other axis what the curves reach at them."""
+    import numpy as np
+
+    reached = []
+    for line in axes.get_lines():
+        rates, values = (np.asarray(data, dtype=float) for data in line.get_data())
+        inside = (rates >= xlim[0]) & (rates <= xlim[1])
+        reached += values[inside].tolist()
+        # Where a line enters and leaves; the axis of rates is logarithmic.
+        for rate in xlim:
+            if rates[0] <= rate <= rates[-1]:
+                reached.append(float(np.interp(np.log(rate), np.log(rates), values)))
+    axes.set_xlim(*xlim)
+    if reached:
+        room = 0.05 * (max(reached) - min(reached) or 1.0)
+        axes.set_ylim(min(reached) - room, max(reached) + room)
 
 
 def _styles(curves: Sequence[Curve]) -> dict[str, dict[str, Any]]:

@@ -84,6 +84,19 @@ def comparison_warnings(shown: Sequence[Curve], images: str = KODAK) -> list[str
     hashes = {curve.data_sha256 for curve in measured}
     if len(hashes) > 1:
         return ["The results are of different sets of images, so their means do not compare."]
+    if len({curve.without for curve in measured}) > 1:
+        told = dict.fromkeys(
+            f"{curve.label} without {', '.join(curve.without)}"
+            for curve in measured
+            if curve.without
+        )
+        return [f"The results are of different images, so means do not compare: {'; '.join(told)}."]
+    left_out = {name for curve in measured for name in curve.without}
+    if left_out and any(curve.published for curve in shown):
+        return [
+            f"The results are without {', '.join(sorted(left_out))}, the published curves are not, "
+            "so their means do not compare."
+        ]
     known = next((d.sha256 for d in DATASETS if d.name == images), None)
     if known and hashes - {known} and any(curve.published for curve in shown):
         return [

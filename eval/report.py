@@ -5,14 +5,15 @@ from __future__ import annotations
 import csv
 import io
 import json
-import math
 import platform
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict, fields
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from heqcodec.eval.patch_table import ImageResult, Summary
+from heqcodec.threads import thread_count
 
 _PACKAGES = ("heqcodec", "onnxruntime", "torch", "numpy", "pillow")
 
@@ -36,7 +37,7 @@ def compressai_json(
     ``{"name", "description", "results": {"bpp", "psnr-rgb", "ms-ssim-rgb", "encoding_time",
     "decoding_time"}}``, lists with one mean a rate, by rising bpp; seconds. What CompressAI does
     not have (blockiness, rates asked for, ``run``: versions, command, data hash, model ids)
-    stands under "heqcodec". Values that are not finite or not defined are ``null``.
+    stands under "heqcodec". A mean that not every image has is ``null``.
     """
     own = sorted((s for s in summaries if s.model == model), key=lambda s: s.bpp)
     document = {
@@ -44,8 +45,8 @@ def compressai_json(
         "description": description,
         "results": {
             "bpp": [s.bpp for s in own],
-            "psnr-rgb": [_finite(s.psnr) for s in own],
-            "ms-ssim-rgb": [_finite(s.ms_ssim) for s in own],
+            "psnr-rgb": [s.psnr for s in own],
+            "ms-ssim-rgb": [s.ms_ssim for s in own],
             "encoding_time": [s.encode_seconds for s in own],
             "decoding_time": [s.decode_seconds for s in own],
         },
@@ -62,9 +63,11 @@ def compressai_json(
 
 
 def environment() -> dict[str, Any]:
-    """Return what the figures may depend on: versions, processor type, threads."""
-    import torch
+    """Return what the figures may depend on: versions, processor type, threads, device.
 
+    A program that has not imported torch computes nothing by it, on no graphics card.
+    """
+    torch: Any = sys.modules.get("torch")
     versions: dict[str, str | None] = {}
     for package in _PACKAGES:
         try:
@@ -74,13 +77,9 @@ def environment() -> dict[str, Any]:
     return {
         "versions": {"python": platform.python_version(), **versions},
         "machine": platform.machine(),
-        "threads": torch.get_num_threads(),
-        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
+        "threads": torch.get_num_threads() if torch else thread_count(),
+        "device": torch.cuda.get_device_name() if torch and torch.cuda.is_available() else "cpu",
     }
-
-
-def _finite(value: float | None) -> float | None:
-    return value if value is not None and math.isfinite(value) else None
 
 
 def _plain(value: Any) -> Any:

@@ -80,7 +80,9 @@ def _value(name: str, cell: str) -> Any:
     if int in kinds:
         return int(cell)
     number = float(cell)
-    if math.isnan(number):
+    if number == math.inf and type(None) in kinds:
+        return None  # As version 0.1.0 wrote the PSNR of a lossless file.
+    if not math.isfinite(number):
         raise ValueError(f"{name} is not a number")
     return number
 

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from heqcodec.eval.baselines.codec import Codec
-from heqcodec.eval.store import Store, coded_file, decoded_file, setting_text
+from heqcodec.eval.kept_files import coded_file, decoded_file, setting_text
+from heqcodec.eval.store import Store
 from heqcodec.eval.summary import Claim
 from heqcodec.eval.workers import SEED, Job, Outcome, Workers
 from heqcodec.threads import processor_count

@@ -5,7 +5,9 @@ While measurements run, and until all that were begun are there, each finished r
 ``journal.jsonl``, which is put over the files at rest when a run starts again. Lines of the journal
 are JSON objects with one key:
 
-    {"data": {"images": 24, "sha256": "..."}}    the first line: of which images all rows are
+    {"data": {"images": 24, "sha256": "...", "files": [["kodim01.png", "..."], ...]}}
+                                    the first line, and another where files were removed, replaced
+                                    or added since: of which images all rows are
     {"codec": {"codec": "jpeg", ...}}            a `Claim`; it voids rows of another claim
     {"row": ["jpeg", "30.0", "kodim01.png", ...]}  a finished row, as `row_cells` writes it
 
@@ -14,6 +16,7 @@ A line without its end, as a killed process leaves one, never happened.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -24,6 +27,7 @@ from types import TracebackType
 from typing import Any, BinaryIO
 
 from heqcodec.errors import HeqError
+from heqcodec.eval.kept_files import DECODED, FILES, setting_text
 from heqcodec.eval.measurement import Measurement
 from heqcodec.eval.rows import TABLE, read_table, row_cells, row_from_cells, table_text
 from heqcodec.eval.summary import (
@@ -31,8 +35,8 @@ from heqcodec.eval.summary import (
     DataSet,
     claim_of,
     codec_document,
-    complete_settings,
     document_text,
+    whole_images,
 )
 from heqcodec.files import write_bytes
 
@@ -42,28 +46,6 @@ except ImportError:  # Windows: nothing there keeps two runs apart.
     fcntl = None  # type: ignore[assignment]
 
 JOURNAL = "journal.jsonl"
-DECODED = "decoded"
-FILES = "files"
-
-
-def decoded_file(folder: Path, codec: str, setting: float, image: str) -> Path:
-    """Where ``--keep`` puts a decoded image: ``decoded/CODEC/SETTING/IMAGE.png``.
-
-    PNG files keep their name; others get the suffix added to it, so that no two names meet.
-    """
-    name = image if image.lower().endswith(".png") else f"{image}.png"
-    return folder / DECODED / codec / setting_text(setting) / name
-
-
-def coded_file(folder: Path, codec: str, setting: float, image: str, suffix: str) -> Path:
-    """Where ``--keep`` puts the file itself: ``files/CODEC/SETTING/IMAGE`` and its suffix."""
-    return folder / FILES / codec / setting_text(setting) / f"{image}{suffix}"
-
-
-def setting_text(setting: float) -> str:
-    """Return a setting as short as it can be written: "30", "0.25"."""
-    short = f"{setting:g}"
-    return short if float(short) == setting else repr(setting)
 
 
 class Store:
@@ -71,7 +53,8 @@ class Store:
 
     Raises:
         HeqError: on entry, when another run holds the folder, its rows are of other images, or
-            its files do not belong together.
+            its files do not belong together. Images may have been removed, replaced or added
+            where none of them has a row, as an image that could not be read has none.
     """
 
     def __init__(self, folder: Path, data: DataSet) -> None:
@@ -80,14 +63,18 @@ class Store:
         self._rows: dict[tuple[str, float, str], Measurement] = {}
         self._claims: dict[str, Claim] = {}
         self._changed: set[str] = set()
+        self._former: list[DataSet] = []  # of the journal, the last one its present set
         self._journal: BinaryIO | None = None
 
     def __enter__(self) -> Store:
         self.folder.mkdir(parents=True, exist_ok=True)
         self._journal = _lock(self.folder / JOURNAL)
         try:
+            lines = self._journal_lines()
+            self._former = self._data_lines(lines)
             self._read_files()
-            self._read_journal()
+            self._read_journal(lines)
+            self._take_data()
             for codec, _, _ in self._rows:
                 if codec not in self._claims:
                     raise HeqError(
@@ -162,15 +149,16 @@ class Store:
         """Write ``images.csv`` and the curves that changed, and return their paths.
 
         The journal is done with when all that was claimed is there, and stays otherwise. A curve
-        holds the settings at which all images are there; without one there is no file.
+        is of the images of `whole_images`; without any there is no file.
         """
         paths = [self.folder / TABLE]
         write_bytes(paths[0], table_text(self._rows.values()).encode())
         complete = True
         for codec, claim in sorted(self._claims.items()):
             rows = self.rows(codec)
-            settings = complete_settings(claim, rows, self.data.images)
+            settings, whole = whole_images(claim, rows)
             complete = complete and len(settings) == len(claim.settings)
+            complete = complete and len(whole) == self.data.images
             if codec not in self._changed:
                 continue
             path = self.folder / f"{codec}.json"
@@ -200,22 +188,35 @@ class Store:
             for row in read_table(self.folder / TABLE):
                 self._rows[_key(row)] = row
 
-    def _read_journal(self) -> None:
+    def _journal_lines(self) -> list[bytes]:
+        """The whole lines of the journal, which is cut after them."""
         assert self._journal is not None
-        path = self.folder / JOURNAL
-        lines = path.read_bytes().split(b"\n")
+        lines = (self.folder / JOURNAL).read_bytes().split(b"\n")
         # What follows the last line end was torn. After a power cut a line can also be of zeros.
         lines.pop()
         while lines and not _readable(lines[-1]):
             lines.pop()
         self._journal.truncate(sum(len(line) + 1 for line in lines))
+        return lines
+
+    def _data_lines(self, lines: Sequence[bytes]) -> list[DataSet]:
+        """The sets that the journal has been of, in turn. Damage is left to `_read_journal`."""
+        sets = []
+        for line in lines:
+            with contextlib.suppress(ValueError, TypeError, KeyError, AttributeError):
+                sets.append(_data_set(json.loads(line)["data"]))
+        return sets
+
+    def _read_journal(self, lines: Sequence[bytes]) -> None:
+        path, data = self.folder / JOURNAL, None
         try:
             for number, line in enumerate(lines):
                 ((kind, value),) = json.loads(line).items()
-                if (kind == "data") != (number == 0):
+                if (number == 0 and kind != "data") or (kind == "data" and value == data):
                     raise ValueError(f"{kind} does not belong here")
                 if kind == "data":
-                    self._check_data(DataSet(**value), path)
+                    data = value
+                    self._check_data(_data_set(value), path)
                 elif kind == "codec":
                     value["settings"] = tuple(value["settings"])
                     self._take_claim(Claim(**value))
@@ -232,11 +233,30 @@ class Store:
             ) from error
 
     def _check_data(self, data: DataSet, path: Path) -> None:
-        if data != self.data:
+        """A file may be of this set, or of one before it in the journal."""
+        known = self._former and self._former[-1].files and data in self._former
+        if data != self.data and not known:
             raise HeqError(
                 f"{path} is of {_images(data)}, and these are {_images(self.data)}; "
                 "give the same --data, or another --out."
             )
+
+    def _take_data(self) -> None:
+        """Go on with the set of images that is there now, as long as every row is of it."""
+        if not self._former or self._former[-1] == self.data:
+            return
+        before, now = dict(self._former[-1].files), dict(self.data.files)
+        rows = {image for _, _, image in self._rows}
+        gone = sorted(name for name in rows if name not in now or now[name] != before.get(name))
+        if gone:
+            raise HeqError(
+                f"{self.folder} holds results of {_names(gone)}, no longer in --data as "
+                f"{'it was' if len(gone) == 1 else 'they were'}; put the files back, or give "
+                "another --out."
+            )
+        self._append({"data": asdict(self.data)})
+        self._former.append(self.data)
+        self._changed.update(self._claims)
 
     def _take_claim(self, claim: Claim) -> None:
         known = self._claims.get(claim.codec)
@@ -290,6 +310,17 @@ def _readable(line: bytes) -> bool:
 
 def _key(row: Measurement) -> tuple[str, float, str]:
     return row.codec, row.setting, row.image
+
+
+def _data_set(value: dict[str, Any]) -> DataSet:
+    files = tuple((str(name), str(digest)) for name, digest in value.get("files", ()))
+    return DataSet(int(value["images"]), str(value["sha256"]), files)
+
+
+def _names(names: Sequence[str]) -> str:
+    """The first three of some file names."""
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return ", ".join(names[:3]) + more
 
 
 def _images(data: DataSet) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from heqcodec.eval.measurement import Measurement
@@ -13,10 +13,14 @@ from heqcodec.eval.measurement import Measurement
 
 @dataclass(frozen=True)
 class DataSet:
-    """The images that the rows of one folder of results are of."""
+    """The images that the rows of one folder of results are of.
+
+    files: name and SHA-256 of each, where they are known; sets of equal ``sha256`` are equal.
+    """
 
     images: int
     sha256: str  # of `heqcodec.eval.folder.data_hash`
+    files: tuple[tuple[str, str], ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True)
@@ -35,33 +39,43 @@ class Claim:
         return self.version == other.version and set(self.settings) == set(other.settings)
 
 
-def complete_settings(claim: Claim, rows: Sequence[Measurement], images: int) -> list[float]:
-    """Return the settings of the ladder at which every image of the set has its row."""
-    counts = dict.fromkeys(claim.settings, 0)
+def whole_images(claim: Claim, rows: Sequence[Measurement]) -> tuple[list[float], set[str]]:
+    """What a curve is drawn from, so that all of its points are of the same images.
+
+    Returns:
+        The settings of the ladder at which there is any row, and the names of the images that
+        have their row at each of them. Both are empty where no image has.
+    """
+    images: dict[float, set[str]] = {setting: set() for setting in claim.settings}
     for row in rows:
-        if row.codec == claim.codec and row.setting in counts:
-            counts[row.setting] += 1
-    return [setting for setting, count in counts.items() if count == images]
+        if row.codec == claim.codec and row.setting in images:
+            images[row.setting].add(row.image)
+    settings = [setting for setting, names in images.items() if names]
+    whole = set.intersection(*(images[setting] for setting in settings)) if settings else set()
+    return (settings, whole) if whole else ([], set())
 
 
 def codec_document(claim: Claim, data: DataSet, rows: Sequence[Measurement]) -> dict[str, Any]:
     """Return the curve as ``python -m compressai.utils.plot`` reads it.
 
     ``{"name", "description", "results": {"bpp", "psnr-rgb", "ms-ssim-rgb", "encoding_time",
-    "decoding_time"}, "heqcodec": {...}}``: lists with one mean over the images for each setting
-    at which all images were measured, by rising bpp; seconds, dB, MS-SSIM as its value. What
-    CompressAI does not have stands under "heqcodec", with the version and the command. There
-    megapixels a second are all pixels over all seconds, peaks are the largest of all images, and
-    the worst border ratio is the one farthest from 1.
+    "decoding_time"}, "heqcodec": {...}}``: lists with one mean for each setting, by rising bpp;
+    seconds, dB, MS-SSIM as its value. All means are over the same images, those of
+    `whole_images`; the others are named under "without". What CompressAI does not have stands
+    under "heqcodec", with the version and the command. There megapixels a second are all pixels
+    over all seconds, peaks are the largest of all images, and the worst border ratio is the one
+    farthest from 1.
 
-    A measure that some images do not have (MS-SSIM of small ones) is the mean of the others;
-    ``None`` where no image has it, or the mean is not finite.
+    A measure that one of these images does not have (MS-SSIM of small ones, PSNR of lossless ones)
+    has no mean, ``None``: that of the others would stand beside the rate of other images.
     """
     own = [row for row in rows if row.codec == claim.codec]
+    settings, whole = whole_images(claim, own)
     points = [
-        [row for row in own if row.setting == setting]
-        for setting in complete_settings(claim, own, data.images)
+        [row for row in own if row.setting == setting and row.image in whole]
+        for setting in settings
     ]
+    names = {name for name, _ in data.files} or {row.image for row in own}
     points.sort(key=lambda point: _mean([row.bpp for row in point]) or 0.0)
 
     def means(value: Callable[[Measurement], float | None]) -> list[float | None]:
@@ -70,7 +84,8 @@ def codec_document(claim: Claim, data: DataSet, rows: Sequence[Measurement]) -> 
     return {
         "name": claim.codec,
         "description": (
-            f"{claim.about}; {claim.version}; real files, mean of {data.images} images"
+            f"{claim.about}; {claim.version}; real files, mean of "
+            f"{count_text(len(whole), data.images)}"
         ),
         "results": {
             "bpp": means(lambda row: row.bpp),
@@ -87,6 +102,7 @@ def codec_document(claim: Claim, data: DataSet, rows: Sequence[Measurement]) -> 
             "setting_name": claim.setting_name,
             "settings": [point[0].setting for point in points],
             "images": [len(point) for point in points],
+            "without": sorted(names - whole),
             "psnr-luma": means(lambda row: row.psnr_luma),
             "psnr-b8": means(lambda row: row.psnr_b8),
             "psnr-b32": means(lambda row: row.psnr_b32),
@@ -146,10 +162,16 @@ def document_text(document: dict[str, Any]) -> str:
     return json.dumps(document, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
 
 
+def count_text(count: int, images: int) -> str:
+    """Say of how many images of a set something is."""
+    return f"{images} images" if count == images else f"{count} of {images} images"
+
+
 def _mean(values: Sequence[float | None]) -> float | None:
-    defined = [value for value in values if value is not None]
-    mean = math.fsum(defined) / len(defined) if defined else math.inf
-    return mean if math.isfinite(mean) else None
+    """The mean, None unless every value is a finite number."""
+    if not values or any(value is None or not math.isfinite(value) for value in values):
+        return None
+    return math.fsum(value for value in values if value is not None) / len(values)
 
 
 def _worst(point: Sequence[Measurement]) -> float | None:

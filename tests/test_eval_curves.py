@@ -17,11 +17,13 @@ from heqcodec.cli.eval import app
 from heqcodec.errors import HeqError
 from heqcodec.eval import bd_table, plots
 from heqcodec.eval.curves import Curve, Point
+from heqcodec.eval.datasets import DATASETS
 from heqcodec.eval.publications import anchor_curve, published_curve
 from PIL import Image
 from typer.testing import CliRunner
 
 RATES = (0.125, 0.25, 0.5, 1.0)
+KODAK_SHA256 = next(d.sha256 for d in DATASETS if d.name == "kodak")
 
 
 def curve(name: str, gain: float = 0.0, **more: Any) -> Curve:
@@ -53,7 +55,7 @@ def results(tmp_path: Path) -> Path:
 def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leaves plots out, where a test is of the rest and drawing would take its seconds."""
 
-    def touch(curves: list[Curve], folder: Path, title: str = "") -> None:
+    def touch(curves: list[Curve], folder: Path, *more: object) -> None:
         for name in plots.plot_names(curves):
             (folder / name).touch()
 
@@ -152,6 +154,50 @@ def test_wrong_choices_are_one_sentence(
     outcome = run(results, "--out", tmp_path / "out", *arguments, code=1)
     assert message in outcome.stderr
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_curves_that_leave_out_images_are_pointed_out(tmp_path: Path) -> None:
+    data = {"data": {"images": 24, "sha256": KODAK_SHA256}}
+    result(tmp_path / "run", "jpeg", **data, without=["bad.png"], images=[23] * 4)
+    result(tmp_path / "run", "webp", **data, without=[], images=[24] * 4)
+    told = run(tmp_path / "run", "--out", tmp_path / "a").stderr
+    assert "different images, so means do not compare: jpeg without bad.png." in told
+    (tmp_path / "run" / "webp.json").unlink()
+    assert "not compare" not in run(tmp_path / "run", "--out", tmp_path / "b").stderr
+    told = run(tmp_path / "run", "--out", tmp_path / "c", "--published", "vtm").stderr
+    assert "without bad.png, the published curves are not" in told
+
+
+@pytest.mark.parametrize("text", ["0,1", "1,0.5", "1", "a,b", "0.1,inf"])
+def test_limits_of_the_plots_that_cannot_be(results: Path, tmp_path: Path, text: str) -> None:
+    outcome = run(results, "--out", tmp_path / "out", "--xlim", text, code=1)
+    assert "are no limits of an axis" in outcome.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_limits_of_the_plots(results: Path, tmp_path: Path) -> None:
+    """The other axis spans what curves reach at these rates: 18 to 24 dB, and 6 above."""
+    seen: list[Any] = []
+
+    def keep(figure: Any, form: str) -> bytes:
+        seen.append(figure)
+        return b""
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(plots, "_rendered", keep)
+        run(results, "--out", tmp_path / "out", "--xlim", "0.25,0.5")
+    for figure in seen:
+        for axes in figure.axes:
+            assert axes.get_xlim() == (0.25, 0.5)
+    low, high = seen[0].axes[0].get_ylim()
+    assert 17 < low < 18 and 30 < high < 31
+    # Half way between two points in the logarithm of the rate.
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(plots, "_rendered", keep)
+        run(results, "--out", tmp_path / "out", "-f", "--xlim", f"{2**-1.5},{2**-0.5}")
+    low, high = seen[len(seen) // 2].axes[0].get_ylim()
+    assert low == pytest.approx(21 - 0.05 * 12) and high == pytest.approx(33 + 0.05 * 12)
 
 
 @pytest.mark.usefixtures("undrawn")

@@ -336,8 +336,38 @@ class TestFailures:
             for setting in (10.0, 20.0)
             for name in ("0.png", "1.png", "2.png", "grey.png")
         ]
-        assert not (tmp_path / "out" / "light-jpeg.json").exists()
         assert (tmp_path / "out" / JOURNAL).exists()
+        # The curve is of the images that are whole.
+        document = json.loads((tmp_path / "out" / "light-jpeg.json").read_text())
+        assert document["heqcodec"]["images"] == [4, 4]
+        failed = ["broken.png", "red0.png", "red1.png", "red2.png"]
+        assert document["heqcodec"]["without"] == failed
+        assert f"light-jpeg is the mean of 4 of 8 images, without {', '.join(failed)}." in said
+        assert document["results"]["bpp"][0] == pytest.approx(
+            np.mean([row.bpp for row in rows if row.setting == 10.0])
+        )
+        # Without the files that failed, the same results are the whole ones.
+        for name in failed:
+            (images / name).unlink()
+        result = run("--setting", "light-jpeg=10,20", "--jobs", "2")
+        assert result.exit_code == 0, result.output
+        assert "8 of 8 measurements are there already" in result.output
+        own = json.loads((tmp_path / "out" / "light-jpeg.json").read_text())["heqcodec"]
+        assert (own["images"], own["without"]) == ([4, 4], [])
+        assert own["data"] == {"images": 4, "sha256": data_hash(image_files(images))}
+        assert not (tmp_path / "out" / JOURNAL).exists()
+
+    def test_a_mean_of_ms_ssim_that_small_images_lack_is_not_shown(
+        self, run: Run, images: Path, tmp_path: Path
+    ) -> None:
+        """Images of the fixture are small; one that is not does not stand for all."""
+        Image.fromarray(picture(3, 200, 176)).save(images / "large.png")
+        result = run("--setting", "light-jpeg=10", "--jobs", "1")
+        assert result.exit_code == 0, result.output
+        document = json.loads((tmp_path / "out" / "light-jpeg.json").read_text())
+        assert document["results"]["ms-ssim-rgb"] == [None]
+        assert "light-jpeg has no mean of MS-SSIM: there are images with a side" in result.output
+        assert any(row.ms_ssim for row in read_table(tmp_path / "out" / "images.csv"))
 
     def test_a_codec_that_cannot_be_loaded_is_tried_once(self, run: Run) -> None:
         result = run("--jobs", "1", codecs=("light-unready", "light-jpeg"))

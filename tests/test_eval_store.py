@@ -9,15 +9,10 @@ from pathlib import Path
 
 import pytest
 from heqcodec.errors import HeqError
+from heqcodec.eval.kept_files import coded_file, decoded_file, setting_text
 from heqcodec.eval.measurement import Measurement
 from heqcodec.eval.rows import TABLE, read_table, row_cells, row_from_cells, table_text
-from heqcodec.eval.store import (
-    JOURNAL,
-    Store,
-    coded_file,
-    decoded_file,
-    setting_text,
-)
+from heqcodec.eval.store import JOURNAL, Store
 from heqcodec.eval.summary import RECORD, Claim, DataSet, claim_of, codec_document
 from hypothesis import given
 from hypothesis import strategies as st
@@ -79,12 +74,12 @@ FINITE = st.floats(allow_nan=False, allow_infinity=False)
 @given(
     image=st.text(min_size=1).filter(lambda name: "\x00" not in name),
     setting=FINITE,
-    psnr=st.one_of(FINITE, st.just(math.inf)),
+    psnr=st.none() | FINITE,
     ratio=st.none() | FINITE,
     peak=st.none() | st.integers(0, 2**40),
 )
 def test_every_row_comes_back_from_text(
-    image: str, setting: float, psnr: float, ratio: float | None, peak: int | None
+    image: str, setting: float, psnr: float | None, ratio: float | None, peak: int | None
 ) -> None:
     one = row(
         image=image,
@@ -94,6 +89,15 @@ def test_every_row_comes_back_from_text(
         encode_peak_bytes=peak,
     )
     assert row_from_cells(row_cells(one)) == one
+
+
+def test_no_cell_says_inf() -> None:
+    assert row_cells(row(psnr_rgb=None))[7] == ""
+    # As version 0.1.0 wrote it.
+    cells = row_cells(row())
+    assert row_from_cells([*cells[:7], "inf", *cells[8:]]) == row(psnr_rgb=None)
+    with pytest.raises(ValueError, match="bpp is not a number"):
+        row_from_cells([*cells[:6], "inf", *cells[7:]])
 
 
 class TestTable:
@@ -123,7 +127,7 @@ class TestSummary:
         rows = [
             row(setting=30.0, image="a.png", psnr_rgb=30.0, encode_seconds=1.0, bef8=2.0),
             row(setting=30.0, image="b.png", psnr_rgb=32.0, encode_seconds=3.0, bef8=5.0),
-            row(setting=10.0, image="a.png", ms_ssim=None, border_ratio=0.5),
+            row(setting=10.0, image="a.png", ms_ssim=0.25, border_ratio=0.5),
             row(setting=10.0, image="b.png", ms_ssim=0.75, border_ratio=1.25),
             row("webp", 10.0, "a.png"),
         ]
@@ -131,7 +135,7 @@ class TestSummary:
         assert document["name"] == "jpeg"
         assert document["results"]["bpp"] == [4.0, 12.0]
         assert document["results"]["psnr-rgb"][1] == 31.0
-        assert document["results"]["ms-ssim-rgb"] == [0.75, 0.9]
+        assert document["results"]["ms-ssim-rgb"] == [0.5, 0.9]
         assert document["results"]["encoding_time"] == [0.25, 2.0]
         own = document["heqcodec"]
         assert own["settings"] == [10.0, 30.0]
@@ -145,14 +149,39 @@ class TestSummary:
         assert own["data"] == {"images": 2, "sha256": DATA.sha256}
         assert (own["codec_version"], own["command"], own["seed"]) == ("9.1", "x", 0)
 
-    def test_settings_that_lack_an_image_are_left_out(self) -> None:
-        rows = [row(setting=10.0), row(setting=30.0), row(setting=30.0, image="b.png")]
+    def test_images_that_lack_a_setting_are_left_out(self) -> None:
+        rows = [row(setting=10.0), row(setting=30.0), row(setting=30.0, image="b.png", bpp=99.0)]
         document = codec_document(JPEG, DATA, rows)
+        assert document["heqcodec"]["settings"] == [10.0, 30.0]
+        assert document["heqcodec"]["images"] == [1, 1]
+        assert document["heqcodec"]["without"] == ["b.png"]
+        assert document["results"]["bpp"] == [4.0, 12.0]
+        assert document["description"].endswith("mean of 1 of 2 images")
+
+    def test_images_without_any_row_are_named_where_the_set_is_known(self) -> None:
+        data = DataSet(2, "ab" * 32, (("a.png", "00"), ("b.png", "01")))
+        document = codec_document(JPEG, data, [row(setting=30.0)])
         assert document["heqcodec"]["settings"] == [30.0]
-        assert len(document["results"]["bpp"]) == 1
+        assert document["heqcodec"]["without"] == ["b.png"]
+
+    def test_a_setting_that_no_image_has_is_left_out(self) -> None:
+        document = codec_document(JPEG, DATA, [row(setting=30.0, image=name) for name in IMAGES])
+        assert document["heqcodec"]["settings"] == [30.0]
+        assert document["heqcodec"]["without"] == []
+        apart = [row(setting=10.0), row(setting=30.0, image="b.png")]
+        assert codec_document(JPEG, DATA, apart)["results"]["bpp"] == []
+
+    @pytest.mark.parametrize(
+        ("field", "key"), [("ms_ssim", "ms-ssim-rgb"), ("psnr_rgb", "psnr-rgb")]
+    )
+    def test_a_mean_is_of_all_images_or_none(self, field: str, key: str) -> None:
+        rows = [row(setting=30.0), row(setting=30.0, image="b.png", **{field: None})]
+        assert codec_document(JPEG, DATA, rows)["results"][key] == [None]
+        rows = [row(setting=30.0, image=name) for name in IMAGES]
+        assert codec_document(JPEG, DATA, rows)["results"][key] == [getattr(rows[0], field)]
 
     def test_lossless_images_have_no_mean_psnr(self) -> None:
-        rows = [row(setting=30.0, image=image, psnr_rgb=math.inf) for image in IMAGES]
+        rows = [row(setting=30.0, image=image, psnr_rgb=None) for image in IMAGES]
         document = codec_document(JPEG, DATA, rows)
         assert document["results"]["psnr-rgb"] == [None]
         json.dumps(document, allow_nan=False)
@@ -250,14 +279,54 @@ class TestStore:
 
     def test_what_failed_is_left_out_and_can_be_tried_again(self, tmp_path: Path) -> None:
         fill(tmp_path, rows=all_rows()[:3])
-        assert json.loads((tmp_path / "jpeg.json").read_text())["heqcodec"]["settings"] == [10.0]
+        own = json.loads((tmp_path / "jpeg.json").read_text())["heqcodec"]
+        assert (own["settings"], own["without"]) == ([10.0, 30.0], ["b.png"])
         assert len(read_table(tmp_path / TABLE)) == 3
         fill(tmp_path, rows=all_rows()[3:])
-        assert json.loads((tmp_path / "jpeg.json").read_text())["heqcodec"]["settings"] == [
-            10.0,
-            30.0,
-        ]
+        own = json.loads((tmp_path / "jpeg.json").read_text())["heqcodec"]
+        assert (own["settings"], own["without"]) == ([10.0, 30.0], [])
         assert not (tmp_path / JOURNAL).exists()
+
+    def test_goes_on_without_a_file_that_has_no_row(self, tmp_path: Path) -> None:
+        """Removed, replaced or added: results are of the images that are there now."""
+        a, b, bad = ("a.png", "0a"), ("b.png", "0b"), ("bad.png", "0c")
+        webp = dataclasses.replace(JPEG, codec="webp")
+
+        def begin(folder: Path) -> None:
+            with Store(folder, DataSet(3, "01" * 32, (a, b, bad))) as store:
+                store.claim([JPEG, webp])
+                for one in [*all_rows(), *all_rows(webp)]:
+                    store.add(one)
+                store.write_results()
+
+        begin(tmp_path / "removed")
+        removed = DataSet(2, "02" * 32, (a, b))
+        for _ in range(2):  # Ended before it has written anything, and again.
+            with Store(tmp_path / "removed", removed) as store:
+                assert store.has("jpeg", 30.0, "b.png")
+        with Store(tmp_path / "removed", removed) as store:
+            store.claim([JPEG])
+            assert len(store.write_results()) == 3
+        for codec in ("jpeg", "webp"):
+            own = json.loads((tmp_path / "removed" / f"{codec}.json").read_text())["heqcodec"]
+            assert (own["images"], own["without"]) == ([2, 2], [])
+            assert own["data"] == {"images": 2, "sha256": "02" * 32}
+        assert not (tmp_path / "removed" / JOURNAL).exists()
+
+        begin(tmp_path / "replaced")
+        replaced = DataSet(3, "03" * 32, (a, b, ("bad.png", "0d")))
+        with Store(tmp_path / "replaced", replaced) as store:
+            assert not store.has("jpeg", 30.0, "bad.png")
+            for setting in JPEG.settings:
+                store.add(row("jpeg", setting, "bad.png"))
+            store.write_results()
+        own = json.loads((tmp_path / "replaced" / "jpeg.json").read_text())["heqcodec"]
+        assert (own["images"], own["without"]) == ([3, 3], [])
+
+        begin(tmp_path / "lost")
+        for files in ((a,), (a, ("b.png", "ff")), (a, ("c.png", "0b"))):
+            with pytest.raises(HeqError, match=r"holds results of b\.png, no longer in --data"):
+                Store(tmp_path / "lost", DataSet(len(files), "04" * 32, files)).__enter__()
 
     def test_refuses_other_images(self, tmp_path: Path) -> None:
         other = DataSet(3, "cd" * 32)

@@ -11,7 +11,7 @@ import pytest
 from chromium import pixels
 from heqcodec.eval.folder import read_pixels
 from heqcodec.eval.rows import TABLE, read_table
-from heqcodec.eval.store import decoded_file
+from heqcodec.eval.kept_files import decoded_file
 from page_reader import CSS, choose, one, scroll_to
 from result_folder import Folders
 

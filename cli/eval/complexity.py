@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from heqcodec.cli.options import Force, Threads, Verbose
-from heqcodec.cli.terminal import reports_errors, say, set_threads
+from heqcodec.cli.terminal import print_table, reports_errors, say, set_threads
 
 if TYPE_CHECKING:
     from heqcodec.eval.complexity.contender import Contender
     from heqcodec.eval.complexity.speed import Speed
     from heqcodec.eval.complexity.tables import Table
     from numpy import ndarray
+    from rich.table import Table as RichTable
 
 JSON_FILE, MARKDOWN_FILE = "complexity.json", "complexity.md"
 
@@ -79,18 +82,19 @@ def _complexity(
     if existing and not force:
         raise HeqError(f"{existing[0]} exists; give another --out, or -f to replace it.")
     frame = photograph_frame(image) if image else noise_frame()
-    contenders = [
-        *our_contenders(frame),
-        *peer_contenders(frame, weights),
-        *zoo_contenders(frame),
-        *classical_contenders(),
-    ]
+    with _counting() as begin:
+        contenders = [
+            *our_contenders(frame, begin),
+            *peer_contenders(frame, weights, begin),
+            *zoo_contenders(frame, begin),
+            *classical_contenders(),
+        ]
     speeds = _speeds(contenders, frame, rounds) if rounds else []
     shown = tables.work_tables(contenders)
     if speeds:
         shown.append(tables.speed_table(contenders, speeds))
     for table in shown:
-        _print(table)
+        print_table(_rich_table(table))
     notes = tables.remarks(contenders, speeds)
     for note in notes:
         say(note)
@@ -101,6 +105,19 @@ def _complexity(
         text = "\n".join([*map(tables.markdown, shown), *(f"- {note}" for note in notes)])
         write_bytes(targets[1], f"{text}\n".encode())
         say(f"Wrote {targets[0]} and {targets[1]}.")
+
+
+@contextlib.contextmanager
+def _counting() -> Iterator[Callable[[str], None]]:
+    """Name each codec when its counting begins, which takes up to minutes."""
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield lambda name: say(f"heqcodec: counting {name}.")
+        return
+    with console.status("counting") as status:
+        yield lambda name: status.update(f"counting {name}")
 
 
 def _speeds(contenders: list[Contender], frame: ndarray, rounds: int) -> list[Speed]:
@@ -137,13 +154,12 @@ def _run(frame: ndarray, weights: list[Path], image: Path | None, rounds: int) -
     return {**environment(), "command": command, "frame": told, "rounds": rounds}
 
 
-def _print(table: Table) -> None:
-    from rich.console import Console
+def _rich_table(table: Table) -> RichTable:
     from rich.table import Table as RichTable
 
     shown = RichTable(title=table.title)
     for index, heading in enumerate(table.headings):
-        shown.add_column(heading, justify="right" if index else "left", overflow="fold")
+        shown.add_column(heading, justify="right" if index else "left")
     for row in table.rows:
         shown.add_row(*row)
-    Console().print(shown)
+    return shown

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from heqcodec.cli.options import Force, Verbose
-from heqcodec.cli.terminal import reports_errors, say
+from heqcodec.cli.terminal import print_table, reports_errors, say
 
 if TYPE_CHECKING:
     from heqcodec.eval.bd_table import Row
@@ -65,6 +65,12 @@ def curves(
         ),
     ] = "kodak",
     title: Annotated[str, typer.Option(help="Text over the plots.")] = "",
+    xlim: Annotated[
+        str | None,
+        typer.Option(
+            "--xlim", metavar="LO,HI", help="Bits per pixel that the plots show; all by default."
+        ),
+    ] = None,
     force: Force = False,
     verbose: Verbose = False,
 ) -> None:  # fmt: skip
@@ -84,6 +90,7 @@ def curves(
     from heqcodec.files import write_bytes
 
     rates = bd_table.parse_range(bpp_range)
+    limits = plots.parse_xlim(xlim) if xlim else None
     names = dict.fromkeys(name for text in published or [] for name in text.split(",") if name)
     shown = [*load_results(results), *(published_curve(name, images) for name in names)]
     keys = list(dict.fromkeys(anchor or _default_anchor(shown)))
@@ -97,7 +104,7 @@ def curves(
     for warning in comparison_warnings([*shown, *anchors], images):
         say(f"heqcodec: {warning}")
     out.mkdir(parents=True, exist_ok=True)
-    plots.draw(shown, out, title)
+    plots.draw(shown, out, title, limits)
     if rows:
         write_bytes(out / CSV, bd_table.csv_text(rows, rates).encode())
         write_bytes(out / MARKDOWN, bd_table.markdown(rows, rates).encode())
@@ -117,11 +124,9 @@ def _default_anchor(shown: list[Curve]) -> list[str]:
 
 def _print(rows: list[Row], rates: Range | None) -> None:
     from heqcodec.eval import bd_table
-    from rich.console import Console
 
-    console = Console()
     for heading, group in bd_table.groups(rows):
-        console.print(_table(f"{heading}, {bd_table.range_text(rates)}", group))
+        print_table(_table(f"{heading}, {bd_table.range_text(rates)}", group))
 
 
 def _table(title: str, rows: list[Row]) -> Table:

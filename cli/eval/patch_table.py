@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from heqcodec.cli.options import Force, Threads, Verbose
-from heqcodec.cli.terminal import reports_errors, set_threads
+from heqcodec.cli.terminal import DATA_ERROR, print_table, reports_errors, say, set_threads
 
 if TYPE_CHECKING:
     from heqcodec.eval.patch_table import Summary
@@ -47,14 +47,14 @@ def _patch_table(data: Path, out: Path, models: list[str], rates: list[float], f
     from heqcodec.errors import HeqError
     from heqcodec.eval import patch_table as table
     from heqcodec.eval import report
-    from heqcodec.eval.folder import data_hash, image_files
+    from heqcodec.eval.folder import data_hash, image_files, readable_files
     from heqcodec.files import write_bytes
     from rich.console import Console
     from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn
 
     models = list(dict.fromkeys(models)) or registry.model_names("patch")
     rates = list(dict.fromkeys(rates)) or list(BITS_PER_PIXEL)
-    files = image_files(data)
+    files, unreadable = readable_files(image_files(data))
     targets = {name: out / f"{name}.json" for name in models}
     csv_file = out / "patch-table.csv"
     existing = [path for path in (csv_file, *targets.values()) if path.exists()]
@@ -89,8 +89,13 @@ def _patch_table(data: Path, out: Path, models: list[str], rates: list[float], f
             {**run, "model": {**described.get(name, {}), **ids}},
         )
         write_bytes(target, text.encode())
-    Console().print(_rich_table(summaries))
+    print_table(_rich_table(summaries))
     typer.echo(f"Wrote {csv_file} and {', '.join(str(path) for path in targets.values())}.")
+    if unreadable:
+        say(f"heqcodec: {len(unreadable)} images are not among these:")
+        for line in unreadable:
+            say(f"  {line}")
+        raise typer.Exit(DATA_ERROR)
 
 
 def _rich_table(summaries: list[Summary]) -> Table:
@@ -107,7 +112,7 @@ def _rich_table(summaries: list[Summary]) -> Table:
             f"{s.rate:g}",
             f"{s.bpp:.4f}",
             f"{s.bpp_max:.4f}",
-            f"{s.psnr:.2f}",
+            _optional(s.psnr, ".2f"),
             _optional(s.ms_ssim, ".4f"),
             _optional(s.border_ratio, ".3f"),
             _optional(s.border_ratio_worst, ".3f"),

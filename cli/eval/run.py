@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from heqcodec.cli.eval.ladders import present_ladders, read_request
 from heqcodec.cli.options import Verbose
-from heqcodec.cli.terminal import DATA_ERROR, reports_errors, say
+from heqcodec.cli.terminal import DATA_ERROR, print_table, reports_errors, say
 
 if TYPE_CHECKING:
     from heqcodec.eval.baselines import CodecMaker
@@ -72,16 +72,15 @@ def run(
     command. Codecs that are not installed are skipped. An image that fails does not stop the
     others, but the exit code is 1 in the end.
     """
-    from heqcodec.eval.folder import data_hash, image_files
+    from heqcodec.eval.folder import data_set, image_files
     from heqcodec.eval.runner import claim_of, failures_text
     from heqcodec.eval.store import Store
-    from heqcodec.eval.summary import DataSet
     from heqcodec.threads import processor_count
 
     request = read_request(codec, setting or [], rates, qualities)
     ladders = present_ladders(request.ladders)
     files = image_files(data)
-    images = DataSet(len(files), data_hash(files))
+    images = data_set(files)
     processes = jobs or processor_count()
     command = _command(data, codec, out, setting or [], rates, qualities, jobs, keep)
     claims = [claim_of(ladder, processes, command) for ladder in ladders]
@@ -89,7 +88,10 @@ def run(
         store.claim(claims, anew=force)
         failed = _measure(store, ladders, files, processes, keep, request.maker, verbose)
         paths = store.write_results()
-        _print_table([store.curve(ladder.codec.name) for ladder in ladders], len(files))
+        curves = [store.curve(ladder.codec.name) for ladder in ladders]
+    _print_table(curves, len(files))
+    for curve in curves:
+        _say_of_what(curve)
     typer.echo(f"Wrote {', '.join(str(path) for path in paths)}.")
     if failed:
         say(f"heqcodec: {len(failed)} measurements failed:")
@@ -185,13 +187,30 @@ def _spec_text(spec: str) -> str:
     return f"{codec}{at}{label}{equals}{names}"
 
 
+def _say_of_what(curve: dict[str, Any]) -> None:
+    """Name the images that a curve leaves out, and say when small ones cost it its MS-SSIM."""
+    from heqcodec.eval.metrics import MS_SSIM_MIN_SIDE
+    from heqcodec.eval.summary import count_text
+
+    own = curve["heqcodec"]
+    if own["without"]:
+        told = count_text(max(own["images"], default=0), own["data"]["images"])
+        names = ", ".join(own["without"])
+        say(f"heqcodec: {curve['name']} is the mean of {told}, without {names}.")
+    if own["settings"] and None in curve["results"]["ms-ssim-rgb"]:
+        say(
+            f"heqcodec: {curve['name']} has no mean of MS-SSIM: there are images with a side below "
+            f"{MS_SSIM_MIN_SIDE} pixels."
+        )
+
+
 def _print_table(curves: list[dict[str, Any]], images: int) -> None:
-    from rich.console import Console
     from rich.table import Table
 
-    table = Table(title=f"Mean of {images} images")
+    counts = {count for curve in curves for count in curve["heqcodec"]["images"]}
+    table = Table(title=f"Mean of {images} images" if counts <= {images} else None)
     table.add_column("codec", no_wrap=True)
-    headings = ("setting", "bpp", "PSNR dB", "luma dB", "MS-SSIM", "border ratio")
+    headings = ("images", "setting", "bpp", "PSNR dB", "luma dB", "MS-SSIM", "border ratio")
     for heading in (*headings, "encode s", "decode s"):
         table.add_column(heading, justify="right")
     for curve in curves:
@@ -199,6 +218,7 @@ def _print_table(curves: list[dict[str, Any]], images: int) -> None:
         for point, setting in enumerate(own["settings"]):
             table.add_row(
                 curve["name"],
+                str(own["images"][point]),
                 f"{setting:g}",
                 _optional(means["bpp"][point], ".4f"),
                 _optional(means["psnr-rgb"][point], ".2f"),
@@ -208,11 +228,8 @@ def _print_table(curves: list[dict[str, Any]], images: int) -> None:
                 _optional(means["encoding_time"][point], ".3f"),
                 _optional(means["decoding_time"][point], ".3f"),
             )
-    console = Console()
-    if not console.is_terminal:
-        console.width = max(console.width, 120)
     if table.rows:
-        console.print(table)
+        print_table(table)
 
 
 def _optional(value: float | None, form: str) -> str:

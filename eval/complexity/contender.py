@@ -10,6 +10,14 @@ from heqcodec.eval.baselines.codec import Codec
 from .work import Cost
 
 
+Begin = Callable[[str], object]
+"""Is given the name of each codec whose counting begins."""
+
+
+def silent(name: str) -> None:
+    """The `Begin` that tells nobody."""
+
+
 @dataclass(frozen=True)
 class Networks:
     """A codec's networks alone, on the frame that all are measured on; no files, no entropy coder.

@@ -15,7 +15,7 @@ from heqcodec.patches import split_patches
 from numpy.typing import NDArray
 
 from . import transform_work, vgg_work
-from .contender import Contender, Networks
+from .contender import Begin, Contender, Networks, silent
 from .decoders import decoder_stage, inverse_work
 from .rate_models import rate_contenders
 from .work import Cost, Stage, Work
@@ -26,10 +26,14 @@ COUNTED_PATCHES = 64
 """Decisions are counted on so many patches, spread over the frame."""
 
 
-def our_contenders(frame: NDArray[np.uint8]) -> list[Contender]:
+def our_contenders(frame: NDArray[np.uint8], begin: Begin = silent) -> list[Contender]:
     """All models on a frame, uint8 (H, W, 3), sides multiples of 32."""
-    contenders = [_contender(name, frame) for name in models.model_names("patch")]
+    contenders = []
+    for name in models.model_names("patch"):
+        begin(name)
+        contenders.append(_contender(name, frame))
     for name in models.model_names("rate"):
+        begin(name)
         contenders += rate_contenders(name, frame, BITS / PATCH**2)
     return contenders
 

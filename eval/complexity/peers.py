@@ -23,7 +23,7 @@ from heqcodec.eval.peers.peer import Peer
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from .contender import Contender, Networks
+from .contender import Begin, Contender, Networks, silent
 from .networks import multiply_accumulates, peak_activation_bytes, stage_inputs, weight_bits
 from .work import Cost, Stage, Work
 
@@ -47,7 +47,9 @@ MIDDLE_QUALITY = 3
 SIX_CHANNELS = 6.0
 
 
-def peer_contenders(frame: NDArray[np.uint8], weights: Sequence[Path]) -> list[Contender]:
+def peer_contenders(
+    frame: NDArray[np.uint8], weights: Sequence[Path], begin: Begin = silent
+) -> list[Contender]:
     """Our torch-only peers, with trained weights where given, else with fresh ones.
 
     Args:
@@ -72,6 +74,7 @@ def peer_contenders(frame: NDArray[np.uint8], weights: Sequence[Path]) -> list[C
             trained[architecture] = None, build(architecture, {}).eval()
         path, network = trained[architecture]
         name = ZOO_NAMES.get(architecture, architecture)
+        begin(name)
         about = inspect.cleandoc(type(network).__doc__ or "").partition("\n")[0]
         codec, setting = _codec(architecture, path)
         contender = network_contender(name, about, network, frame, codec, setting)
@@ -91,7 +94,7 @@ def _with_huffman(contender: Contender) -> Contender:
     return replace(contender, cost=replace(contender.cost, stages=stages, note=SMALL_NOTE))
 
 
-def zoo_contenders(frame: NDArray[np.uint8]) -> list[Contender]:
+def zoo_contenders(frame: NDArray[np.uint8], begin: Begin = silent) -> list[Contender]:
     """CompressAI's other architectures, with fresh weights; none where it is not installed."""
     if find_spec("compressai") is None:
         return []
@@ -100,6 +103,7 @@ def zoo_contenders(frame: NDArray[np.uint8]) -> list[Contender]:
     contenders = []
     for name in ZOO_QUALITIES:
         if name not in ZOO_NAMES.values():
+            begin(name)
             network = image_models[name](quality=MIDDLE_QUALITY, pretrained=False).eval()
             about = f"{name} of CompressAI, quality {MIDDLE_QUALITY}"
             contenders.append(network_contender(name, about, network, frame, None, 0.0))

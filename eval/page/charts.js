@@ -281,7 +281,8 @@ function rateLimits(curves) {
 function drawCurves(curves, measures) {
   const limits = rateLimits(curves);
   const measured = curves.filter((curve) => !curve.published).flatMap((curve) => curve.points);
-  const most = Math.min(1, Math.max(0, ...measured.map((point) => point.bpp)) || 1);
+  // At first every measured point is there; published curves may reach further.
+  const most = Math.max(0, ...measured.map((point) => point.bpp)) || 1;
   const view = { hidden: new Set(), limit: limits.find((limit) => limit >= most * 0.99) };
   const charts = measures.map((measure) => new Chart(curves, measure, view));
   const redraw = () => charts.forEach((chart) => chart.draw());
