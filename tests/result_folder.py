@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 from heqcodec.eval.folder import data_hash, image_files, read_pixels
+from heqcodec.eval.kept_files import decoded_file
 from heqcodec.eval.measure import measure
 from heqcodec.eval.rows import TABLE, table_text
-from heqcodec.eval.kept_files import decoded_file
 from heqcodec.eval.summary import Claim, DataSet, codec_document, document_text
 from PIL import Image, features
 from skimage import data

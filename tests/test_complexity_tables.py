@@ -138,7 +138,8 @@ class TestTables:
 
 
 class TestCommand:
-    def test_counts_and_times(self, tmp_path: Path) -> None:
+    def test_counts_and_times(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("COLUMNS", "80")
         pixels = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
         image = tmp_path / "noise.png"
         Image.fromarray(pixels).save(image)
@@ -146,6 +147,9 @@ class TestCommand:
         arguments = ["eval", "complexity", "--image", str(image), "-j", "1", "--out", str(out)]
         result = CliRunner().invoke(app, [*arguments, "--rounds", "1"])
         assert result.exit_code == 0, result.output
+        # Counting takes minutes on a photograph: each codec is named when its turn comes.
+        for name in ("nqe-r", "nqe-vgg", REFERENCE, "mcucoder"):
+            assert f"counting {name}." in result.stderr
         told = json.loads((out / "complexity.json").read_text())
         names = [codec["name"] for codec in told["codecs"]]
         assert set(names) >= {*models.model_names("patch"), REFERENCE, "mbt2018-mean", "mcucoder"}
@@ -156,6 +160,12 @@ class TestCommand:
             speed = codec["megapixels_per_second"]
             assert speed["files_encode"] or speed["networks_encode"], codec["name"]
         text = (out / "complexity.md").read_text()
+        # Tables are whole on a terminal of any width.
+        rows = [line for line in text.splitlines() if line.startswith("| nqe-r |")]
+        assert len(rows) == 4 and "…" not in result.stdout
+        for row in rows:
+            cells = [cell.strip() for cell in row.split("|")[1:-1]]
+            assert any(all(cell in line for cell in cells) for line in result.stdout.splitlines())
         assert "## Encoder" in text and "## Megapixels a second" in text
         again = CliRunner().invoke(app, arguments)
         assert again.exit_code == 1

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -43,3 +47,22 @@ def test_without_torch(arguments: tuple[str, ...], extra: str, tmp_path: Path) -
     assert result.returncode == 1, result.stderr
     assert f'pip install "heqcodec[{extra}]"' in result.stderr
     assert len(result.stderr.splitlines()) == 1
+
+
+def test_measuring_needs_torch_only_where_a_network_does(tmp_path: Path) -> None:
+    """Also in the processes that measure: no module of the name can be imported in any."""
+    blocked, images = tmp_path / "blocked", tmp_path / "images"
+    blocked.mkdir()
+    images.mkdir()
+    (blocked / "torch.py").write_text("raise ImportError('torch is not to be imported')")
+    Image.linear_gradient("L").resize((200, 180)).convert("RGB").save(images / "image.png")
+    command = [sys.executable, "-c", "from heqcodec.cli import main; main()", "eval", "run"]
+    command += ["--data", str(images), "--out", str(tmp_path / "out"), "--jobs", "1"]
+    command += ["--codec", "jpeg", "--codec", "heq", "--qualities", "40"]
+    environment = {**os.environ, "PYTHONPATH": str(blocked)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    for codec in ("jpeg", "heq"):
+        document = json.loads((tmp_path / "out" / f"{codec}.json").read_text())
+        assert document["results"]["ms-ssim-rgb"][0] > 0.9
+        assert document["heqcodec"]["device"] == "cpu"

@@ -17,10 +17,10 @@ from command_runner import run
 from heqcodec.eval.bjontegaard import compare
 from heqcodec.eval.curves import find, load_results
 from heqcodec.eval.folder import image_files, read_pixels
+from heqcodec.eval.kept_files import decoded_file
 from heqcodec.eval.page_pictures import PATCH, cut, data_uri
 from heqcodec.eval.publications import published_curve
 from heqcodec.eval.rows import TABLE, read_table
-from heqcodec.eval.kept_files import decoded_file
 from PIL import Image
 from result_folder import CODECS, NAMES, Folders, write_photographs, write_results
 

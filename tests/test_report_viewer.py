@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from chromium import pixels
 from heqcodec.eval.folder import read_pixels
-from heqcodec.eval.rows import TABLE, read_table
 from heqcodec.eval.kept_files import decoded_file
+from heqcodec.eval.rows import TABLE, read_table
 from page_reader import CSS, choose, one, scroll_to
 from result_folder import Folders
 

@@ -74,7 +74,8 @@ class Heic:
             )
         except (OSError, ValueError, RuntimeError) as error:
             raise HeqError(
-                f"{self.name} cannot code {image.width}x{image.height} pixels at {setting:g}: {error}."
+                f"{self.name} cannot code {image.width}x{image.height} pixels at {setting:g}: "
+                f"{error}."
             ) from error
 
     def decode(self, path: Path) -> np.ndarray:

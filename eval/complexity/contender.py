@@ -9,7 +9,6 @@ from heqcodec.eval.baselines.codec import Codec
 
 from .work import Cost
 
-
 Begin = Callable[[str], object]
 """Is given the name of each codec whose counting begins."""
 

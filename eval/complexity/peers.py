@@ -132,7 +132,7 @@ def network_contender(
 ) -> Contender:
     """A network with parts of the names in `PARTS`, counted on a frame."""
     network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    pixels = torch.from_numpy(np.ascontiguousarray(frame)).permute(2, 0, 1)[None].float() / 255
+    pixels = torch.from_numpy(np.array(frame)).permute(2, 0, 1)[None].float() / 255
     there = {
         stage: [part for part in parts if hasattr(network, part)] for stage, parts in PARTS.items()
     }
