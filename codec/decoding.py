@@ -97,7 +97,7 @@ def decode_file(
         # A region leaves metadata unread; after damage the search for chunks needs them all.
         only_alpha = region is not None and not partial
         chunks = reader.read_chunks(frozenset({chunk_types.ALPHA}) if only_alpha else None)
-        alpha = _alpha(chunks, reader)
+        alpha = alpha_plane(chunks, reader)
 
         painter, coarse = _painter(reader, device, slices, decoder, backend)
         strips: dict[int, Grids | None] = {}
@@ -113,14 +113,9 @@ def decode_file(
         frame = paint_window(header, window, strips, painter)
     top, left = y - window.top, x - window.left
     pixels = frame[top : top + height, left : left + width]
-    if alpha is not None:
-        crop = alpha[y : y + height, x : x + width, None]
-        colours = np.broadcast_to(pixels, (height, width, 3))
-        pixels = np.concatenate((colours, crop), axis=2)
-    elif header.gray_as_rgb:
-        pixels = np.broadcast_to(pixels, (height, width, 3))
+    crop = None if alpha is None else alpha[y : y + height, x : x + width]
     return PartialImage(
-        pixels=np.ascontiguousarray(pixels),
+        pixels=all_channels(header, pixels, crop),
         damaged_strips=damaged,
         coarse_strips=coarse_strips,
         damaged_chunks=reader.damaged_chunks,
@@ -144,7 +139,8 @@ def _painter(
         return PatchPainter(header, decoder), set()
     from heqcodec.rate.painter import RatePainter
 
-    painter = RatePainter(reader, device, slices, wanted, backend)
+    name = models.model_of_file(header.encoder_id, header.coder_id)
+    painter = RatePainter(reader, models.load_rate_decoder(name, device, wanted, backend), slices)
     return painter, painter.coarse_strips
 
 
@@ -194,7 +190,31 @@ def _checked_region(region: Region | None, header: Header) -> Region:
     return x, y, width, height
 
 
-def _alpha(chunks: list[Chunk], reader: ContainerReader) -> NDArray[np.uint8] | None:
+def all_channels(
+    header: Header, pixels: NDArray[np.uint8], alpha: NDArray[np.uint8] | None
+) -> NDArray[np.uint8]:
+    """What a caller gets of decoded pixels: gray in R, G and B where the image was RGB or has
+    alpha, and alpha as the last channel.
+
+    Args:
+        header: of the file.
+        pixels: uint8 (H, W, channels of the code).
+        alpha: uint8 (H, W), or None.
+
+    Returns:
+        uint8 (H, W, 1), (H, W, 3) or (H, W, 4), contiguous.
+    """
+    if alpha is not None:
+        colours = np.broadcast_to(pixels, (*alpha.shape, 3))
+        return np.concatenate((colours, alpha[..., None]), axis=2)
+    if header.gray_as_rgb:
+        pixels = np.broadcast_to(pixels, (*pixels.shape[:2], 3))
+    return np.ascontiguousarray(pixels)
+
+
+def alpha_plane(chunks: list[Chunk], reader: ContainerReader) -> NDArray[np.uint8] | None:
+    """The alpha plane uint8 (H, W) among the chunks of a file, or None. In a file that is read in
+    part a damaged one is left out, and marked as damaged."""
     for chunk in chunks:
         if chunk.type == chunk_types.ALPHA:
             try:

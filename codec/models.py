@@ -41,6 +41,7 @@ from .manifest import (
 
 if TYPE_CHECKING:
     from heqcodec.rate.backend import RateDecoder, RateEncoder, StripCoder
+    from heqcodec.rate.dequantizer import Dequantizer
 
 BUDGET_BITS = 2**20
 
@@ -64,6 +65,7 @@ __all__ = [
     "encoder_kernel",
     "encoder_tensors",
     "load_decoder",
+    "load_dequantizer",
     "load_encoder",
     "load_rate_decoder",
     "load_rate_encoder",
@@ -133,6 +135,12 @@ def load_rate_decoder(
     from heqcodec.purenet.backends import choose_backend
 
     return _rate_decoder(name, device, decoder, choose_backend(backend, device))
+
+
+def load_dequantizer(name: str) -> Dequantizer:
+    """The plain inverse of a model of variable rate, loaded once; errors as `load_encoder`."""
+    check_mode(name, RATE_MODE)
+    return _dequantizer(name)
 
 
 def load_decoder(
@@ -274,6 +282,14 @@ def _rate_decoder(name: str, device: str, decoder: str, backend: str) -> RateDec
     mirrored = decoder not in decoder_names(name)
     weights = decoder_weights(name, STRONG if mirrored else decoder)
     return loading.make_decoder(encoder, *weights, device, backend, mirrored=mirrored)
+
+
+@cache
+def _dequantizer(name: str) -> Dequantizer:
+    from heqcodec.rate import loading
+
+    tensors, _ = decoder_weights(name, STRONG)
+    return loading.make_dequantizer(load_rate_encoder(name), tensors)
 
 
 @cache

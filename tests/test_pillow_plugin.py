@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import io
 import warnings
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 from heqcodec.container.chunks import Chunk
 from heqcodec.container.header import HEADER_LENGTH
 from heqcodec.pillow_plugin import register
-from PIL import Image, ImageCms, ImageFile, UnidentifiedImageError
+from PIL import Image, ImageCms, ImageFile, ImageOps, UnidentifiedImageError
 
 pytestmark = pytest.mark.usefixtures("light")
 
@@ -74,15 +75,139 @@ def test_opening_loads_no_model(light: Any) -> None:
     assert image.copy().size == (70, 45) and light.decoders_loaded == 1
 
 
-def test_the_file_is_closed_after_loading(tmp_path: Path) -> None:
-    path = tmp_path / "a.heq"
-    picture("RGB").save(path)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
+class TestOpenFiles:
+    """None waits for the garbage collector, whatever happened."""
+
+    @pytest.fixture
+    def opened(self, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+        """All files that were opened."""
+        files: list[Any] = []
+        plain = builtins.open
+
+        def recorded(*arguments: Any, **options: Any) -> Any:
+            files.append(plain(*arguments, **options))
+            return files[-1]
+
+        monkeypatch.setattr(builtins, "open", recorded)
+        return files
+
+    @pytest.fixture
+    def path(self, tmp_path: Path) -> Path:
+        path = tmp_path / "a.heq"
+        path.write_bytes(saved(picture("RGB")))
+        return path
+
+    @pytest.fixture
+    def damaged(self, path: Path) -> Path:
+        data = bytearray(path.read_bytes())
+        data[HEADER_LENGTH + 10] ^= 1
+        path.write_bytes(data)
+        return path
+
+    def test_after_loading(self, path: Path, opened: list[Any]) -> None:
         image = Image.open(path)
+        assert not opened[-1].closed
         image.load()
+        assert len(opened) == 1 and opened[0].closed
         path.unlink()
         assert image.crop((3, 4, 10, 9)).size == (7, 5)
+
+    def test_after_a_context(self, path: Path, opened: list[Any]) -> None:
+        with Image.open(path) as image:
+            assert image.size == (70, 45)
+        assert opened[0].closed
+        with pytest.raises(ValueError, match="closed"):
+            image.load()
+
+    def test_after_a_failure_which_may_be_repeated(
+        self, damaged: Path, opened: list[Any], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        image = Image.open(damaged)
+        for _ in range(2):
+            with pytest.raises(OSError, match="Strip 0"):
+                image.load()
+            assert opened[0].closed
+        monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", True)
+        assert np.asarray(image).shape == (45, 70, 3) and len(opened) == 1
+
+    def test_after_verification(self, damaged: Path, opened: list[Any]) -> None:
+        with pytest.raises(OSError, match="Strip 0"):
+            Image.open(damaged).verify()
+        damaged.write_bytes(saved(picture("RGB")))
+        Image.open(damaged).verify()
+        assert len(opened) >= 2 and all(file.closed for file in opened)
+
+    def test_when_opening_fails(
+        self, path: Path, opened: list[Any], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+        with pytest.raises(Image.DecompressionBombError):
+            Image.open(path)
+        path.write_bytes(path.read_bytes()[:20])
+        with pytest.raises(OSError, match="header"):
+            Image.open(path)
+        assert len(opened) >= 2 and all(file.closed for file in opened)
+
+    def test_a_file_of_the_caller_stays_open(self, path: Path) -> None:
+        with path.open("rb") as stream:
+            Image.open(stream).load()
+            Image.open(stream).verify()
+            assert not stream.closed
+
+
+class TestVerify:
+    def test_every_checksum_is_checked_without_a_model(self, light: Any) -> None:
+        data = saved(picture("RGBA"), exif=exif_with())
+        Image.open(io.BytesIO(data)).verify()
+        missed = []
+        for place in range(HEADER_LENGTH, len(data)):
+            image = Image.open(
+                io.BytesIO(data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :])
+            )
+            try:
+                image.verify()
+                missed.append(place)
+            except OSError:
+                pass
+        assert missed == [] and light.decoders_loaded == 0
+
+    def test_a_cut_file(self) -> None:
+        data = saved(picture("RGB"))
+        for length in range(HEADER_LENGTH, len(data), 7):
+            with pytest.raises(OSError, match=r"cut short|ends"):
+                Image.open(io.BytesIO(data[:length])).verify()
+
+    def test_the_image_is_to_be_opened_anew(self) -> None:
+        image = Image.open(io.BytesIO(saved(picture("RGB"))))
+        image.verify()
+        for again in (image.load, image.verify):
+            with pytest.raises(ValueError, match="closed"):
+                again()
+
+
+class TestSeveralFrames:
+    def test_are_refused(self, tmp_path: Path) -> None:
+        path = tmp_path / "a.heq"
+        image, other = picture("RGB"), picture("RGB")
+        for options in ({"save_all": True, "append_images": [other]}, {"append_images": [other]}):
+            with pytest.raises(heqcodec.HeqUnsupportedError, match="one image, not 2"):
+                image.save(path, **options)  # type: ignore[arg-type]
+            assert not path.exists()
+        animation = io.BytesIO()
+        image.save(animation, "GIF", save_all=True, append_images=[other, image])
+        with (
+            Image.open(animation) as frames,
+            pytest.raises(heqcodec.HeqUnsupportedError, match="one image, not 3"),
+        ):
+            frames.save(path, save_all=True)
+
+    def test_one_frame_is_an_image(self) -> None:
+        image = picture("RGB")
+        assert saved(image, save_all=True, append_images=[]) == saved(image)
+
+
+def resaved(image: Image.Image) -> io.BytesIO:
+    return io.BytesIO(saved(image))
 
 
 def test_suffix_and_mime_type() -> None:
@@ -141,6 +266,19 @@ class TestMetadata:
         assert opened.size == (45, 70)
         assert 0x0112 not in opened.getexif() and opened.getexif()[0x010F] == "Acme"
 
+    @pytest.mark.parametrize("orientation", range(1, 9))
+    def test_files_are_upright_as_after_exif_transpose(self, orientation: int) -> None:
+        stored = io.BytesIO()
+        picture("RGB").save(stored, "PNG", exif=exif_with(orientation))
+        with Image.open(stored) as image:
+            image.load()
+            upright = ImageOps.exif_transpose(image)
+            opened = Image.open(io.BytesIO(saved(image)))
+            assert np.array_equal(np.asarray(opened), np.asarray(Image.open(resaved(upright))))
+            assert np.array_equal(np.asarray(ImageOps.exif_transpose(opened)), np.asarray(opened))
+            as_stored = Image.open(io.BytesIO(saved(image, exif=None)))
+            assert as_stored.size == image.size and "exif" not in as_stored.info
+
 
 class TestErrors:
     def test_other_files_are_left_to_other_plugins(self) -> None:
@@ -190,6 +328,36 @@ class TestErrors:
         monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
         with pytest.raises(Image.DecompressionBombError):
             Image.open(io.BytesIO(data))
+
+    def test_pillows_limits_hold_for_the_padded_frame(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        data = saved(Image.new("L", (1, 50_000)))  # pads to 32 x 50,016, 1.6 million pixels
+        pixels = 32 * 50_016
+        for limit in (pixels, None):
+            monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", limit)
+            with warnings.catch_warnings():
+                warnings.simplefilter("error")
+                assert Image.open(io.BytesIO(data)).size == (1, 50_000)
+        for limit in (pixels - 1, pixels // 2):
+            monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", limit)
+            with pytest.warns(Image.DecompressionBombWarning, match=str(pixels)):
+                assert Image.open(io.BytesIO(data)).size == (1, 50_000)
+        monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", pixels // 2 - 1)
+        with pytest.raises(Image.DecompressionBombError, match=str(pixels)):
+            Image.open(io.BytesIO(data))
+        monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 30_000)
+        small = saved(Image.new("L", (1, 20_000)))  # less than a million: never refused for padding
+        assert Image.open(io.BytesIO(small)).size == (1, 20_000)
+
+    def test_too_little_memory_is_an_os_error(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def exhausted(*arguments: Any) -> None:
+            raise MemoryError
+
+        image = Image.open(io.BytesIO(saved(picture("RGB"))))
+        monkeypatch.setattr("heqcodec.decoding.paint_window", exhausted)
+        with pytest.raises(OSError, match="Not enough memory"):
+            image.load()
 
     def test_damaged_metadata_still_open(self) -> None:
         end = Chunk(b"END_").pack()

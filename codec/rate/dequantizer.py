@@ -13,7 +13,7 @@ from .backend import STEPS
 from .layout import BANDS, LEVELS, QUARTERS, SUBS, band_frequencies, cell_places, level_maps
 from .quantizer import OCTAVE
 from .rate_nqe import RateNqe
-from .transform import QUARTER, SIZE, SIZES
+from .transform import SIZE, SIZES
 
 MAGNITUDES = 3
 """Classes of magnitude that have their own place in the interval: 1, 2, and 3 or more."""
@@ -51,8 +51,9 @@ class Dequantizer:
             raise ValueError(f"reconstruction points have the shape {places.shape}")
         self._encoder, self._places = encoder, places.astype(np.float32)
         self._zones = np.repeat(band_zones(), SUBS)
-        large, small = (np.linalg.inv(matrix / 32.0) for matrix in encoder.stem.matrices)
-        self._large, self._small = large.astype(np.float32), small.astype(np.float32)
+        self._large, self._small = (
+            np.linalg.inv(matrix / 32.0) for matrix in encoder.stem.matrices
+        )
         self._colour = np.linalg.inv(COLOUR.astype(np.float64)).astype(np.float32)
 
     def coefficients(
@@ -69,7 +70,7 @@ class Dequantizer:
         return signed.astype(np.float32)
 
     def pixels(
-        self, levels: NDArray[np.int16], sizes: NDArray[np.uint8], step: int
+        self, levels: NDArray[np.int16], sizes: NDArray[np.uint8], step: int, scale: int = 1
     ) -> NDArray[np.float32]:
         """Plain inverse.
 
@@ -77,26 +78,29 @@ class Dequantizer:
             levels: int16 (N, C, 1024), C 1 or 3.
             sizes: uint8 (N,).
             step: index.
+            scale: 1, 2, 4, 8 or 16; a sample is the mean of so many squared.
 
         Returns:
-            RGB samples float32 (N, 3, 32, 32), around 0..255 but not limited to it; gray patches
-            have three equal ones.
+            RGB samples float32 (N, 3, 32 / scale, 32 / scale), around 0..255 but not limited to it;
+            gray patches have three equal ones.
         """
         given = self.coefficients(levels, sizes, step)
         count, channels = given.shape[:2]
-        planes = np.zeros((count, 3, SIZE, SIZE), dtype=np.float32)
+        side = SIZE // scale
+        planes = np.zeros((count, 3, side, side), dtype=np.float32)
+        inverse = _means(self._large, scale)
         whole = sizes != QUARTERS
         field = np.empty_like(given[whole])
         field[..., cell_places()] = given[whole]
         field = field.reshape(-1, channels, SIZE, SIZE)
-        planes[whole, :channels] = self._large @ field @ self._large.T
-        planes[~whole, :channels] = self._quarters(given[~whole])
+        planes[whole, :channels] = inverse @ field @ inverse.T
+        planes[~whole, :channels] = self._quarters(given[~whole], scale)
         planes[:, 0] += 384
         frames: NDArray[np.float32] = np.einsum("dc,nchw->ndhw", self._colour, planes)
         return frames
 
-    def _quarters(self, given: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Float32 (N, C, 1024) of size 1 to colour planes (N, C, 32, 32)."""
+    def _quarters(self, given: NDArray[np.float32], scale: int) -> NDArray[np.float32]:
+        """Float32 (N, C, 1024) of size 1 to colour planes (N, C, 32 / scale, 32 / scale)."""
         bands = given.reshape(*given.shape[:2], BANDS, SUBS).copy()
         every, side, height, cross = np.moveaxis(bands[..., 0, :].copy(), -1, 0)
         means = [
@@ -107,9 +111,15 @@ class Dequantizer:
         ]
         bands[..., 0, :] = np.stack(means, axis=-1) / 2
         fields = level_maps(bands.reshape(given.shape))
-        quarters = self._small @ fields @ self._small.T
-        grid = quarters.reshape(*given.shape[:2], 2, 2, QUARTER, QUARTER).swapaxes(3, 4)
-        return grid.reshape(*given.shape[:2], SIZE, SIZE)
+        inverse = _means(self._small, scale)
+        quarters = inverse @ fields @ inverse.T
+        grid = quarters.reshape(*given.shape[:2], 2, 2, *quarters.shape[-2:]).swapaxes(3, 4)
+        return grid.reshape(*given.shape[:2], SIZE // scale, SIZE // scale)
+
+
+def _means(inverse: NDArray[np.float64], scale: int) -> NDArray[np.float32]:
+    """Rows of an inverse transform (samples by frequency), ``scale`` of them averaged into one."""
+    return inverse.reshape(-1, scale, inverse.shape[1]).mean(axis=1).astype(np.float32)
 
 
 def fit_places(

@@ -7,13 +7,16 @@ the decoder nor its network.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from heqcodec.container.header import Coder
 from numpy.typing import NDArray
 
 from .backend import RateDecoder, RateEncoder, StripCoder
+
+if TYPE_CHECKING:
+    from .dequantizer import Dequantizer
 
 Tensors = Mapping[str, NDArray[Any]]
 PLACES = "dequantizer.places"
@@ -43,6 +46,20 @@ def make_strip_coder(coder: int, tables: Tensors) -> StripCoder:
     return PackedCoder(dict(tables))
 
 
+def make_dequantizer(encoder: RateEncoder, tensors: Tensors) -> Dequantizer:
+    """The plain inverse of an encoder.
+
+    Args:
+        encoder: from `make_encoder`, whose steps and transform are inverted.
+        tensors: of a decoder, `PLACES` among them.
+    """
+    from .dequantizer import Dequantizer
+    from .rate_nqe import RateNqe
+
+    assert isinstance(encoder, RateNqe)
+    return Dequantizer(encoder, tensors[PLACES].astype(np.float32))
+
+
 def make_decoder(
     encoder: RateEncoder,
     tensors: Tensors,
@@ -64,13 +81,8 @@ def make_decoder(
     from heqcodec.purenet.mirrored import MirroredNetwork
     from heqcodec.purenet.rate_decoder import PurenetRateDecoder
 
-    from .dequantizer import Dequantizer
-    from .rate_nqe import RateNqe
-
-    assert isinstance(encoder, RateNqe)
-    stored = dict(tensors)
-    places = stored.pop(PLACES).astype(np.float32)
+    stored = {name: tensor for name, tensor in tensors.items() if name != PLACES}
     network = load_network(stored, config, device, backend)
     if mirrored:
         network = MirroredNetwork(network)
-    return PurenetRateDecoder(Dequantizer(encoder, places), network)
+    return PurenetRateDecoder(make_dequantizer(encoder, tensors), network)

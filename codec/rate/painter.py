@@ -12,6 +12,8 @@ from heqcodec.errors import HeqFormatError
 from heqcodec.frame import Grids
 from numpy.typing import NDArray
 
+from .backend import RateDecoder
+
 
 class SlicedCoder(Protocol):
     """What the packed coder can do beside a `StripCoder`."""
@@ -38,22 +40,16 @@ class RatePainter:
     """A `heqcodec.frame.Painter` of levels.
 
     Args:
-        reader: of the file, whose model is loaded.
-        device, backend: for the decoder.
+        reader: of the file, whose coder is loaded.
+        decoder: of the model that wrote it.
         slices: decode so many slices of each strip of a packed file; None for all.
-        decoder: "strong" or "fast".
 
     Raises:
-        HeqUnsupportedError: the model, the device or the backend is not here.
+        HeqUnsupportedError: the model is not here.
     """
 
     def __init__(
-        self,
-        reader: ContainerReader,
-        device: str,
-        slices: int | None,
-        decoder: str = "strong",
-        backend: str = "auto",
+        self, reader: ContainerReader, decoder: RateDecoder, slices: int | None = None
     ) -> None:
         from heqcodec import models
 
@@ -61,8 +57,8 @@ class RatePainter:
         name = models.model_of_file(header.encoder_id, header.coder_id)
         self._reader, self._slices = reader, slices
         self._coder = models.load_strip_coder(name, header.coder)
-        self._decoder = models.load_rate_decoder(name, device, decoder, backend)
-        self.radius = self._decoder.radius
+        self._decoder = decoder
+        self.radius = decoder.radius
         self.coarse_strips: set[int] = set()
         """Damaged strips of which some slices were decoded."""
 

@@ -1,0 +1,92 @@
+"""Smaller images of a file of the variable-rate mode, without a network: for thumbnails.
+
+A sample is the mean of 2 x 2, 4 x 4 or 8 x 8 samples of the plain inverse transform, computed from
+the coefficients at once.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from heqcodec.concealment import fill_rows
+from heqcodec.container.header import PATCH
+from heqcodec.container.reader import ContainerReader
+from heqcodec.container.source import Source, open_source
+from heqcodec.container.strips import strip_patch_rows
+from heqcodec.decoding import all_channels, alpha_plane
+from heqcodec.rate.dequantizer import Dequantizer
+from heqcodec.rate.painter import RatePainter
+from numpy.typing import NDArray
+from PIL import Image
+
+__all__ = ["SCALES", "decode_reduced"]
+
+SCALES = (8, 4, 2)
+
+
+class ReducedDecoder:
+    """A `heqcodec.rate.backend.RateDecoder` of frames whose sides are divided by ``scale``."""
+
+    radius = 0
+
+    def __init__(self, dequantizer: Dequantizer, scale: int) -> None:
+        self._dequantizer, self._scale = dequantizer, scale
+
+    def decode_frame(
+        self,
+        levels: NDArray[np.int16],
+        sizes: NDArray[np.uint8],
+        step: int,
+        valid: NDArray[np.bool_] | None = None,
+    ) -> NDArray[np.uint8]:
+        """Levels (R, C, planes, 1024) to uint8 (32 R / scale, 32 C / scale, planes)."""
+        rows, columns, planes = levels.shape[:3]
+        side = PATCH // self._scale
+        frame = np.empty((rows, side, columns, side, planes), np.uint8)
+        for row in range(rows):  # a row at a time bounds the memory
+            pixels = self._dequantizer.pixels(levels[row], sizes[row], step, self._scale)
+            samples = np.rint(pixels[:, :planes]).clip(0, 255).astype(np.uint8)
+            frame[row] = samples.transpose(2, 0, 3, 1)
+        return frame.reshape(rows * side, columns * side, planes)
+
+
+def decode_reduced(data: Source, scale: int, partial: bool = False) -> NDArray[np.uint8]:
+    """Decode a file of the variable-rate mode at 1/2, 1/4 or 1/8 of its size.
+
+    Args:
+        data: bytes, a path, or a binary file object.
+        scale: one of `SCALES`.
+        partial: fill damaged strips from their neighbours, and leave out damaged alpha.
+
+    Returns:
+        As `heqcodec.decode`, of ``ceil(height / scale)`` rows and ``ceil(width / scale)`` columns.
+
+    Raises:
+        HeqError: as `heqcodec.decode`, except that no image is too large.
+    """
+    from heqcodec import models
+
+    with open_source(data) as stream:
+        reader = ContainerReader(stream, max_pixels=None, partial=partial)
+        header = reader.header
+        # All is verified before a model is loaded.
+        payloads = reader.read_strips(range(header.strip_count))
+        alpha = alpha_plane(reader.read_chunks(), reader)
+        name = models.model_of_file(header.encoder_id, header.coder_id)
+        painter = RatePainter(reader, ReducedDecoder(models.load_dequantizer(name), scale))
+        side = PATCH // scale
+        shape = header.patch_rows * side, header.patch_columns * side, header.channels
+        frame, lost = np.empty(shape, np.uint8), np.zeros(shape[0], bool)
+        start = 0
+        for index in range(header.strip_count):
+            stop = start + strip_patch_rows(header, index) * side
+            grids = painter.grids(index, payloads.pop(index))
+            if grids is None:
+                lost[start:stop] = True
+            else:
+                frame[start:stop] = painter.paint(grids, None)
+            start = stop
+        fill_rows(frame, lost)
+    if alpha is not None:
+        alpha = np.asarray(Image.fromarray(alpha).reduce(scale))
+    height, width = -(-header.height // scale), -(-header.width // scale)
+    return all_channels(header, frame[:height, :width], alpha)
