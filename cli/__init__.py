@@ -26,9 +26,16 @@ def main() -> None:
 
 
 def _run() -> None:
+    import io
     import logging
+    import sys
 
     from heqcodec.cli.application import app
+
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A name may have characters that the terminal's encoding lacks.
+            stream.reconfigure(errors="backslashreplace")
 
     # Pillow logs what it finds odd in a file; what the user should know, heqcodec says itself.
     logging.getLogger("PIL").addHandler(logging.NullHandler())

@@ -1,175 +1,117 @@
-"""Many files in one command: folders and globs, a progress bar, failures told at the end."""
+"""The jobs of a command, run: results on standard output, progress and failures on the other."""
 
 from __future__ import annotations
 
-import glob
-import os
+import contextlib
 import sys
-from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import typer
-from heqcodec.cli.terminal import DATA_ERROR, STANDARD, print_json, say, sentence, usage_error
+from heqcodec.cli.sources import Job, Plan
+from heqcodec.cli.terminal import DATA_ERROR, STANDARD, print_json, say, sentence, tell
 from heqcodec.errors import HeqError
+from heqcodec.progress import Progress
 
-__all__ = ["Job", "Plan", "find_sources", "plan_jobs", "run_jobs"]
+__all__ = ["run_jobs"]
 
-
-@dataclass(frozen=True)
-class Job:
-    """One input file and the output that it makes."""
-
-    source: str
-    target: str
-
-
-@dataclass
-class Plan:
-    """The jobs of a command.
-
-    Attributes:
-        jobs: in the order in which they run.
-        many: whether the inputs were a folder, a glob or several files.
-    """
-
-    jobs: list[Job] = field(default_factory=list)
-    many: bool = False
-
-
-def find_sources(inputs: list[str], accepts: Callable[[Path], bool]) -> tuple[list[str], bool]:
-    """Turn the inputs of a command into files.
-
-    Args:
-        inputs: paths, folders, globs that the shell left alone, or ``-``.
-        accepts: which files of a folder are inputs; those named by the user all are.
-
-    Returns:
-        The files, each once, and whether the inputs were a folder, a glob or several files.
-
-    Raises:
-        HeqError: a glob or folder holds no input.
-    """
-    sources: list[str] = []
-    many = len(inputs) > 1
-    for name in inputs:
-        if os.path.isdir(name):
-            many = True
-            found = sorted(str(p) for p in Path(name).iterdir() if p.is_file() and accepts(p))
-        elif glob.has_magic(name) and not os.path.exists(name):
-            many = True
-            found = sorted(p for p in glob.glob(name, recursive=True) if os.path.isfile(p))
-        else:
-            found = [name]
-        if not found:
-            raise HeqError(f"{name} holds no file to work on.")
-        sources += [path for path in found if path not in sources]
-    return sources, many
-
-
-def plan_jobs(
-    inputs: list[str], output: str, suffix: str, accepts: Callable[[Path], bool], as_json: bool
-) -> Plan:
-    """Turn the arguments of a command into jobs.
-
-    Args:
-        inputs: paths, folders, globs that the shell left alone, or ``-`` alone.
-        output: a file, or for many inputs a folder, which is made if it does not exist.
-        suffix: what output names end in.
-        accepts: which files of a folder are inputs; those named by the user all are.
-        as_json: whether the results will be printed as JSON.
-
-    Raises:
-        HeqError: a glob or folder holds no input, or the output folder cannot be made.
-        typer.BadParameter: standard streams together with many files, or standard output with JSON.
-    """
-    if as_json and output == STANDARD:
-        raise usage_error("standard output cannot carry the image and JSON both.", "--json")
-    sources, many = find_sources(inputs, accepts)
-    if many and (output == STANDARD or STANDARD in sources):
-        raise usage_error("'-' goes with one file only.", "OUT")
-    if not many and not (output != STANDARD and os.path.isdir(output)):
-        return Plan([Job(sources[0], output)])
-    if sources == [STANDARD]:
-        raise usage_error("name a file for what comes from standard input.", "OUT")
-
-    folder = Path(output)
-    if folder.exists() and not folder.is_dir():
-        raise usage_error(f"{output} is a file, and several inputs need a folder.", "OUT")
-    folder.mkdir(parents=True, exist_ok=True)
-    # photo.png and photo.jpg would both become photo.heq; then both keep their suffix, whatever
-    # the order of the arguments.
-    stems = Counter(Path(path).stem.casefold() for path in sources)
-    jobs = []
-    for path in sources:
-        source = Path(path)
-        stem = source.name if stems[source.stem.casefold()] > 1 else source.stem
-        jobs.append(Job(path, str(folder / (stem + suffix))))
-    targets = Counter(job.target.casefold() for job in jobs)
-    clash = [job.target for job in jobs if targets[job.target.casefold()] > 1]
-    if clash:
-        raise HeqError(f"Several inputs would be written to {clash[0]}; run them apart.")
-    return Plan(jobs, many)
+Work = Callable[[Job, "Progress | None"], dict[str, Any]]
 
 
 def run_jobs(
     plan: Plan,
-    work: Callable[[Job], dict[str, Any]],
+    work: Work,
     line: Callable[[dict[str, Any]], str],
-    as_json: bool,
     title: str,
+    *,
+    as_json: bool = False,
+    quiet: bool = False,
 ) -> None:
     """Run the jobs, tell the results and go on after a bad file.
 
     Args:
         work: does one job and returns its result, ready for JSON. It may set ``failed`` to a
-            sentence: the output was written, and the exit code is 1 all the same.
+            sentence: the output was written, and the exit code is 1 all the same. Its second
+            argument takes the progress within a file.
         line: the result in one line.
         title: what the progress bar says.
+        as_json: print one object in place of lines: ``files``, the results, and ``failed``, for
+            each failure ``input`` and ``error``.
+        quiet: no lines and no bar.
 
     Raises:
-        HeqError: the only job failed.
-        typer.Exit: code 1 after one or more of several jobs failed.
+        HeqError, OSError, MemoryError: the only job failed.
+        typer.Exit: code 1 after one or more of several jobs failed, or a result says so.
     """
-    if not plan.many:
-        result = work(plan.jobs[0])
-        if as_json:
-            print_json(result)
-        else:
-            typer.echo(line(result), err=plan.jobs[0].target == STANDARD)
-        if result.get("failed"):
-            say(f"heqcodec: {result['failed']}")
-            raise typer.Exit(DATA_ERROR)
-        return
-
-    from rich.console import Console
-    from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
-
     results: list[dict[str, Any]] = []
     failures: list[dict[str, str]] = []
-    console = Console(stderr=True)
-    columns = (*Progress.get_default_columns()[:-1], MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(
-        *columns, console=console, disable=not console.is_terminal, transient=True
-    ) as progress:
-        for job in progress.track(plan.jobs, description=title):
+    only_error: BaseException | None = None
+    with _bars(title, len(plan.jobs), quiet) as (next_file, progress):
+        for job in plan.jobs:
             try:
-                result = work(job)
+                result = work(job, progress)
             except (HeqError, OSError, MemoryError) as error:
                 failures.append({"input": job.source, "error": sentence(error)})
+                only_error = None if plan.many else error
                 continue
+            finally:
+                next_file()
             results.append(result)
             if result.get("failed"):
                 failures.append({"input": job.source, "error": result["failed"]})
-            if not as_json:
-                print(line(result), file=sys.stdout)
+            if not as_json and not quiet:
+                (say if job.target == STANDARD else tell)(line(result))
     if as_json:
         print_json({"files": results, "failed": failures})
+    if only_error is not None:
+        raise only_error
     if failures:
-        say(f"heqcodec: {len(failures)} of {len(plan.jobs)} files failed:")
-        for failure in failures:
-            name, reason = failure["input"], failure["error"]
-            say(f"  {reason}" if name in reason else f"  {name}: {reason}")
+        _tell_failures(failures, plan)
         raise typer.Exit(DATA_ERROR)
+
+
+def _tell_failures(failures: list[dict[str, str]], plan: Plan) -> None:
+    if not plan.many:
+        say(f"heqcodec: {failures[0]['error']}")
+        return
+    say(f"heqcodec: {len(failures)} of {len(plan.jobs)} files failed:")
+    for failure in failures:
+        name, reason = failure["input"], failure["error"]
+        say(f"  {reason}" if name in reason else f"  {name}: {reason}")
+
+
+@contextlib.contextmanager
+def _bars(
+    title: str, files: int, quiet: bool
+) -> Iterator[tuple[Callable[[], None], Progress | None]]:
+    """Bars for the files and for the file at work, on standard error if that is a terminal.
+
+    Yields:
+        What is called after each file, and what is called with the progress within it.
+    """
+    if quiet or not sys.stderr.isatty():
+        yield (lambda: None), None
+        return
+    from rich.console import Console
+    from rich.progress import MofNCompleteColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bars
+
+    columns = (*Bars.get_default_columns()[:-1], MofNCompleteColumn(), TimeRemainingColumn())
+    # What is printed while bars are shown has to pass through them, where both are on a terminal;
+    # a redirected standard output must not.
+    to_terminal = sys.stdout.isatty()
+    with Bars(
+        *columns, console=Console(stderr=True), transient=True, redirect_stdout=to_terminal
+    ) as bars:
+        whole = bars.add_task(title, total=files, visible=files > 1)
+        part = bars.add_task("this file" if files > 1 else title, total=None, visible=False)
+
+        def next_file() -> None:
+            bars.advance(whole)
+            if files > 1:
+                bars.reset(part, visible=False)
+
+        yield (
+            next_file,
+            lambda done, total: bars.update(part, completed=done, total=total, visible=True),
+        )

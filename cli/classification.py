@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from heqcodec.cli.batch import Job, Plan, find_sources, run_jobs
+from heqcodec.cli.batch import run_jobs
 from heqcodec.cli.decoding import is_heq
 from heqcodec.cli.encoding import is_image
-from heqcodec.cli.options import Json, MaxPixels, Threads, Verbose
+from heqcodec.cli.options import Json, MaxPixels, Recursive, Threads, Verbose
+from heqcodec.cli.sources import Job, Plan, find_sources
 from heqcodec.cli.terminal import about, read_input, reports_errors, say, set_threads
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ def classify(
     ],
     max_pixels: MaxPixels = None,
     threads: Threads = None,
+    recursive: Recursive = False,
     as_json: Json = False,
     verbose: Verbose = False,
 ) -> None:
@@ -36,7 +38,7 @@ def classify(
     files are decoded first. It knows ten kinds of animals and vehicles, and names one of them
     whatever it is shown.
     """
-    sources, many = find_sources(inputs, lambda path: is_image(path) or is_heq(path))
+    sources, many = find_sources(inputs, lambda path: is_image(path) or is_heq(path), recursive)
     set_threads(threads)
 
     from heqcodec.classifiers import SIDE, as_seen, load_shipped
@@ -48,7 +50,7 @@ def classify(
         say(f"{classifier.name}: {facts['accuracy']:.2f} % right, {facts['protocol']}.")
         say(f"Kernel: {classifier.network.encoder.kernel}.")
 
-    def work(job: Job) -> dict[str, Any]:
+    def work(job: Job, _: object) -> dict[str, Any]:
         samples = _samples(job.source, max_pixels or DEFAULT_MAX_PIXELS)
         shares = classifier.probabilities(as_seen(samples)[None])[0]
         best = int(shares.argmax())
@@ -68,8 +70,8 @@ def classify(
             "classifier": classifier.name,
         }
 
-    plan = Plan([Job(source, "") for source in sources], many)
-    run_jobs(plan, work, _line, as_json, "classifying")
+    plan = Plan([Job(source.path, "") for source in sources], many)
+    run_jobs(plan, work, _line, "classifying", as_json=as_json)
 
 
 def _samples(source: str, max_pixels: int) -> NDArray[np.uint8]:

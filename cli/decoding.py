@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import sys
 import time
-from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from heqcodec.cli.batch import Job, plan_jobs, run_jobs
-from heqcodec.cli.options import BackendChoice, Device, Force, Json, MaxPixels, Threads, Verbose
+from heqcodec.cli.batch import run_jobs
+from heqcodec.cli.options import (
+    BackendChoice,
+    Device,
+    Force,
+    Json,
+    MaxPixels,
+    Quiet,
+    Recursive,
+    Threads,
+    Verbose,
+)
+from heqcodec.cli.sources import Job, plan_jobs
 from heqcodec.cli.terminal import (
     STANDARD,
     about,
@@ -21,15 +31,26 @@ from heqcodec.cli.terminal import (
     set_threads,
     usage_error,
 )
+from heqcodec.progress import Progress
 
 
-class DecoderChoice(str, Enum):
-    """How much decoding may cost."""
+def _offered_decoders() -> list[str]:
+    """Decoders that a model here has."""
+    from heqcodec import models
 
-    strong = "strong"
-    fast = "fast"
-    best = "best"
-    ms_ssim = "ms-ssim"
+    return list(
+        dict.fromkeys(
+            name for model in models.model_names() for name in models.offered_decoders(model)
+        )
+    )
+
+
+def _checked_decoder(name: str) -> str:
+    from heqcodec.models import STRONG
+
+    if name != STRONG and name not in _offered_decoders():
+        raise usage_error(f"{name!r} is not one of {', '.join(_offered_decoders())}.", "--decoder")
+    return name
 
 
 @reports_errors
@@ -66,13 +87,16 @@ def decode(
         ),
     ] = None,
     decoder: Annotated[
-        DecoderChoice,
+        str,
         typer.Option(
             "--decoder",
-            help="Of files of variable rate; fast: a smaller network; best: the strong one twice, "
-            "with the mirror image; ms-ssim: one that is tuned for MS-SSIM.",
+            metavar="D",
+            callback=_checked_decoder,
+            autocompletion=_offered_decoders,
+            help="strong; or of files of variable rate fast, a smaller network, or best, the "
+            "strong one twice, with the mirror image. `heqcodec models` lists those of a model.",
         ),
-    ] = DecoderChoice.strong,
+    ] = "strong",
     max_pixels: MaxPixels = None,
     backend: Annotated[
         BackendChoice,
@@ -83,8 +107,10 @@ def decode(
     ] = BackendChoice.auto,
     device: Device = "auto",
     threads: Threads = None,
+    recursive: Recursive = False,
     force: Force = False,
     as_json: Json = False,
+    quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
     """Decode .heq files to images.
@@ -93,31 +119,31 @@ def decode(
     stop the others, and the exit code is 1 in the end.
     """
     rectangle = _rectangle(region)
-    plan = plan_jobs(inputs, output, ".png", is_heq, as_json)
+    plan = plan_jobs(
+        inputs, output, ".png", is_heq, _check_name, recursive=recursive, as_json=as_json
+    )
     set_threads(threads)
 
     from heqcodec import api
     from heqcodec.container.header import DEFAULT_MAX_PIXELS
-    from heqcodec.images import output_format, save_image
+    from heqcodec.images import save_image
 
     options: dict[str, Any] = {
         "max_pixels": max_pixels or DEFAULT_MAX_PIXELS,
         "device": device,
         "slices": slices,
-        "decoder": decoder.value,
+        "decoder": decoder,
         "backend": backend.value,
     }
 
-    def work(job: Job) -> dict[str, Any]:
+    def work(job: Job, progress: Progress | None) -> dict[str, Any]:
         check_output(job.source, job.target, force)
-        if job.target != STANDARD:
-            output_format(job.target)  # a wrong suffix is told before the work, not after it
         start = time.perf_counter()
         data = read_input(job.source)
         damage: dict[str, Any] = {}
         with about(job.source):
             if partial:
-                image = api.decode_partial(data, rectangle, **options)
+                image = api.decode_partial(data, rectangle, **options, progress=progress)
                 pixels, metadata = image.pixels, image.metadata
                 damage = {
                     "damaged_strips": image.damaged_strips,
@@ -126,7 +152,7 @@ def decode(
                     "repaired": image.repaired,
                 }
             else:
-                pixels = api.decode(data, rectangle, **options)
+                pixels = api.decode(data, rectangle, **options, progress=progress)
                 metadata = api.read_metadata(data)
         save_image(
             pixels,
@@ -152,7 +178,17 @@ def decode(
             result["failed"] = _damage_sentence(job.source, damage)
         return result
 
-    run_jobs(plan, work, _line, as_json, "decoding")
+    run_jobs(plan, work, _line, "decoding", as_json=as_json, quiet=quiet)
+
+
+def _check_name(output: str) -> None:
+    from heqcodec.errors import HeqUnsupportedError
+    from heqcodec.output_formats import output_format
+
+    try:
+        output_format(output)
+    except HeqUnsupportedError as error:
+        raise usage_error(str(error), "OUT") from error
 
 
 def _rectangle(text: str | None) -> tuple[int, int, int, int] | None:

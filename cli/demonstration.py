@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from heqcodec.cli.options import Force, Model, Verbose
-from heqcodec.cli.terminal import check_output, reports_errors, say
+from heqcodec.cli.terminal import check_output, reports_errors, say, tell
 from heqcodec.errors import HeqError
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def demo(
         f"Encoded in {encoded_at - start:.2f} s, decoded in {decoded_at - encoded_at:.2f} s "
         "(models loading included)."
     )
-    typer.echo(f"Wrote {out}: original, heqcodec and JPEG side by side.")
+    tell(f"Wrote {out}: original, heqcodec and JPEG side by side.")
 
 
 def _sample_photograph() -> np.ndarray:

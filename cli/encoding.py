@@ -10,8 +10,19 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from heqcodec.cli.batch import Job, plan_jobs, run_jobs
-from heqcodec.cli.options import Force, Json, MaxPixels, Model, StripRows, Threads, Verbose
+from heqcodec.cli.batch import run_jobs
+from heqcodec.cli.options import (
+    Force,
+    Json,
+    MaxPixels,
+    Model,
+    Quiet,
+    Recursive,
+    StripRows,
+    Threads,
+    Verbose,
+)
+from heqcodec.cli.sources import Job, check_heq_name, plan_jobs
 from heqcodec.cli.terminal import (
     STANDARD,
     check_output,
@@ -21,6 +32,7 @@ from heqcodec.cli.terminal import (
     usage_error,
     write_output,
 )
+from heqcodec.progress import Progress
 
 
 class ModeChoice(str, Enum):
@@ -88,8 +100,10 @@ def encode(
     ] = False,
     max_pixels: MaxPixels = None,
     threads: Threads = None,
+    recursive: Recursive = False,
     force: Force = False,
     as_json: Json = False,
+    quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
     """Encode images as .heq files.
@@ -98,7 +112,9 @@ def encode(
     others, and the exit code is 1 in the end.
     """
     _check_sizes(quality, bpp, target_size, mode, model)
-    plan = plan_jobs(inputs, output, ".heq", is_image, as_json)
+    plan = plan_jobs(
+        inputs, output, ".heq", is_image, check_heq_name, recursive=recursive, as_json=as_json
+    )
     set_threads(threads)
 
     from heqcodec import models
@@ -109,12 +125,12 @@ def encode(
 
     limit = max_pixels or DEFAULT_MAX_PIXELS
 
-    def work(job: Job) -> dict[str, Any]:
+    def work(job: Job, progress: Progress | None) -> dict[str, Any]:
         check_output(job.source, job.target, force)
         start = time.perf_counter()
         source = sys.stdin.buffer if job.source == STANDARD else job.source
         image = load_image(source, limit)
-        for note in image.notes:
+        for note in image.notes if not quiet else ():
             say(f"{job.source}: {note}")
         data = encode_image(
             image,
@@ -127,6 +143,7 @@ def encode(
             strip=strip,
             strip_rows=strip_rows,
             max_pixels=limit,
+            progress=progress,
         )
         write_output(job.target, data)
         height, width, channels = image.pixels.shape
@@ -149,7 +166,7 @@ def encode(
             "notes": image.notes,
         }
 
-    run_jobs(plan, work, _line, as_json, "encoding")
+    run_jobs(plan, work, _line, "encoding", as_json=as_json, quiet=quiet)
 
 
 def _check_sizes(

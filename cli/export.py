@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from heqcodec.cli.options import Json, Verbose
+from heqcodec.cli.options import JsonFacts, Verbose
 from heqcodec.cli.terminal import print_json, reports_errors, say
 
 app = typer.Typer(
@@ -32,7 +32,7 @@ Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="A folder; files
 def export_c(
     out: Out,
     model: Model = "default",
-    as_json: Json = False,
+    as_json: JsonFacts = False,
     verbose: Verbose = False,
 ) -> None:
     """Write the encoder as C99 for a microcontroller, with a program and its test.
@@ -57,7 +57,7 @@ def export_c(
 def export_onnx(
     out: Out,
     model: Model = "default",
-    as_json: Json = False,
+    as_json: JsonFacts = False,
     verbose: Verbose = False,
 ) -> None:
     """Write the encoder and PURENET as ONNX files, after a check by onnxruntime.
@@ -81,7 +81,7 @@ def export_onnx(
 @reports_errors
 def export_report(
     model: Model = "default",
-    as_json: Json = False,
+    as_json: JsonFacts = False,
     verbose: Verbose = False,
 ) -> None:
     """Print weights, operations and widths of sums of an encoder, layer by layer.

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import typer
-from heqcodec.cli.options import Json, Verbose
+from heqcodec.cli.options import JsonFacts, Verbose
 from heqcodec.cli.terminal import about, print_json, read_input, reports_errors
 
 
 @reports_errors
 def info(
     file: Annotated[str, typer.Argument(metavar="FILE", help="A .heq file; - is standard input.")],
-    as_json: Json = False,
+    as_json: JsonFacts = False,
     verbose: Verbose = False,
 ) -> None:
     """Print what a .heq file says about itself, after verifying all its checksums."""
@@ -30,7 +30,7 @@ def info(
 
 
 @reports_errors
-def models(as_json: Json = False, verbose: Verbose = False) -> None:
+def models(as_json: JsonFacts = False, verbose: Verbose = False) -> None:
     """List the models that can encode, with the size of their encoders."""
     from heqcodec.models import describe_models
 

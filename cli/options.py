@@ -17,7 +17,24 @@ class BackendChoice(str, Enum):
     torch = "torch"
 
 
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
+Json = Annotated[
+    bool,
+    typer.Option(
+        "--json",
+        help="Print one JSON object on standard output: files, the results, and failed, each with "
+        "input and error. Of a name that is not UTF-8, input_base64 has the bytes.",
+    ),
+]
+JsonFacts = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
+Recursive = Annotated[
+    bool,
+    typer.Option(
+        "-r", "--recursive", help="Look in the folders of a folder too; OUT has the same."
+    ),
+]
+Quiet = Annotated[
+    bool, typer.Option("--quiet", help="Print errors alone: no results, no notes, no progress.")
+]
 Force = Annotated[bool, typer.Option("-f", "--force", help="Replace an output that exists.")]
 Threads = Annotated[
     int | None,

@@ -7,9 +7,19 @@ from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
-from heqcodec.cli.batch import Job, plan_jobs, run_jobs
+from heqcodec.cli.batch import run_jobs
 from heqcodec.cli.decoding import is_heq
-from heqcodec.cli.options import Force, Json, MaxPixels, StripRows, Threads, Verbose
+from heqcodec.cli.options import (
+    Force,
+    Json,
+    MaxPixels,
+    Quiet,
+    Recursive,
+    StripRows,
+    Threads,
+    Verbose,
+)
+from heqcodec.cli.sources import Job, check_heq_name, plan_jobs
 from heqcodec.cli.terminal import (
     about,
     check_output,
@@ -18,6 +28,7 @@ from heqcodec.cli.terminal import (
     set_threads,
     write_output,
 )
+from heqcodec.progress import Progress
 
 Inputs = Annotated[
     list[str],
@@ -35,8 +46,10 @@ def pack(
     strip_rows: StripRows = None,
     max_pixels: MaxPixels = None,
     threads: Threads = None,
+    recursive: Recursive = False,
     force: Force = False,
     as_json: Json = False,
+    quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
     """Make device files of the variable-rate mode smaller, without loss.
@@ -45,17 +58,18 @@ def pack(
     others, and the exit code is 1 in the end.
     """
     from heqcodec import api
+    from heqcodec.container.header import DEFAULT_MAX_PIXELS
 
     set_threads(threads)
-    _convert(
-        inputs,
-        output,
-        lambda data, limit: api.pack(data, strip_rows, max_pixels=limit),
-        max_pixels,
-        force,
-        as_json,
-        "packing",
+    plan = plan_jobs(
+        inputs, output, ".heq", is_heq, check_heq_name, recursive=recursive, as_json=as_json
     )
+    limit = max_pixels or DEFAULT_MAX_PIXELS
+
+    def convert(data: bytes, progress: Progress | None) -> bytes:
+        return api.pack(data, strip_rows, max_pixels=limit, progress=progress)
+
+    run_jobs(plan, _work(convert, force), _line, "packing", as_json=as_json, quiet=quiet)
 
 
 @reports_errors
@@ -64,44 +78,37 @@ def unpack(
     output: Output,
     max_pixels: MaxPixels = None,
     threads: Threads = None,
+    recursive: Recursive = False,
     force: Force = False,
     as_json: Json = False,
+    quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
     """Give back the device files that packed files were made of, bit for bit."""
     from heqcodec import api
-
-    set_threads(threads)
-    _convert(
-        inputs,
-        output,
-        lambda data, limit: api.unpack(data, max_pixels=limit),
-        max_pixels,
-        force,
-        as_json,
-        "unpacking",
-    )
-
-
-def _convert(
-    inputs: list[str],
-    output: str,
-    convert: Callable[[bytes, int], bytes],
-    max_pixels: int | None,
-    force: bool,
-    as_json: bool,
-    title: str,
-) -> None:
     from heqcodec.container.header import DEFAULT_MAX_PIXELS
 
-    plan = plan_jobs(inputs, output, ".heq", is_heq, as_json)
+    set_threads(threads)
+    plan = plan_jobs(
+        inputs, output, ".heq", is_heq, check_heq_name, recursive=recursive, as_json=as_json
+    )
+    limit = max_pixels or DEFAULT_MAX_PIXELS
 
-    def work(job: Job) -> dict[str, Any]:
+    def convert(data: bytes, progress: Progress | None) -> bytes:
+        return api.unpack(data, max_pixels=limit, progress=progress)
+
+    run_jobs(plan, _work(convert, force), _line, "unpacking", as_json=as_json, quiet=quiet)
+
+
+def _work(
+    convert: Callable[[bytes, Progress | None], bytes], force: bool
+) -> Callable[[Job, Progress | None], dict[str, Any]]:
+    def work(job: Job, progress: Progress | None) -> dict[str, Any]:
         check_output(job.source, job.target, force)
         start = time.perf_counter()
         data = read_input(job.source)
         with about(job.source):
-            converted = convert(data, max_pixels or DEFAULT_MAX_PIXELS)
+            converted = convert(data, progress)
         write_output(job.target, converted)
         return {
             "input": job.source,
@@ -111,7 +118,7 @@ def _convert(
             "seconds": round(time.perf_counter() - start, 4),
         }
 
-    run_jobs(plan, work, _line, as_json, title)
+    return work
 
 
 def _line(result: dict[str, Any]) -> str:

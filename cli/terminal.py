@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import json
 import os
 import sys
 import traceback
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec
 
 import typer
+from heqcodec.cli import names
 from heqcodec.errors import HeqError, HeqLimitError
 
 if TYPE_CHECKING:
@@ -76,7 +76,12 @@ def _line(error: BaseException) -> str:
 
 def say(text: str) -> None:
     """Print a line on standard error."""
-    typer.echo(text, err=True)
+    print(names.shown(text), file=sys.stderr, flush=True)
+
+
+def tell(text: str = "") -> None:
+    """Print a line on standard output."""
+    print(names.shown(text), flush=True)
 
 
 @contextlib.contextmanager
@@ -90,8 +95,8 @@ def about(path: str) -> Iterator[None]:
 
 
 def print_json(value: Any) -> None:
-    """Print a JSON object on standard output."""
-    typer.echo(json.dumps(value, indent=2, ensure_ascii=False))
+    """Print a JSON value on standard output."""
+    print(names.as_json(value), flush=True)
 
 
 def print_table(table: Table) -> None:
@@ -107,7 +112,7 @@ def print_table(table: Table) -> None:
 
 def usage_error(text: str, option: str) -> typer.BadParameter:
     """The exception for a wrong command; typer prints it and exits with 2."""
-    return typer.BadParameter(text, param_hint=f"'{option}'")
+    return typer.BadParameter(names.shown(text), param_hint=f"'{option}'")
 
 
 def set_threads(threads: int | None) -> None:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import io
 import os
-from pathlib import Path
-from typing import Any, BinaryIO, Union, cast
+from typing import BinaryIO, Union, cast
 
 import numpy as np
 from heqcodec import metadata
@@ -15,18 +14,17 @@ from heqcodec.container.source import Source, open_source
 from heqcodec.errors import HeqError, HeqUnsupportedError
 from heqcodec.files import replaced_file
 from heqcodec.loaded_image import LoadedImage, check_size
+from heqcodec.output_formats import (
+    ALPHA_FORMATS,
+    SAVE_OPTIONS,
+    SUFFIXES,
+    as_the_suffix_says,
+    output_format,
+)
 from heqcodec.pillow_images import read_pillow, read_stream, reason
 from PIL import Image
 
-__all__ = ["ImageSource", "LoadedImage", "load_image", "output_format", "save_image"]
-
-# Who decodes to a lossy format wants our losses, not that format's on top.
-_SAVE_OPTIONS: dict[str, dict[str, Any]] = {
-    "AVIF": {"quality": 95},
-    "JPEG": {"quality": 95, "subsampling": 0},
-    "WEBP": {"lossless": True},
-}
-_ALPHA_FORMATS = frozenset({"AVIF", "JPEG2000", "PNG", "TGA", "TIFF", "WEBP"})
+__all__ = ["ImageSource", "LoadedImage", "load_image", "save_image"]
 
 
 ImageSource = Union[
@@ -106,19 +104,25 @@ def save_image(
     is_path = isinstance(target, (str, os.PathLike))
     name = os.fspath(target) if is_path else "the output"  # type: ignore[arg-type]
     format = format.upper() if format else output_format(name) if is_path else "PNG"
-    if pixels.shape[2:] in ((2,), (4,)) and format not in _ALPHA_FORMATS:
+    if format not in SUFFIXES.values():
+        known = ", ".join(dict.fromkeys(SUFFIXES.values()))
+        raise HeqUnsupportedError(f"{format} cannot be written; choose one of {known}.")
+    if pixels.shape[2:] in ((2,), (4,)) and format not in ALPHA_FORMATS:
         # Several of Pillow's writers drop alpha in silence.
         raise HeqUnsupportedError(
             f"{name} would lose the transparency, which {format} has no place for; choose .png, "
             ".webp or .tif."
         )
-    image = Image.fromarray(pixels[..., 0] if pixels.shape[2:] == (1,) else pixels)
+    if pixels.ndim == 2:
+        pixels = pixels[..., None]
+    pixels = as_the_suffix_says(pixels, name)
+    image = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
     # Into memory first: Pillow seeks in some formats, and a standard output cannot; and an error
     # of the format is then told apart from one of the disk.
     buffer = io.BytesIO()
     try:
         options = metadata.pillow_options(format, icc, exif, xmp)
-        image.save(buffer, format=format, **_SAVE_OPTIONS.get(format, {}), **options)
+        image.save(buffer, format=format, **SAVE_OPTIONS.get(format, {}), **options)
     except Exception as error:  # Pillow's, for sizes or metadata that a format cannot take
         raise HeqUnsupportedError(
             f"{name} cannot be written as {format} ({reason(error)}); choose .png, which holds "
@@ -132,22 +136,6 @@ def save_image(
             target.write(buffer.getbuffer())  # type: ignore[union-attr]
     except OSError as error:
         raise HeqError(f"{name} cannot be written: {error.strerror or error}.") from error
-
-
-def output_format(path: str | os.PathLike[str]) -> str:
-    """The Pillow format that the suffix of ``path`` names, such as "PNG".
-
-    Raises:
-        HeqUnsupportedError: none that can be written; ``.heq`` is not an output of decoding.
-    """
-    suffix = Path(path).suffix.lower()
-    format = Image.registered_extensions().get(suffix)
-    if format is None or format == "HEQ" or format not in Image.SAVE:
-        raise HeqUnsupportedError(
-            f"{os.fspath(path)} has the suffix {suffix!r}, which names no image format that can be "
-            "written; use .png, .jpg, .webp, .tif or .bmp."
-        )
-    return format
 
 
 def _from_array(source: SupportsArray, max_pixels: int | None) -> LoadedImage:

@@ -83,3 +83,63 @@ class TestBatch:
         assert names(tmp_path / "back") == ["a.png", "c.png", "d.png"]
         with Image.open(tmp_path / "back" / "a.png") as image:
             assert image.size == (100, 70)
+
+    def test_a_name_with_a_slash_is_a_folder(self, folder: Path, tmp_path: Path) -> None:
+        out = tmp_path / "new"
+        assert run("encode", folder / "a.png", f"{out}/").exit_code == 0
+        assert names(out) == ["a.heq"]
+        assert run("decode", out / "a.heq", f"{out}/back/").exit_code == 0
+        assert names(out) == ["a.heq", "back"] and names(out / "back") == ["a.png"]
+        assert run("encode", folder / "a.png", f"{out / 'a.heq'}/").exit_code == 2
+
+
+@pytest.mark.usefixtures("light")
+class TestTrees:
+    @pytest.fixture
+    def tree(self, tmp_path: Path, photo: Path) -> Path:
+        tree = tmp_path / "in"
+        for name in ("a.png", "x/a.png", "x/y/b.png", ".hidden/c.png", "x/._a.png", "x/notes.txt"):
+            (tree / name).parent.mkdir(parents=True, exist_ok=True)
+            (tree / name).write_bytes(photo.read_bytes())
+        return tree
+
+    @staticmethod
+    def files(folder: Path) -> list[str]:
+        return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+    def test_a_folder_alone_or_with_all_below_it(self, tree: Path, tmp_path: Path) -> None:
+        assert run("encode", tree, tmp_path / "flat").exit_code == 0
+        assert self.files(tmp_path / "flat") == ["a.heq"]
+        assert run("encode", "-r", tree, tmp_path / "deep").exit_code == 0
+        assert self.files(tmp_path / "deep") == ["a.heq", "x/a.heq", "x/y/b.heq"]
+        for command in ("decode", "pack"):
+            told = run(command, tmp_path / "deep" / "x" / "y" / "..", tmp_path / command)
+            assert told.exit_code == (0 if command == "decode" else 1)
+        assert run("decode", "-r", tmp_path / "deep", tmp_path / "back").exit_code == 0
+        assert self.files(tmp_path / "back") == ["a.png", "x/a.png", "x/y/b.png"]
+
+    def test_the_output_is_no_input(self, tree: Path) -> None:
+        run("encode", "-r", tree, tree)
+        for _ in range(2):
+            result = run("decode", "-r", tree, tree / "x" / "out", "-f")
+            assert result.exit_code == 0
+            assert self.files(tree / "x" / "out") == ["a.png", "x/a.png", "x/y/b.png"]
+        result = run("encode", "-r", tree, tree / "x" / "out", "-f")
+        assert len(result.stdout.splitlines()) == 3
+
+    def test_patterns_keep_the_folders_below_their_fixed_part(
+        self, tree: Path, tmp_path: Path
+    ) -> None:
+        assert run("encode", tree / "**" / "*.png", tmp_path / "all").exit_code == 0
+        assert self.files(tmp_path / "all") == ["a.heq", "x/a.heq", "x/y/b.heq"]
+        assert run("encode", tree / "x" / "**" / "*.png", tmp_path / "some").exit_code == 0
+        assert self.files(tmp_path / "some") == ["a.heq", "y/b.heq"]
+
+    def test_a_folder_of_folders_alone_says_what_helps(self, tree: Path, tmp_path: Path) -> None:
+        (tree / "a.png").unlink()
+        result = run("encode", tree, tmp_path / "out")
+        assert result.exit_code == 1 and "-r" in result.stderr
+        assert not (tmp_path / "out").exists()
+
+    def test_dot_files_that_are_named_are_taken(self, tree: Path, tmp_path: Path) -> None:
+        assert run("encode", tree / "x" / "._a.png", tmp_path / "out.heq").exit_code == 0

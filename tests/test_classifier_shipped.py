@@ -164,7 +164,7 @@ def test_command_prints_class_and_probability(photo: Path) -> None:
     assert result.exit_code == 0, result.stderr
     line = result.stdout.strip()
     assert line.startswith(f"{photo}: ") and "100x70, centre square, Lanczos to 32x32" in line
-    told = json.loads(run("classify", photo, "--json").stdout)
+    (told,) = json.loads(run("classify", photo, "--json").stdout)["files"]
     assert told["class"] in shipped.load_shipped().classes
     assert sum(told["probabilities"].values()) == pytest.approx(1, abs=1e-4)
     assert max(told["probabilities"].values()) == told["probability"]
@@ -186,10 +186,9 @@ def test_command_takes_folders_and_goes_on_after_a_bad_file(photo: Path) -> None
 
 def test_command_decodes_heq_files(coded: Path, tmp_path: Path) -> None:
     Image.fromarray(heqcodec.decode(coded)).save(tmp_path / "decoded.png")
-    told = [json.loads(run("classify", path, "--json").stdout) for path in (
-        coded, tmp_path / "decoded.png",
-    )]  # fmt: skip
-    assert told[0]["probabilities"] == told[1]["probabilities"]
+    result = run("classify", coded, tmp_path / "decoded.png", "--json")
+    first, second = json.loads(result.stdout)["files"]
+    assert first["probabilities"] == second["probabilities"]
 
 
 @pytest.mark.data

@@ -64,7 +64,7 @@ class TestDecode:
 
     def test_a_wrong_suffix_is_told_before_the_work(self, coded: Path, light: Any) -> None:
         result = run("decode", coded, coded.with_suffix(".mp4"))
-        assert result.exit_code == 1 and ".png" in result.stderr
+        assert result.exit_code == 2 and ".png, .jpg" in " ".join(result.stderr.split())
         assert light.decoders_loaded == 0
 
     def test_refuses_to_overwrite_without_force(self, coded: Path, photo: Path) -> None:
@@ -88,7 +88,11 @@ class TestDecode:
         assert partial.exit_code == 1 and "strips 1 are damaged" in partial.stderr
         assert Image.open(out).size == (100, 70)
         answer = run("decode", bad, out, "--partial", "-f", "--json")
-        assert json.loads(answer.stdout)["damaged_strips"] == [1]
+        (found,) = json.loads(answer.stdout)["files"]
+        assert found["damaged_strips"] == [1]
+        assert json.loads(answer.stdout)["failed"] == [
+            {"input": str(bad), "error": found["failed"]}
+        ]
         assert run("decode", coded, out, "--partial", "-f").exit_code == 0
 
     def test_a_cut_file_lists_ranges(self, coded: Path, tmp_path: Path) -> None:

@@ -29,7 +29,9 @@ class TestEncode:
 
     def test_json(self, photo: Path, tmp_path: Path) -> None:
         out = tmp_path / "out.heq"
-        answer = json.loads(run("encode", photo, out, "--json").stdout)
+        told = json.loads(run("encode", photo, out, "--json").stdout)
+        assert told["failed"] == []
+        (answer,) = told["files"]
         assert answer["bytes"] == out.stat().st_size
         assert answer["bpp"] == pytest.approx(8 * answer["bytes"] / (100 * 70))
         assert (answer["width"], answer["height"], answer["channels"]) == (100, 70, 3)
@@ -60,7 +62,7 @@ class TestEncode:
         assert out.read_bytes() == b"precious"
         assert run("encode", photo, out, "-f").exit_code == 0
         assert out.read_bytes() == heqcodec.encode(photo)
-        same = run("encode", photo, photo, "-f")
+        same = run("encode", out, out, "-f")
         assert same.exit_code == 1 and "input itself" in same.stderr
 
     @pytest.mark.parametrize(
@@ -101,6 +103,31 @@ class TestEncode:
         for option in (("--mode", "rate"), ("--coder", "packed"), ("--model", "absent")):
             result = run("encode", photo, photo.with_name("out.heq"), *option)
             assert result.exit_code == 1 and option[1] in result.stderr
+
+    @pytest.mark.parametrize("name", ["x.jpg", "x.PNG", "x.heic", "x.pdf"])
+    def test_another_kind_of_image_is_no_name_for_a_heq_file(self, name: str, photo: Path) -> None:
+        for inputs in ([photo], [photo, photo.with_name("b.png")]):
+            result = run("encode", *inputs, photo.with_name(name))
+            assert result.exit_code == 2 and name in result.stderr
+            assert names(photo.parent) == ["photo.png"]
+        assert run("encode", photo, photo.with_name("x.out")).exit_code == 0
+
+    def test_quiet(self, photo: Path, tmp_path: Path) -> None:
+        source = tmp_path / "cmyk.jpg"
+        Image.new("CMYK", (40, 20)).save(source)
+        result = run("encode", source, tmp_path / "out.heq", "--quiet")
+        assert result.exit_code == 0 and result.stdout == result.stderr == ""
+        result = run("encode", source, tmp_path / "out.heq", "--quiet")
+        assert result.exit_code == 1 and "-f" in result.stderr
+
+    def test_a_failure_is_in_the_json(self, photo: Path) -> None:
+        missing = photo.with_name("missing.png")
+        result = run("encode", missing, photo.with_suffix(".heq"), "--json")
+        told = json.loads(result.stdout)
+        assert result.exit_code == 1 and told["files"] == []
+        (failure,) = told["failed"]
+        assert failure["input"] == str(missing) and "No such file" in failure["error"]
+        assert result.stderr == f"heqcodec: {failure['error']}\n"
 
     def test_max_pixels(self, photo: Path) -> None:
         result = run("encode", photo, photo.with_suffix(".heq"), "--max-pixels", "6999")

@@ -12,11 +12,13 @@ import numpy as np
 import pytest
 from heqcodec.errors import HeqError, HeqLimitError, HeqUnsupportedError
 from heqcodec.images import load_image, save_image
+from heqcodec.output_formats import SUFFIXES
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from PIL import Image
 from sample_images import ALPHA, COLOURS, GRAY, file_of, png
+from small_models import photograph
 
 
 class TestArrays:
@@ -143,11 +145,52 @@ class TestSaving:
             save_image(COLOURS, tmp_path / name)
         assert list(tmp_path.iterdir()) == []
 
-    @pytest.mark.parametrize("suffix", [".jpg", ".bmp", ".ppm", ".gif"])
+    @pytest.mark.parametrize("suffix", [".jpg", ".bmp", ".ppm", ".pgm"])
     def test_alpha_is_not_dropped_in_silence(self, suffix: str, tmp_path: Path) -> None:
         with pytest.raises(HeqUnsupportedError, match="transparency"):
             save_image(np.dstack([COLOURS, ALPHA]), tmp_path / f"a{suffix}")
         assert list(tmp_path.iterdir()) == []
+
+    @pytest.mark.parametrize("suffix", SUFFIXES)
+    @pytest.mark.parametrize("channels", [1, 2, 3, 4])
+    def test_every_suffix_gives_the_picture_back_or_an_error(
+        self, suffix: str, channels: int, tmp_path: Path
+    ) -> None:
+        crop = photograph()[100:180, 200:301]
+        pixels = np.ascontiguousarray(np.dstack([crop, crop[..., :1]])[..., :channels])
+        path = tmp_path / f"a{suffix}"
+        try:
+            save_image(pixels, path)
+        except HeqUnsupportedError:
+            assert channels in (2, 4) or (suffix, channels) == (".pgm", 3)
+            assert suffix in (".jpg", ".jpeg", ".bmp", ".ppm", ".pgm", ".pnm")
+            assert not path.exists()
+            return
+        with Image.open(path) as image:
+            assert image.format == SUFFIXES[suffix]
+            shown = np.asarray(image.convert(("L", "LA", "RGB", "RGBA")[channels - 1]))
+        apart = np.abs(shown.reshape(pixels.shape).astype(int) - pixels)
+        lossy = suffix in (".jpg", ".jpeg", ".avif")
+        assert apart.max() <= (20 if lossy else 0) and apart.mean() < 2
+
+    @pytest.mark.parametrize("name", ["a.ico", "a.icns", "a.gif", "a.mpo", "a.pdf", "a.j2k"])
+    def test_what_would_not_be_the_picture_is_refused(self, name: str, tmp_path: Path) -> None:
+        with pytest.raises(HeqUnsupportedError, match=r"written as \.png, \.jpg, .*\.pnm\.$"):
+            save_image(COLOURS, tmp_path / name)
+        with pytest.raises(HeqUnsupportedError, match="choose one of PNG, JPEG, "):
+            save_image(COLOURS, tmp_path / "a.png", format="GIF")
+        assert list(tmp_path.iterdir()) == []
+
+    def test_netpbm_files_hold_what_their_suffix_says(self, tmp_path: Path) -> None:
+        gray = COLOURS[..., :1]
+        for suffix, magic in ((".pgm", b"P5"), (".pnm", b"P5"), (".ppm", b"P6")):
+            save_image(gray, tmp_path / f"a{suffix}")
+            assert (tmp_path / f"a{suffix}").read_bytes()[:2] == magic
+
+    def test_colours_below_transparency_survive_webp(self, tmp_path: Path) -> None:
+        pixels = np.dstack([COLOURS, np.zeros_like(ALPHA)])
+        save_image(pixels, tmp_path / "a.webp")
+        assert np.array_equal(np.asarray(Image.open(tmp_path / "a.webp")), pixels)
 
     def test_a_failure_leaves_the_old_file_and_nothing_else(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

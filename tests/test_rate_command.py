@@ -101,9 +101,9 @@ class TestRepack:
         assert (tmp_path / "p.heq").read_bytes() == heqcodec.pack(device)
         assert run("unpack", tmp_path / "p.heq", tmp_path / "u.heq").exit_code == 0
         assert (tmp_path / "u.heq").read_bytes() == device
-        answer = json.loads(
+        (answer,) = json.loads(
             run("pack", tmp_path / "a.heq", tmp_path / "p.heq", "-f", "--json").stdout
-        )
+        )["files"]
         assert answer["input_bytes"] == len(device)
         assert answer["bytes"] == (tmp_path / "p.heq").stat().st_size
 
@@ -164,7 +164,7 @@ class TestDecodeAndInfo:
         out = tmp_path / "a.png"
         result = run("decode", tmp_path / "a.heq", out, "--partial", "--json")
         assert result.exit_code == 1 and "strips 0 are damaged and coarser" in result.stderr
-        answer = json.loads(result.stdout)
+        (answer,) = json.loads(result.stdout)["files"]
         assert (answer["coarse_strips"], answer["damaged_strips"]) == ([0], [])
         assert decoded(out).shape == PHOTO.shape
 

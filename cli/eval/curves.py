@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from heqcodec.cli.options import Force, Verbose
-from heqcodec.cli.terminal import print_table, reports_errors, say
+from heqcodec.cli.terminal import print_table, reports_errors, say, tell
 
 if TYPE_CHECKING:
     from heqcodec.eval.bd_table import Row
@@ -111,7 +111,7 @@ def curves(
     _print(rows, rates)
     if not anchors:
         say("heqcodec: No BD-rates: name what to compare with by --anchor.")
-    typer.echo(f"Wrote {', '.join(files)} to {out}.")
+    tell(f"Wrote {', '.join(files)} to {out}.")
 
 
 def _default_anchor(shown: list[Curve]) -> list[str]:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from heqcodec.cli.options import Json, Verbose
+from heqcodec.cli.options import JsonFacts, Verbose
 from heqcodec.cli.terminal import print_json, reports_errors, usage_error
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def datasets(
             "--verify", metavar="NAME DIR", help="Compare a folder with what was published."
         ),
     ] = None,
-    as_json: Json = False,
+    as_json: JsonFacts = False,
     verbose: Verbose = False,
 ) -> None:
     """List sets of test images with their licences, addresses and sums.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from heqcodec.cli.options import Force, Threads, Verbose
-from heqcodec.cli.terminal import DATA_ERROR, print_table, reports_errors, say, set_threads
+from heqcodec.cli.terminal import DATA_ERROR, print_table, reports_errors, say, set_threads, tell
 
 if TYPE_CHECKING:
     from heqcodec.eval.patch_table import Summary
@@ -90,7 +90,7 @@ def _patch_table(data: Path, out: Path, models: list[str], rates: list[float], f
         )
         write_bytes(target, text.encode())
     print_table(_rich_table(summaries))
-    typer.echo(f"Wrote {csv_file} and {', '.join(str(path) for path in targets.values())}.")
+    tell(f"Wrote {csv_file} and {', '.join(str(path) for path in targets.values())}.")
     if unreadable:
         say(f"heqcodec: {len(unreadable)} images are not among these:")
         for line in unreadable:

@@ -11,6 +11,7 @@ from heqcodec.cli.terminal import (
     check_output,
     reports_errors,
     say,
+    tell,
     usage_error,
     write_output,
 )
@@ -113,4 +114,4 @@ def report(
     write_output(str(out), page)
     for note in request.notes:
         say(f"heqcodec: {note}")
-    typer.echo(f"Wrote {out}, {len(page) / 1e6:.1f} MB.")
+    tell(f"Wrote {out}, {len(page) / 1e6:.1f} MB.")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from heqcodec.cli.eval.ladders import present_ladders, read_request
 from heqcodec.cli.options import Verbose
-from heqcodec.cli.terminal import DATA_ERROR, print_table, reports_errors, say
+from heqcodec.cli.terminal import DATA_ERROR, print_table, reports_errors, say, tell
 
 if TYPE_CHECKING:
     from heqcodec.eval.baselines import CodecMaker
@@ -92,7 +92,7 @@ def run(
     _print_table(curves, len(files))
     for curve in curves:
         _say_of_what(curve)
-    typer.echo(f"Wrote {', '.join(str(path) for path in paths)}.")
+    tell(f"Wrote {', '.join(str(path) for path in paths)}.")
     if failed:
         say(f"heqcodec: {len(failed)} measurements failed:")
         for line in failures_text(failed):
