@@ -1,0 +1,34 @@
+# The usual commands; `just` lists them. https://just.systems
+
+_list:
+    @just --list
+
+# Install for development, with the C extension in place
+setup:
+    pip install -e ".[dev,docs]"
+
+# All tests
+test *ARGS:
+    pytest {{ ARGS }}
+
+# The tests that take no longer than two seconds each
+fast *ARGS:
+    pytest -m "not slow" {{ ARGS }}
+
+# Lint, format, types
+lint:
+    ruff check .
+    ruff format --check .
+    mypy -p heqcodec
+
+# The documentation site, into build/site
+docs:
+    mkdocs build --strict
+
+# Damage golden files at random; each must give pixels or an error of heqcodec
+fuzz FLIPS="2000":
+    python benchmarks/damage.py --flips {{ FLIPS }}
+
+# Speed of encoding and decoding beside Pillow's JPEG
+bench IMAGE:
+    python benchmarks/speed.py {{ IMAGE }}
