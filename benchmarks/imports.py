@@ -59,7 +59,7 @@ def traced(call: str) -> dict[str, Any]:
 
 def rooms(names: list[str]) -> str:
     """Modules by the package that they are in, as ``base 7, container 9``."""
-    counts = Counter((name.split(".") + ["-"])[1] if name != "heqcodec" else "-" for name in names)
+    counts = Counter(name.split(".")[1] if "." in name else "-" for name in names)
     return ", ".join(f"{room} {count}" for room, count in sorted(counts.items()))
 
 
