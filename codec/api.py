@@ -65,7 +65,7 @@ def encode(
             (H, W, 2) gray and alpha, (H, W, 3) RGB or (H, W, 4) RGB and alpha, a tensor also with
             its channels first; see :func:`heqcodec.images.load_image`. Of an
             RGB image that is grey in every pixel one channel is coded; it decodes to RGB with
-            R = G = B.
+            R = G = B. Colours under alpha 0 are not kept: they are filled from visible ones.
         bpp: rate mode: any number above 0; the file is the largest of at most so many bits for
             each pixel of the image, as with ``target_size``. Patch mode: bits per pixel of the
             padded image, one of 0.0625, 0.125, 0.25 and 0.5.
@@ -102,16 +102,13 @@ def encode(
     choice = EncodeOptions(bpp, quality, target_size, mode, coder, model, strip_rows).resolved()
     limit = checked_limit(max_pixels)
     from heqcodec import images
-    from heqcodec.encoding import encode_patch_file, is_neutral, side_chunks
+    from heqcodec.encoding import coded_samples, encode_patch_file, side_chunks
 
     loaded = images.load_image(image, limit)
     height, width = loaded.pixels.shape[:2]
     check_pixels(width, height, limit)
     chunks = side_chunks(loaded, strip)
-    pixels = loaded.pixels
-    gray_as_rgb = pixels.shape[2] == 3 and is_neutral(pixels)
-    if gray_as_rgb:
-        pixels = np.ascontiguousarray(pixels[..., :1])
+    pixels, gray_as_rgb = coded_samples(loaded)
     with reported_to(progress):
         if choice.mode == "patch":
             return encode_patch_file(pixels, choice, chunks, gray_as_rgb)

@@ -14,6 +14,8 @@ from heqcodec.container.writer import ContainerWriter
 from heqcodec.options import BITS_PER_PIXEL, Choice, no_such_rate
 from heqcodec.patches import patch_batches
 from heqcodec.progress import report
+from heqcodec.transparency import fill_transparent
+from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from heqcodec.images import LoadedImage
@@ -31,6 +33,21 @@ def is_neutral(pixels: np.ndarray) -> bool:
     """
     bands = (pixels[top : top + ROWS] for top in range(0, len(pixels), ROWS))
     return all(np.array_equal(band[..., :-1], band[..., 1:]) for band in bands)
+
+
+def coded_samples(image: LoadedImage) -> tuple[NDArray[np.uint8], bool]:
+    """What the encoder is given of an image.
+
+    Returns:
+        uint8 (H, W, 1) or (H, W, 3), filled where alpha is 0; and whether they stand for an RGB
+        image that is grey in every pixel.
+    """
+    pixels = image.pixels
+    if image.alpha is not None:
+        pixels = fill_transparent(pixels, image.alpha)
+    if pixels.shape[2] == 3 and is_neutral(pixels):
+        return np.ascontiguousarray(pixels[..., :1]), True
+    return pixels, False
 
 
 def side_chunks(image: LoadedImage, strip: bool) -> list[Chunk]:
