@@ -91,7 +91,7 @@ def cold_starts(data: bytes, repeats: int) -> dict[str, ColdStart]:
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "small.heq"
         source.write_bytes(data)
-        command = [sys.executable, "-m", "heqcodec.cli", "decode", "-f", str(source)]
+        command = [sys.executable, "-m", "heqcodec", "decode", "-f", str(source)]
         for turn in range(repeats + 1):
             for backend, times in seconds.items():
                 target = str(source.with_suffix(".png"))

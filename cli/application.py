@@ -23,7 +23,6 @@ app = typer.Typer(
     help="A learned image codec whose encoder needs only additions, shifts and comparisons.",
     epilog="Exit codes: 0 done, 1 something is wrong with the data, 2 with the command.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )

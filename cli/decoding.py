@@ -20,7 +20,7 @@ from heqcodec.cli.options import (
     Threads,
     Verbose,
 )
-from heqcodec.cli.sources import Job, plan_jobs
+from heqcodec.cli.sources import Job, check_image_name, plan_jobs
 from heqcodec.cli.terminal import (
     STANDARD,
     about,
@@ -120,7 +120,7 @@ def decode(
     """
     rectangle = _rectangle(region)
     plan = plan_jobs(
-        inputs, output, ".png", is_heq, _check_name, recursive=recursive, as_json=as_json
+        inputs, output, ".png", is_heq, check_image_name, recursive=recursive, as_json=as_json
     )
     set_threads(threads)
 
@@ -179,16 +179,6 @@ def decode(
         return result
 
     run_jobs(plan, work, _line, "decoding", as_json=as_json, quiet=quiet)
-
-
-def _check_name(output: str) -> None:
-    from heqcodec.errors import HeqUnsupportedError
-    from heqcodec.output_formats import output_format
-
-    try:
-        output_format(output)
-    except HeqUnsupportedError as error:
-        raise usage_error(str(error), "OUT") from error
 
 
 def _rectangle(text: str | None) -> tuple[int, int, int, int] | None:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import io
 import time
+from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from heqcodec.cli.names import shown
 from heqcodec.cli.options import Force, Model, Verbose
+from heqcodec.cli.sources import check_image_name
 from heqcodec.cli.terminal import check_output, reports_errors, say, tell
 from heqcodec.errors import HeqError
 
@@ -25,9 +28,7 @@ GAP = 8
 def demo(
     image: Annotated[
         str | None,
-        typer.Argument(
-            metavar="[IMAGE]", help="A photograph; scikit-image's astronaut if left out."
-        ),
+        typer.Argument(metavar="[IMAGE]", help="A photograph; one of NASA's if left out."),
     ] = None,
     out: Annotated[
         Path, typer.Option("--out", metavar="FILE", help="The side-by-side picture.")
@@ -43,9 +44,10 @@ def demo(
     from heqcodec.images import load_image, save_image
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
-    default_out = out == Path("heqcodec-demo.png")
-    check_output(image or "", str(out), force or default_out)
+    check_image_name(str(out))
+    check_output(image or "", str(out), force)
     loaded = load_image(_sample_photograph() if image is None else image)
     for note in loaded.notes:
         say(f"{image}: {note}")
@@ -61,7 +63,8 @@ def demo(
     jpeg, quality = jpeg_of_size(original, len(data))
     from_jpeg = load_image(jpeg).pixels
 
-    table = Table(title=f"{image or 'astronaut (scikit-image)'}, {width}x{height}")
+    name = shown(image) if image else "Eileen Collins, astronaut (NASA)"
+    table = Table(title=Text(f"{name}, {width}x{height}"))
     table.add_column("file")
     for heading in ("bytes", "bpp", "PSNR dB", "MS-SSIM"):
         table.add_column(heading, justify="right")
@@ -83,26 +86,20 @@ def demo(
 
     Console().print(table)
     if quality == 1 and len(jpeg) > len(data):
-        typer.echo(
+        tell(
             f"JPEG has no smaller file: its lowest quality takes {len(jpeg):,} bytes, "
             f"heqcodec {len(data):,}."
         )
-    typer.echo(
+    tell(
         f"Encoded in {encoded_at - start:.2f} s, decoded in {decoded_at - encoded_at:.2f} s "
         "(models loading included)."
     )
     tell(f"Wrote {out}: original, heqcodec and JPEG side by side.")
 
 
-def _sample_photograph() -> np.ndarray:
-    try:
-        from skimage.data import astronaut
-    except ImportError as error:
-        raise HeqError(
-            'The sample photograph comes with scikit-image; pip install "heqcodec[demo]", or name '
-            "a photograph of your own: heqcodec demo photo.jpg."
-        ) from error
-    return astronaut()  # lies in scikit-image's own package; nothing is downloaded
+def _sample_photograph() -> bytes:
+    """The file of a photograph in the public domain, see ``NOTICE``."""
+    return (files("heqcodec.cli") / "astronaut.jpg").read_bytes()
 
 
 def jpeg_of_size(pixels: np.ndarray, size: int) -> tuple[bytes, int]:

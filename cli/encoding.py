@@ -111,7 +111,8 @@ def encode(
     Several inputs, a folder or a quoted glob make OUT a folder; a bad file then does not stop the
     others, and the exit code is 1 in the end.
     """
-    _check_sizes(quality, bpp, target_size, mode, model)
+    _check_sizes(quality, bpp, target_size)
+    _check_mode(quality, bpp, target_size, mode, model, coder)
     plan = plan_jobs(
         inputs, output, ".heq", is_image, check_heq_name, recursive=recursive, as_json=as_json
     )
@@ -173,12 +174,8 @@ def _check_sizes(
     quality: float | None,
     bpp: float | None,
     target_size: int | None,
-    mode: ModeChoice,
-    model: str,
 ) -> None:
     """Refuse what no image could be encoded at, as a wrong command."""
-    from heqcodec import models
-    from heqcodec.api import BITS_PER_PIXEL
     from heqcodec.rate.quality import HIGHEST, LOWEST
 
     given = [
@@ -190,15 +187,55 @@ def _check_sizes(
         raise usage_error(f"{' and '.join(given)} contradict each other; give one.", given[-1])
     if quality is not None and not LOWEST <= quality <= HIGHEST:
         raise usage_error(f"{quality:g} is not from {LOWEST} to {HIGHEST}.", "-q")
-    if bpp is None:
-        return
-    if not 0 < bpp < math.inf:
+    if bpp is not None and not 0 < bpp < math.inf:
         raise usage_error(f"{bpp:g} is not above 0.", "--bpp")
-    if bpp not in BITS_PER_PIXEL and mode != ModeChoice.rate:
-        name = models.default_model(mode.value) if model == "default" else model
-        if models.mode_of(name) == "patch":
-            allowed = ", ".join(f"{rate:g}" for rate in sorted(BITS_PER_PIXEL))
-            raise usage_error(f"{bpp:g} is not one of {allowed}.", "--bpp")
+
+
+def _check_mode(
+    quality: float | None,
+    bpp: float | None,
+    target_size: int | None,
+    mode: ModeChoice,
+    model: str,
+    coder: CoderChoice,
+) -> None:
+    """Refuse options that belong to different modes, as a wrong command."""
+    from heqcodec import models
+    from heqcodec.api import BITS_PER_PIXEL
+
+    of_rate_mode = [
+        option
+        for option, given in (
+            ("-q", quality is not None),
+            ("--target-size", target_size is not None),
+            ("--coder packed", coder == CoderChoice.packed),
+            ("--mode rate", mode == ModeChoice.rate),
+        )
+        if given
+    ]
+    if of_rate_mode and not models.model_names(models.RATE_MODE):
+        raise usage_error("there is no model of the variable-rate mode here.", of_rate_mode[0])
+    if model == "default":
+        implied = models.RATE_MODE if of_rate_mode and mode == ModeChoice.auto else mode.value
+        model, because = models.default_model(implied), f"--mode {mode.value}"
+    else:
+        because = f"--model {model}"
+    found = models.mode_of(model)
+    if mode.value not in ("auto", found):
+        raise usage_error(
+            f"the model {model} is of the mode {found}; leave out --mode or --model.", "--mode"
+        )
+    if found == models.RATE_MODE:
+        return
+    if of_rate_mode:
+        raise usage_error(
+            f"this belongs to the variable-rate mode, and {because} to the other; leave one of "
+            "the two out. In patch mode --bpp chooses the size.",
+            of_rate_mode[0],
+        )
+    if bpp is not None and bpp not in BITS_PER_PIXEL:
+        allowed = ", ".join(f"{rate:g}" for rate in sorted(BITS_PER_PIXEL))
+        raise usage_error(f"{bpp:g} is not one of {allowed}, the sizes of patch mode.", "--bpp")
 
 
 def _line(result: dict[str, Any]) -> str:

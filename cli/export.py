@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from heqcodec.cli.options import JsonFacts, Verbose
-from heqcodec.cli.terminal import print_json, reports_errors, say
+from heqcodec.cli.options import JsonFacts, Verbose, model_names
+from heqcodec.cli.terminal import print_json, reports_errors, say, usage_error
 
 app = typer.Typer(
     name="export",
@@ -16,11 +16,26 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+
+def _names() -> list[str]:
+    from heqcodec.classifiers import index
+
+    return [*model_names(), *index()["classifiers"]]
+
+
+def _checked(name: str) -> str:
+    if name != "default" and name not in _names():
+        raise usage_error(f"{name!r} is not one of {', '.join(_names())}.", "--model")
+    return name
+
+
 Model = Annotated[
     str,
     typer.Option(
         "--model",
         metavar="M",
+        callback=_checked,
+        autocompletion=_names,
         help="A name of `heqcodec models`; by default that of variable rate.",
     ),
 ]

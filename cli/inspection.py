@@ -6,7 +6,14 @@ from typing import Annotated, Any
 
 import typer
 from heqcodec.cli.options import JsonFacts, Verbose
-from heqcodec.cli.terminal import about, print_json, read_input, reports_errors
+from heqcodec.cli.terminal import (
+    about,
+    print_json,
+    print_table,
+    read_input,
+    reports_errors,
+    tell,
+)
 
 
 @reports_errors
@@ -26,23 +33,42 @@ def info(
         return
     for key, value in description.items():
         if value is not None:  # what the file's mode has not
-            typer.echo(f"{key.replace('_', ' '):16} {_text(value)}")
+            tell(f"{key.replace('_', ' '):16} {_text(value)}")
 
 
 @reports_errors
 def models(as_json: JsonFacts = False, verbose: Verbose = False) -> None:
-    """List the models that can encode, with the size of their encoders."""
+    """List the models that can encode, with the bits of weights that an encoder holds.
+
+    With --json also ids, parts of the weights, training and figures.
+    """
     from heqcodec.models import describe_models
+    from rich import box
+    from rich.table import Table
 
     descriptions = describe_models()
     if as_json:
         print_json(descriptions)
         return
-    for number, description in enumerate(descriptions):
-        if number:
-            typer.echo()
-        for key, value in description.items():
-            typer.echo(f"{key.replace('_', ' '):16} {_text(value)}")
+    table = Table(box=box.SIMPLE)
+    table.add_column("model")
+    table.add_column("mode")
+    table.add_column("sizes")
+    table.add_column("weight bits", justify="right")
+    table.add_column("decoders")
+    for model in descriptions:
+        name = f"{model['name']} (default)" if model["default"] else model["name"]
+        bits = f"{model['weight_bits']:,}"
+        table.add_row(name, model["mode"], _sizes(model), bits, ", ".join(model["decoders"]))
+    print_table(table)
+    for model in descriptions:
+        tell(f"{model['name']}: {model['about']}")
+
+
+def _sizes(model: dict[str, Any]) -> str:
+    if "bpp" in model:
+        return f"{min(model['bpp']):g} to {max(model['bpp']):g} bpp"
+    return "quality 1 to 100"
 
 
 def _text(value: Any) -> str:

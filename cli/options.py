@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from heqcodec.cli.terminal import usage_error
 
 
 class BackendChoice(str, Enum):
@@ -66,8 +67,31 @@ Verbose = Annotated[
     bool, typer.Option("-v", "--verbose", help="Say more, and show where an error comes from.")
 ]
 Device = Annotated[str, typer.Option("--device", metavar="D", help="auto, cpu, cuda or cuda:1.")]
+
+
+def model_names() -> list[str]:
+    """What ``--model`` takes beside "default"."""
+    from heqcodec import models
+
+    return models.model_names()
+
+
+def checked_model(name: str) -> str:
+    """Refuse a model that is not here, as a wrong command."""
+    if name != "default" and name not in model_names():
+        raise usage_error(f"{name!r} is not one of {', '.join(model_names())}.", "--model")
+    return name
+
+
 Model = Annotated[
-    str, typer.Option("--model", metavar="M", help="A name that `heqcodec models` lists.")
+    str,
+    typer.Option(
+        "--model",
+        metavar="M",
+        callback=checked_model,
+        autocompletion=model_names,
+        help="A name that `heqcodec models` lists.",
+    ),
 ]
 Photographs = Annotated[
     Path,

@@ -12,9 +12,17 @@ from itertools import takewhile
 from pathlib import Path
 
 from heqcodec.cli.terminal import STANDARD, usage_error
-from heqcodec.errors import HeqError
+from heqcodec.errors import HeqError, HeqUnsupportedError
 
-__all__ = ["Job", "Plan", "Source", "check_heq_name", "find_sources", "plan_jobs"]
+__all__ = [
+    "Job",
+    "Plan",
+    "Source",
+    "check_heq_name",
+    "check_image_name",
+    "find_sources",
+    "plan_jobs",
+]
 
 Accepts = Callable[[Path], bool]
 
@@ -207,6 +215,20 @@ def check_heq_name(output: str) -> None:
             f"{path.with_suffix('.heq')}.",
             "OUT",
         )
+
+
+def check_image_name(output: str) -> None:
+    """Refuse an output whose suffix names no image that can be written.
+
+    Raises:
+        typer.BadParameter: it is so.
+    """
+    from heqcodec.output_formats import output_format
+
+    try:
+        output_format(output)
+    except HeqUnsupportedError as error:
+        raise usage_error(str(error), "OUT") from error
 
 
 def _names_an_image(path: Path) -> bool:

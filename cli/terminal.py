@@ -23,7 +23,7 @@ P = ParamSpec("P")
 STANDARD = "-"
 """The path that means standard input or output."""
 DATA_ERROR = 1
-EXTRAS = {"torch": "torch", "matplotlib": "eval", "skimage": "demo"}
+EXTRAS = {"torch": "torch", "matplotlib": "eval"}
 """Packages that only some commands need, and what installs them."""
 INTERRUPTED = 130
 """128 + SIGINT, as shells report it."""

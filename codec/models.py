@@ -168,7 +168,8 @@ def load_decoder(
 
 
 def describe_models() -> list[dict[str, Any]]:
-    """For each model: name, mode, ids, rates, weight bits by part and in all, training, figures.
+    """For each model: name, mode, ids, rates, weight bits by part and in all, decoders, training,
+    figures.
 
     The weight bits are counted on the loaded encoder.
 
@@ -190,6 +191,7 @@ def describe_models() -> list[dict[str, Any]]:
                 "weight_bits": sum(parts.values()),
                 "weight_bits_by_part": parts,
                 "weight_bits_budget": BUDGET_BITS,
+                "decoders": offered_decoders(name),
                 "decoder_parameters": entry["decoder"]["parameters"],
                 "training": entry["training"],
                 "held_out": entry["held_out"],

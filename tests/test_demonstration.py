@@ -29,11 +29,24 @@ class TestDemo:
         assert np.array_equal(np.asarray(sheet)[-180:, :220], np.asarray(Image.open(large)))
         assert run("demo", large, "--out", out).exit_code == 1
 
-    def test_without_scikit_image(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def test_its_own_photograph_needs_no_scikit_image(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
         monkeypatch.setitem(sys.modules, "skimage", None)
-        monkeypatch.setitem(sys.modules, "skimage.data", None)
-        result = run("demo", "--out", tmp_path / "demo.png")
-        assert result.exit_code == 1 and "heqcodec[demo]" in result.stderr
+        monkeypatch.chdir(tmp_path)
+        result = run("demo")
+        assert result.exit_code == 0, result.stderr
+        assert "NASA" in result.stdout and "512x512" in result.stdout
+        with Image.open("heqcodec-demo.png") as sheet:
+            assert sheet.width >= 3 * 512
+        before = (tmp_path / "heqcodec-demo.png").stat().st_mtime_ns
+        again = run("demo")
+        assert again.exit_code == 1 and "-f" in again.stderr
+        assert (tmp_path / "heqcodec-demo.png").stat().st_mtime_ns == before
+        assert run("demo", "-f").exit_code == 0
+
+    def test_a_picture_that_cannot_be_written_is_a_wrong_command(self, tmp_path: Path) -> None:
+        assert run("demo", "--out", tmp_path / "demo.gif").exit_code == 2
         assert names(tmp_path) == []
 
     @pytest.mark.parametrize("size", [1, 900, 2500, 10**9])

@@ -102,7 +102,7 @@ class TestEncode:
     def test_options_of_later_versions_and_unknown_models(self, photo: Path) -> None:
         for option in (("--mode", "rate"), ("--coder", "packed"), ("--model", "absent")):
             result = run("encode", photo, photo.with_name("out.heq"), *option)
-            assert result.exit_code == 1 and option[1] in result.stderr
+            assert result.exit_code == 2 and option[1] in result.stderr
 
     @pytest.mark.parametrize("name", ["x.jpg", "x.PNG", "x.heic", "x.pdf"])
     def test_another_kind_of_image_is_no_name_for_a_heq_file(self, name: str, photo: Path) -> None:

@@ -76,7 +76,7 @@ def test_command() -> None:
     assert result.exit_code == 0 and "rows, 32 points" in result.stdout
     result = run("export", "report", "--model", "nqe-t", "--json")
     assert set(json.loads(result.stdout)) >= {"layers", "totals", "tables"}
-    assert run("export", "report", "--model", "nqe-x").exit_code == 1
+    assert run("export", "report", "--model", "nqe-x").exit_code == 2
 
 
 @pytest.mark.parametrize("own_cuts", [False, True])

@@ -111,7 +111,7 @@ def test_tables_tell_their_size() -> None:
 def test_models_that_cannot_be_exported(tmp_path: Path) -> None:
     out = tmp_path / "out"
     result = run("export", "c", "--model", "nqe-x", "--out", out)
-    assert result.exit_code == 1 and "no model" in result.stderr
+    assert result.exit_code == 2 and "'nqe-x' is not one of nqe-r, " in result.stderr
     assert not out.exists()
     result = run("export", "c", "--model", "nqe-t", "--out", tmp_path / "none" / "out")
     assert result.exit_code == 1 and "cannot be written" in result.stderr

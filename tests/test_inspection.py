@@ -28,8 +28,36 @@ class TestInfoAndModels:
         assert run("info", coded.with_name("missing.heq")).exit_code == 1
 
     def test_models(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        described = [{"name": "one", "weight_bits": 12, "default": True}, {"name": "two"}]
+        described = [
+            {
+                "name": "one",
+                "default": True,
+                "mode": "rate",
+                "about": "of variable rate",
+                "default_quality": 40.0,
+                "weight_bits": 12345,
+                "decoders": ["strong", "fast"],
+            },
+            {
+                "name": "two",
+                "default": False,
+                "mode": "patch",
+                "about": "of four rates",
+                "bpp": [0.0625, 0.5],
+                "weight_bits": 678,
+                "decoders": ["strong"],
+            },
+        ]
         monkeypatch.setattr(models, "describe_models", lambda: described)
         assert json.loads(run("models", "--json").stdout) == described
-        text = run("models").stdout
-        assert "one" in text and "weight bits" in text and "two" in text
+        lines = run("models").stdout.splitlines()
+        assert max(map(len, lines)) <= 80
+        (one,) = (line.split("  ") for line in lines if line.strip().startswith("one (default)"))
+        cells = [cell.strip() for cell in one if cell.strip()]
+        assert cells == ["one (default)", "rate", "quality 1 to 100", "12,345", "strong, fast"]
+        assert any("0.0625 to 0.5 bpp" in line and "678" in line for line in lines)
+        assert lines[-1] == "two: of four rates"
+
+    def test_each_shipped_model_names_its_decoders(self) -> None:
+        for entry in models.describe_models():
+            assert entry["decoders"] == models.offered_decoders(entry["name"])

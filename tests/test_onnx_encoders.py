@@ -124,6 +124,6 @@ def test_a_graph_that_differs_is_not_written(
 
 def test_refusals(tmp_path: Path) -> None:
     result = run("export", "onnx", "--model", "absent", "--out", tmp_path / "out")
-    assert result.exit_code == 1 and 'no model "absent"' in result.stderr
+    assert result.exit_code == 2 and "'absent' is not one of" in result.stderr
     result = run("export", "onnx", "--out", tmp_path / "absent" / "out")
     assert result.exit_code == 1 and "cannot be written" in result.stderr

@@ -15,6 +15,7 @@ from command_runner import names
 from PIL import Image
 
 COMMAND = Path(__file__).with_name("light_command.py")
+ROOT = Path(__file__).parents[1]
 
 
 class TestProcess:
@@ -41,7 +42,7 @@ class TestProcess:
         assert not {"torch", "safetensors", "skimage", "matplotlib"} & set(loaded)
 
     def test_version_names_package_and_format(self) -> None:
-        done = self.command("-m", "heqcodec.cli", "--version")
+        done = self.command("-m", "heqcodec", "--version")
         expected = f"heqcodec {heqcodec.__version__}, format version {heqcodec.FORMAT_VERSION}\n"
         assert done.stdout.decode().replace("\r", "") == expected
 
@@ -54,7 +55,7 @@ class TestProcess:
         assert Image.open(io.BytesIO(decoded.stdout)).size == (100, 70)
 
     def test_a_reader_that_stops_early_hears_nothing(self) -> None:
-        command = [sys.executable, "-m", "heqcodec.cli", "models"]
+        command = [sys.executable, "-m", "heqcodec", "models"]
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
             assert process.stdout and process.stderr
             process.stdout.close()
@@ -87,3 +88,54 @@ class TestProcess:
         assert process.returncode == 130
         assert b"Traceback" not in errors
         assert names(photo.parent) == ["photo.png"]
+
+    @pytest.mark.skipif(os.name != "posix", reason="POSIX signals")
+    @pytest.mark.parametrize("module", ["heqcodec.api", "heqcodec.cli.sources", "rich.console"])
+    def test_ctrl_c_while_modules_are_imported(self, module: str) -> None:
+        import signal
+
+        code = f"""
+import sys
+class Waits:
+    def find_spec(self, name, path=None, target=None):
+        if name == {module!r}:
+            print("there", flush=True)
+            sys.stdin.read()
+sys.meta_path.insert(0, Waits())
+sys.path.insert(0, {str(ROOT)!r})
+sys.argv = ["heqcodec", "models"]
+from heqcodec_command import main
+main()
+"""
+        process = subprocess.Popen(
+            [sys.executable, "-c", code],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        assert process.stdout is not None and process.stdout.readline().strip() == b"there"
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=20)
+        assert process.returncode in (-signal.SIGINT, 130)
+        assert errors in (b"", b"heqcodec: Interrupted.\n")
+
+    @pytest.mark.parametrize(
+        ("words", "expected"),
+        [
+            ("heqcodec dec", {"decode"}),
+            ("heqcodec decode --decoder ", {"strong", "fast", "best"}),
+            ("heqcodec encode --model nqe-t", {"nqe-t"}),
+        ],
+    )
+    def test_completion(self, words: str, expected: set[str]) -> None:
+        count = str(len(words.split(" ")) - 1)
+        done = self.command(
+            *("-m", "heqcodec"),
+            env={
+                **os.environ,
+                "_HEQCODEC_COMPLETE": "complete_bash",
+                "COMP_WORDS": words,
+                "COMP_CWORD": count,
+            },
+        )
+        assert set(done.stdout.decode().split()) == expected, done.stderr

@@ -84,12 +84,16 @@ class TestEncode:
         [
             ["--mode", "patch", "-q", "30"],
             ["--mode", "patch", "--coder", "packed"],
+            ["--mode", "patch", "--target-size", "9000"],
+            ["--model", "light", "-q", "30"],
             ["--mode", "rate", "--model", "light"],
         ],
     )
-    def test_contradictions_exit_with_1(self, photo: Path, arguments: list[str]) -> None:
+    def test_contradictions_exit_with_2(self, photo: Path, arguments: list[str]) -> None:
         result = run("encode", photo, photo.with_suffix(".heq"), *arguments)
-        assert result.exit_code == 1 and len(result.stderr.splitlines()) == 1
+        assert result.exit_code == 2 and "leave" in result.stderr
+        assert "mode=" not in result.stderr and "target_size" not in result.stderr
+        assert names(photo.parent) == ["photo.png"]
 
 
 class TestRepack:

@@ -36,10 +36,14 @@ heqcodec
 Licensed under the Apache License, Version 2.0; see LICENSE.
 
 The weights in this package, and the tables of the peers in eval/baselines/patch, were trained on
-tiles of photographs made by others. No photograph is part of the package. The photographs are
+tiles of photographs made by others, none of which is part of the package. The photographs are
 openly licensed wallpapers and sample photographs: CC0, CC BY, CC BY-SA, Unsplash, public domain,
 or their repository's own open licence. For the author and the licence of one photograph see the
 repository that it comes from. We thank them all.
+
+The photograph of `heqcodec demo`, cli/astronaut.jpg, is NASA's portrait of the astronaut Eileen
+Collins, in the public domain, as scikit-image has it (astronaut.png), written as JPEG. No weights
+were trained on it.
 
 The classifier of `heqcodec classify`, weights/nqe-bsn.classifier.safetensors, was trained on
 CIFAR-10: A. Krizhevsky, "Learning multiple layers of features from tiny images", 2009.

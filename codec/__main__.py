@@ -1,4 +1,4 @@
-"""``python -m heqcodec.cli`` is the same as ``heqcodec``."""
+"""``python -m heqcodec`` is the same as the command ``heqcodec``."""
 
 from heqcodec.cli import main
 
