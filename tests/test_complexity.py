@@ -311,8 +311,9 @@ class TestTransform:
     def test_dct_layers_cost_what_they_hold(self) -> None:
         coarse, fine = dct_layers()
         work = transform_work.stem_work(coarse, fine)
+        # By butterflies a third of the weights is left; rows of 32 points, two digits, six passes.
         dense = 2 * 3 * 2 * 32
-        assert 0.7 * dense < work.additions < 1.1 * dense
+        assert 0.25 * dense < work.additions < 0.4 * dense
 
 
 def patch_contenders() -> list[Contender]:

@@ -9,13 +9,21 @@ import pytest
 from adversarial import adversarial_patches
 from command_runner import run
 from heqcodec import models
+from heqcodec.eval.complexity.rate_work import cost_work, transform_work
+from heqcodec.eval.complexity.transform_work import stem_work
 from heqcodec.eval.complexity.vgg_work import vgg_work
-from heqcodec.export.layers import Layer, cost_layers, transform_layers
+from heqcodec.export.layers import (
+    Layer,
+    cost_layers,
+    patch_layers,
+    rate_layers,
+    transform_layers,
+)
 from heqcodec.export.report import encoder_report
 from heqcodec.export.vgg_layers import convolution_layers
 from heqcodec.export.vgg_packing import pack_vgg
 from heqcodec.nqe.vgg_convolution import convolve_integers
-from heqcodec.rate.cost_layer import CostLayer
+from heqcodec.rate.cost_layer import SHAPES, CostLayer
 from heqcodec.rate.transform import RateStem, dct_layers
 from sample_cost_layers import random_cost_layer
 from sample_vgg import random_encoder
@@ -41,6 +49,29 @@ def test_totals_and_tables(report: dict) -> None:
         assert layer["sum_bits"] <= 32
     assert totals["widest_sum_bits"] <= 32
     assert 50 < totals["additions_a_pixel"] < (1000 if report["model"] != "nqe-vgg" else 100_000)
+
+
+def test_layers_are_counted_as_by_eval() -> None:
+    """One count: what the report lists is what `heqcodec eval complexity` adds up."""
+    tensors = models.encoder_tensors("nqe-r")
+    layers = {layer.name: layer for layer in rate_layers(tensors)}
+    costs = CostLayer({name: tensors[name] for name in SHAPES})
+    for names, work in (
+        (("rows, 32 points", "columns, 32 points"), transform_work(tensors["layers"], 0)),
+        (("rows, 16 points", "columns, 16 points"), transform_work(tensors["layers"], 1)),
+        (
+            ("cost layer, near", "cost layer, cross", "cost layer, index"),
+            cost_work(costs, 0).times(1 / 1024),
+        ),
+    ):
+        for kind in ("additions", "shifts"):
+            told = sum(getattr(layers[name], kind) for name in names)
+            assert told == pytest.approx(getattr(work, kind)), names
+    tensors = models.encoder_tensors("nqe-t")
+    stem = stem_work(tensors["coarse"], tensors["fine"])
+    counted = [layer for layer in patch_layers(tensors) if layer.additions is not None]
+    assert sum(layer.additions or 0 for layer in counted) == pytest.approx(stem.additions)
+    assert sum(layer.shifts or 0 for layer in counted) == pytest.approx(stem.shifts)
 
 
 def test_patches_stay_within_the_sums() -> None:

@@ -13,8 +13,8 @@ from heqcodec.eval.complexity.frame import noise_frame
 from heqcodec.eval.complexity.models import BITS, our_contenders
 from heqcodec.eval.complexity.rate_frame import RateParts, fitting_step
 from heqcodec.eval.complexity.rate_models import rate_contenders
-from heqcodec.eval.complexity.rate_work import INDEXED, ROUNDED
 from heqcodec.eval.complexity.work import Stage, Work
+from heqcodec.export.operations import Operations, vector_operations, weight_operations
 from heqcodec.patches import split_patches
 from heqcodec.rate.cost_layer import REACH, SHAPES, CostLayer, thresholds
 from heqcodec.rate.device.coder import DeviceCoder
@@ -43,38 +43,37 @@ class TestTransforms:
         assert small.shifts == pytest.approx(6 * (1 + 3) + 3 * 4 / 1024)
 
     def test_butterflies_by_hand(self) -> None:
-        layers = np.zeros((3, 2, 2), dtype=np.int8)
-        layers[0] = [[1, 1], [2, -2]]
-        assert rate_work.dense_work(layers) == Work(additions=4, shifts=2)
-        # The sum and the difference, then one weight each.
-        assert rate_work.folded_work(layers) == Work(additions=4, shifts=1)
+        layers = np.zeros((1, 8, 8), dtype=np.int8)
+        layers[0, 0], layers[0, 1, 3:5] = 1, (2, -2)
+        # Four sums and four differences; then four of the sums, and one of the differences.
+        assert vector_operations(layers) == Operations(8 + 4 + 1, 1)
 
     def test_butterflies_change_no_sum_and_cost_what_is_counted(self) -> None:
         layers = dct_layers()
-        for own in (rate_work.size_layers(layers, size) for size in (0, 1)):
+        for own in (layers, layers[:, ::2, :16]):
             x = np.random.default_rng(1).integers(-500, 500, own.shape[1])
             sums, work = folded_product(own, x.tolist())
             np.testing.assert_array_equal(sums, own.astype(int) @ x)
-            assert rate_work.folded_work(own) == work
-            assert work.additions < 0.5 * rate_work.dense_work(own).additions
+            assert rate_work.work_of(vector_operations(own)) == work
+            assert work.additions < 0.5 * np.count_nonzero(own)
 
     def test_rows_that_are_neither_even_nor_odd_are_dense(self) -> None:
         layers = dct_layers()
         layers[1, 5, 7] = -layers[1, 5, 7] or 1
-        assert rate_work.folded_work(layers) == rate_work.dense_work(layers)
+        assert vector_operations(layers) == weight_operations(layers)
 
 
 def folded_product(layers: NDArray[np.int8], x: list[int]) -> tuple[NDArray[np.int64], Work]:
     """Sums (3, points) by butterflies, one operation after another, and how many they were."""
-    if len(x) == 1:
-        single = layers[:, 0, 0].astype(int)
-        return single[:, None] * x[0], plain_work(single.tolist())
+    if len(x) == 4:
+        sums = layers.astype(int) @ np.array(x)
+        return sums, plain_work(layers.ravel().tolist())
     half = len(x) // 2
-    sums = [x[i] + x[-1 - i] for i in range(half)]
+    pairs = [x[i] + x[-1 - i] for i in range(half)]
     differences = [x[i] - x[-1 - i] for i in range(half)]
     work = Work(additions=2 * half)
     made = np.zeros((3, len(x)), dtype=np.int64)
-    made[:, ::2], even = folded_product(layers[:, ::2, :half], sums)
+    made[:, ::2], even = folded_product(layers[:, ::2, :half], pairs)
     for layer in range(3):
         for row in range(1, len(x), 2):
             weights = [int(weight) for weight in layers[layer, row, :half]]
@@ -160,7 +159,7 @@ class TestCostLayer:
         tensors["cross"][0, 2, 3, 0] = -1
         tensors["shifts"][:] = [0, 3]
         layer = CostLayer(tensors)
-        index = INDEXED.times(3072)
+        index = Work(additions=4, shifts=2).times(3072)
         # Two bands up and one to the left is there for 14 x 15 bands.
         assert rate_work.cost_work(layer, 0) == index + Work(
             additions=14 * 15 + 256, shifts=14 * 15 + 3072
@@ -285,7 +284,7 @@ class TestModel:
         for size, part in enumerate(("transform of 32 points", "transforms of 16 points")):
             own = rate_work.transform_work(parts.layers, size)
             assert told[f"{part}, additions a pixel"] == pytest.approx(own.additions)
-            assert own.additions > 6 * ROUNDED.additions
+            assert own.additions > 6 * 3
         quarters = told["share of patches in quarters"]
         dense = [rate_work.cost_work(parts.encoder.costs, s).additions / 1024 for s in (0, 1)]
         mean = (1 - quarters) * dense[0] + quarters * dense[1]

@@ -6,9 +6,19 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
-from heqcodec.nqe.transform import COLOUR, PIXEL_OFFSET
+from heqcodec.nqe.transform import CHANNEL_GAIN, COLOUR
 from numpy.typing import NDArray
 
+from .operations import (
+    Operations,
+    colour_operations,
+    cross_operations,
+    gain_operations,
+    index_operations,
+    means_operations,
+    near_operations,
+    pass_operations,
+)
 from .packing import LARGEST_SAMPLE, squares
 
 PIXELS = 32 * 32
@@ -54,8 +64,7 @@ def colour_layer() -> Layer:
         "colour planes",
         colour.size,
         3,
-        float((colour != 0).sum() - len(colour) + (PIXEL_OFFSET != 0).sum()),
-        float((np.abs(colour) == 2).sum()),
+        *colour_operations(),
         -LARGEST_SAMPLE,
         highest,
         2 * PLANES * PIXELS,
@@ -73,23 +82,16 @@ def transform_layers(layers: NDArray[np.int8], shift: int, points: int) -> list[
     own = layers if points == 32 else layers[:, ::2, :16]
     worth = 4 ** np.arange(len(own) - 1, -1, -1)
     gain = int(np.abs((worth[:, None, None] * own.astype(np.int64)).sum(axis=0)).sum(axis=1).max())
-    left = squares(own)
-    butterflies = sum(2 * square.shape[-1] for square in left[:-1])
-    digits = np.concatenate([np.abs(square).ravel() for square in left])
-    # A coefficient: its digits, then all layers but one put together, and the rounding.
-    combined = len(own)
-    additions = PLANES * ((butterflies + np.count_nonzero(digits)) / points + combined)
-    shifts = PLANES * (float((digits == 2).sum()) / points + combined)
+    digits = sum(square.size for square in squares(own))
     made, limit = [], LARGEST_SAMPLE
     for name, size in (("rows", 2), ("columns", 4)):
         total = limit * gain + (1 << (shift - 1))
         made.append(
             Layer(
                 f"{name}, {points} points",
-                digits.size if name == "rows" else 0,  # the columns have the same
+                digits if name == "rows" else 0,  # the columns have the same
                 3,
-                additions,
-                shifts,
+                *pass_operations(own),
                 -total,
                 total,
                 size * PIXELS,
@@ -100,7 +102,10 @@ def transform_layers(layers: NDArray[np.int8], shift: int, points: int) -> list[
 
 
 def cost_layers(tensors: Tensors) -> list[Layer]:
-    """The layer that decides between levels of 0 and 1, if it is asked for every level."""
+    """The layer that decides between levels of 0 and 1, if it is asked for every level.
+
+    Operations are those of patches of one transform; those of quarters have weights of their own.
+    """
     near, cross, bias = (tensors[name].astype(np.int64) for name in ("near", "cross", "bias"))
     first, second = (int(shift) for shift in tensors["shifts"])
 
@@ -110,21 +115,39 @@ def cost_layers(tensors: Tensors) -> list[Layer]:
             TOP_SEEN * int(np.maximum(weights, 0).sum(axis=axes).max()),
         )
 
-    def work(weights: NDArray[np.int64]) -> tuple[float, float]:
-        # Of one size: each weight meets a level of each band, a quarter of the levels of a plane.
-        return (
-            float(np.count_nonzero(weights[0])) / 4,
-            float((np.abs(weights[0]) == 2).sum()) / 4,
-        )
+    def work(patch: Operations) -> Operations:
+        return patch.times(1 / PIXELS)
 
     near_reach, cross_reach = reach(near, (3, 4, 5)), reach(cross, (3,))
     lowest = 4 * int(bias.min()) - (near_reach[1] << first) - (cross_reach[1] << second)
     highest = 4 * int(bias.max()) - (near_reach[0] << first) - (cross_reach[0] << second)
     seen = PLANES * 20 * 20
     return [
-        Layer("cost layer, near", near.size, 3, *work(near), *near_reach, seen),
-        Layer("cost layer, cross", cross.size, 3, *work(cross), *cross_reach, seen),
-        Layer("cost layer, index", bias.size, 8, 12.0, 12.0, lowest, highest, PLANES * PIXELS // 8),
+        Layer(
+            "cost layer, near",
+            near.size,
+            3,
+            *work(near_operations(tensors["near"][0])),
+            *near_reach,
+            seen,
+        ),
+        Layer(
+            "cost layer, cross",
+            cross.size,
+            3,
+            *work(cross_operations(tensors["cross"][0])),
+            *cross_reach,
+            seen,
+        ),
+        Layer(
+            "cost layer, index",
+            bias.size,
+            8,
+            *work(index_operations(tensors["shifts"])),
+            lowest,
+            highest,
+            PLANES * PIXELS // 8,
+        ),
     ]
 
 
@@ -143,7 +166,8 @@ def rate_layers(tensors: Tensors) -> list[Layer]:
         colour_layer(),
         *large,
         # The weights of 16 points are among those of 32.
-        *(layer._replace(weights=0) for layer in small),
+        *(layer._replace(weights=0) for layer in small[:-1]),
+        _added(small[-1], means_operations())._replace(weights=0),
         Layer("size and levels", tensors["steps"].size, 16, None, None, -top, top, 6 * PIXELS),
         *cost_layers(tensors),
         Layer("device coder", count, round(bits / count), None, None, 0, (1 << 24) - 1, 15600),
@@ -155,12 +179,22 @@ def patch_layers(tensors: Tensors) -> list[Layer]:
     from heqcodec.nqe.transform import STAGE_SHIFT
 
     layers = np.stack([tensors["coarse"], tensors["fine"]])
+    rows, columns = transform_layers(layers, STAGE_SHIFT, 32)
     states = sum(tensors[name].size for name in ("significance", "flag", "refinement"))
     tables = tensors["lps"].size
     return [
         colour_layer(),
-        *transform_layers(layers, STAGE_SHIFT, 32),
+        rows,
+        _added(columns, *(gain_operations(gain) for gain in CHANNEL_GAIN)),
         Layer("patch coder, states", states, 7, None, None, 0, 127, PLANES * 36 * 36),
         Layer("patch coder, widths", tables, 16, None, None, 0, (1 << 24) - 1, 64),
         Layer("patch coder, order", tensors["order"].size, 8, None, None, 0, 41, 42),
     ]
+
+
+def _added(layer: Layer, *more: Operations) -> Layer:
+    """A layer that does these, too."""
+    return layer._replace(
+        additions=(layer.additions or 0) + sum(part.additions for part in more),
+        shifts=(layer.shifts or 0) + sum(part.shifts for part in more),
+    )

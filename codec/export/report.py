@@ -97,8 +97,8 @@ def report_text(report: dict[str, Any]) -> str:
             *lines,
             f"{totals['weight_bits']:,} bits of weights ({totals['packed_bytes']:,} bytes in C), "
             f"{totals['memory_bytes']:,} bytes of memory; {totals['additions_a_pixel']:.0f} "
-            f"additions and {totals['shifts_a_pixel']:.0f} shifts a pixel, those with - not among "
-            "them, since they depend on the image.",
+            f"additions and {totals['shifts_a_pixel']:.0f} shifts a pixel; what depends on the "
+            "image, marked with -, is counted by `heqcodec eval complexity`.",
         ]
     )
 

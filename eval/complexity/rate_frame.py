@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from heqcodec.container.header import PATCH, Coder
+from heqcodec.export.operations import colour_operations
 from heqcodec.patches import split_patches
 from heqcodec.rate.device.coder import DeviceCoder
 from heqcodec.rate.device.tables import check_tables
@@ -20,7 +21,6 @@ from heqcodec.rate.transform import SIZES
 from numpy.typing import NDArray
 
 from . import device_work, packed_work, rate_work
-from .transform_work import colour_work
 from .work import Work
 
 COLOUR, LARGE, QUARTERS = "colour", "transform of 32 points", "transforms of 16 points"
@@ -100,7 +100,7 @@ def count_frame(parts: RateParts, frame: NDArray[np.uint8], step: int) -> FrameW
     encoder, tables = parts.encoder, check_tables(parts.device)
     coder = DeviceCoder(parts.device)
     work = FrameWork(frame.shape[0] * frame.shape[1])
-    work.add(COLOUR, colour_work().times(work.pixels))
+    work.add(COLOUR, rate_work.work_of(colour_operations()).times(work.pixels))
     for size, part in enumerate((LARGE, QUARTERS)):
         work.add(part, rate_work.transform_work(parts.layers, size).times(work.pixels))
     steps, columns, kept = encoder.integer_steps(step), frame.shape[1] // PATCH, []

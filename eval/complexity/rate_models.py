@@ -16,13 +16,13 @@ from heqcodec.rate.device.tables import check_tables
 from heqcodec.rate.encoding import STRIP_ROWS
 from heqcodec.rate.quality import HIGHEST, LOWEST, quality_of_step
 from heqcodec.rate.rate_nqe import RateNqe
-from heqcodec.rate.transform import QUARTER, SIZE, SIZES
+from heqcodec.rate.transform import QUARTER, SIZE
 from numpy.typing import NDArray
 
 from . import device_work, packed_work, rate_work
 from .contender import Contender, Networks
 from .decoders import decoder_stage, inverse_work
-from .rate_frame import LARGE, QUARTERS, FrameWork, RateParts, count_frame, fitting_step
+from .rate_frame import FrameWork, RateParts, count_frame, fitting_step
 from .work import Cost, Stage, Work
 
 Decoding = tuple[Stage, Callable[[], object]]
@@ -113,22 +113,14 @@ def _levels_of(encoder: RateNqe, patches: NDArray[np.uint8], step: int) -> Calla
     return lambda: encoder.levels(encoder.coefficients(patches), step)
 
 
-def _butterflies(layers: NDArray[np.int8]) -> Work:
-    return sum((rate_work.transform_work(layers, size, True) for size in range(SIZES)), Work())
-
-
 def _note(parts: RateParts, work: FrameWork, bits: int, step: int) -> str:
-    dense = (work.parts[LARGE] + work.parts[QUARTERS]).times(1 / work.pixels)
-    folded = _butterflies(parts.layers)
     tables = device_work.table_bytes(check_tables(parts.device)._asdict())
     return (
         "The encoder takes one 32x32 patch at a time, in integers, and is counted at step "
         f"{step}, where the device coder takes {8 * work.device_bytes / work.pixels:.3f} bpp; it "
         f"holds {bits:,} bits of weights of {models.BUDGET_BITS:,}, and the coder {tables:,} bytes "
-        f"of tables and {device_work.strip_bytes():,} of state. Even/odd butterflies, which change "
-        f"no sum, bring the transforms from {dense.additions:.0f} additions and {dense.shifts:.0f} "
-        f"shifts to {folded.additions:.0f} and {folded.shifts:.0f}. Skipping zeros brings the sums "
-        f"of the cost layer to {work.sparse / work.pixels:.1f} additions; asking it only where it "
+        f"of tables and {device_work.strip_bytes():,} of state. Skipping zeros brings the sums of "
+        f"the cost layer to {work.sparse / work.pixels:.1f} additions; asking it only where it "
         f"decides brings it to {work.doubtful / work.pixels:.1f}."
     )
 

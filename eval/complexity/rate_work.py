@@ -8,78 +8,45 @@ stores, and where a coefficient lies.
 from __future__ import annotations
 
 import numpy as np
-from heqcodec.nqe.vgg_convolution import meetings
+from heqcodec.export.operations import (
+    INDEX_ADDITIONS,
+    Operations,
+    cross_operations,
+    index_operations,
+    means_operations,
+    near_operations,
+    pass_operations,
+)
 from heqcodec.rate.cost_layer import PLANES, TOP, CostLayer, thresholds
 from heqcodec.rate.layout import LEVELS, SUBS, band_frequencies
 from heqcodec.rate.quantizer import WEIGHTS, rounded
-from heqcodec.rate.transform import LAYERS, QUARTER, SIZE, SIZES
+from heqcodec.rate.transform import QUARTER, SIZE, SIZES
 from numpy.typing import NDArray
 
 from .work import Work
 
 PIXELS = SIZE * SIZE
-ROUNDED = Work(additions=LAYERS, shifts=LAYERS)
-"""A coefficient of a pass, from the sums of its layers: ``16 A + 4 B + C``, two shifts and two
-additions, and ``(+16) >> 5``."""
-MEANS = Work(additions=12, shifts=4)
-"""The four means of a plane of quarters: four sums and differences, again four, ``(+1) >> 1``."""
-INDEXED = Work(additions=4, shifts=2)
-"""The index of a threshold from the two sums: their sum, bias minus it, two limits; the bias and
-the difference shifted. The shifts of the sums are counted where they are not 0."""
 
 
 # ---- Transforms ----
 
 
-def dense_work(layers: NDArray[np.int8]) -> Work:
-    """Sums of weights for one vector: an addition for each that is not zero, a shift for each of
-    magnitude two.
-
-    Args:
-        layers: int8 (3, rows, columns).
-    """
-    return Work(
-        additions=float(np.count_nonzero(layers)), shifts=float((np.abs(layers) == 2).sum())
-    )
+def work_of(found: Operations) -> Work:
+    """What `heqcodec.export.operations` counts, as everything else here."""
+    return Work(additions=found.additions, shifts=found.shifts)
 
 
-def folded_work(layers: NDArray[np.int8]) -> Work:
-    """The same sums by butterflies, as far as the rows are even and odd in turn.
-
-    The sums and differences of samples at equal distance from the ends come first, an addition
-    each; odd rows then need half their weights, and even rows are a transform of half the points.
-
-    Args:
-        layers: int8 (3, points, points).
-    """
-    points = layers.shape[1]
-    half = points // 2
-    signs = (1 - 2 * (np.arange(points) & 1)).astype(np.int8)
-    if points == 1 or (layers != signs[:, None] * layers[:, :, ::-1]).any():
-        return dense_work(layers)
-    odd = dense_work(layers[:, 1::2, :half])
-    return Work(additions=points) + odd + folded_work(layers[:, ::2, :half])
-
-
-def size_layers(layers: NDArray[np.int8], size: int) -> NDArray[np.int8]:
-    """The layers of T32 (size 0) or of T16, its even rows cut to 16 samples (size 1)."""
-    return layers if size == 0 else layers[:, ::2, :QUARTER]
-
-
-def transform_work(layers: NDArray[np.int8], size: int, folded: bool = False) -> Work:
+def transform_work(layers: NDArray[np.int8], size: int) -> Work:
     """Both passes over the three planes in one size, per pixel.
 
     Args:
         layers: int8 (3, 32, 32), of the model.
-        size: 0 one transform of 32 points, 1 four of 16 and the step over their means.
-        folded: by butterflies.
+        size: 0 one transform of 32 points; 1 four of 16, by the even rows cut to 16 samples, and
+            the step over their means.
     """
-    own = size_layers(layers, size)
-    vector = (folded_work if folded else dense_work)(own)
-    # Each pass gives as many coefficients as there are samples.
-    each = vector.times(1 / own.shape[1]) + ROUNDED
-    total = each.times(2 * PLANES)
-    return total + MEANS.times(PLANES / PIXELS) if size else total
+    if size == 0:
+        return work_of(pass_operations(layers).times(2))
+    return work_of(pass_operations(layers[:, ::2, :QUARTER]).times(2).plus(means_operations()))
 
 
 # ---- Choices ----
@@ -177,19 +144,9 @@ def quantizer_work(
 
 
 def cost_work(layer: CostLayer, size: int) -> Work:
-    """The cost layer for one patch of a size, whatever its levels are.
-
-    An addition for each weight that is not zero wherever it meets a level, a shift for each of
-    magnitude two; then see `INDEXED`.
-    """
-    near, cross = np.abs(layer.near[size].astype(int)), np.abs(layer.cross[size].astype(int))
-    bands = LEVELS // SUBS
-    additions, shifts = (
-        sum(meetings(chosen.sum((0, 1)), QUARTER) for chosen in met) + bands * int(crossed.sum())
-        for met, crossed in ((near > 0, cross > 0), (near == 2, cross == 2))
-    )
-    shifts += PLANES * LEVELS * int(np.count_nonzero(layer.shifts))
-    return Work(additions=additions, shifts=shifts) + INDEXED.times(PLANES * LEVELS)
+    """The cost layer for one patch of a size, whatever its levels are."""
+    sums = near_operations(layer.near[size]).plus(cross_operations(layer.cross[size]))
+    return work_of(sums.plus(index_operations(layer.shifts)))
 
 
 def met_weights(layer: CostLayer, size: int, inward: bool) -> NDArray[np.int64]:
@@ -248,7 +205,7 @@ def doubtful_cost_additions(
 ) -> float:
     """Additions of the cost layer if it is asked only where it decides; as
     `sparse_cost_additions`, but with those for the index of the threshold."""
-    each = met_weights(layer, size, inward=True) + INDEXED.additions
+    each = met_weights(layer, size, inward=True) + INDEX_ADDITIONS
     return float((doubtful_levels(coefficients, steps) * each).sum())
 
 

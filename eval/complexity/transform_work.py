@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from fractions import Fraction
 
 import numpy as np
+from heqcodec.export.operations import colour_operations, gain_operations, pass_operations
 from heqcodec.nqe import zones as geometry
 from heqcodec.nqe.arithmetic import EVEN, RANGE_START, RANGE_STEPS
 from heqcodec.nqe.contexts import PatchState
 from heqcodec.nqe.patch_code import PatchCoderTables
 from heqcodec.nqe.patch_encoder import encode_coefficients
-from heqcodec.nqe.transform import CHANNEL_GAIN, COLOUR, PIXEL_OFFSET
+from heqcodec.nqe.transform import CHANNEL_GAIN
 from heqcodec.nqe.transform_nqe import LONGEST, TransformNqe
 from numpy.typing import NDArray
 
@@ -25,41 +25,12 @@ CODED_SYMBOL = Work(additions=3, shifts=2)
 end plus the cut (counted as if always added); range and low end shifted. Widths are looked up."""
 
 
-def colour_work() -> Work:
-    """The three colour planes of a pixel, with their offset."""
-    colour = COLOUR.astype(np.int64)
-    return Work(
-        additions=float((colour != 0).sum() - len(colour) + (PIXEL_OFFSET != 0).sum()),
-        shifts=float((np.abs(colour) == 2).sum()),
-    )
-
-
 def stem_work(coarse: NDArray[np.int8], fine: NDArray[np.int8]) -> Work:
-    """Colour and both passes of the transform, per pixel, from their tables.
-
-    For each coefficient of a pass: an addition for each weight of A and of B that is not zero, a
-    shift for each of magnitude two, then ``4 A + B`` (a shift, an addition) and ``(+4) >> 3``.
-    """
-    total = colour_work()
-    weights = np.stack([coarse, fine]).astype(np.int64)
-    row = Work(
-        additions=float((weights != 0).sum()) / SIDE + 2,
-        shifts=float((np.abs(weights) == 2).sum()) / SIDE + 2,
-    )
-    # Each pass gives as many coefficients as there are samples.
-    total = total + row.times(2 * geometry.CHANNELS)
+    """Colour and both passes of the transform, per pixel, from their tables."""
+    total = colour_operations().plus(pass_operations(np.stack([coarse, fine])).times(2))
     for gain in CHANNEL_GAIN:
-        total = total + _gain_work(gain)
-    return total
-
-
-def _gain_work(gain: float) -> Work:
-    """A factor as shifts and additions: one term for each 1 in its binary expansion."""
-    exact = Fraction(gain)
-    terms = bin(exact.numerator).count("1")
-    # A term of weight 1 needs no shift.
-    ones = (exact.numerator // exact.denominator) & 1
-    return Work(additions=terms - 1, shifts=terms - ones)
+        total = total.plus(gain_operations(gain))
+    return Work(additions=total.additions, shifts=total.shifts)
 
 
 class _DecisionCounter:
