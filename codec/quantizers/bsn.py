@@ -80,8 +80,8 @@ class BitShiftNorm(nn.Module):
     The switch is a shock: sums of non-negative activations have a mean, which batch normalization
     took away. So the channels' own factors and biases may be faded out while training goes on
     (``set_fade``): between f = 1 and f = 0, y = x * a^f * 2^(-k (1 - f)) + f * b, where a, b are
-    those of batch normalization at the switch. (Our choice, because a sudden switch of `nqe-vgg`
-    at a learning rate of 8e-4 lost nearly all that phase 1 had learned.)
+    those of batch normalization at the switch. (Our choice; docs/CLASSIFY.md compares a quick fade
+    with a slow one.)
 
     Args:
         channels: C.

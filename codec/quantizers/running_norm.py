@@ -17,10 +17,8 @@ class RunningBatchNorm2d(nn.BatchNorm2d):
     """``BatchNorm2d`` that normalizes by its running statistics in training too, once they settled.
 
     Patches of one photograph are alike, so a batch of a few places says little about the mean of a
-    channel: its statistics move by 0.2 to 0.4 of a standard deviation from batch to batch, and with
-    them every threshold behind the normalization. Measured on `nqe-vgg`, asked for the bits of a
-    small float encoder: 85 % of the bits came out right after 1,000 steps with batch statistics (in
-    full precision too), 95 % after 400 steps with running ones. (Our choice, because of that.)
+    channel: its statistics move from batch to batch, and with them every threshold behind the
+    normalization. (Our choice, because of that.)
 
     The first ``settle`` updates are ordinary batch normalization with momentum 0.1; later ones
     have momentum 0.01. With ``momentum = None`` (recalibration) it is ordinary throughout.

@@ -43,16 +43,14 @@ LAMBDA = 0.14
 """Squared error that a bit is worth, in squared steps; see `eval/results/ablation`."""
 BESIDES = 0.25
 """Bits of a level of 1 beside the news that it is not 0. Its sign and the news that it is not 2
-cost 1.6; but PURENET learns more from a level than the plain inverse does, and with thresholds of
-1.6 bits the files were 0.8 % larger at equal PSNR (validation photographs)."""
+cost 1.6; but PURENET learns more from a level than the plain inverse does (our choice)."""
 PER_NAT = LAMBDA * INDICES / 2 / math.log(2) * (1 << INDEX_SHIFT)
 """Units of the layer's sums in a nat: an index is a sixteenth of a step, half of lambda a bit."""
 STEP_RANGE = (300, 900)
 TILES = 3
 """Tiles a batch: 192 patches."""
 LEAST_SHIFT = {"near": 1, "cross": 0}
-"""By its quantiles alone, near would get 0, and two thirds of its weights would be at their limit
-(measured: 3.0 % of rate instead of 3.5 %)."""
+"""By its quantiles alone, near would get 0, and most of its weights would be at their limit."""
 REFRESH = 20
 RATE = 2e-2
 
@@ -139,7 +137,7 @@ def fit_cost_layer(
         tiles: uint8 (N, S, S, 3).
         seed: of what is drawn.
         iterations: optimizer steps. More is not better: what the layer lets through is what it
-            learns from, so it grows stricter all the time (1,200: 3.1 % of rate instead of 3.5 %).
+            learns from, so it grows stricter all the time.
         report: gets a line of progress now and then.
 
     Returns:

@@ -15,7 +15,7 @@ A deep network of 1 to 3 bit weights learns what to say slowly while PURENET doe
 yet. The guide and PURENET learn together in minutes; the quantized encoder is then asked for the
 guide's bits, which needs no decoder, and last it goes on together with PURENET, where the code is
 free again. (Our choice. It is distillation; HEQ, arXiv 2501.04517, starts from full-precision
-weights instead, which the recipe offers too: measured, the guide alone was better.)
+weights instead, which the recipe offers too.)
 """
 
 from __future__ import annotations

@@ -30,7 +30,7 @@ def _fit_mixes(tables: Tables, source: StripSource, rng: np.random.Generator) ->
     """First weights of the mixes: where each of many strips leaves them, on average.
 
     Each strip begins with those of `blank_tables`. Carried on from strip to strip they would come
-    to suit the ends of strips, and cost 1 % (measured).
+    to suit the ends of strips.
     """
     coded = checked_tables({**tables, "mixing": blank_tables()["mixing"]})
     ends = [decisions_of(coded, source(rng, MIX_TILES)).mixing for _ in range(MIX_STRIPS)]

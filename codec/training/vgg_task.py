@@ -36,8 +36,8 @@ CALIBRATION_BATCHES = 16
 CALIBRATION_PATCHES = 128
 VARIANCE_FLOOR = 1e-3
 BFLOAT16_UNTIL = 0.9
-"""Share of the steps in which sums of the quantized graph may be rounded to 8 bits: twice as
-fast, and changes 3 % of a trained encoder's bits."""
+"""Share of the steps in which sums of the quantized graph may be rounded to 8 bits, which is faster;
+the last ones compute the sums that the integer encoder has."""
 
 
 def patches_of(frames: Tensor) -> Tensor:
