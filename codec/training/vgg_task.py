@@ -36,7 +36,7 @@ CALIBRATION_BATCHES = 16
 CALIBRATION_PATCHES = 128
 VARIANCE_FLOOR = 1e-3
 BFLOAT16_UNTIL = 0.9
-"""Share of the steps in which sums of the quantized graph may be rounded to 8 bits, which is faster;
+"""Share of the steps in which sums of the quantized graph may be rounded to 8 bits, which is fast;
 the last ones compute the sums that the integer encoder has."""
 
 
