@@ -1,8 +1,8 @@
 """``python benchmarks/imports.py [IMAGE]``: which files of heqcodec an encode and a decode enter.
 
 Each runs by the default model in a process of its own, which reports the modules of heqcodec that
-it imported and the files in which a function or a module body ran (``sys.setprofile``), those of
-the command line apart. Few files, and none of another codec, are what a reader has to know.
+it imported and the files of which a function ran (``sys.setprofile``), those of the command line
+apart. Few files, and none of another codec, are what a reader has to know.
 """
 
 from __future__ import annotations
@@ -20,7 +20,11 @@ import typer
 TRACED = """
 import json, sys
 entered = set()
-sys.setprofile(lambda frame, event, arg: entered.add(frame.f_code.co_filename))
+FUNCTION = 1  # CO_OPTIMIZED: what bodies of modules and classes have not
+sys.setprofile(
+    lambda frame, event, arg: frame.f_code.co_flags & FUNCTION
+    and entered.add(frame.f_code.co_filename)
+)
 try:
     {call}
 except SystemExit as end:
