@@ -141,7 +141,6 @@ def test_earlier_results_are_kept_without_force(images: Path, tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--model", "absent"], "no model named absent"),
         (["--bpp", "0.3"], "no rate of 0.3"),
         (["--data", "absent"], "absent is not a folder"),
     ],
@@ -153,6 +152,12 @@ def test_bad_requests_get_one_sentence_and_exit_1(
     result = CliRunner().invoke(app, command)
     assert result.exit_code == 1
     assert message in result.output and "Traceback" not in result.output
+
+
+def test_an_unknown_model_is_a_wrong_command(images: Path, tmp_path: Path) -> None:
+    command = ["patch-table", "--data", str(images), "--out", str(tmp_path / "out")]
+    result = CliRunner().invoke(app, [*command, "--model", "absent"])
+    assert result.exit_code == 2 and "'absent' is not one of plain, better." in result.output
 
 
 def test_a_file_that_cannot_be_read_costs_the_others_nothing(images: Path, tmp_path: Path) -> None:

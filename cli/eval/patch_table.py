@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from heqcodec.cli.options import Force, Threads, Verbose
-from heqcodec.cli.terminal import DATA_ERROR, print_table, reports_errors, say, set_threads, tell
+from heqcodec.cli.terminal import (
+    DATA_ERROR,
+    print_table,
+    reports_errors,
+    say,
+    set_threads,
+    tell,
+    usage_error,
+)
 
 if TYPE_CHECKING:
     from heqcodec.eval.patch_table import Summary
@@ -52,7 +60,11 @@ def _patch_table(data: Path, out: Path, models: list[str], rates: list[float], f
     from rich.console import Console
     from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn
 
-    models = list(dict.fromkeys(models)) or registry.model_names("patch")
+    known = registry.model_names("patch")
+    for name in models:
+        if name not in known:
+            raise usage_error(f"{name!r} is not one of {', '.join(known)}.", "--model")
+    models = list(dict.fromkeys(models)) or known
     rates = list(dict.fromkeys(rates)) or list(BITS_PER_PIXEL)
     files, unreadable = readable_files(image_files(data))
     targets = {name: out / f"{name}.json" for name in models}
