@@ -105,7 +105,9 @@ class TestTrees:
 
     @staticmethod
     def files(folder: Path) -> list[str]:
-        return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+        return sorted(
+            path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()
+        )
 
     def test_a_folder_alone_or_with_all_below_it(self, tree: Path, tmp_path: Path) -> None:
         assert run("encode", tree, tmp_path / "flat").exit_code == 0
