@@ -125,7 +125,7 @@ int32_t speed_transform(const uint8_t *pixels, uint32_t width, uint32_t height)
     int32_t seen = 0;
     uint32_t row, column;
     patch.stride = (size_t)width * 3;
-    patch.channels = 3;
+    patch.channels = patch.pixel_bytes = 3;
     patch.columns = patch.rows = 32;
     for (row = 0; row + 32 <= height; row += 32) {
         for (column = 0; column + 32 <= width; column += 32) {

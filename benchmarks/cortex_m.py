@@ -76,6 +76,7 @@ def executed(program: Path, folder: Path, pixels: np.ndarray, options: Sequence[
 
     (folder / "crop.ppm").write_bytes(pnm(pixels))
     command = ["qemu-arm", "-singlestep", "-d", "exec,nochain", "-D", "/dev/stdout", str(program)]
+    command.append("-f")
     files = [str(folder / "crop.ppm"), str(folder / "crop.heq")]
     with subprocess.Popen([*command, *options, *files], stdout=subprocess.PIPE) as process:
         told = subprocess.run(

@@ -1,6 +1,6 @@
 /* Uses the functions of an exported heq_encoder.h; tests/test_export_c.py builds and runs it.
  *
- *     harness patches|rows|whole WIDTH HEIGHT CHANNELS RATE < samples > file
+ *     harness patches|rows|whole WIDTH HEIGHT CHANNELS RATE PIXEL_BYTES < samples > file
  *     harness mistakes                                               exits 0 where all are seen
  */
 #include <stdio.h>
@@ -21,12 +21,14 @@ static int send(void *context, const uint8_t *bytes, size_t length)
     return (allowed >= 0 && calls > allowed) || fwrite(bytes, 1, length, context) != length;
 }
 
-static heq_image image_of(uint32_t width, uint32_t height, int channels, int rate)
+static heq_image image_of(uint32_t width, uint32_t height, int channels, int rate,
+                          int pixel_bytes)
 {
     heq_image image = {0};
     image.width = width;
     image.height = height;
     image.channels = (uint8_t)channels;
+    image.pixel_bytes = (uint8_t)pixel_bytes;
     image.rate = (uint16_t)rate;
     image.write = send;
     image.context = stdout;
@@ -39,7 +41,7 @@ static heq_image image_of(uint32_t width, uint32_t height, int channels, int rat
 
 static int encode(const char *how, const heq_image *image)
 {
-    size_t stride = (size_t)image->width * image->channels, size = stride * image->height;
+    size_t stride = (size_t)image->width * image->pixel_bytes, size = stride * image->height;
     /* Of just this size, so that reading beyond is found. */
     uint8_t *samples = malloc(size);
     uint32_t row, column;
@@ -58,7 +60,7 @@ static int encode(const char *how, const heq_image *image)
                 continue;
             }
             for (column = 0; column < image->width; column += HEQ_PATCH) {
-                heq_encode_patch(&encoder, rows + (size_t)column * image->channels, stride);
+                heq_encode_patch(&encoder, rows + (size_t)column * image->pixel_bytes, stride);
             }
         }
         status = heq_end(&encoder);
@@ -78,12 +80,18 @@ static int encode(const char *how, const heq_image *image)
 static int mistakes(void)
 {
     static uint8_t samples[64 * 64 * 3];
-    heq_image good = image_of(64, 64, 3, HEQ_DEFAULT_RATE), image = good;
+    heq_image good = image_of(64, 64, 3, HEQ_DEFAULT_RATE, 3), image = good;
     size_t place;
     for (place = 0; place < sizeof samples; place++) {
         samples[place] = (uint8_t)(place * place >> 3);
     }
     image.channels = 2;
+    EXPECT(heq_begin(&encoder, &image) == HEQ_BAD_IMAGE);
+    image = good;
+    image.pixel_bytes = 1; /* of three channels */
+    EXPECT(heq_begin(&encoder, &image) == HEQ_BAD_IMAGE);
+    image.channels = HEQ_GRAY_AS_RGB;
+    image.pixel_bytes = 2;
     EXPECT(heq_begin(&encoder, &image) == HEQ_BAD_IMAGE);
     EXPECT(calls == 0);
     image = good;
@@ -144,6 +152,6 @@ int main(int count, char **arguments)
         return mistakes();
     }
     image = image_of((uint32_t)atol(arguments[2]), (uint32_t)atol(arguments[3]),
-                     atoi(arguments[4]), atoi(arguments[5]));
+                     atoi(arguments[4]), atoi(arguments[5]), atoi(arguments[6]));
     return encode(arguments[1], &image);
 }

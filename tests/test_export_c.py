@@ -17,6 +17,7 @@ from adversarial import adversarial_patches
 from c_compilers import ARM, COMPILERS, STRICT, build, needs_compiler, sanitized
 from command_runner import run
 from heqcodec import models
+from heqcodec.container.header import GRAY_AS_RGB
 from heqcodec.export.vectors import pnm
 from heqcodec.rate.device.coder import DeviceCoder
 from heqcodec.rate.rate_nqe import RateNqe, stem_tensors
@@ -121,7 +122,9 @@ def check(exported: Exported, program: Path, pixels: np.ndarray, number: int, tm
     if number % 2:
         options += ["--strip-rows", "2"]
         told["strip_rows"] = 2
-    subprocess.run([program, *options, image, out], check=True)
+    if pixels.shape[2] == 3 and np.ptp(pixels, axis=2).max() == 0:
+        options.append("--gray")
+    subprocess.run([program, "-f", *options, image, out], check=True)
     wanted = heqcodec.encode(pixels, model=exported.model, strip=True, **told)
     assert out.read_bytes() == wanted, f"{pixels.shape} {told}"
 
@@ -148,9 +151,25 @@ def test_awkward_sizes(exported: Exported, heqenc: Path, channels: int, tmp_path
 def test_functions_write_the_same_file(exported: Exported, harness: Path, how: str) -> None:
     pixels = hard_image(4)[:77, :99]
     rate, told = (552, {"quality": 45}) if exported.rate else (256, {"bpp": 0.25})
-    command = [str(harness), how, "99", "77", "3", str(rate)]
+    command = [str(harness), how, "99", "77", "3", str(rate), "3"]
     done = subprocess.run(command, input=pixels.tobytes(), capture_output=True, check=True)
     assert done.stdout == heqcodec.encode(pixels, model=exported.model, strip=True, **told)
+
+
+@pytest.mark.parametrize("how", ["patches", "rows", "whole"])
+@pytest.mark.parametrize("pixel_bytes", [1, 3])
+@pytest.mark.parametrize("channels", [1, GRAY_AS_RGB])
+def test_gray_from_rows_of_either_kind(
+    exported: Exported, harness: Path, channels: int, pixel_bytes: int, how: str
+) -> None:
+    gray = np.ascontiguousarray(hard_image(5)[:40, :61, 1:2])
+    neutral = gray.repeat(3, axis=2)
+    rate, told = (552, {"quality": 45}) if exported.rate else (256, {"bpp": 0.25})
+    command = [harness, how, "61", "40", str(channels), str(rate), str(pixel_bytes)]
+    samples = gray if pixel_bytes == 1 else neutral
+    done = subprocess.run(command, input=samples.tobytes(), capture_output=True, check=True)
+    image = gray if channels == 1 else neutral
+    assert done.stdout == heqcodec.encode(image, model=exported.model, strip=True, **told)
 
 
 def test_mistakes_are_told(harness: Path) -> None:

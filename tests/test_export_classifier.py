@@ -112,7 +112,14 @@ def test_heqclass_says_what_is_wrong(
     (tmp_path / "good").write_bytes(good)
     both = subprocess.run([program, tmp_path / "none", tmp_path / "good"], capture_output=True)
     assert both.returncode == 1 and both.stdout.count(b"\n") == 1
-    assert subprocess.run([program], capture_output=True).returncode == 2
+    for wrong in ([], ["-x"]):
+        done = subprocess.run([program, *wrong], capture_output=True, text=True)
+        assert done.returncode == 2 and done.stderr.endswith("\nusage: heqclass [--] IMAGE...\n")
+    told = subprocess.run([program, "--help"], capture_output=True, text=True)
+    assert told.returncode == 0 and told.stdout.startswith("usage: heqclass")
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run([program, tmp_path / "good"], stdout=full, stderr=subprocess.PIPE)
+    assert done.returncode == 1 and b"cannot be written" in done.stderr
 
 
 @pytest.mark.skipif(ARM is None, reason="there is no arm-none-eabi-gcc")

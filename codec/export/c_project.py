@@ -14,7 +14,7 @@ from .c_source import build_files, filled, joined_text, own_source
 from .c_tables import table_bytes, tables_text
 from .vectors import write_vectors
 
-COPIED = ("heqenc.c", "heq_pnm.h")
+COPIED = ("heqenc.c", "heq_output.h", "heq_pnm.h")
 OWN_SOURCES = ("heq_file.h", "heq_file.c", "heq_patch_mode.h", "heq_driver.c")
 WEIGHT_LIMIT = 1 << 17
 """Bytes of weights: 2^20 bits."""

@@ -47,11 +47,12 @@ def write_vectors(model: str, folder: Path) -> None:
 
 
 def rate_vectors() -> list[Vector]:
-    """Awkward sizes, grey and colour, from coarse to fine."""
+    """Awkward sizes, grey, colour and grey in three channels, from coarse to fine."""
     return [
         Vector("pixel", scene(1, 1, 1), "", {}),
         Vector("edges", scene(33, 31, 3), "-q 45", {"quality": 45}),
         Vector("grey", scene(70, 100, 1), "-q 71.5", {"quality": 71.5}),
+        Vector("neutral", scene(40, 50, 1).repeat(3, axis=2), "--gray -q 60", {"quality": 60}),
         Vector(
             "colour", scene(100, 70, 3), "-q 20 --strip-rows 1", {"quality": 20, "strip_rows": 1}
         ),
@@ -67,6 +68,7 @@ def patch_vectors() -> list[Vector]:
         Vector("pixel", scene(1, 1, 1), "", {}),
         Vector("edges", scene(33, 31, 3), "--bits 64", {"bpp": 0.0625}),
         Vector("grey", scene(70, 100, 1), "--bits 128", {"bpp": 0.125}),
+        Vector("neutral", scene(40, 50, 1).repeat(3, axis=2), "--gray --bits 256", {"bpp": 0.25}),
         Vector("colour", scene(100, 70, 3), "--bits 256", {"bpp": 0.25}),
         Vector(
             "tall", scene(200, 40, 3), "--bits 512 --strip-rows 3", {"bpp": 0.5, "strip_rows": 3}

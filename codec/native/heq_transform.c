@@ -23,7 +23,7 @@ HEQ_INTERNAL void heq_colour(const heq_patch *patch, int plane, int16_t *field)
             }
             *field++ = (int16_t)value;
             if (x + 1 < patch->columns) {
-                sample += patch->channels;
+                sample += patch->pixel_bytes;
                 HEQ_HIDE(sample);
             }
         }

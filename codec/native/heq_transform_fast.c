@@ -8,13 +8,13 @@
 HEQ_INTERNAL void heq_fast_colour(const heq_patch *patch, heq_square *fields)
 {
     const uint8_t *row = patch->pixels;
-    size_t next = patch->channels == 3 ? 3 : 1;
-    int x, y;
+    size_t next = patch->pixel_bytes == 3 ? 3 : 1;
+    int gray = patch->channels == 1, x, y;
     for (y = 0; y < HEQ_SIDE; y++) {
         const uint8_t *sample = row;
         for (x = 0; x < HEQ_SIDE; x++) {
             int first = sample[0];
-            if (next == 1) {
+            if (gray) {
                 fields[0].at[x][y] = times_3(first) - 384;
             } else {
                 int second = sample[1], third = sample[2];

@@ -30,7 +30,7 @@ typedef struct {
 /* Centred samples of a channel of a row, with a margin of zeros. */
 static void take_row(const heq_patch *patch, const uint8_t *row, int channel, int16_t *samples)
 {
-    int step = patch->channels == 1 ? 1 : 3, x, last = patch->columns - 1;
+    int step = patch->pixel_bytes == 1 ? 1 : 3, x, last = patch->columns - 1;
     row += patch->channels == 1 ? 0 : channel;
     samples[0] = samples[HEQ_SIDE + 1] = 0;
     for (x = 0; x <= last; x++) {

@@ -13,7 +13,8 @@ static void encode_patches(const heq_transform *transform, const heq_patch_table
                            heq_patch_coder *coder, const uint8_t *pixels, Py_ssize_t count,
                            int channels, size_t length, uint8_t *codes)
 {
-    heq_patch patch = {pixels, (size_t)channels * HEQ_SIDE, channels, HEQ_SIDE, HEQ_SIDE};
+    heq_patch patch = {pixels, (size_t)channels * HEQ_SIDE, channels, channels, HEQ_SIDE,
+                       HEQ_SIDE};
     for (; count > 0; count--) {
 #ifdef HEQ_KERNEL_FAST
         heq_square fields[3];

@@ -86,7 +86,8 @@ static Py_ssize_t cut_bytes(const heq_vgg *vgg)
 static void code_patches(const heq_vgg *vgg, kernel encode, const uint8_t *pixels,
                          Py_ssize_t count, int channels, uint8_t *codes)
 {
-    heq_patch patch = {pixels, (size_t)channels * HEQ_SIDE, channels, HEQ_SIDE, HEQ_SIDE};
+    heq_patch patch = {pixels, (size_t)channels * HEQ_SIDE, channels, channels, HEQ_SIDE,
+                       HEQ_SIDE};
     for (; count > 0; count--) {
         encode(vgg, &patch, codes);
         patch.pixels += HEQ_SIDE * HEQ_SIDE * channels;

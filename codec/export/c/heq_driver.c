@@ -36,6 +36,7 @@ heq_status heq_encode_patch(heq_encoder *encoder, const uint8_t *pixels, size_t 
     patch.pixels = pixels;
     patch.stride = stride;
     patch.channels = file->channels;
+    patch.pixel_bytes = file->pixel_bytes;
     patch.columns = (int)at_most_32(file->width - (file->column << 5));
     patch.rows = (int)at_most_32(file->height - (file->row << 5));
     if (file->column == 0 && file->row_of_strip == 0) {
@@ -51,7 +52,7 @@ heq_status heq_encode_patch(heq_encoder *encoder, const uint8_t *pixels, size_t 
 heq_status heq_encode_rows(heq_encoder *encoder, const uint8_t *rows, size_t stride)
 {
     heq_state *state = (heq_state *)encoder;
-    size_t across = state->file.channels == 1 ? HEQ_PATCH : 3 * HEQ_PATCH;
+    size_t across = state->file.pixel_bytes == 1 ? HEQ_PATCH : 3 * HEQ_PATCH;
     uint32_t left;
     if (state->file.column != 0) {
         heq_file_fail(&state->file, HEQ_TOO_FEW);

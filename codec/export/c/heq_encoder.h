@@ -27,7 +27,7 @@ computer.
     heq_image image = {0};
     image.width = 640;
     image.height = 480;
-    image.channels = 3;                             // RGB side by side, or 1: grey
+    image.channels = 3;                             // RGB side by side; see heq_image for grey
 @rate@    image.rate = heq_step_of_quality(45);           // 1 (smallest files) to 100
 @patch@    image.rate = HEQ_DEFAULT_RATE;                  // bits of a patch: @RATES@
     image.write = send;
@@ -49,7 +49,7 @@ time, heq_encode_patch() takes the place of heq_encode_rows().
 Weights     @WEIGHT_BYTES@ bytes, constant; at most 131,072
 Width       1 to 4294967295 pixels, likewise height
 @patch@Strips      less than 4 GiB
-Samples     8 bits, 1 (grey) or 3 (RGB, sRGB) a pixel
+Samples     8 bits, 1 (grey) or 3 (RGB, sRGB) a pixel; grey from rows of either kind
 Patches     32 x 32 pixels; at the right and the bottom edge the last pixel is repeated
 Metadata    none: no ICC profile, EXIF, XMP or alpha
 
@@ -83,6 +83,8 @@ extern "C" {
 @rate@#define HEQ_VARIABLE_RATE 1  /* bits where they are needed */
 @patch@#define HEQ_VARIABLE_RATE 0  /* the same bits for each patch */
 #define HEQ_PATCH 32         /* pixels */
+#define HEQ_GRAY_AS_RGB 129  /* one channel that decodes to three, R = G = B */
+@patch@#define HEQ_RATES "@RATES@" /* bits of a patch */
 #define HEQ_STRIP_ROWS @STRIP_ROWS@     /* what heq_image.strip_rows = 0 stands for */
 #define HEQ_DEFAULT_RATE @DEFAULT_RATE@ /* as `heqcodec encode` takes it unless told otherwise */
 #define HEQ_ENCODER_BYTES @ENCODER_BYTES@
@@ -101,7 +103,13 @@ typedef int (*heq_write)(void *context, const uint8_t *bytes, size_t length);
 
 typedef struct {
     uint32_t width, height; /* pixels */
-    uint8_t channels;       /* 1 or 3 */
+    /* What is encoded, and decodes to: 3 RGB; 1 grey; HEQ_GRAY_AS_RGB: one channel, which costs and
+     * looks what grey does, and decodes to RGB with R = G = B. The encoder sees a few rows at a time
+     * and cannot look for colour: whoever knows that a camera is grey says so. */
+    uint8_t channels;
+    /* Bytes of a pixel in the rows that are given: 3, or with one channel also 1; with 3 the first
+     * byte of each pixel counts. 0: 1 with channels = 1, else 3. */
+    uint8_t pixel_bytes;
     uint8_t strip_rows;     /* rows of patches in a strip; 0 for HEQ_STRIP_ROWS */
 @rate@    uint16_t rate;          /* step index, 0 (finest) to 1023; see heq_step_of_quality */
 @patch@    uint16_t rate;          /* bits of a patch: @RATES@ */

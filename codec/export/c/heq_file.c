@@ -68,10 +68,13 @@ HEQ_INTERNAL void heq_file_begin(heq_file *file, const heq_image *image)
     file->height = image->height;
     file->columns = (image->width >> 5) + ((image->width & 31) != 0);
     file->rows = (image->height >> 5) + ((image->height & 31) != 0);
-    file->channels = image->channels;
+    file->kind = image->channels;
+    file->channels = image->channels == HEQ_GRAY_AS_RGB ? 1 : image->channels;
+    file->pixel_bytes = image->pixel_bytes != 0 ? image->pixel_bytes : image->channels == 1 ? 1 : 3;
     file->strip_rows = image->strip_rows != 0 ? image->strip_rows : HEQ_STRIP_ROWS;
     if (image->width == 0 || image->height == 0 || image->write == NULL ||
-        (image->channels != 1 && image->channels != 3)) {
+        (file->channels != 1 && file->channels != 3) ||
+        (file->pixel_bytes != 3 && (file->pixel_bytes != 1 || file->channels == 3))) {
         heq_file_fail(file, HEQ_BAD_IMAGE);
     }
 }
@@ -84,7 +87,7 @@ HEQ_INTERNAL void heq_file_put_header(heq_file *file, uint16_t rate)
     header[8] = FORMAT_VERSION;
     header[9] = FILE_MODE;
     header[10] = FILE_CODER;
-    header[11] = file->channels;
+    header[11] = file->kind;
     store_number(header + 12, file->width);
     store_number(header + 16, file->height);
     header[20] = (uint8_t)(rate & 255);

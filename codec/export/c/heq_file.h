@@ -15,7 +15,9 @@ typedef struct {
     uint32_t column; /* of the next patch */
     uint32_t row;
     uint32_t strip;  /* index of the strip that it is in */
-    uint8_t channels;
+    uint8_t channels;    /* that are encoded, 1 or 3 */
+    uint8_t kind;        /* as the header names them */
+    uint8_t pixel_bytes; /* of the rows that come */
     uint8_t strip_rows;
     uint8_t row_of_strip; /* its row in the strip */
     uint8_t status;

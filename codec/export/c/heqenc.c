@@ -3,15 +3,33 @@
  * Reads 32 rows at a time, as a line camera delivers them. For a computer with files; the encoder
  * itself, heq_encoder.c, needs neither files nor this program.
  */
+#ifndef _WIN32
+#define _POSIX_C_SOURCE 200809L /* for heq_output.h */
+#endif
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "heq_encoder.h"
+#include "heq_output.h"
 #include "heq_pnm.h"
 
 #define MAX_WIDTH 65536
 #define MAX_STRIP (1 << 25) /* bytes of a strip's payload */
+
+#if HEQ_VARIABLE_RATE
+#define RATE_OPTION "[-q QUALITY]"
+#else
+#define RATE_OPTION "[--bits N]"
+#endif
+#define USAGE "usage: heqenc " RATE_OPTION " [--strip-rows N] [--gray] [-f] [--] IN OUT\n"
+
+typedef struct {
+    const char *in, *out;
+    int gray;    /* code one channel of an image of three */
+    int replace; /* a file that is there already */
+} command;
 
 static heq_encoder encoder;
 static uint8_t rows[HEQ_PATCH * MAX_WIDTH * 3];
@@ -25,11 +43,35 @@ static int fail(const char *name, const char *what)
     return 1;
 }
 
-static int wrong_command(const char *what)
+static int wrong_command(const char *option, const char *what)
 {
-    fprintf(stderr, "heqenc: %s\nusage: heqenc %s [--strip-rows N] IN OUT\n", what,
-            HEQ_VARIABLE_RATE ? "[-q QUALITY]" : "[--bits N]");
+    fprintf(stderr, "heqenc: %s%s%s\n" USAGE, option, *option != '\0' ? ": " : "", what);
     return 2;
+}
+
+static int help(void)
+{
+    printf(USAGE
+           "\n"
+           "Encodes IN, a binary PPM (P6) or PGM (P5) image, to OUT, a .heq file, by the model "
+           HEQ_MODEL ".\n"
+           "\n");
+#if HEQ_VARIABLE_RATE
+    printf("  -q QUALITY      1 (smallest files) to 100; default %d\n",
+           (912 - HEQ_DEFAULT_RATE) / 8);
+#else
+    printf("  --bits N        of a patch of 32 x 32 pixels, " HEQ_RATES "; default %d\n",
+           HEQ_DEFAULT_RATE);
+#endif
+    printf("  --strip-rows N  rows of patches in a strip, 1 to 255; default %d\n"
+           "  --gray          of a PPM whose pixels are all gray code one channel\n"
+           "  -f              replace OUT where it is there already\n"
+           "  --help          this text\n"
+           "\n"
+           "Exit codes: 0 OUT is written; 1 it is not, and what was there stays; 2 the command is "
+           "wrong.\n",
+           HEQ_STRIP_ROWS);
+    return ferror(stdout) || fflush(stdout) != 0;
 }
 
 static int write_file(void *context, const uint8_t *bytes, size_t length)
@@ -38,14 +80,15 @@ static int write_file(void *context, const uint8_t *bytes, size_t length)
 }
 
 /* What is wrong with the head of an image, or NULL. */
-static const char *begin_image(FILE *file, heq_image *image)
+static const char *begin_image(FILE *file, int gray, heq_image *image)
 {
     heq_pnm head;
     const char *wrong = read_head(file, &head);
     image->width = head.width;
     image->height = head.height;
-    image->channels = head.channels;
-    return wrong == NULL && head.width > MAX_WIDTH ? "wider than 65536 pixels." : wrong;
+    image->pixel_bytes = head.channels;
+    image->channels = head.channels == 3 && gray ? HEQ_GRAY_AS_RGB : head.channels;
+    return wrong == NULL && head.width > MAX_WIDTH ? "it is wider than 65536 pixels." : wrong;
 }
 
 #if HEQ_VARIABLE_RATE
@@ -92,33 +135,76 @@ static const char *message(heq_status status)
     }
 }
 
-/* Encode all rows that follow the head. */
-static int encode(FILE *in, const char *in_name, const heq_image *image, const char *out_name)
+static int all_gray(size_t bytes)
 {
-    size_t stride = (size_t)image->width * image->channels;
+    size_t place;
+    for (place = 0; place < bytes; place += 3) {
+        if (rows[place] != rows[place + 1] || rows[place] != rows[place + 2]) {
+            return 0;
+        }
+    }
+    return 1;
+}
+
+/* Encode all rows that follow the head. */
+static int encode(FILE *in, const command *names, const heq_image *image)
+{
+    size_t stride = (size_t)image->width * image->pixel_bytes;
     uint32_t done;
     if (heq_begin(&encoder, image) != HEQ_OK) {
-        return fail(out_name, message(heq_end(&encoder)));
+        return fail(names->out, message(heq_end(&encoder)));
     }
     for (done = 0; done < image->height; done += HEQ_PATCH) {
         uint32_t left = image->height - done, count = left < HEQ_PATCH ? left : HEQ_PATCH;
         if (fread(rows, stride, count, in) != count) {
-            return fail(in_name, "it ends before its last row.");
+            return fail(names->in,
+                        ferror(in) ? "it cannot be read." : "it ends before its last row.");
+        }
+        if (image->channels == HEQ_GRAY_AS_RGB && !all_gray(stride * count)) {
+            return fail(names->in, "not every pixel is gray; leave out --gray.");
         }
         if (heq_encode_rows(&encoder, rows, stride) != HEQ_OK) {
             break;
         }
     }
-    return heq_end(&encoder) == HEQ_OK ? 0 : fail(out_name, message(heq_end(&encoder)));
+    return heq_end(&encoder) == HEQ_OK ? 0 : fail(names->out, message(heq_end(&encoder)));
 }
 
-/* Sets the option, or says what is wrong with it. */
+static int convert(const command *names, heq_image *image)
+{
+    heq_output output;
+    const char *wrong;
+    int code;
+    FILE *in = fopen(names->in, "rb");
+    if (in == NULL) {
+        return fail(names->in, "it cannot be read.");
+    }
+    wrong = begin_image(in, names->gray, image);
+    if (wrong != NULL) {
+        code = fail(names->in, ferror(in) ? "it cannot be read." : wrong);
+    } else if (is_same_file(names->in, names->out)) {
+        code = fail(names->out, "it is the image itself; name another file to write.");
+    } else if ((wrong = begin_output(&output, names->out, names->replace)) != NULL) {
+        code = fail(names->out, wrong);
+    } else {
+        image->write = write_file;
+        image->context = output.file;
+        code = encode(in, names, image);
+        if (!end_output(&output, code == 0) && code == 0) {
+            code = fail(names->out, message(HEQ_WRITE_FAILED));
+        }
+    }
+    fclose(in);
+    return code;
+}
+
+/* Sets an option that has a value, or says what is wrong with it. */
 static const char *read_option(const char *option, const char *text, heq_image *image)
 {
     long value;
     if (strcmp(option, "--strip-rows") == 0) {
         if (!is_number(text, 1, 255, &value)) {
-            return "--strip-rows takes a number from 1 to 255.";
+            return "it takes a number from 1 to 255.";
         }
         image->strip_rows = (uint8_t)value;
         return NULL;
@@ -126,50 +212,23 @@ static const char *read_option(const char *option, const char *text, heq_image *
 #if HEQ_VARIABLE_RATE
     if (strcmp(option, "-q") == 0) {
         value = step_of(text);
-        image->rate = (uint16_t)value;
-        return value < 0 ? "-q takes a quality from 1 to 100." : NULL;
+        image->rate = (uint16_t)(value < 0 ? 0 : value);
+        return value < 0 ? "it takes a quality from 1 to 100." : NULL;
     }
 #else
     if (strcmp(option, "--bits") == 0) {
         image->rate = is_number(text, 1, 65535, &value) ? (uint16_t)value : 0;
-        return image->rate == 0 ? "--bits takes the number of bits of a patch." : NULL;
+        return image->rate == 0 ? "it takes the number of bits of a patch." : NULL;
     }
 #endif
     return "there is no such option.";
 }
 
-static int convert(const char *in_name, const char *out_name, heq_image *image)
-{
-    FILE *in = fopen(in_name, "rb"), *out;
-    const char *wrong;
-    int code;
-    if (in == NULL) {
-        return fail(in_name, "it cannot be read.");
-    }
-    wrong = begin_image(in, image);
-    out = wrong == NULL ? fopen(out_name, "wb") : NULL;
-    if (out == NULL) {
-        fclose(in);
-        return wrong != NULL ? fail(in_name, wrong) : fail(out_name, message(HEQ_WRITE_FAILED));
-    }
-    image->write = write_file;
-    image->context = out;
-    code = encode(in, in_name, image, out_name);
-    fclose(in);
-    if (fclose(out) != 0 && code == 0) {
-        code = fail(out_name, message(HEQ_WRITE_FAILED));
-    }
-    if (code != 0) {
-        remove(out_name);
-    }
-    return code;
-}
-
 int main(int count, char **arguments)
 {
     heq_image image = {0};
-    const char *names[2] = {NULL, NULL};
-    int argument, named = 0;
+    command names = {NULL, NULL, 0, 0};
+    int argument, only_names = 0;
     image.rate = HEQ_DEFAULT_RATE;
 #if HEQ_VARIABLE_RATE
     image.payload = payload;
@@ -177,20 +236,29 @@ int main(int count, char **arguments)
 #endif
     for (argument = 1; argument < count; argument++) {
         const char *text = arguments[argument];
-        if (text[0] == '-') {
+        if (only_names || text[0] != '-') {
+            if (names.out != NULL) {
+                return wrong_command("", "there are more than two files.");
+            }
+            *(names.in == NULL ? &names.in : &names.out) = text;
+        } else if (strcmp(text, "--") == 0) {
+            only_names = 1;
+        } else if (strcmp(text, "--help") == 0) {
+            return help();
+        } else if (strcmp(text, "-f") == 0) {
+            names.replace = 1;
+        } else if (strcmp(text, "--gray") == 0) {
+            names.gray = 1;
+        } else {
             const char *value = ++argument < count ? arguments[argument] : "";
             const char *wrong = read_option(text, value, &image);
             if (wrong != NULL) {
-                return wrong_command(wrong);
+                return wrong_command(text, wrong);
             }
-        } else if (named == 2) {
-            return wrong_command("there are more than two files.");
-        } else {
-            names[named++] = text;
         }
     }
-    if (named != 2) {
-        return wrong_command("name an image and a file to write.");
+    if (names.out == NULL) {
+        return wrong_command("", "name an image and a file to write.");
     }
-    return convert(names[0], names[1], &image);
+    return convert(&names, &image);
 }

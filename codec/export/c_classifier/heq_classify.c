@@ -27,7 +27,7 @@ int heq_classify(heq_classifier *classifier, const uint8_t *pixels, size_t strid
     int class, best = 0;
     patch.pixels = pixels;
     patch.stride = stride;
-    patch.channels = channels;
+    patch.channels = patch.pixel_bytes = channels;
     patch.columns = patch.rows = HEQ_SIDE;
 #ifdef HEQ_KERNEL_FAST
     heq_fast_vgg_encode(&vgg, &patch, state->code);
