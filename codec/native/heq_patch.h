@@ -15,7 +15,7 @@ typedef struct {
     const uint8_t *pixels; /* the upper left sample, those of a pixel side by side */
     size_t stride;         /* bytes from row to row */
     int channels;          /* that are encoded, 1 or 3 */
-    int pixel_bytes;       /* from pixel to pixel, 1 or 3; of one channel the first byte counts */
+    int pixel_bytes;       /* from pixel to pixel, 1 or 3; for one channel the first counts */
     int columns, rows;     /* that there are, 1..32; the last ones are repeated */
 } heq_patch;
 
