@@ -19,7 +19,10 @@ static int16_t *three_columns(const heq_patch *patch, const uint8_t *row, int x,
     for (column = x - 1; column <= x + 1; column++) {
         int inside = row != NULL && column >= 0 && column < HEQ_SIDE;
         int there = column < patch->columns ? column : patch->columns - 1;
-        const uint8_t *pixel = inside ? row + (patch->pixel_bytes == 1 ? there : times_3(there)) : row;
+        const uint8_t *pixel = row;
+        if (inside) {
+            pixel += patch->pixel_bytes == 1 ? there : times_3(there);
+        }
         for (channel = 0; channel < 3; channel++) {
             *samples++ = (int16_t)(inside ? *pixel - HEQ_VGG_CENTRE : 0);
             if (inside && patch->channels == 3) {

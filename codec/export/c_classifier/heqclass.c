@@ -18,9 +18,8 @@ static int help(void)
 {
     printf(USAGE
            "\n"
-           "Prints a line for each IMAGE, a binary PPM (P6) or PGM (P5) image of 32 x 32 pixels: its "
-           "name,\n"
-           "its class, and the scores of all %d classes, by the classifier " HEQ_MODEL ".\n"
+           "Prints a line for each IMAGE, a binary PPM (P6) or PGM (P5) image of 32 x 32 pixels:\n"
+           "its name, its class, and the scores of all %d classes, by the classifier " HEQ_MODEL ".\n"
            "\n"
            "Exit codes: 0 all images are classified; 1 not all; 2 the command is wrong.\n",
            HEQ_CLASSES);
