@@ -103,9 +103,8 @@ typedef int (*heq_write)(void *context, const uint8_t *bytes, size_t length);
 
 typedef struct {
     uint32_t width, height; /* pixels */
-    /* What is encoded, and decodes to: 3 RGB; 1 grey; HEQ_GRAY_AS_RGB: one channel, which costs and
-     * looks what grey does, and decodes to RGB with R = G = B. The encoder sees a few rows at a time
-     * and cannot look for colour: whoever knows that a camera is grey says so. */
+    /* What is encoded: 3 RGB; 1 grey; HEQ_GRAY_AS_RGB grey that decodes to RGB, R = G = B. The
+     * encoder sees a few rows at a time and cannot look for colour: who knows says so. */
     uint8_t channels;
     /* Bytes of a pixel in the rows that are given: 3, or with one channel also 1; with 3 the first
      * byte of each pixel counts. 0: 1 with channels = 1, else 3. */
