@@ -27,7 +27,7 @@ class OnnxNetwork:
 
     def __init__(self, tensors: Mapping[str, NDArray[Any]], config: PurenetConfig) -> None:
         self._session = open_session(purenet_model("purenet", config, tensors))
-        self.radius = config.radius
+        self.radius, self.hints = config.radius, config.hints
 
     def frame(self, features: Features, shares: NDArray[np.float32]) -> NDArray[np.float32]:
         """See `FrameNetwork`."""

@@ -44,6 +44,8 @@ class FrameNetwork(Protocol):
 
     radius: int
     """How far, in pixels, a patch reaches beyond its border."""
+    hints: int
+    """Numbers a patch that it takes beside the pixels of a base."""
 
     def frame(self, features: Features, shares: NDArray[np.float32]) -> NDArray[np.float32]:
         """Run the network.

@@ -23,7 +23,7 @@ class MirroredNetwork:
     """
 
     def __init__(self, network: FrameNetwork) -> None:
-        self._network, self.radius = network, network.radius
+        self._network, self.radius, self.hints = network, network.radius, network.hints
 
     def frame(self, features: Features, shares: NDArray[np.float32]) -> NDArray[np.float32]:
         """See `FrameNetwork`."""

@@ -4,6 +4,7 @@
 
     levels, sizes, step ──► plain inverse ──► RGB frame ──► cells (192)
                      sizes ───────────────────────────────► + 1
+    levels ──► shares of levels that are not 0 ───────────► + 16  (networks of `INPUTS` inputs)
                       step ──► shares of nine knots, an octave apart ──► gains and shifts
                                                             │
                                                         Purenet ──► frame
@@ -18,12 +19,13 @@ from heqcodec.rate.quantizer import OCTAVE
 from numpy.typing import NDArray
 
 from .features import BaseFeatures, FrameNetwork, base_frame
+from .level_hints import LEVEL_HINTS, level_hints
 from .tiles import Window, paint_tiles
 
 KNOTS = STEPS // OCTAVE + 1
 """Steps that the network has gains of its own for: 2, 4, ... 512."""
-INPUTS = 193
-"""Channels of the cells: the pixels of a cell, and the size of its patch."""
+INPUTS = 193 + LEVEL_HINTS
+"""Channels of the cells: the pixels of a cell, the size of its patch, and what its levels say."""
 
 
 def step_shares(steps: NDArray[np.int64]) -> NDArray[np.float32]:
@@ -38,7 +40,8 @@ class PurenetRateDecoder:
 
     Args:
         dequantizer: of the encoder's levels.
-        network: of `INPUTS` inputs and `KNOTS` rates, trained, wherever it runs.
+        network: of `KNOTS` rates, trained, wherever it runs; of `INPUTS` inputs, or of 193, which
+            knows the sizes of patches alone.
     """
 
     def __init__(self, dequantizer: Dequantizer, network: FrameNetwork) -> None:
@@ -60,8 +63,12 @@ class PurenetRateDecoder:
         def run(around: Window) -> NDArray[np.float32]:
             flat = levels[around].reshape(-1, *levels.shape[2:])
             pixels = self._dequantizer.pixels(flat, sizes[around].reshape(-1), step)
-            told = (sizes[around] * known[around]).astype(np.float32)[None]
-            features = BaseFeatures(base_frame(pixels, known[around]), told)
+            hints = sizes[around].astype(np.float32)[None]
+            if self._network.hints > 1:
+                shares_of_levels = level_hints(flat).T.reshape(LEVEL_HINTS, *hints.shape[1:])
+                hints = np.concatenate([hints, shares_of_levels])
+            hints *= known[around]
+            features = BaseFeatures(base_frame(pixels, known[around]), hints)
             return self._network.frame(features, shares)
 
         return paint_tiles(run, rows, columns, channels, self.radius)

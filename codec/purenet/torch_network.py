@@ -31,7 +31,7 @@ class TorchNetwork:
     def __init__(self, network: Purenet, device: torch.device) -> None:
         self._network = network.eval().to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._device = device
-        self.radius = network.radius
+        self.radius, self.hints = network.radius, network.config.hints
 
     def frame(self, features: Features, shares: NDArray[np.float32]) -> NDArray[np.float32]:
         """See `FrameNetwork`."""
@@ -79,19 +79,20 @@ def _all_step_shares(device: torch.device) -> Tensor:
     return torch.from_numpy(step_shares(np.arange(STEPS))).to(device)
 
 
-def decode_base(network: Purenet, base: Tensor, sizes: Tensor, steps: Tensor) -> Tensor:
+def decode_base(network: Purenet, base: Tensor, hints: Tensor, steps: Tensor) -> Tensor:
     """Run a network of the variable-rate mode on a batch.
 
     Args:
-        network: of `heqcodec.purenet.rate_decoder.INPUTS` inputs and `KNOTS` rates.
+        network: of `KNOTS` rates, see `heqcodec.purenet.rate_decoder`.
         base: RGB / 255 of the plain inverse, (B, 3, 32 R, 32 C).
-        sizes: (B, R, C), 0 or 1.
+        hints: float32 (B, 1 + `LEVEL_HINTS`, R, C), 0..1: sizes, and what the levels say; a network
+            takes the first of them, as many as it has inputs for.
         steps: indices (B,).
 
     Returns:
         RGB / 255, (B, 3, 32 R, 32 C), not limited to 0..1.
     """
-    cells = transform_cells(base, sizes[:, None].to(base.dtype))
+    cells = transform_cells(base, hints[:, : network.config.hints])
     cells = cells.contiguous(memory_format=torch.channels_last)
     frame: Tensor = network(cells, base, _all_step_shares(steps.device)[steps])
     return frame

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from heqcodec.errors import HeqError
 from heqcodec.files import write_bytes
 from heqcodec.models import RATE, TRANSFORM
@@ -18,6 +19,7 @@ from heqcodec.rate.rate_nqe import RateNqe
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
+from torch import Tensor
 
 Tensors = dict[str, NDArray[Any]]
 
@@ -76,19 +78,34 @@ def encoder_ids(tensors: Mapping[str, NDArray[Any]], family: str = TRANSFORM) ->
     return f"{made.encoder_id.hex()}-{made.coder_id.hex()}"
 
 
-def read_purenet(path: Path, network: Purenet) -> None:
+def read_purenet(path: Path, network: Purenet) -> NDArray[np.float32] | None:
     """Put stored weights into a network.
+
+    A network of more inputs than the stored one has weights of 0 for those that are new, so that
+    it decodes as the stored one does until it has learned to use them.
+
+    Returns:
+        The reconstruction points stored with the weights; None if there are none.
 
     Raises:
         HeqError: the file holds no PURENET of the network's sizes.
     """
     try:
         stored = dict(load_file(path))
-        stored.pop(PLACES, None)
-        network.load_state_dict(restored_weights(stored))
+        places = stored.pop(PLACES, None)
+        state = restored_weights(stored)
+        state["enter.weight"] = _widened(state["enter.weight"], network.config.inputs)
+        network.load_state_dict(state)
     except (OSError, SafetensorError, RuntimeError, TypeError, KeyError) as error:
         reason = " ".join(str(error).split())[:200]
         raise HeqError(
             f"{path} holds no PURENET of the recipe's sizes ({reason}); choose the weights of a "
             "model with the same [purenet] table."
         ) from error
+    return None if places is None else places.astype(np.float32)
+
+
+def _widened(weight: Tensor, inputs: int) -> Tensor:
+    """A 1x1 kernel (O, I, 1, 1) with zeros for inputs from I on; as it is if it has enough."""
+    missing = max(0, inputs - weight.shape[1])
+    return torch.cat([weight, weight.new_zeros(weight.shape[0], missing, 1, 1)], dim=1)

@@ -27,7 +27,7 @@ from .recipe import Recipe
 from .tasks import Task
 
 CHECKPOINT_SECONDS = 300.0
-FIGURES_SECONDS = 240.0
+FIGURES_SECONDS = 480.0
 FIGURES_IMAGES = 6
 LOSS_EVERY = 10
 """Reading the loss waits for the device, so not every step."""
@@ -227,7 +227,7 @@ class TrainingLoop:
             "step": self.step,
             "minutes": round(self.minutes, 2),
             "loss": float(np.mean(losses)) if losses else math.nan,
-            **{f"psnr_{bits}": round(value, 4) for bits, value in figures.items()},
+            **{f"psnr_{rate}": round(value, 4) for rate, value in figures.items()},
         }
         _append(self.out_dir / "log.csv", [row])
         _append(self.out_dir / "layers.csv", self.task.rows(self.step))

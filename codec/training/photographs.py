@@ -14,7 +14,12 @@ from heqcodec.images import load_image
 from numpy.typing import NDArray
 
 TILE = 256
+PACK_SUFFIX = ".npy"
 SUFFIXES = {".avif", ".bmp", ".heq", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"}
+
+
+FrameGroups = dict[str, list[NDArray[np.uint8]]]
+"""Held-out photographs by kind, see `load_frame_groups`."""
 
 
 def image_files(folder: Path) -> list[Path]:
@@ -39,12 +44,16 @@ def _rgb(path: Path) -> NDArray[np.uint8]:
 def load_tiles(folder: Path) -> tuple[NDArray[np.uint8], str]:
     """Whole tiles cut from all images of a folder; what is smaller than a tile is left out.
 
+    A file ``.npy`` is a pack of tiles, as `heqcodec.training.camera.pack` makes it.
+
     Returns:
         uint8 (N, 256, 256, 3), and the SHA-256 of the files (names and bytes) that they come from.
 
     Raises:
         HeqError: no image is as large as a tile, or one cannot be read.
     """
+    if folder.suffix == PACK_SUFFIX:
+        return _packed_tiles(folder)
     paths = image_files(folder)
     digest = hashlib.sha256()
     for path in paths:
@@ -56,6 +65,20 @@ def load_tiles(folder: Path) -> tuple[NDArray[np.uint8], str]:
             f"no image below {folder} is at least {TILE} x {TILE} pixels; give larger photographs."
         )
     return tiles, digest.hexdigest()
+
+
+def _packed_tiles(path: Path) -> tuple[NDArray[np.uint8], str]:
+    try:
+        tiles = np.load(path, allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise HeqError(f"{path} cannot be read as a pack of tiles ({error}).") from error
+    if tiles.dtype != np.uint8 or tiles.ndim != 4 or tiles.shape[1:] != (TILE, TILE, 3):
+        raise HeqError(
+            f"{path} is no pack of tiles: it holds {tiles.dtype} {tiles.shape}, not uint8 "
+            f"(N, {TILE}, {TILE}, 3)."
+        )
+    with path.open("rb") as file:
+        return tiles, hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _tiles(path: Path) -> NDArray[np.uint8]:
@@ -91,6 +114,23 @@ def load_frames(folder: Path) -> list[NDArray[np.uint8]]:
     return frames
 
 
+def load_frame_groups(folder: Path) -> FrameGroups:
+    """The frames of a folder, and of each of its subfolders as a group of its own.
+
+    Returns:
+        See `load_frames`; by the subfolder's name. Images of the folder itself are the group "". A
+        folder without images of its own has no such group.
+
+    Raises:
+        HeqError: as `load_frames`.
+    """
+    parts = sorted(path for path in folder.iterdir() if path.is_dir())
+    own = any(path.suffix.lower() in SUFFIXES for path in folder.iterdir() if path.is_file())
+    if own or not parts:
+        return {"": load_frames(folder)}
+    return {part.name: load_frames(part) for part in parts}
+
+
 def turned(tiles: NDArray[np.uint8], view: int) -> NDArray[np.uint8]:
     """One of the eight flips and turns of square tiles (N, S, S, 3); view 0 changes nothing."""
     if view & 1:
@@ -113,13 +153,16 @@ class CropSource:
     def __init__(self, tiles: NDArray[np.uint8], device: torch.device) -> None:
         self._tiles = torch.from_numpy(tiles).to(device)
 
-    def __call__(self, side: int, count: int, generator: torch.Generator) -> torch.Tensor:
+    def __call__(
+        self, side: int, count: int, generator: torch.Generator, grid: int = 1
+    ) -> torch.Tensor:
         """Crops of random tiles, at random places and in random orientation.
 
         Args:
             side: of a crop in pixels, at most S.
             count: of crops.
             generator: of the CPU; draws them, the same on every device.
+            grid: half of the crops begin at multiples of it; it divides ``side`` and S.
 
         Returns:
             uint8 (count, 3, side, side), channels last in memory.
@@ -131,6 +174,9 @@ class CropSource:
             torch.randint(span, (count, 2), generator=generator),
             torch.randint(VIEWS, (count, 1), generator=generator),
         ]
+        if grid > 1:
+            aligned = torch.randint(2, (count, 1), generator=generator)
+            drawn[1] = drawn[1] - aligned * (drawn[1] % grid)
         which, corners, views = torch.cat(drawn, 1).to(tiles.device).split((1, 2, 1), 1)
         # Rows and columns of each crop as indices, so that one gather takes them all.
         along = torch.arange(side, device=tiles.device)

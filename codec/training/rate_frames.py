@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 from heqcodec.nqe.transform import COLOUR, PIXEL_OFFSET
+from heqcodec.purenet.level_hints import CHROMA_ENDS, LUMA_ENDS, group_shares
 from heqcodec.rate.cost_layer import (
     BIAS_SHIFT,
     INDEX_SHIFT,
@@ -67,6 +68,12 @@ class RateFrames(nn.Module):
         large = small.repeat(2, axis=0).repeat(2, axis=1)
         self.register_buffer("zones_0", torch.from_numpy(large))
         self.register_buffer("zones_1", torch.from_numpy(small))
+        for plane, ends in (("luma", LUMA_ENDS), ("chroma", CHROMA_ENDS)):
+            share = np.empty((QUARTER, QUARTER, len(ends)), dtype=np.float32)
+            share[tuple(band_frequencies().T)] = group_shares(ends)
+            wide = share.repeat(2, axis=0).repeat(2, axis=1) / SUBS
+            self.register_buffer(f"{plane}_0", torch.from_numpy(wide.reshape(-1, len(ends))))
+            self.register_buffer(f"{plane}_1", torch.from_numpy(share.reshape(-1, len(ends))))
 
     @torch.no_grad()
     def forward(self, frames: Tensor, steps: Tensor) -> tuple[Tensor, Tensor]:
@@ -77,25 +84,30 @@ class RateFrames(nn.Module):
             steps: int64 (B,), step indices.
 
         Returns:
-            RGB / 255 by the plain inverse, float32 (B, 3, 32 R, 32 C), and the sizes of the
-            patches, float32 (B, R, C), 0 or 1.
+            RGB / 255 by the plain inverse, float32 (B, 3, 32 R, 32 C), and the hints of the
+            patches, float32 (B, 1 + LEVEL_HINTS, R, C): their sizes, 0 or 1, and what
+            `heqcodec.purenet.level_hints` makes of their levels.
         """
         planes = torch.einsum("dc,bchw->bdhw", self.colour, frames.float())
         planes[:, 0] += float(PIXEL_OFFSET[0])
-        costs, decoded = [], []
+        costs, decoded, hints = [], [], []
         for size in (0, 1):
             blocks = _cut(planes, SIZE >> size)
             field = self._transform(blocks, size)
             # (B, 3, 1, 1, 1, 1): the step of a crop and colour plane.
             step = self.steps[steps, size][:, :, None, None, None, None]
             costs.append(self._cost(field, step, size))
-            value = self._through_levels(field, step, size, steps)
+            magnitude = self._magnitudes(field, step, size)
+            hints.append(self._hints(magnitude, size))
+            value = self._placed(magnitude, field, step, size, steps)
             decoded.append(_lay(self._invert(value, size)))
         chosen = (costs[1] < costs[0]).float()
+        told = torch.lerp(hints[0], hints[1], chosen[:, None])
+        told = torch.cat([chosen[:, None], told], dim=1)
         spread = chosen.repeat_interleave(SIZE, 1).repeat_interleave(SIZE, 2)[:, None]
         planes = torch.lerp(decoded[0], decoded[1], spread)
         planes[:, 0] -= float(PIXEL_OFFSET[0])
-        return torch.einsum("dc,bchw->bdhw", self.colour_inverse, planes) / 255, chosen
+        return torch.einsum("dc,bchw->bdhw", self.colour_inverse, planes) / 255, told
 
     def _transform(self, blocks: Tensor, size: int) -> Tensor:
         """(B, 3, R, C, n, n) samples to integer coefficients of the same shape."""
@@ -117,13 +129,29 @@ class RateFrames(nn.Module):
         total = cost.sum(dim=(1, 4, 5))
         return F.avg_pool2d(total, 2) * 4 if size else total
 
-    def _through_levels(self, field: Tensor, step: Tensor, size: int, steps: Tensor) -> Tensor:
-        """Coefficients after quantizing and placing them again."""
+    def _magnitudes(self, field: Tensor, step: Tensor, size: int) -> Tensor:
+        """Magnitudes of levels of coefficients, of the same shape."""
         exact = field.abs()
         seen = torch.floor((exact + torch.floor(step / 4) + torch.floor(step / 16)) / step)
         threshold = torch.floor((8 + self._cost_indices(seen, size)) * step / 16)
         many = torch.floor((exact + torch.floor(step / 2) - torch.floor(step / 16)) / step)
-        magnitude = torch.where(many >= 2, many.clamp_(max=LARGEST), (exact >= threshold).float())
+        return torch.where(many >= 2, many.clamp_(max=LARGEST), (exact >= threshold).float())
+
+    def _hints(self, magnitude: Tensor, size: int) -> Tensor:
+        """(B, LEVEL_HINTS, R, C) of magnitudes (B, 3, R, C, n, n), R and C in patches."""
+        luma, chroma = getattr(self, f"luma_{size}"), getattr(self, f"chroma_{size}")
+        coded, several = (magnitude > 0).float().flatten(4), (magnitude[:, 0] > 1).float()
+        parts = [coded[:, 0] @ luma, several.flatten(3) @ luma]
+        parts += [coded[:, plane] @ chroma for plane in (1, 2)]
+        shares = torch.cat(parts, dim=-1).permute(0, 3, 1, 2)
+        if size:
+            shares = F.avg_pool2d(shares, 2)
+        return shares.clamp(0, 1).sqrt()
+
+    def _placed(
+        self, magnitude: Tensor, field: Tensor, step: Tensor, size: int, steps: Tensor
+    ) -> Tensor:
+        """Coefficients of levels: magnitudes, and the signs of what they were."""
         table = self.places[size, torch.div(steps, OCTAVE, rounding_mode="floor")]
         kind = magnitude.clamp(1, MAGNITUDES).long() - 1
         index = getattr(self, f"zones_{size}") * MAGNITUDES + kind

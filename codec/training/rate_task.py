@@ -5,12 +5,13 @@
     random crops of tiles, any place, flip and turn; a random step each
         │  RateFrames: the integer encoder and its plain inverse
         ▼
-    base, sizes, step ──► Purenet ──► frame ── squared error ◄── crop
+    base, hints, step ──► Purenet ──► frame ── squared error ◄── crop
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from .cost_fit import fit_cost_layer
-from .photographs import CropSource
+from .given_weights import read_purenet
+from .photographs import CropSource, FrameGroups
 from .rate_frames import RateFrames
 from .recipe import Recipe
 from .similarity_loss import similarity_loss
@@ -33,6 +35,8 @@ from .tasks import correction_loss, cosine, psnr, purenet_of
 
 FIGURE_STEPS = (425, 553, 681, 830)
 """Steps of 20, 40, 80 and 180: about 1, 0.5, 0.25 and 0.1 bit per pixel."""
+JPEG_BLOCK = 8
+"""Half of the crops begin on this grid, as images that were JPEG files do."""
 PLACES_PATCHES = 6000
 PLACES_STEPS = range(64, 1024, 128)
 
@@ -50,9 +54,10 @@ def fit_reconstruction(
     encoder: RateNqe, tiles: NDArray[np.uint8], seed: int
 ) -> NDArray[np.float32]:
     """Reconstruction points on random patches of the tiles; see `fit_places`."""
-    patches = np.concatenate([split_patches(tile) for tile in tiles])
-    order = np.random.default_rng(seed).permutation(len(patches))[:PLACES_PATCHES]
-    return fit_places(encoder, encoder.coefficients(patches[order]), list(PLACES_STEPS))
+    each = len(split_patches(tiles[0]))
+    order = np.random.default_rng(seed).permutation(each * len(tiles))[:PLACES_PATCHES]
+    patches = np.stack([split_patches(tiles[at // each])[at % each] for at in order])
+    return fit_places(encoder, encoder.coefficients(patches), list(PLACES_STEPS))
 
 
 class RateTask:
@@ -61,9 +66,10 @@ class RateTask:
     Args:
         recipe: of the run.
         tiles: training photographs, uint8 (N, S, S, 3).
-        frames: held-out photographs, uint8 (H, W, 3) each.
+        frames: held-out photographs, uint8 (H, W, 3) each, by group.
         tensors: of the encoder, from `fit_rate_encoder` or given.
         device: where the networks live.
+        start: safetensors of a PURENET to begin from; its reconstruction points are kept.
     """
 
     figure_name = "psnr at step {}"
@@ -72,19 +78,24 @@ class RateTask:
         self,
         recipe: Recipe,
         tiles: NDArray[np.uint8],
-        frames: list[NDArray[np.uint8]],
+        frames: FrameGroups,
         tensors: dict[str, NDArray[Any]],
         device: torch.device,
+        start: Path | None = None,
     ) -> None:
         self._recipe, self._device = recipe, device
         self._crops, self._frames = CropSource(tiles, device), frames
         self._tensors = tensors
         self.encoder = RateNqe(self._tensors)
-        self.places = fit_reconstruction(self.encoder, tiles, recipe.tables_seed)
-        self._codec = RateFrames(self.encoder, self.places).to(device)
         torch.manual_seed(recipe.seed)
         config = PurenetConfig(inputs=INPUTS, has_base=True, rates=KNOTS, **recipe.purenet)
-        self.networks: dict[str, nn.Module] = {"purenet": Purenet(config)}
+        network = Purenet(config)
+        given = read_purenet(start, network) if start else None
+        self.places = (
+            fit_reconstruction(self.encoder, tiles, recipe.tables_seed) if given is None else given
+        )
+        self._codec = RateFrames(self.encoder, self.places).to(device)
+        self.networks: dict[str, nn.Module] = {"purenet": network}
         self._code: Callable[..., tuple[Tensor, Tensor]] = self._codec
         self._decode: Callable[..., Tensor] = decode_base
         if device.type == "cuda":
@@ -101,15 +112,16 @@ class RateTask:
         count, crop = recipe.batch, 32 * recipe.crop
         low, high = recipe.step_range
         steps = torch.randint(low, high + 1, (count,), generator=generator)
-        return self._crops(crop, count, generator).contiguous(), steps.to(self._device)
+        pixels = self._crops(crop, count, generator, JPEG_BLOCK).contiguous()
+        return pixels, steps.to(self._device)
 
     def loss(self, generator: torch.Generator) -> Tensor:
         """See `correction_loss` and `similarity_loss`."""
         pixels, steps = self.batch(generator)
-        base, sizes = self._code(pixels, steps)
+        base, hints = self._code(pixels, steps)
         target = pixels.float() / 255
         with torch.autocast(self._device.type, dtype=torch.bfloat16):
-            frame = self._decode(purenet_of(self.networks), base, sizes, steps).float()
+            frame = self._decode(purenet_of(self.networks), base, hints, steps).float()
         loss = correction_loss(frame, base, target, self._recipe.border)
         return loss if self._recipe.loss == "mse" else similarity_loss(frame, target, loss)
 
@@ -125,17 +137,19 @@ class RateTask:
     @torch.inference_mode()
     def held_out(
         self, networks: dict[str, nn.Module], images: int | None, ship: bool = False
-    ) -> dict[int, float]:
-        """Mean PSNR by step index; see `Task`."""
-        figures: dict[int, list[float]] = {step: [] for step in FIGURE_STEPS}
-        for truth in self._frames[:images]:
-            frame = torch.from_numpy(truth).to(self._device).permute(2, 0, 1)[None].contiguous()
-            for step in figures:
+    ) -> dict[int | str, float]:
+        """Mean PSNR by step index and group, such as "553" and "553 camera"; see `Task`."""
+        network, figures = purenet_of(networks), {}
+        for group, frames in self._frames.items():
+            for step in FIGURE_STEPS:
                 index = torch.tensor([step], device=self._device)
-                base, sizes = self._codec(frame, index)
-                decoded = decode_base(purenet_of(networks), base, sizes, index)
-                figures[step].append(psnr(decoded[0], truth))
-        return {step: float(np.mean(values)) for step, values in figures.items()}
+                values = []
+                for truth in frames[:images]:
+                    frame = torch.from_numpy(truth).to(self._device).permute(2, 0, 1)[None]
+                    base, hints = self._codec(frame.contiguous(), index)
+                    values.append(psnr(decode_base(network, base, hints, index)[0], truth))
+                figures[f"{step} {group}" if group else step] = float(np.mean(values))
+        return figures
 
     def rows(self, step: int) -> list[dict[str, Any]]:
         """No layer is quantized while training."""

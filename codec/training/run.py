@@ -18,6 +18,7 @@ from .coded_tiles import claim_cache
 from .export import RateParts, export_decoder, export_model
 from .given_weights import encoder_ids, read_encoder, read_purenet, read_tables, write_tensors
 from .loop import TrainingLoop
+from .photographs import load_frame_groups
 from .rate_coders import Coders, fit_coders
 from .rate_task import RateTask, fit_rate_encoder
 from .recipe import Recipe
@@ -102,7 +103,9 @@ def train(
             cache = claim_cache(out_dir / "coded", tensors, source, resume)
             task = TransformTask(recipe, tiles, frames, tensors, where, cache, progress)
         elif recipe.family == RATE:
-            task = RateTask(recipe, tiles, frames, tensors, where)
+            start = None if resume else start_from
+            groups = load_frame_groups(held_out_dir) if held_out_dir else {"": frames}
+            task = RateTask(recipe, tiles, groups, tensors, where, start)
         else:
             task = VggTask(recipe, tiles, frames, where)
             if floats := task.float_layers():
@@ -110,7 +113,7 @@ def train(
                     f"The quantizers of {', '.join(floats)} work in floating point only: this run "
                     "trains and measures, but its encoder cannot be exported."
                 )
-        if start_from and not resume:
+        if start_from and not resume and recipe.family != RATE:
             read_purenet(start_from, purenet_of(task.networks))
         given = {
             "--data": data_dir,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
 import numpy as np
@@ -48,8 +48,8 @@ class Task(Protocol):
 
     def held_out(
         self, networks: dict[str, nn.Module], images: int | None, ship: bool = False
-    ) -> dict[int, float]:
-        """Mean PSNR in dB by bits a patch or step index, over the first images (all: None).
+    ) -> Mapping[Any, float]:
+        """Mean PSNR in dB by bits a patch or step index (and group), over the first images (all: None).
 
         With ``ship`` of the encoder that `encoder_tensors` gives, in whatever phase training is.
         Changes nothing: when figures are taken must not decide what is learned.
