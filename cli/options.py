@@ -96,7 +96,7 @@ Model = Annotated[
 Photographs = Annotated[
     Path,
     typer.Option(
-        "--data", metavar="DIR", exists=True, file_okay=False, help="Photographs to train on."
+        "--data", metavar="DIR", exists=True, help="Photographs to train on, or a pack of tiles."
     ),
 ]
 HeldOut = Annotated[

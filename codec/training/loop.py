@@ -10,7 +10,7 @@ import math
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from .checkpoint import load_checkpoint, save_checkpoint
 from .muon import Muon
 from .recipe import Recipe
 from .tasks import Task
+from .workers import SEED_STRIDE, Workers
 
 CHECKPOINT_SECONDS = 300.0
 FIGURES_SECONDS = 480.0
@@ -63,12 +64,16 @@ class TrainingLoop:
         self.recipe, self.task, self.out_dir = recipe, task, out_dir
         self._finish_in = finish_in
         self.step, self.minutes = int(facts["step"]), float(facts["minutes"])
+        self.workers = Workers()
+        self._clock, self._stopped = self.minutes, False
         self._averaged_from = int(facts.get("averaged_from", 0))
         self._facts, self._progress = facts, progress
         for network in task.networks.values():
             network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.averages = {name: copy.deepcopy(net) for name, net in task.networks.items()}
-        self.generator = torch.Generator().manual_seed(recipe.seed)
+        self.generator = torch.Generator().manual_seed(
+            recipe.seed + SEED_STRIDE * self.workers.rank
+        )
         self.optimizers = self._new_optimizers()
         self._healthy: Tensor | None = None
         self._signals: list[int] = []
@@ -87,6 +92,11 @@ class TrainingLoop:
         load_checkpoint(
             self.out_dir, self.task.networks, self.averages, self.optimizers, self.generator
         )
+        if not self.workers.first:
+            # The checkpoint has the first worker's state.
+            self.generator.manual_seed(
+                self.recipe.seed + SEED_STRIDE * self.workers.rank + self.step
+            )
 
     def save(self) -> None:
         """Write a checkpoint.
@@ -95,6 +105,8 @@ class TrainingLoop:
             HeqError: the weights are no numbers any more; the last checkpoint stays.
         """
         self._check_health()
+        if not self.workers.first:
+            return
         told = {"step": self.step, "minutes": self.minutes, "averaged_from": self._averaged_from}
         facts = {**self._facts, **told}
         save_checkpoint(
@@ -133,8 +145,8 @@ class TrainingLoop:
         begun = saved = shown = time.monotonic()
         before = self.minutes
         losses: list[float] = []
-        while self._place() < self.recipe.steps and not self._signals:
-            loss = self._one_step()
+        while self._place() < self.recipe.steps and not self._stopped:
+            loss = self._one_step(lambda: time.monotonic() - begun >= limit)
             if self.minutes == before:
                 # What the first step compiles is no part of the schedule.
                 begun = saved = shown = time.monotonic()
@@ -144,8 +156,9 @@ class TrainingLoop:
                 self._progress.update(bar, completed=self.step, told=f"loss {losses[-1]:.5f}")
             now = time.monotonic()
             self.minutes = before + (now - begun) / 60
-            if now - begun >= limit:
-                break
+            if self.workers.count == 1:
+                self._clock = self.minutes
+                self._stopped = bool(self._signals) or now - begun >= limit
             if now - shown >= FIGURES_SECONDS and self._place() < self.recipe.steps:
                 self._figures(losses)
                 losses.clear()
@@ -180,9 +193,9 @@ class TrainingLoop:
         """The place in the schedule, in steps: where the clock is ahead of the steps, its place."""
         if self._finish_in is None:
             return self.step
-        return max(self.step, int(self.recipe.steps * self.minutes / self._finish_in))
+        return max(self.step, int(self.recipe.steps * self._clock / self._finish_in))
 
-    def _one_step(self) -> Tensor:
+    def _one_step(self, over: Callable[[], bool]) -> Tensor:
         recipe, rates = self.recipe, self.task.rates(self._place())
         for name, optimizer in self.optimizers.items():
             for group in optimizer.param_groups:
@@ -190,6 +203,9 @@ class TrainingLoop:
             optimizer.zero_grad(set_to_none=True)
         loss = self.task.loss(self.generator)
         loss.backward()
+        self._clock, self._stopped = self.workers.average(
+            self.task.networks.values(), self.minutes, bool(self._signals) or over()
+        )
         told = loss.detach()
         health = told
         for name, network in self.task.networks.items():
@@ -222,6 +238,8 @@ class TrainingLoop:
 
     def _figures(self, losses: list[float]) -> None:
         self._figures_at = self.step
+        if not self.workers.first:
+            return
         figures = self.task.held_out(self.averages, FIGURES_IMAGES)
         row = {
             "step": self.step,

@@ -76,7 +76,8 @@ def train(
             files that exist already can be read.
 
     Returns:
-        The manifest entry of the exported model, or of the exported decoder alone.
+        The manifest entry of the exported model, or of the exported decoder alone; nothing of a
+        further worker, see `heqcodec.training.workers`.
 
     Raises:
         HeqError: recipe, images, weights or checkpoint cannot be used or do not belong together,
@@ -129,6 +130,8 @@ def train(
         if resume:
             loop.load()
         loop.go(minutes)
+    if not loop.workers.first:
+        return {}
     figures = task.held_out(loop.averages, None, ship=True)
     training = {
         "recipe": recipe_path.name,
