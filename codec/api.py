@@ -200,7 +200,8 @@ def decode(
             a coarser image; None for all.
         decoder: "strong"; "fast" for a smaller network, where the model has one; "best", the
             strong one run twice, on the frame and its mirror image, for 0.03 dB; "ms-ssim" for the
-            network that is tuned for MS-SSIM.
+            network that is tuned for MS-SSIM; "plain" for the inverse transform without a network,
+            which needs neither onnxruntime nor torch.
         backend: "onnx" runs the network by onnxruntime on the CPU; "torch" by torch, on a GPU
             where the device is "auto" and torch has one; "auto" is torch if the device is another
             than "auto" and "cpu", or onnxruntime is missing. They agree within 1/255.

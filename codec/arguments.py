@@ -10,7 +10,7 @@ from heqcodec.errors import HeqError
 
 ModeName: TypeAlias = Literal["auto", "patch", "rate"]
 CoderName: TypeAlias = Literal["device", "packed"]
-DecoderName: TypeAlias = Literal["strong", "fast", "best", "ms-ssim"]
+DecoderName: TypeAlias = Literal["strong", "fast", "best", "ms-ssim", "plain"]
 BackendName: TypeAlias = Literal["auto", "onnx", "torch"]
 
 _NO_NUMBERS = (str, bytes, bytearray, bool, np.bool_, complex, np.complexfloating)

@@ -132,10 +132,8 @@ def _painter(
 
     header = reader.header
     if header.mode == Mode.PATCH:
-        if wanted != models.STRONG:
-            name = models.model_of_file(header.encoder_id, header.coder_id)
-            raise models.no_such_decoder(name, wanted)
-        decoder = models.load_decoder(header.encoder_id, header.coder_id, device, backend)
+        ids = header.encoder_id, header.coder_id
+        decoder = models.load_decoder(*ids, device, backend, wanted)
         return PatchPainter(header, decoder), set()
     from heqcodec.rate.painter import RatePainter
 

@@ -31,10 +31,12 @@ STRONG: Final = "strong"
 FAST: Final = "fast"
 BEST: Final = "best"
 MS_SSIM: Final = "ms-ssim"
+PLAIN: Final = "plain"
+"""The inverse transform without a network, of every model whose code has one."""
 DECODERS: tuple[DecoderName, ...] = get_args(DecoderName)
 """Decoders that a model of variable rate may have. The strong one is always there, and where the
 best one has no weights of its own, it is the strong one run twice, see
-`heqcodec.purenet.mirrored`."""
+`heqcodec.purenet.mirrored`; the plain one has none."""
 
 
 def read_list(path: Traversable, key: str, told: str) -> dict[str, Any]:
@@ -181,8 +183,9 @@ def decoder_names(name: str) -> list[str]:
 def offered_decoders(name: str) -> list[str]:
     """The decoders that can be asked for; errors as `mode_of`."""
     names = decoder_names(name)
-    twice = BEST not in names and mode_of(name) == RATE_MODE
-    return [*names, BEST] if twice else names
+    if BEST not in names and mode_of(name) == RATE_MODE:
+        names.append(BEST)
+    return names if manifest()["models"][name]["family"] == VGG else [*names, PLAIN]
 
 
 def decoder_weights(name: str, decoder: str) -> tuple[dict[str, np.ndarray], dict[str, Any]]:

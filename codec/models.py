@@ -18,6 +18,7 @@ from .manifest import (
     FAST,
     MS_SSIM,
     PATCH_MODE,
+    PLAIN,
     RATE,
     RATE_MODE,
     STRONG,
@@ -52,6 +53,7 @@ __all__ = [
     "FAST",
     "MS_SSIM",
     "PATCH_MODE",
+    "PLAIN",
     "RATE",
     "RATE_MODE",
     "STRONG",
@@ -132,9 +134,14 @@ def load_rate_decoder(
     check_mode(name, RATE_MODE)
     if decoder not in offered_decoders(name):
         raise no_such_decoder(name, decoder)
+    return _rate_decoder(name, device, decoder, _chosen(backend, device, decoder))
+
+
+def _chosen(backend: str, device: str, decoder: str) -> str | None:
+    """What runs a decoder's network; None for one that has none."""
     from heqcodec.purenet.backends import choose_backend
 
-    return _rate_decoder(name, device, decoder, choose_backend(backend, device))
+    return None if decoder == PLAIN else choose_backend(backend, device)
 
 
 def load_dequantizer(name: str) -> Dequantizer:
@@ -144,7 +151,11 @@ def load_dequantizer(name: str) -> Dequantizer:
 
 
 def load_decoder(
-    encoder_id: bytes, coder_id: bytes, device: str = "auto", backend: str = "auto"
+    encoder_id: bytes,
+    coder_id: bytes,
+    device: str = "auto",
+    backend: str = "auto",
+    decoder: str = STRONG,
 ) -> FrameDecoder:
     """The decoder for files of a patch-constant encoder, loaded once for each device and backend.
 
@@ -154,17 +165,19 @@ def load_decoder(
         device: "auto", "cpu", or another torch device such as "cuda:0".
         backend: "onnx" (the CPU), "torch" ("auto" is a GPU then, where torch has one), or "auto":
             torch if the device is neither "auto" nor "cpu", or where onnxruntime is missing.
+        decoder: `STRONG` or `PLAIN`.
 
     Raises:
         HeqUnsupportedError: no model of this version wrote the file; where an earlier version
-            reads it, the message names that version. Or the device or the backend is not here.
+            reads it, the message names that version. Or the model has no such decoder, or the
+            device or the backend is not here.
         HeqError: the weights are damaged.
     """
     name = model_of_file(encoder_id, coder_id)
     check_mode(name, PATCH_MODE)
-    from heqcodec.purenet.backends import choose_backend
-
-    return _decoder(name, device, choose_backend(backend, device))
+    if decoder not in offered_decoders(name):
+        raise no_such_decoder(name, decoder)
+    return _decoder(name, device, _chosen(backend, device, decoder))
 
 
 def describe_models() -> list[dict[str, Any]]:
@@ -277,13 +290,15 @@ def _strip_coder(name: str, coder: Coder) -> StripCoder:
 
 
 @cache
-def _rate_decoder(name: str, device: str, decoder: str, backend: str) -> RateDecoder:
+def _rate_decoder(name: str, device: str, decoder: str, backend: str | None) -> RateDecoder:
     from heqcodec.rate import loading
 
     encoder = load_rate_encoder(name)
-    mirrored = decoder not in decoder_names(name)
-    weights = decoder_weights(name, STRONG if mirrored else decoder)
-    return loading.make_decoder(encoder, *weights, device, backend, mirrored=mirrored)
+    own = decoder in decoder_names(name)
+    weights = decoder_weights(name, decoder if own else STRONG)
+    return loading.make_decoder(
+        encoder, *weights, device, backend, mirrored=decoder == BEST and not own
+    )
 
 
 @cache
@@ -295,7 +310,7 @@ def _dequantizer(name: str) -> Dequantizer:
 
 
 @cache
-def _decoder(name: str, device: str, backend: str) -> FrameDecoder:
+def _decoder(name: str, device: str, backend: str | None) -> FrameDecoder:
     from heqcodec.purenet import loading
 
     encoder = load_encoder(name)

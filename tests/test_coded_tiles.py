@@ -50,7 +50,7 @@ class TestCodedTiles:
         patches = split_patches(frames[0])
         for index, bits in enumerate(encoder.rates):
             codes = encoder.encode_patches(patches, bits).reshape(2, 3, bits // 8)
-            features = reader.features(codes, bits, 3, np.ones((2, 3), bool))
+            features, _ = reader.read(codes, bits, 3, np.ones((2, 3), bool))
             base, hints = coded_tiles.network_inputs(
                 torch.from_numpy(coded.base[:, index]), torch.from_numpy(coded.hints[:, index])
             )

@@ -16,7 +16,7 @@ from small_models import photograph
 class Lopsided:
     """A network that adds to each column its number, and to each row its share of the rates."""
 
-    radius = 24
+    radius, hints = 24, 1
 
     def frame(self, features: Features, shares: NDArray[np.float32]) -> NDArray[np.float32]:
         assert isinstance(features, BaseFeatures)
@@ -49,6 +49,6 @@ def test_it_is_nearer_to_a_photograph_than_the_strong_decoder_alone() -> None:
 def test_patch_files_have_no_such_decoder() -> None:
     data = heqcodec.encode(photograph()[:32, :32], mode="patch")
     with pytest.raises(
-        HeqUnsupportedError, match='has no decoder "best"; choose one of strong, or'
+        HeqUnsupportedError, match='has no decoder "best"; choose one of strong, plain, or'
     ):
         heqcodec.decode(data, decoder="best")

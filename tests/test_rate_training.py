@@ -16,15 +16,18 @@ from heqcodec.kernels import native_extension
 from heqcodec.models import RATE
 from heqcodec.purenet.network import Purenet, PurenetConfig
 from heqcodec.purenet.rate_decoder import INPUTS, KNOTS
+from heqcodec.purenet.stored_weights import restored_weights, stored_weights
 from heqcodec.purenet.torch_network import decode_base
+from heqcodec.rate.loading import PLACES
 from heqcodec.training import packed_priors, packed_tables, rate_coders
+from heqcodec.training.given_weights import read_purenet, write_tensors
 from heqcodec.training.install import main as install_main
 from heqcodec.training.muon import Muon, orthogonalized
 from heqcodec.training.packed_fit import main as fit_packed
 from heqcodec.training.photographs import CropSource, turned
 from heqcodec.training.run import train
 from heqcodec.training.similarity_loss import similarity_loss
-from small_models import SIZES, photograph, write_recipe
+from small_models import SIZES, photograph, randomised, write_recipe
 from training_runs import checkpoint_of
 
 pytestmark = [
@@ -152,18 +155,48 @@ def test_an_untrained_network_is_the_plain_inverse_and_reaches_as_far_as_it_says
     torch.manual_seed(0)
     network = Purenet(PurenetConfig(inputs=INPUTS, has_base=True, rates=KNOTS, **MID)).eval()
     base = torch.rand(1, 3, 256, 320, requires_grad=True)
-    sizes, steps = torch.zeros(1, 8, 10), torch.tensor([600])
-    assert torch.equal(decode_base(network, base, sizes, steps), base)
+    hints, steps = torch.zeros(1, network.config.hints, 8, 10), torch.tensor([600])
+    assert torch.equal(decode_base(network, base, hints, steps), base)
     with torch.no_grad():
         for last in (network.coarse_out, network.fine_out):
             last.weight.normal_()
-    decode_base(network, base, sizes, steps)[0, :, 128, 160].sum().backward()
+    decode_base(network, base, hints, steps)[0, :, 128, 160].sum().backward()
     assert base.grad is not None
     rows, columns = torch.nonzero(base.grad[0].abs().sum(0), as_tuple=True)
     # No patch counts that is further from the patch of that pixel than the radius.
     for found, first in ((rows, 128), (columns, 160)):
         assert found.min() // 32 >= (first - network.radius) // 32
         assert found.max() // 32 <= (first + 31 + network.radius) // 32
+
+
+def test_half_of_the_crops_can_begin_on_a_grid() -> None:
+    places = np.arange(64 * 64).reshape(1, 64, 64, 1).astype(np.uint16)
+    tiles = np.concatenate([places // 256, places % 256, places * 0], axis=3).astype(np.uint8)
+    crops = CropSource(tiles, torch.device("cpu"))(
+        40, 400, torch.Generator().manual_seed(3), grid=8
+    )
+    corners = crops[:, 0].long() * 256 + crops[:, 1].long()
+    first = corners.flatten(1).min(dim=1).values
+    aligned = (first // 64 % 8 == 0) & (first % 64 % 8 == 0)
+    # The rest lies on the grid by chance, once in 64 / (25 / 4)^2 times.
+    assert 180 <= int(aligned.sum()) <= 240
+
+
+def test_a_network_of_more_inputs_begins_as_the_stored_one(tmp_path: Path) -> None:
+    small = randomised(Purenet(PurenetConfig(inputs=193, has_base=True, rates=KNOTS, **MID)))
+    wide = Purenet(PurenetConfig(inputs=INPUTS, has_base=True, rates=KNOTS, **MID)).eval()
+    places = np.full((2, 8, 8, 3), 0.2, dtype=np.float32)
+    stored = {**stored_weights(small.state_dict()), PLACES: places}
+    write_tensors(tmp_path / "small.safetensors", stored)
+    found = read_purenet(tmp_path / "small.safetensors", wide)
+    np.testing.assert_array_equal(found, places)
+    small.load_state_dict(restored_weights(stored_weights(small.state_dict())))
+    base, hints = torch.rand(1, 3, 64, 96), torch.rand(1, wide.config.hints, 2, 3)
+    steps = torch.tensor([500])
+    with torch.no_grad():
+        before = decode_base(small.eval(), base, hints, steps)
+        assert (before - base).abs().max() > 0.01
+        torch.testing.assert_close(decode_base(wide, base, hints, steps), before)
 
 
 def test_orthogonalized_matrices_keep_their_directions() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from heqcodec.patches import split_patches
+from heqcodec.purenet.level_hints import level_hints
 from heqcodec.rate.cost_layer import CostLayer
 from heqcodec.rate.dequantizer import Dequantizer, default_places, fit_places
 from heqcodec.rate.layout import LEVELS, band_frequencies, cell_places
@@ -203,7 +204,7 @@ class TestPlainInverse:
         assert errors[0] < errors[1]
 
     @pytest.mark.parametrize("kind", ["encoder", "choosy"])
-    def test_torch_twin_makes_the_same_frames(
+    def test_torch_twin_makes_the_same_frames_and_hints(
         self, kind: str, photograph: NDArray[np.uint8], request: pytest.FixtureRequest
     ) -> None:
         torch = pytest.importorskip("torch")
@@ -216,12 +217,14 @@ class TestPlainInverse:
         twin = RateFrames(encoder, places)
         frame = torch.from_numpy(photograph.transpose(2, 0, 1).copy())[None]
         steps = [120, 553, 700, 999]
-        frames, sizes = twin(frame.repeat(len(steps), 1, 1, 1), torch.tensor(steps))
+        frames, hints = twin(frame.repeat(len(steps), 1, 1, 1), torch.tensor(steps))
         patches = split_patches(photograph)
         rows, columns = photograph.shape[0] // 32, photograph.shape[1] // 32
         for index, step in enumerate(steps):
             levels, chosen = encoder.levels(encoder.coefficients(patches), step)
-            np.testing.assert_array_equal(sizes[index].numpy().reshape(-1), chosen)
+            told = hints[index].flatten(1).numpy().T
+            np.testing.assert_array_equal(told[:, 0], chosen)
+            np.testing.assert_allclose(told[:, 1:], level_hints(levels), atol=2e-6)
             plain = Dequantizer(encoder, places).pixels(levels, chosen, step)
             grid = plain.reshape(rows, columns, 3, 32, 32).transpose(2, 0, 3, 1, 4)
             wanted = grid.reshape(3, *photograph.shape[:2]) / 255

@@ -12,6 +12,7 @@ from heqcodec.kernels import native_extension
 from numpy.typing import NDArray
 
 from . import zones as geometry
+from .code_bounds import CodeBounds
 from .contexts import PLANES
 from .native_patch_encoder import native_patch_encoder
 from .patch_code import Coefficients, PatchCoderTables
@@ -135,6 +136,16 @@ class TransformCodeReader:
     def __init__(self, encoder: TransformNqe) -> None:
         self._encoder = encoder
 
+    def told(self, codes: NDArray[np.uint8], channels: int) -> Coefficients:
+        """What codes, uint8 (N, bytes), tell of the coefficients; channels 1 or 3."""
+        parts = [
+            decode_coefficients(codes[start : start + _BATCH], channels, self._encoder.tables)
+            for start in range(0, len(codes), _BATCH)
+        ]
+        return Coefficients(
+            *(np.concatenate(arrays, axis=1) for arrays in zip(*parts, strict=True))
+        )
+
     def read(
         self, codes: NDArray[np.uint8], channels: int
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -145,26 +156,33 @@ class TransformCodeReader:
             channels: 1 or 3.
 
         Returns:
-            RGB samples by the plain inverse transform, float32 (N, 3, 32, 32), around 0..255 but
-            not limited to it; and hints, float32 (N, zones), 0..1, the share of bit planes known.
-            Of grey the colour differences are known to be 0; their zones have the hint of the
-            luminance beside them, as in a colour patch coded as far, which is what PURENET learned
-            from.
+            See `pixels` and `hints_of`.
         """
-        pixels = np.empty((len(codes), 3, geometry.SIZE, geometry.SIZE), dtype=np.float32)
-        hints = np.empty((len(codes), self.hints), dtype=np.float32)
-        for start in range(0, len(codes), _BATCH):
-            part = slice(start, start + _BATCH)
-            told = decode_coefficients(codes[part], channels, self._encoder.tables)
-            pixels[part] = self.pixels(told)
-            hints[part] = told.reached.T.astype(np.float32) / PLANES
+        told = self.told(codes, channels)
+        return self.pixels(told), self.hints_of(told, channels)
+
+    def bounds(self, told: Coefficients, channels: int) -> CodeBounds:
+        """Which coefficients the codes can come from."""
+        return CodeBounds(self._encoder.stem, told, channels)
+
+    def hints_of(self, told: Coefficients, channels: int) -> NDArray[np.float32]:
+        """The share of bit planes known, float32 (N, zones), 0..1.
+
+        Of grey the colour differences are known to be 0; their zones have the hint of the luminance
+        beside them, as in a colour patch coded as far, which is what PURENET learned from.
+        """
+        hints = told.reached.T.astype(np.float32) / PLANES
         if channels == 1:
             chroma, luma = luma_beside_chroma()
             hints[:, chroma] = hints[:, luma]
-        return pixels, hints
+        return hints
 
     def pixels(self, told: Coefficients) -> NDArray[np.float32]:
-        """The plain inverse transform of the middles of the intervals, float32 (N, 3, 32, 32)."""
+        """The plain inverse transform of the middles of the intervals.
+
+        Returns:
+            RGB samples float32 (N, 3, 32, 32), around 0..255 but not limited to it.
+        """
         stem = self._encoder.stem
         magnitude = told.low + np.float32(CENTROID) * told.width
         signed = np.where(told.negative, -magnitude, magnitude)[geometry.cell_map()]

@@ -6,21 +6,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .features import FrameNetwork, Reader
+from .guard import GUARD_REACH
+from .guarded_network import network_frame
 from .tiles import Window, paint_tiles
 
 
 class PurenetDecoder:
-    """A `FrameDecoder`: reader, network and tiles.
+    """A `FrameDecoder`: reader, network, guard and tiles.
 
     Args:
         reader: of the encoder's codes.
-        network: trained, wherever it runs.
+        network: trained, wherever it runs; None for the plain inverse alone, of codes that have
+            one.
         rates: bits a patch that it was trained for, in the order of its rate indices.
     """
 
-    def __init__(self, reader: Reader, network: FrameNetwork, rates: tuple[int, ...]) -> None:
+    def __init__(
+        self, reader: Reader, network: FrameNetwork | None, rates: tuple[int, ...]
+    ) -> None:
         self._reader, self._network, self._rates = reader, network, rates
-        self.radius = network.radius
+        self.radius = network.radius + GUARD_REACH if network else 0
 
     def decode_frame(
         self,
@@ -36,8 +41,8 @@ class PurenetDecoder:
         shares[self._rate_index(bits)] = 1
 
         def run(around: Window) -> NDArray[np.float32]:
-            features = self._reader.features(codes[around], bits, channels, known[around])
-            return self._network.frame(features, shares)
+            features, bounds = self._reader.read(codes[around], bits, channels, known[around])
+            return network_frame(self._network, features, shares, bounds, known[around], channels)
 
         return paint_tiles(run, rows, columns, channels, self.radius)
 

@@ -11,6 +11,7 @@ from heqcodec.nqe.transform_nqe import TransformCodeReader
 from numpy.typing import NDArray
 
 from .config import CELLS
+from .guard import Bounds
 
 GREY = 128.0
 """Sample of a patch that was lost."""
@@ -63,9 +64,11 @@ class FrameNetwork(Protocol):
 class Reader(Protocol):
     """Turns codes ``(R, C, bytes)`` into features; lost patches (``valid`` false) say nothing."""
 
-    def features(
+    def read(
         self, codes: NDArray[np.uint8], bits: int, channels: int, valid: NDArray[np.bool_]
-    ) -> Features: ...
+    ) -> tuple[Features, Bounds | None]:
+        """Features, and what a decoded patch must keep to, where the codes say that."""
+        ...
 
 
 class TransformReader:
@@ -74,23 +77,25 @@ class TransformReader:
     def __init__(self, reader: TransformCodeReader) -> None:
         self._reader = reader
 
-    def features(
+    def read(
         self, codes: NDArray[np.uint8], bits: int, channels: int, valid: NDArray[np.bool_]
-    ) -> BaseFeatures:
+    ) -> tuple[BaseFeatures, Bounds]:
         """See `Reader`."""
         rows, columns, length = codes.shape
-        pixels, hints = self._reader.read(codes.reshape(-1, length), channels)
+        told = self._reader.told(codes.reshape(-1, length), channels)
+        pixels, hints = self._reader.pixels(told), self._reader.hints_of(told, channels)
         hints[~valid.reshape(-1)] = 0
         grid = hints.reshape(rows, columns, -1).transpose(2, 0, 1)
-        return BaseFeatures(base_frame(pixels, valid), np.ascontiguousarray(grid))
+        features = BaseFeatures(base_frame(pixels, valid), np.ascontiguousarray(grid))
+        return features, self._reader.bounds(told, channels)
 
 
 class BinaryReader:
     """Features of `nqe-vgg` codes: -1 and +1, and 0 for channels not sent and for lost patches."""
 
-    def features(
+    def read(
         self, codes: NDArray[np.uint8], bits: int, channels: int, valid: NDArray[np.bool_]
-    ) -> CellFeatures:
+    ) -> tuple[CellFeatures, None]:
         """See `Reader`."""
         rows, columns, length = codes.shape
         signs = unpack_code(codes.reshape(-1, length), bits).astype(np.float32)
@@ -98,7 +103,12 @@ class BinaryReader:
         depth = signs.shape[1]
         grid = signs.reshape(rows, columns, depth, CELLS, CELLS).transpose(2, 0, 3, 1, 4)
         cells = grid.reshape(depth, rows * CELLS, columns * CELLS)
-        return CellFeatures(np.ascontiguousarray(cells))
+        return CellFeatures(np.ascontiguousarray(cells)), None
+
+
+def plain_pixels(base: NDArray[np.float32], channels: int) -> NDArray[np.float32]:
+    """The frame of a base (3, 32 R, 32 C), as a network gives frames: (32 R, 32 C, channels)."""
+    return np.ascontiguousarray(base[:channels].transpose(1, 2, 0))
 
 
 def base_frame(pixels: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArray[np.float32]:

@@ -7,12 +7,12 @@
                                                                   of 2 or more: 5 + 5 hints
       chroma │ 0..47 │ 48..255 │ 256..1023 │                      share that is not 0: 3 + 3 hints
 
-Noise and fine detail look alike to a network of few layers, and want the opposite of it. Noise fills
-all frequencies alike with levels of 1; detail has a few large levels and few at the top. The hints
-say which of them a patch has (our choice: the shares cost no bit and a millionth of the decoder's
-work). Each is the root of its share, since most shares are small. They depend on one patch alone, so
-tiles and regions see the same. A gray file has no chroma levels: its hints there are 0, as they are
-where the chroma of a colour image is.
+Noise and fine detail look alike to a network of few layers, and want the opposite of it. Noise
+fills all frequencies alike with levels of 1; detail has a few large levels and few at the top. The
+hints say which of them a patch has (our choice: the shares cost no bit and a millionth of the
+decoder's work). Each is the root of its share, since most shares are small. They depend on one
+patch alone, so tiles and regions see the same. A gray file has no chroma levels: its hints there
+are 0, as they are where the chroma of a colour image is.
 """
 
 from __future__ import annotations

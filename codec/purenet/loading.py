@@ -19,7 +19,7 @@ def make_decoder(
     tensors: Mapping[str, NDArray[Any]],
     config: Mapping[str, Any],
     device: str,
-    backend: str,
+    backend: str | None,
 ) -> PurenetDecoder:
     """The decoder of an encoder's codes.
 
@@ -27,7 +27,8 @@ def make_decoder(
         encoder: whose codes are read.
         tensors: of the network.
         config: of the network.
-        device, backend: see `heqcodec.purenet.backends.choose_backend`.
+        device, backend: see `heqcodec.purenet.backends.choose_backend`; no backend is no network,
+            the plain inverse alone, of codes that have one.
 
     Raises:
         HeqUnsupportedError: the backend or the device is not here.
@@ -37,5 +38,5 @@ def make_decoder(
         reader = TransformReader(TransformCodeReader(encoder))
     else:
         reader = BinaryReader()
-    network = load_network(tensors, config, device, backend)
+    network = load_network(tensors, config, device, backend) if backend else None
     return PurenetDecoder(reader, network, encoder.rates)

@@ -7,18 +7,22 @@
     levels ──► shares of levels that are not 0 ───────────► + 16  (networks of `INPUTS` inputs)
                       step ──► shares of nine knots, an octave apart ──► gains and shifts
                                                             │
-                                                        Purenet ──► frame
+                                                        Purenet ──► frame ──► guard ──► frame
 """
 
 from __future__ import annotations
 
 import numpy as np
 from heqcodec.rate.backend import STEPS
+from heqcodec.rate.bounds import LevelBounds
 from heqcodec.rate.dequantizer import Dequantizer
 from heqcodec.rate.quantizer import OCTAVE
+from heqcodec.rate.rate_nqe import RateNqe
 from numpy.typing import NDArray
 
 from .features import BaseFeatures, FrameNetwork, base_frame
+from .guard import GUARD_REACH
+from .guarded_network import network_frame
 from .level_hints import LEVEL_HINTS, level_hints
 from .tiles import Window, paint_tiles
 
@@ -36,17 +40,20 @@ def step_shares(steps: NDArray[np.int64]) -> NDArray[np.float32]:
 
 
 class PurenetRateDecoder:
-    """A `heqcodec.rate.backend.RateDecoder`: plain inverse, network and tiles.
+    """A `heqcodec.rate.backend.RateDecoder`: plain inverse, network, guard and tiles.
 
     Args:
+        encoder: whose levels are decoded.
         dequantizer: of the encoder's levels.
         network: of `KNOTS` rates, trained, wherever it runs; of `INPUTS` inputs, or of 193, which
-            knows the sizes of patches alone.
+            knows the sizes of patches alone; None for the plain inverse alone.
     """
 
-    def __init__(self, dequantizer: Dequantizer, network: FrameNetwork) -> None:
-        self._dequantizer, self._network = dequantizer, network
-        self.radius = network.radius
+    def __init__(
+        self, encoder: RateNqe, dequantizer: Dequantizer, network: FrameNetwork | None
+    ) -> None:
+        self._encoder, self._dequantizer, self._network = encoder, dequantizer, network
+        self.radius = network.radius + GUARD_REACH if network else 0
 
     def decode_frame(
         self,
@@ -64,11 +71,12 @@ class PurenetRateDecoder:
             flat = levels[around].reshape(-1, *levels.shape[2:])
             pixels = self._dequantizer.pixels(flat, sizes[around].reshape(-1), step)
             hints = sizes[around].astype(np.float32)[None]
-            if self._network.hints > 1:
+            if self._network and self._network.hints > 1:
                 shares_of_levels = level_hints(flat).T.reshape(LEVEL_HINTS, *hints.shape[1:])
                 hints = np.concatenate([hints, shares_of_levels])
             hints *= known[around]
             features = BaseFeatures(base_frame(pixels, known[around]), hints)
-            return self._network.frame(features, shares)
+            bounds = LevelBounds(self._encoder, flat, sizes[around].reshape(-1), step)
+            return network_frame(self._network, features, shares, bounds, known[around], channels)
 
         return paint_tiles(run, rows, columns, channels, self.radius)

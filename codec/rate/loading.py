@@ -65,7 +65,7 @@ def make_decoder(
     tensors: Tensors,
     config: Mapping[str, Any],
     device: str,
-    backend: str,
+    backend: str | None,
     mirrored: bool = False,
 ) -> RateDecoder:
     """The decoder of the levels of an encoder.
@@ -74,15 +74,19 @@ def make_decoder(
         encoder: from `make_encoder`, whose steps and transform the decoder inverts.
         tensors: of the network, and `PLACES`.
         config: of the network.
-        device, backend: see `heqcodec.purenet.backends.choose_backend`.
+        device, backend: see `heqcodec.purenet.backends.choose_backend`; no backend is no network,
+            the plain inverse alone.
         mirrored: run the network twice, see `heqcodec.purenet.mirrored`.
     """
     from heqcodec.purenet.backends import load_network
     from heqcodec.purenet.mirrored import MirroredNetwork
     from heqcodec.purenet.rate_decoder import PurenetRateDecoder
 
+    from .rate_nqe import RateNqe
+
+    assert isinstance(encoder, RateNqe)
     stored = {name: tensor for name, tensor in tensors.items() if name != PLACES}
-    network = load_network(stored, config, device, backend)
-    if mirrored:
+    network = load_network(stored, config, device, backend) if backend else None
+    if network and mirrored:
         network = MirroredNetwork(network)
-    return PurenetRateDecoder(make_dequantizer(encoder, tensors), network)
+    return PurenetRateDecoder(encoder, make_dequantizer(encoder, tensors), network)

@@ -10,7 +10,7 @@ import math
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -146,7 +146,7 @@ class TrainingLoop:
         before = self.minutes
         losses: list[float] = []
         while self._place() < self.recipe.steps and not self._stopped:
-            loss = self._one_step(lambda: time.monotonic() - begun >= limit)
+            loss = self._one_step(time.monotonic() - begun >= limit)
             if self.minutes == before:
                 # What the first step compiles is no part of the schedule.
                 begun = saved = shown = time.monotonic()
@@ -195,7 +195,7 @@ class TrainingLoop:
             return self.step
         return max(self.step, int(self.recipe.steps * self._clock / self._finish_in))
 
-    def _one_step(self, over: Callable[[], bool]) -> Tensor:
+    def _one_step(self, over: bool) -> Tensor:
         recipe, rates = self.recipe, self.task.rates(self._place())
         for name, optimizer in self.optimizers.items():
             for group in optimizer.param_groups:
@@ -204,7 +204,7 @@ class TrainingLoop:
         loss = self.task.loss(self.generator)
         loss.backward()
         self._clock, self._stopped = self.workers.average(
-            self.task.networks.values(), self.minutes, bool(self._signals) or over()
+            self.task.networks.values(), self.minutes, bool(self._signals) or over
         )
         told = loss.detach()
         health = told

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from heqcodec.errors import HeqError
-from heqcodec.models import DECODERS
+from heqcodec.models import DECODERS, PLAIN
 from heqcodec.nqe.vgg_skips import SKIPS
 from heqcodec.rate.backend import STEPS
 
@@ -187,7 +187,7 @@ def _rules(values: dict[str, Any]) -> Iterator[tuple[str, bool]]:
         "norm_init": NORM_INITS,
         "rule": STEP_RULES,
         "optimizer": OPTIMIZERS,
-        "decoder": DECODERS,
+        "decoder": tuple(name for name in DECODERS if name != PLAIN),
         "loss": LOSSES,
         "skips": SKIPS,
     }

@@ -49,7 +49,7 @@ class Task(Protocol):
     def held_out(
         self, networks: dict[str, nn.Module], images: int | None, ship: bool = False
     ) -> Mapping[Any, float]:
-        """Mean PSNR in dB by bits a patch or step index (and group), over the first images (all: None).
+        """Mean PSNR in dB by bits a patch or step index and group, over the first images or all.
 
         With ``ship`` of the encoder that `encoder_tensors` gives, in whatever phase training is.
         Changes nothing: when figures are taken must not decide what is learned.

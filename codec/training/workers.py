@@ -5,10 +5,10 @@
     RANK=0 WORLD_SIZE=2 MASTER_ADDR=127.0.0.1 MASTER_PORT=29500 heqcodec train ... --out run &
     RANK=1 WORLD_SIZE=2 MASTER_ADDR=127.0.0.1 MASTER_PORT=29500 heqcodec train ... --out run
 
-(``torchrun`` sets these variables.) A thread that waits for another at the end of each layer waits
-often, above all on cores that have other work too; processes of one thread each meet once a step. All
-start from the same weights and apply the same mean gradient, so their weights stay equal. The first
-one writes checkpoints, log and weights.
+(``torchrun`` sets these variables.) Threads that wait for each other at the end of every layer wait
+often, above all on cores that have other work too; processes of one thread each meet once a step.
+All start from the same weights and apply the same mean gradient, so their weights stay equal. The
+first one writes checkpoints, log and weights.
 """
 
 from __future__ import annotations

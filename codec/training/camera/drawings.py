@@ -12,17 +12,67 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
+from heqcodec.training.photographs import TILE
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from heqcodec.training.photographs import TILE
-
 Colour = tuple[int, int, int]
-_WORDS = (
-    "the of and to in is was for on that with as at by from light water river north gate total "
-    "speed level station signal sensor battery open close error warning menu file edit view help "
-    "January Monday 2024 12:45 3.14 100% $49.90 km/h kWh No. A-17 (see p. 12) e.g. Size Price Sum"
-).split()
+_WORDS = [
+    "the",
+    "of",
+    "and",
+    "to",
+    "in",
+    "is",
+    "was",
+    "for",
+    "on",
+    "that",
+    "with",
+    "as",
+    "at",
+    "by",
+    "from",
+    "light",
+    "water",
+    "river",
+    "north",
+    "gate",
+    "total",
+    "speed",
+    "level",
+    "station",
+    "signal",
+    "sensor",
+    "battery",
+    "open",
+    "close",
+    "error",
+    "warning",
+    "menu",
+    "file",
+    "edit",
+    "view",
+    "help",
+    "January",
+    "Monday",
+    "2024",
+    "12:45",
+    "3.14",
+    "100%",
+    "$49.90",
+    "km/h",
+    "kWh",
+    "No.",
+    "A-17",
+    "(see",
+    "p.",
+    "12)",
+    "e.g.",
+    "Size",
+    "Price",
+    "Sum",
+]
 
 
 @cache

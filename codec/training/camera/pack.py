@@ -2,12 +2,12 @@
 
 ::
 
-    python -m heqcodec.training.camera.pack tiles.npy --clean tiles/ --native photographs/ --count 9000
+    python -m heqcodec.training.camera.pack tiles.npy --clean tiles/ --native photographs/
 
-Of the tiles, half are clean, 35 in a hundred as cameras give them, 15 drawn; of the camera images, a
-third are cuts of photographs at their own resolution, as they are. The pack is one array, uint8
-(N, 256, 256, 3), which ``heqcodec train --data tiles.npy`` reads. Tile ``i`` is drawn from the seed and
-``i`` alone, so processes do not matter.
+Of the tiles, half are clean, 35 in a hundred as cameras give them, 15 drawn; of the camera images,
+a third are cuts of photographs at their own resolution, as they are. The pack is one array, uint8
+(N, 256, 256, 3), which ``heqcodec train --data tiles.npy`` reads. Tile ``i`` is drawn from the seed
+and ``i`` alone, so processes do not matter.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ LEAST_SPREAD = 4.0
 
 
 def cut_photograph(path: Path, count: int, reduction: float, seed: int) -> list[NDArray[np.uint8]]:
-    """Tiles at random places of a photograph that is first reduced (Lanczos); flat ones left out."""
+    """Tiles at random places of a photograph, first reduced (Lanczos); flat ones are left out."""
     rng = np.random.default_rng([seed, *path.name.encode()])
     with Image.open(path) as opened:
         image = ImageOps.exif_transpose(opened).convert("RGB")

@@ -2,7 +2,7 @@
 
 ::
 
-    scene (H, W, 3), linear ──► mosaic RGGB ──► + sqrt(gain x + read^2) noise ──► demosaicing ──► RGB
+    scene (H, W, 3), linear ─► mosaic RGGB ─► + sqrt(gain x + read^2) noise ─► demosaicing ─► RGB
 
 Variance grows with light: ``gain`` times the signal from photons, and ``read`` squared from the
 amplifier (Foi et al., "Practical Poissonian-Gaussian noise modeling and fitting for single-image
