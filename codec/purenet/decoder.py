@@ -25,7 +25,8 @@ class PurenetDecoder:
         self, reader: Reader, network: FrameNetwork | None, rates: tuple[int, ...]
     ) -> None:
         self._reader, self._network, self._rates = reader, network, rates
-        self.radius = network.radius + GUARD_REACH if network else 0
+        guard = GUARD_REACH if reader.bounded else 0
+        self.radius = network.radius + guard if network else 0
 
     def decode_frame(
         self,

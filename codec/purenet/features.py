@@ -64,6 +64,9 @@ class FrameNetwork(Protocol):
 class Reader(Protocol):
     """Turns codes ``(R, C, bytes)`` into features; lost patches (``valid`` false) say nothing."""
 
+    bounded: bool
+    """Whether the codes say what a decoded patch must keep to."""
+
     def read(
         self, codes: NDArray[np.uint8], bits: int, channels: int, valid: NDArray[np.bool_]
     ) -> tuple[Features, Bounds | None]:
@@ -73,6 +76,8 @@ class Reader(Protocol):
 
 class TransformReader:
     """Features of `nqe-t` codes: the plain inverse transform and how far each zone was coded."""
+
+    bounded = True
 
     def __init__(self, reader: TransformCodeReader) -> None:
         self._reader = reader
@@ -92,6 +97,8 @@ class TransformReader:
 
 class BinaryReader:
     """Features of `nqe-vgg` codes: -1 and +1, and 0 for channels not sent and for lost patches."""
+
+    bounded = False
 
     def read(
         self, codes: NDArray[np.uint8], bits: int, channels: int, valid: NDArray[np.bool_]

@@ -1,0 +1,143 @@
+"""Training images as cameras give them: optics, sensor, development, drawings, packs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from heqcodec.errors import HeqError
+from heqcodec.training.camera.development import (
+    as_jpeg,
+    photographed,
+    to_linear,
+    to_srgb,
+    with_noise,
+)
+from heqcodec.training.camera.drawings import DRAWINGS
+from heqcodec.training.camera.optics import blurred, defocus_kernel, motion_kernel
+from heqcodec.training.camera.pack import main as make_pack
+from heqcodec.training.camera.sensor import bilinear, malvar, mosaic, noise_levels, noisy
+from heqcodec.training.photographs import load_frame_groups, load_tiles
+from PIL import Image
+from small_models import photograph
+
+
+def test_light_is_linear_there_and_back() -> None:
+    every = np.arange(256, dtype=np.uint8)
+    linear = to_linear(every)
+    assert linear[0] == 0 and linear[255] == 1
+    # A sample of 188 is half the light.
+    assert linear[188] == pytest.approx(0.5, abs=0.005)
+    np.testing.assert_allclose(255 * to_srgb(linear), every, atol=1e-3)
+
+
+def test_kernels_keep_light_and_spread_it() -> None:
+    disc = defocus_kernel(2.5)
+    assert disc.sum() == pytest.approx(1) and disc.shape == (7, 7)
+    np.testing.assert_allclose(disc, disc.T)
+    assert disc[3, 3] == pytest.approx(1 / (np.pi * 2.5**2), rel=0.05)
+    line = motion_kernel(6, 0.0)
+    assert line.sum() == pytest.approx(1) and (line.argmax(axis=0) == len(line) // 2).all()
+    np.testing.assert_allclose(motion_kernel(6, np.pi / 2), line.T, atol=1e-6)
+    flat = np.full((32, 32, 3), 0.3, dtype=np.float32)
+    np.testing.assert_allclose(blurred(flat, np.random.default_rng(0)), flat, rtol=1e-5)
+
+
+def test_noise_has_the_variance_of_photons_and_amplifier() -> None:
+    rng = np.random.default_rng(1)
+    for signal in (0.05, 0.4):
+        seen = noisy(np.full((400, 400), signal, np.float32), 2e-3, 0.01, rng)
+        assert seen.mean() == pytest.approx(signal, abs=5e-4)
+        assert seen.var() == pytest.approx(2e-3 * signal + 1e-4, rel=0.03)
+    gains, reads = zip(*(noise_levels(rng) for _ in range(200)), strict=True)
+    assert 4e-5 < min(gains) < 1e-4 and 3e-3 < max(gains) < 5.1e-3
+    assert np.corrcoef(np.log(gains), np.log(reads))[0, 1] > 0.8
+
+
+@pytest.mark.parametrize("fill", [bilinear, malvar])
+def test_demosaicing_is_exact_on_ramps(fill) -> None:  # type: ignore[no-untyped-def]
+    y, x = np.mgrid[:24, :32].astype(np.float32)
+    gray = 0.01 * x + 0.02 * y
+    # The ramps differ in level, and by as much everywhere, as white balance errors do.
+    scene = np.stack([gray + 0.1, gray, gray + 0.2], axis=-1)
+    filled = fill(mosaic(scene))
+    np.testing.assert_allclose(filled[4:-4, 4:-4], scene[4:-4, 4:-4], atol=1e-5)
+
+
+def test_malvar_is_the_better_one_on_a_photograph() -> None:
+    scene = to_linear(photograph()[:256, :256])
+    errors = [((fill(mosaic(scene)) - scene) ** 2).mean() for fill in (bilinear, malvar)]
+    assert errors[1] < 0.7 * errors[0]
+
+
+def test_camera_images_differ_and_are_repeatable() -> None:
+    tile = photograph()[:256, :256]
+    made = [photographed(tile, np.random.default_rng(seed)) for seed in range(12)]
+    for image in made:
+        assert image.shape == tile.shape and image.dtype == np.uint8
+        assert (image != tile).mean() > 0.2
+    assert len({image.tobytes() for image in made}) == 12
+    np.testing.assert_array_equal(made[3], photographed(tile, np.random.default_rng(3)))
+    gray = [image for image in made if (image == image[..., :1]).all()]
+    assert len(gray) < 6
+
+
+def test_noise_and_jpeg_alone() -> None:
+    rng = np.random.default_rng(2)
+    tile = np.full((128, 128, 3), 120, dtype=np.uint8)
+    assert with_noise(tile, 4.0, rng).std() == pytest.approx(4, rel=0.05)
+    photo = photograph()[:128, :128]
+    found = as_jpeg(photo, rng, gray=False).astype(float)
+    # Steps are larger across the borders of 8 x 8 blocks than elsewhere, beside the photograph's.
+    excess = np.abs(np.diff(found, axis=1)).mean((0, 2)) / np.abs(
+        np.diff(photo.astype(float), axis=1)
+    ).mean((0, 2))
+    border = np.arange(1, 128) % 8 == 0
+    assert excess[border].mean() > excess[~border].mean()
+
+
+@pytest.mark.parametrize("kind", DRAWINGS, ids=lambda kind: kind.__name__)
+def test_drawings(kind) -> None:  # type: ignore[no-untyped-def]
+    made = [kind(np.random.default_rng([5, seed])) for seed in range(6)]
+    for tile in made:
+        assert tile.shape == (256, 256, 3) and tile.dtype == np.uint8
+    assert len({tile.tobytes() for tile in made}) == 6
+    assert np.mean([tile.std() for tile in made]) > 20
+    np.testing.assert_array_equal(made[1], kind(np.random.default_rng([5, 1])))
+
+
+def test_a_pack_is_repeatable_and_can_be_trained_on(tmp_path: Path) -> None:
+    (tmp_path / "clean").mkdir()
+    (tmp_path / "native").mkdir()
+    Image.fromarray(photograph()).save(tmp_path / "clean/a.png")
+    Image.fromarray(photograph()).save(tmp_path / "native/b.png")
+    options = ["--clean", str(tmp_path / "clean"), "--count", "24", "--seed", "3"]
+    options += ["--native", str(tmp_path / "native")]
+    for name in ("one", "two"):
+        assert make_pack([str(tmp_path / f"{name}.npy"), *options]) == 0
+    tiles, digest = load_tiles(tmp_path / "one.npy")
+    again, same = load_tiles(tmp_path / "two.npy")
+    assert tiles.shape == (24, 256, 256, 3) and digest == same
+    np.testing.assert_array_equal(tiles, again)
+    clean = {tile.tobytes() for tile in load_tiles(tmp_path / "clean")[0]}
+    assert 4 <= sum(tile.tobytes() in clean for tile in tiles) <= 14
+    np.save(tmp_path / "other.npy", np.zeros((2, 256, 256), dtype=np.uint8))
+    with pytest.raises(HeqError, match="is no pack of tiles: it holds uint8"):
+        load_tiles(tmp_path / "other.npy")
+    (tmp_path / "text.npy").write_text("nothing")
+    with pytest.raises(HeqError, match="cannot be read as a pack"):
+        load_tiles(tmp_path / "text.npy")
+
+
+def test_held_out_photographs_by_folder(tmp_path: Path) -> None:
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        Image.fromarray(photograph()[:70, :64]).save(tmp_path / folder / "x.png")
+    groups = load_frame_groups(tmp_path)
+    assert {name: [f.shape for f in frames] for name, frames in groups.items()} == {
+        "a": [(64, 64, 3)],
+        "b": [(64, 64, 3)],
+    }
+    Image.fromarray(photograph()[:32, :32]).save(tmp_path / "y.png")
+    assert {name: len(frames) for name, frames in load_frame_groups(tmp_path).items()} == {"": 3}
