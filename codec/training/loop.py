@@ -195,7 +195,7 @@ class TrainingLoop:
             return self.step
         return max(self.step, int(self.recipe.steps * self._clock / self._finish_in))
 
-    def _one_step(self, over: bool) -> Tensor:
+    def _one_step(self, over: bool = False) -> Tensor:
         recipe, rates = self.recipe, self.task.rates(self._place())
         for name, optimizer in self.optimizers.items():
             for group in optimizer.param_groups:
