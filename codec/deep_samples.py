@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageFile
 
 __all__ = ["RANGE_16", "correct_layouts", "read_16_bits"]
 
@@ -26,7 +26,7 @@ _BITS_PER_SAMPLE = 258
 
 def correct_layouts(image: Image.Image) -> None:
     """Make Pillow read a TIFF file by its right layout, before its samples are loaded."""
-    if image.format != "TIFF" or not getattr(image, "tile", None):
+    if image.format != "TIFF" or not isinstance(image, ImageFile.ImageFile) or not image.tile:
         return
     tags: Any = getattr(image, "tag_v2", {})
     right: dict[str, str] = {}
@@ -74,7 +74,7 @@ def _reread(stream: BinaryIO, change: Callable[[str], str]) -> NDArray[np.uint8]
     return np.asarray(image)
 
 
-def _replace_layouts(image: Image.Image, change: Callable[[str], str]) -> None:
+def _replace_layouts(image: ImageFile.ImageFile, change: Callable[[str], str]) -> None:
     tiles: Any = image.tile
     image.tile = [
         tile._replace(

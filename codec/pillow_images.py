@@ -11,6 +11,8 @@ from typing import Any, BinaryIO
 
 import numpy as np
 from heqcodec import metadata, samples
+from heqcodec.colour import ColourSpace, to_srgb
+from heqcodec.colour_tags import colour_space, has_gain_map
 from heqcodec.container.header import MAGIC
 from heqcodec.deep_samples import correct_layouts
 from heqcodec.errors import HeqError, HeqLimitError, HeqUnsupportedError
@@ -161,15 +163,21 @@ def _loaded(image: Image.Image, name: str, stream: BinaryIO | None) -> LoadedIma
         notes.append("The EXIF data are damaged and were left out.")
     xmp = metadata.xmp_block(image)
 
+    space = colour_space(image, stream, icc, notes)
+    if has_gain_map(image, xmp):
+        notes.append("The gain map for displays of a high dynamic range was left out.")
     found = samples.read_samples(image, layout, stream, icc, name, notes)
-    pixels, alpha = samples.reduced(found.colours, found.top), found.alpha
+    pixels, alpha = _srgb_samples(found, space, notes), found.alpha
+    if space and icc:
+        icc = None
+        notes.append("The ICC profile was left out, since cICP goes before it.")
     if orientation != 1:
         turn = _TURNS[orientation]
         pixels, alpha = turn(pixels), None if alpha is None else turn(alpha)
         xmp = metadata.without_xmp_orientation(xmp) if xmp else None
         notes.append("The EXIF orientation was applied.")
-    space = "GRAY" if pixels.shape[2] == 1 else "RGB"
-    if icc and metadata.icc_space(icc) != space:
+    samples_of = "GRAY" if pixels.shape[2] == 1 else "RGB"
+    if icc and metadata.icc_space(icc) != samples_of:
         if image.mode != "CMYK":
             notes.append("The ICC profile is for another kind of samples and was left out.")
         icc = None
@@ -181,6 +189,17 @@ def _loaded(image: Image.Image, name: str, stream: BinaryIO | None) -> LoadedIma
         xmp,
         notes,
     )
+
+
+def _srgb_samples(
+    found: samples.Samples, space: ColourSpace | None, notes: list[str]
+) -> NDArray[np.uint8]:
+    if space is None or space.is_srgb:
+        return samples.reduced(found.colours, found.top)
+    pixels, clipped = to_srgb(found.colours, found.top, space)
+    beyond = f"; {clipped:.2%} of the pixels lie beyond it and were clipped" if clipped else ""
+    notes.append(f"The colours were converted from {space.name} to sRGB{beyond}.")
+    return pixels
 
 
 def _choose_frame(image: Image.Image, notes: list[str]) -> None:

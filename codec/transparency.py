@@ -36,7 +36,9 @@ def fill_transparent(pixels: NDArray[np.uint8], alpha: NDArray[np.uint8]) -> NDA
         return np.full_like(pixels, MID_GRAY)
     filled = np.empty_like(pixels)
     for channel in range(pixels.shape[2]):
-        smooth = _filled(pixels[..., channel].astype(np.uint16) << FRACTION, visible)
+        wide = pixels[..., channel].astype(np.uint16)
+        wide <<= FRACTION
+        smooth = _filled(wide, visible)
         filled[..., channel] = (smooth + (1 << FRACTION >> 1)) >> FRACTION
     return filled
 
