@@ -35,11 +35,11 @@ def load(path: Path) -> LoadedImage | None:
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
 def test_loads_or_says_why_not(path: Path) -> None:
-    start = time.perf_counter()
+    start = time.process_time()
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         image = load(path)
-    assert time.perf_counter() - start < 5
+    assert time.process_time() - start < 5
     if image is None:
         return
     height, width, channels = image.pixels.shape

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
-import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from clock import Clock
 from heqcodec import models
 from heqcodec.cli.application import app
+from heqcodec.eval.complexity import speed
 from heqcodec.eval.complexity.contender import Contender, Networks
 from heqcodec.eval.complexity.frame import noise_frame
 from heqcodec.eval.complexity.speed import Speed, measure_speeds, ratio
@@ -40,11 +42,14 @@ def one_thread() -> Any:
 
 
 class SlowCodec:
-    """Takes 20 ms to encode and 5 ms to decode; its files have 100 bytes."""
+    """Takes half a second to encode and an eighth to decode; its files have 100 bytes."""
 
     name, about, suffix = "slow", "sleeps", ".slow"
     reason: str | None = None
     cost: Any = None
+
+    def __init__(self, pause: Callable[[float], None] = lambda seconds: None) -> None:
+        self.pause = pause
 
     def missing(self) -> str | None:
         return self.reason
@@ -53,11 +58,11 @@ class SlowCodec:
         pass
 
     def encode(self, pixels: np.ndarray, setting: float, path: Path) -> None:
-        time.sleep(0.02)
+        self.pause(0.5)
         path.write_bytes(bytes(100))
 
     def decode(self, path: Path) -> np.ndarray:
-        time.sleep(0.005)
+        self.pause(0.125)
         assert path.stat().st_size == 100
         return np.zeros((1, 1, 3), dtype=np.uint8)
 
@@ -68,19 +73,21 @@ def contender(name: str, codec: Any = None, networks: Networks | None = None) ->
 
 
 class TestSpeed:
-    def test_measures_files_and_networks(self, tmp_path: Path) -> None:
-        networks = Networks(lambda: time.sleep(0.01), lambda: time.sleep(0.002))
-        pair = [contender("a", SlowCodec()), contender("b", None, networks)]
+    def test_measures_files_and_networks(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        clock = Clock()
+        monkeypatch.setattr(speed, "time", clock)
+        networks = Networks(lambda: clock.pause(0.25), lambda: clock.pause(2.0))
+        pair = [contender("a", SlowCodec(clock.pause)), contender("b", None, networks)]
         told: list[str] = []
         files, nets = measure_speeds(pair, FRAME, 3, tmp_path, told.append)
         assert told == ["a", "b"] * 4
         size = FRAME.shape[0] * FRAME.shape[1] / 1e6
-        assert files.files_encode is not None and files.files_decode is not None
-        assert size / 0.06 < files.files_encode <= size / 0.02
-        assert files.files_encode < files.files_decode <= size / 0.005
+        assert (files.files_encode, files.files_decode) == (size / 0.5, size / 0.125)
         assert files.bpp == 800 / (128 * 64) and files.networks_encode is None
         assert nets.files_encode is None and nets.bpp is None
-        assert nets.networks_encode is not None and nets.networks_encode <= size / 0.01
+        assert (nets.networks_encode, nets.networks_decode) == (size / 0.25, size / 2.0)
 
     def test_ratio(self) -> None:
         assert ratio(Speed(files_encode=6.0), Speed(files_encode=4.0), "files_encode") == 1.5

@@ -146,10 +146,10 @@ def test_every_damage_of_a_golden_file_is_a_typed_error() -> None:
         flipped[place] ^= change
         damaged.append(bytes(flipped))
     for changed in damaged:
-        begun = time.perf_counter()
+        begun = time.process_time()
         with pytest.raises(heqcodec.HeqError):
             heqcodec.decode(changed)
-        assert time.perf_counter() - begun < 1
+        assert time.process_time() - begun < 1
 
 
 def test_what_is_intact_of_a_golden_file_decodes() -> None:
