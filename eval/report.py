@@ -12,16 +12,16 @@ from dataclasses import asdict, fields
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from heqcodec.eval.patch_table import ImageResult, Summary
+from heqcodec.eval.patch_table import Summary
 from heqcodec.threads import thread_count
 
 _PACKAGES = ("heqcodec", "onnxruntime", "torch", "numpy", "pillow")
 
 
-def csv_text(results: Sequence[ImageResult]) -> str:
-    """Return a CSV table, one line an image; the columns are the fields of ``ImageResult``."""
+def csv_text(results: Sequence[Any]) -> str:
+    """Return a CSV table of dataclasses of one kind, a line each, at least one."""
     buffer = io.StringIO()
-    names = [field.name for field in fields(ImageResult)]
+    names = [field.name for field in fields(results[0])]
     writer = csv.DictWriter(buffer, names, lineterminator="\n")
     writer.writeheader()
     for result in results:

@@ -7,6 +7,7 @@ import typer
 from .complexity import complexity
 from .curves import curves
 from .datasets import datasets
+from .gain import gain
 from .patch_table import patch_table
 from .quantizers import quantizers
 from .report import report
@@ -21,6 +22,7 @@ app = typer.Typer(
 app.command("complexity")(complexity)
 app.command("curves")(curves)
 app.command("datasets")(datasets)
+app.command("gain")(gain)
 app.command("patch-table")(patch_table)
 app.command("quantizers")(quantizers)
 app.command("report")(report)

@@ -1,0 +1,128 @@
+"""``heqcodec eval gain``: what decoders add to the plain inverse, image by image."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from heqcodec.cli.options import Force, Threads, Verbose
+from heqcodec.cli.terminal import (
+    DATA_ERROR,
+    print_table,
+    reports_errors,
+    say,
+    set_threads,
+    tell,
+    usage_error,
+)
+
+if TYPE_CHECKING:
+    from heqcodec.eval.gain import Gain
+    from rich.table import Table
+
+
+@reports_errors
+def gain(
+    data: Annotated[Path, typer.Option(help="Folder of test images.")],
+    model: Annotated[
+        str | None, typer.Option(help="A model of variable rate; the default one when left out.")
+    ] = None,
+    decoder: Annotated[
+        list[str] | None,
+        typer.Option(help="Decoder, may be given several times; all of the model when left out."),
+    ] = None,
+    quality: Annotated[
+        list[float] | None,
+        typer.Option(help="May be given several times; 20, 45, 65 and 85 when left out."),
+    ] = None,
+    ladder: Annotated[
+        bool,
+        typer.Option(
+            "--ladder", help="Each image also with noise (sigma 2, 4, 8) and from JPEG (50 to 90)."
+        ),
+    ] = False,
+    least: Annotated[
+        float, typer.Option(metavar="DB", help="Exit with 1 where a gain is below.")
+    ] = -0.05,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Also write a CSV file of all figures.")
+    ] = None,
+    threads: Threads = None,
+    force: Force = False,
+    verbose: Verbose = False,
+) -> None:
+    """PSNR of each decoder minus that of the plain inverse transform, image by image.
+
+    Exits with 1 where a decoder is worse than no network at all by more than --least.
+    """
+    set_threads(threads)
+    _gain(data, model, decoder or [], quality or [20, 45, 65, 85], ladder, least, out, force)
+
+
+def _gain(
+    data: Path,
+    model: str | None,
+    decoders: list[str],
+    qualities: list[float],
+    ladder: bool,
+    least: float,
+    out: Path | None,
+    force: bool,
+) -> None:
+    from heqcodec import models
+    from heqcodec.errors import HeqError
+    from heqcodec.eval.folder import image_files, readable_files
+    from heqcodec.eval.gain import measure
+    from heqcodec.eval.report import csv_text
+    from heqcodec.files import write_bytes
+
+    name = model or models.default_model(models.RATE_MODE)
+    models.check_mode(name, models.RATE_MODE)
+    offered = [one for one in models.offered_decoders(name) if one != models.PLAIN]
+    for one in decoders:
+        if one not in offered:
+            raise usage_error(f"{one!r} is not one of {', '.join(offered)}.", "--decoder")
+    if out and out.exists() and not force:
+        raise HeqError(f"{out} exists; give another --out, or -f to replace it.")
+    wanted = list(dict.fromkeys(decoders)) or offered
+    files, unreadable = readable_files(image_files(data))
+    found = []
+    for one in measure(files, name, wanted, list(dict.fromkeys(qualities)), ladder):
+        found.append(one)
+        if one.gain < least:
+            say(
+                f"{one.image}, {one.version}: {one.decoder} at quality {one.quality:g} is "
+                f"{-one.gain:.3f} dB below the plain inverse"
+            )
+    if out:
+        write_bytes(out, csv_text(found).encode())
+    print_table(_table(found))
+    worst = min(found, key=lambda one: one.gain)
+    tell(f"Worst: {worst.gain:+.3f} dB, {worst.image}, {worst.version}, {worst.decoder}.")
+    for line in unreadable:
+        say(f"heqcodec: not among these: {line}")
+    if unreadable or worst.gain < least:
+        raise typer.Exit(DATA_ERROR)
+
+
+def _table(found: list[Gain]) -> Table:
+    """A row for each version of an image, a column for each decoder and quality; then means."""
+    from rich.table import Table
+
+    columns = list(dict.fromkeys((one.decoder, one.quality) for one in found))
+    rows = list(dict.fromkeys((one.image, one.version) for one in found))
+    gains = {((one.image, one.version), (one.decoder, one.quality)): one.gain for one in found}
+    table = Table(title="PSNR minus that of the plain inverse, dB")
+    table.add_column("image")
+    table.add_column("version")
+    for decoder, quality in columns:
+        table.add_column(f"{decoder} {quality:g}", justify="right")
+    for row in rows:
+        table.add_row(*row, *(f"{gains[row, column]:+.3f}" for column in columns))
+    table.add_section()
+    for version in dict.fromkeys(version for _, version in rows):
+        own = [row for row in rows if row[1] == version]
+        means = [sum(gains[row, column] for row in own) / len(own) for column in columns]
+        table.add_row("mean", version, *(f"{mean:+.3f}" for mean in means))
+    return table
