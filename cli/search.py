@@ -19,7 +19,7 @@ from heqcodec.cli.options import (
     Verbose,
     Width,
 )
-from heqcodec.cli.terminal import reports_errors, say, set_threads
+from heqcodec.cli.terminal import print_table, reports_errors, say, set_threads
 
 if TYPE_CHECKING:
     from heqcodec.eval.precision.exploration import Explored
@@ -78,7 +78,6 @@ def search(
     from heqcodec.eval.report import environment
     from heqcodec.purenet.device import find_device
     from heqcodec.training.run_start import run_photographs
-    from rich.console import Console
 
     words = [f"heqcodec search --budget-bits {budget_bits}"]
     words += [f"--budget-macs {budget_macs}"] if budget_macs else []
@@ -105,7 +104,7 @@ def search(
         **environment(),
     }
     write_search(out, explored, run, command)
-    Console().print(_front(explored, NqeSpace()))
+    print_table(_front(explored, NqeSpace()))
     say(f"Wrote search.json, front.png and searched.toml to {out}.")
 
 

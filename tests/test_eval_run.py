@@ -368,6 +368,18 @@ class TestFailures:
         assert document["results"]["ms-ssim-rgb"] == [None]
         assert "light-jpeg has no mean of MS-SSIM: there are images with a side" in result.output
         assert any(row.ms_ssim for row in read_table(tmp_path / "out" / "images.csv"))
+        assert "has no mean of PSNR" not in result.output
+
+    def test_a_mean_of_psnr_that_lossless_images_lack_is_not_shown(
+        self, run: Run, images: Path, tmp_path: Path
+    ) -> None:
+        Image.new("RGB", (64, 64), (128, 128, 128)).save(images / "flat.png")
+        result = run("--setting", "light-jpeg=10", "--jobs", "1")
+        assert result.exit_code == 0, result.output
+        document = json.loads((tmp_path / "out" / "light-jpeg.json").read_text())
+        assert document["results"]["psnr-rgb"] == [None]
+        assert "light-jpeg has no mean of PSNR at some settings" in result.output
+        assert ",inf," not in (tmp_path / "out" / "images.csv").read_text()
 
     def test_a_codec_that_cannot_be_loaded_is_tried_once(self, run: Run) -> None:
         result = run("--jobs", "1", codecs=("light-unready", "light-jpeg"))

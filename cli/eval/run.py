@@ -188,7 +188,7 @@ def _spec_text(spec: str) -> str:
 
 
 def _say_of_what(curve: dict[str, Any]) -> None:
-    """Name the images that a curve leaves out, and say when small ones cost it its MS-SSIM."""
+    """Name the images that a curve leaves out, and say when single ones cost it a mean."""
     from heqcodec.eval.metrics import MS_SSIM_MIN_SIDE
     from heqcodec.eval.summary import count_text
 
@@ -201,6 +201,11 @@ def _say_of_what(curve: dict[str, Any]) -> None:
         say(
             f"heqcodec: {curve['name']} has no mean of MS-SSIM: there are images with a side below "
             f"{MS_SSIM_MIN_SIDE} pixels."
+        )
+    if None in curve["results"]["psnr-rgb"]:
+        say(
+            f"heqcodec: {curve['name']} has no mean of PSNR at some settings: there are images that "
+            "come back without loss."
         )
 
 
