@@ -204,8 +204,8 @@ def _say_of_what(curve: dict[str, Any]) -> None:
         )
     if None in curve["results"]["psnr-rgb"]:
         say(
-            f"heqcodec: {curve['name']} has no mean of PSNR at some settings: there are images that "
-            "come back without loss."
+            f"heqcodec: {curve['name']} has no mean of PSNR at some settings: there are images "
+            "that come back without loss."
         )
 
 
