@@ -134,5 +134,5 @@ def index_operations(shifts: NDArray[np.integer]) -> Operations:
     Args:
         shifts: int (2,), of the two sums.
     """
-    each = Operations(INDEX_ADDITIONS, INDEX_SHIFTS + np.count_nonzero(shifts))
+    each = Operations(INDEX_ADDITIONS, INDEX_SHIFTS + float(np.count_nonzero(shifts)))
     return each.times(PLANES * LEVELS)
