@@ -61,10 +61,13 @@ class FrameDecoder(Protocol):
         bits: int,
         channels: int,
         valid: NDArray[np.bool_] | None = None,
+        core: tuple[slice, slice] | None = None,
     ) -> NDArray[np.uint8]:
         """Decode codes ``(R, C, bits // 8)`` to pixels ``(32 R, 32 C, channels)``.
 
         ``valid`` (bool, ``(R, C)``) is false where a patch was lost; its code is not looked at.
+        ``core`` says which rows and columns of patches are wanted, and what is returned is those
+        alone; the others are what they need around them. None for all.
         Memory beside input and output is bounded: large frames are decoded in overlapping tiles.
         """
         ...

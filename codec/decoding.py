@@ -17,7 +17,6 @@ from heqcodec.frame import (
     Grids,
     Painter,
     PatchPainter,
-    Window,
     paint_window,
     region_window,
     whole_window,
@@ -100,19 +99,21 @@ def decode_file(
         alpha = alpha_plane(chunks, reader)
 
         painter, coarse = _painter(reader, device, slices, decoder, backend)
-        strips: dict[int, Grids | None] = {}
+
+        def read(number: int) -> Grids | None:
+            payload = payloads.pop(number) if number in payloads else reader.read_strip(number)
+            return painter.grids(number, payload)
+
         window = region_window(header, box, painter.radius)
-        _read_window(reader, window, payloads, painter, strips)
+        pixels = paint_window(header, window, box, read, painter)
         # Before the fill looks further than the region's own strips.
         damaged = [number for number in reader.damaged_strips if number not in coarse]
         coarse_strips = sorted(coarse)
         if damaged and region is not None:
             # The fill reaches to the next intact rows, wherever they are.
-            window = whole_window(header)
-            _read_window(reader, window, payloads, painter, strips)
-        frame = paint_window(header, window, strips, painter)
-    top, left = y - window.top, x - window.left
-    pixels = frame[top : top + height, left : left + width]
+            everything = (0, 0, header.width, header.height)
+            whole = paint_window(header, whole_window(header), everything, read, painter)
+            pixels = whole[y : y + height, x : x + width]
     crop = None if alpha is None else alpha[y : y + height, x : x + width]
     return PartialImage(
         pixels=all_channels(header, pixels, crop),
@@ -140,20 +141,6 @@ def _painter(
     name = models.model_of_file(header.encoder_id, header.coder_id)
     painter = RatePainter(reader, models.load_rate_decoder(name, device, wanted, backend), slices)
     return painter, painter.coarse_strips
-
-
-def _read_window(
-    reader: ContainerReader,
-    window: Window,
-    payloads: dict[int, bytes | None],
-    painter: Painter,
-    strips: dict[int, Grids | None],
-) -> None:
-    """Add the strips of a window that are not there yet; ``payloads`` has some already read."""
-    for number in window.strips(reader.header):
-        if number not in strips:
-            payload = payloads.pop(number) if number in payloads else reader.read_strip(number)
-            strips[number] = painter.grids(number, payload)
 
 
 def _checked_slices(slices: int | None, header: Header) -> int | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -9,6 +10,8 @@ import numpy as np
 from heqcodec.concealment import MID_GREY, fill_rows
 from heqcodec.container.header import PATCH, Header
 from heqcodec.container.strips import strip_patch_rows
+from heqcodec.progress import report
+from heqcodec.purenet import tiles
 
 if TYPE_CHECKING:
     from heqcodec.backend import FrameDecoder
@@ -77,8 +80,11 @@ class Painter(Protocol):
         """
         ...
 
-    def paint(self, grids: Grids, valid: np.ndarray | None) -> np.ndarray:
-        """Pixels uint8 (32 R, 32 C, channels) of grids (R, C, ...); see ``FrameDecoder``."""
+    def paint(
+        self, grids: Grids, valid: np.ndarray | None, core: tuple[slice, slice]
+    ) -> np.ndarray:
+        """Pixels uint8 (32 R, 32 C, channels) of the R x C patches ``core`` of grids; see
+        ``FrameDecoder``."""
         ...
 
 
@@ -102,48 +108,98 @@ class PatchPainter:
         codes = np.frombuffer(payload, np.uint8)
         return (codes.reshape(rows, self._header.patch_columns, self._header.patch_bytes),)
 
-    def paint(self, grids: Grids, valid: np.ndarray | None) -> np.ndarray:
+    def paint(
+        self, grids: Grids, valid: np.ndarray | None, core: tuple[slice, slice]
+    ) -> np.ndarray:
         """See `Painter`."""
         header = self._header
-        return self._decoder.decode_frame(grids[0], header.rate, header.channels, valid)
+        return self._decoder.decode_frame(grids[0], header.rate, header.channels, valid, core)
+
+
+class _Strips:
+    """The strips around the tile that is painted: those above are dropped, so few are held."""
+
+    def __init__(self, header: Header, window: Window, read: Callable[[int], Grids | None]) -> None:
+        self._header, self._window, self._read = header, window, read
+        self._held: dict[int, Grids | None] = {}
+
+    def cut(self, around: tuple[slice, slice]) -> tuple[Grids, np.ndarray]:
+        """What a part of the window holds.
+
+        Args:
+            around: its patches, counted from the window's corner; of a call after another, not
+                above it.
+
+        Returns:
+            Its grids, nothing if it is all lost; and which rows are not, bool (R,).
+        """
+        window, strip_rows = self._window, self._header.strip_rows
+        top, bottom = window.row0 + around[0].start, window.row0 + around[0].stop
+        left, right = window.column0 + around[1].start, window.column0 + around[1].stop
+        needed = Window(top, bottom, left, right).strips(self._header)
+        for index in [index for index in self._held if index < needed.start]:
+            del self._held[index]
+        cut: Grids = ()
+        valid = np.zeros(bottom - top, bool)
+        for index in needed:
+            if index not in self._held:
+                self._held[index] = self._read(index)
+            grids = self._held[index]
+            if grids is None:
+                continue
+            if not cut:
+                shape = (bottom - top, right - left)
+                cut = tuple(np.zeros((*shape, *grid.shape[2:]), grid.dtype) for grid in grids)
+            first = index * strip_rows
+            begin, end = max(first, top), min(first + len(grids[0]), bottom)
+            for whole, grid in zip(cut, grids, strict=True):
+                whole[begin - top : end - top] = grid[begin - first : end - first, left:right]
+            valid[begin - top : end - top] = True
+        return cut, valid
 
 
 def paint_window(
-    header: Header, window: Window, strips: dict[int, Grids | None], painter: Painter
+    header: Header,
+    window: Window,
+    box: tuple[int, int, int, int],
+    read: Callable[[int], Grids | None],
+    painter: Painter,
 ) -> np.ndarray:
-    """Decode the patches of a window; rows of lost strips are filled from their neighbours.
+    """Decode a rectangle of pixels, tile by tile; rows of lost strips are filled from their
+    neighbours within it.
+
+    Besides the result, memory holds the strips around a row of tiles, and what a tile takes.
 
     Args:
-        strips: what they hold by index, None where lost; all strips of the window are there. They
-            are taken out one by one, so that no grid is held twice.
+        window: the patches that reach into it.
+        box: the rectangle: (x, y, width, height) in pixels.
+        read: what a strip holds by its index, None where it is lost; called in rising order.
 
     Returns:
-        uint8 (H, W, channels), the window's pixels cropped to the image.
+        uint8 (height, width, channels).
     """
-    rows, columns = window.row1 - window.row0, window.column1 - window.column0
-    height = min(header.height, window.row1 * PATCH) - window.top
-    width = min(header.width, window.column1 * PATCH) - window.left
-    valid = np.zeros(rows, bool)
-    frame_grids: Grids = ()
-    for index in sorted(strips):
-        grids = strips.pop(index)
-        if grids is None:
-            continue
-        if not frame_grids:
-            frame_grids = tuple(
-                np.zeros((rows, columns, *grid.shape[2:]), grid.dtype) for grid in grids
-            )
-        first = index * header.strip_rows
-        begin, end = max(first, window.row0), min(first + len(grids[0]), window.row1)
-        target = slice(begin - window.row0, end - window.row0)
-        for whole, grid in zip(frame_grids, grids, strict=True):
-            whole[target] = grid[begin - first : end - first, window.column0 : window.column1]
-        valid[target] = True
-    if not frame_grids:
-        return np.full((height, width, header.channels), MID_GREY, np.uint8)
-    grid_valid = None if valid.all() else np.repeat(valid[:, None], columns, axis=1)
-    frame = painter.paint(frame_grids, grid_valid)[:height, :width]
-    if grid_valid is not None:
-        frame = np.array(frame)
-        fill_rows(frame, np.repeat(~valid, PATCH)[:height])
-    return frame
+    x, y, width, height = box
+    out = np.full((height, width, header.channels), MID_GREY, np.uint8)
+    grid = (slice(0, window.row1 - window.row0), slice(0, window.column1 - window.column0))
+    strips = _Strips(header, window, read)
+    lost = np.zeros(height, bool)
+    parts = list(tiles.tiles(grid, grid[0].stop, grid[1].stop, painter.radius))
+    for done, (inner, around) in enumerate(parts, 1):
+        grids, valid = strips.cut(around)
+        core = tiles.within(inner, around)
+        top, left = window.top + PATCH * inner[0].start, window.left + PATCH * inner[1].start
+        rows = slice(max(top, y), max(y, min(window.top + PATCH * inner[0].stop, y + height)))
+        columns = slice(max(left, x), min(window.left + PATCH * inner[1].stop, x + width))
+        if rows.start < rows.stop and columns.start < columns.stop:
+            if grids:
+                known = np.repeat(valid[:, None], around[1].stop - around[1].start, axis=1)
+                pixels = painter.paint(grids, None if valid.all() else known, core)
+                inside = pixels[rows.start - top : rows.stop - top]
+                out[rows.start - y : rows.stop - y, columns.start - x : columns.stop - x] = inside[
+                    :, columns.start - left : columns.stop - left
+                ]
+            missing = np.repeat(~valid[core[0]], PATCH)
+            lost[rows.start - y : rows.stop - y] = missing[rows.start - top : rows.stop - top]
+        report(done, len(parts))
+    fill_rows(out, lost)
+    return out

@@ -42,7 +42,12 @@ class LightDecoder:
         self.shapes: list[tuple[int, int]] = []
 
     def decode_frame(
-        self, codes: np.ndarray, bits: int, channels: int, valid: np.ndarray | None = None
+        self,
+        codes: np.ndarray,
+        bits: int,
+        channels: int,
+        valid: np.ndarray | None = None,
+        core: tuple[slice, slice] | None = None,
     ) -> np.ndarray:
         rows, columns, cells = codes.shape
         assert cells == bits // 8
@@ -58,7 +63,15 @@ class LightDecoder:
         smooth = painted // np.maximum(weight, 1)
         # What a decoder shows in a lost patch is its own affair: here, something plainly wrong.
         smooth[~np.repeat(np.repeat(present, PATCH, 0), PATCH, 1)] = 255
-        return np.repeat(smooth[..., None], channels, axis=2).astype(np.uint8)
+        return cropped(np.repeat(smooth[..., None], channels, axis=2).astype(np.uint8), core)
+
+
+def cropped(frame: np.ndarray, core: tuple[slice, slice] | None) -> np.ndarray:
+    """The pixels of some patches of a frame, or all."""
+    if core is None:
+        return frame
+    rows, columns = (slice(PATCH * part.start, PATCH * part.stop) for part in core)
+    return frame[rows, columns]
 
 
 def _box(plane: np.ndarray, axis: int) -> np.ndarray:

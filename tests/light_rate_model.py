@@ -17,7 +17,7 @@ import numpy as np
 from heqcodec.container.header import Coder
 from heqcodec.errors import HeqFormatError, HeqUnsupportedError
 from heqcodec.rate.layout import LARGE, LEVELS, QUARTERS
-from light_model import LightDecoder, LightEncoder
+from light_model import LightDecoder, LightEncoder, cropped
 
 PATCH = 32
 SLICES = (4, 16, 64, 256, 1024)
@@ -198,7 +198,12 @@ class LightRateDecoder:
         self.shapes: list[tuple[int, int]] = []
 
     def decode_frame(
-        self, levels: np.ndarray, sizes: np.ndarray, step: int, valid: np.ndarray | None = None
+        self,
+        levels: np.ndarray,
+        sizes: np.ndarray,
+        step: int,
+        valid: np.ndarray | None = None,
+        core: tuple[slice, slice] | None = None,
     ) -> np.ndarray:
         rows, columns, planes = levels.shape[:3]
         assert sizes.shape == (rows, columns) and levels.dtype == np.int16
@@ -219,7 +224,7 @@ class LightRateDecoder:
             mean, total = _box(mean, axis), _box(total, axis)
         # A little of the mean around: enough to show in tests how far a patch reaches.
         frame = (7 * frame + mean // np.maximum(total, 1)) // 8
-        return np.where(weight > 0, frame, 255).astype(np.uint8)
+        return cropped(np.where(weight > 0, frame, 255).astype(np.uint8), core)
 
 
 def _box(field: np.ndarray, axis: int) -> np.ndarray:

@@ -11,7 +11,7 @@ from heqcodec.purenet.features import Features
 from numpy.typing import NDArray
 
 from .purenet import purenet_model
-from .session import open_session
+from .session import open_session, run_options
 
 
 class OnnxNetwork:
@@ -33,5 +33,5 @@ class OnnxNetwork:
         """See `FrameNetwork`."""
         inputs = {**features._asdict(), "shares": shares}
         told = {name: array[None] for name, array in inputs.items()}
-        frame: NDArray[np.float32] = self._session.run(["frame"], told)[0]
+        frame: NDArray[np.float32] = self._session.run(["frame"], told, run_options())[0]
         return np.ascontiguousarray(frame[0].transpose(1, 2, 0))

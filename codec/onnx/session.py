@@ -27,3 +27,13 @@ def open_session(model: bytes) -> Any:
     options.intra_op_num_threads = thread_count()
     options.log_severity_level = _ERRORS_ONLY
     return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+
+
+def run_options() -> Any:
+    """Options of a run that give its memory back: tiles of each shape would add to it otherwise."""
+    import onnxruntime
+
+    options = onnxruntime.RunOptions()
+    options.log_severity_level = _ERRORS_ONLY
+    options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
+    return options

@@ -34,6 +34,7 @@ class PurenetDecoder:
         bits: int,
         channels: int,
         valid: NDArray[np.bool_] | None = None,
+        core: Window | None = None,
     ) -> NDArray[np.uint8]:
         """Codes (R, C, bits // 8) to pixels (32 R, 32 C, channels); see `FrameDecoder`."""
         rows, columns = codes.shape[:2]
@@ -45,7 +46,7 @@ class PurenetDecoder:
             features, bounds = self._reader.read(codes[around], bits, channels, known[around])
             return network_frame(self._network, features, shares, bounds, known[around], channels)
 
-        return paint_tiles(run, rows, columns, channels, self.radius)
+        return paint_tiles(run, rows, columns, channels, self.radius, core)
 
     def _rate_index(self, bits: int) -> int:
         # A code of a length in between is treated like the next one known.

@@ -61,6 +61,7 @@ class PurenetRateDecoder:
         sizes: NDArray[np.uint8],
         step: int,
         valid: NDArray[np.bool_] | None = None,
+        core: Window | None = None,
     ) -> NDArray[np.uint8]:
         """Levels (R, C, planes, 1024) to pixels (32 R, 32 C, planes); see `RateDecoder`."""
         rows, columns, channels = levels.shape[:3]
@@ -79,4 +80,4 @@ class PurenetRateDecoder:
             bounds = LevelBounds(self._encoder, flat, sizes[around].reshape(-1), step)
             return network_frame(self._network, features, shares, bounds, known[around], channels)
 
-        return paint_tiles(run, rows, columns, channels, self.radius)
+        return paint_tiles(run, rows, columns, channels, self.radius, core)

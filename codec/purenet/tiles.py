@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 from heqcodec.backend import PATCH
-from heqcodec.progress import report
 from numpy.typing import NDArray
 
 TILE = 24
@@ -21,6 +20,7 @@ def paint_tiles(
     columns: int,
     channels: int,
     radius: int,
+    core: Window | None = None,
 ) -> NDArray[np.uint8]:
     """A whole frame, tile by tile.
 
@@ -29,30 +29,34 @@ def paint_tiles(
         rows, columns: of the grid.
         channels: 1 or 3.
         radius: how far a patch reaches, in pixels: tiles are decoded with as much around them.
+        core: the patches that are wanted, R x C of them; None for all.
 
     Returns:
-        uint8 (32 rows, 32 columns, channels).
+        uint8 (32 R, 32 C, channels).
     """
-    out = np.empty((rows * PATCH, columns * PATCH, channels), dtype=np.uint8)
-    tiles = list(_tiles(rows, columns, -(-radius // PATCH)))
-    for done, (core, around) in enumerate(tiles, 1):
-        pixels = run(around)
-        top, left = ((core[axis].start - around[axis].start) * PATCH for axis in (0, 1))
-        high, wide = ((core[axis].stop - core[axis].start) * PATCH for axis in (0, 1))
-        inner = pixels[top : top + high, left : left + wide]
+    wanted = core or (slice(0, rows), slice(0, columns))
+    out = np.empty((*(PATCH * (part.stop - part.start) for part in wanted), channels), np.uint8)
+    for inner, around in tiles(wanted, rows, columns, radius):
+        pixels = run(around)[in_pixels(inner, around)]
         if channels == 1:
-            inner = inner.mean(axis=2, keepdims=True)
-        place = tuple(slice(part.start * PATCH, part.stop * PATCH) for part in core)
-        out[place] = np.clip(np.rint(255 * inner), 0, 255).astype(np.uint8)
-        report(done, len(tiles))
+            pixels = pixels.mean(axis=2, keepdims=True)
+        out[in_pixels(inner, wanted)] = np.clip(np.rint(255 * pixels), 0, 255).astype(np.uint8)
     return out
 
 
-def _tiles(rows: int, columns: int, halo: int) -> Iterator[tuple[Window, Window]]:
-    """Cores that cover the grid once, each with its surroundings within ``halo``, in patches."""
-    for top in range(0, rows, TILE):
-        for left in range(0, columns, TILE):
-            bottom, right = min(top + TILE, rows), min(left + TILE, columns)
+def tiles(wanted: Window, rows: int, columns: int, radius: int) -> Iterator[tuple[Window, Window]]:
+    """Windows that cover a part of a grid once, each with its surroundings within a radius.
+
+    Args:
+        wanted: the part, in patches.
+        rows, columns: of the grid.
+        radius: in pixels.
+    """
+    halo = -(-radius // PATCH)
+    down, across = wanted
+    for top in range(down.start, down.stop, TILE):
+        for left in range(across.start, across.stop, TILE):
+            bottom, right = min(top + TILE, down.stop), min(left + TILE, across.stop)
             yield (
                 (slice(top, bottom), slice(left, right)),
                 (
@@ -60,3 +64,18 @@ def _tiles(rows: int, columns: int, halo: int) -> Iterator[tuple[Window, Window]
                     slice(max(left - halo, 0), min(right + halo, columns)),
                 ),
             )
+
+
+def within(inner: Window, outer: Window) -> Window:
+    """A window of the grid, counted from the corner of another that holds it."""
+    down, across = (
+        slice(part.start - whole.start, part.stop - whole.start)
+        for part, whole in zip(inner, outer, strict=True)
+    )
+    return down, across
+
+
+def in_pixels(inner: Window, outer: Window) -> Window:
+    """`within`, in pixels."""
+    down, across = (slice(PATCH * s.start, PATCH * s.stop) for s in within(inner, outer))
+    return down, across

@@ -91,10 +91,13 @@ class RateDecoder(Protocol):
         sizes: NDArray[np.uint8],
         step: int,
         valid: NDArray[np.bool_] | None = None,
+        core: tuple[slice, slice] | None = None,
     ) -> NDArray[np.uint8]:
         """Decode levels (R, C, planes, 1024) and sizes (R, C) to uint8 (32 R, 32 C, planes).
 
         ``valid`` (bool, (R, C)) is false where a patch was lost; its levels are not looked at.
+        ``core`` says which rows and columns of patches are wanted, and what is returned is those
+        alone; the others are what they need around them. None for all.
         Memory beside input and output is bounded: large frames are decoded in overlapping tiles.
         """
         ...

@@ -86,10 +86,12 @@ class RatePainter:
             self._reader.mark_damaged(index)
             return self._coarse(index, payload, shape)
 
-    def paint(self, grids: Grids, valid: np.ndarray | None) -> np.ndarray:
+    def paint(
+        self, grids: Grids, valid: np.ndarray | None, core: tuple[slice, slice]
+    ) -> np.ndarray:
         """See `Painter`."""
         levels, sizes = grids
-        return self._decoder.decode_frame(levels, sizes, self._reader.header.rate, valid)
+        return self._decoder.decode_frame(levels, sizes, self._reader.header.rate, valid, core)
 
     def _coarse(self, index: int, payload: bytes, shape: tuple[int, int, int]) -> Grids | None:
         # An empty first slice, as bytes of zero are, has no check that could speak for it.
