@@ -6,6 +6,7 @@ import io
 import struct
 import zlib
 from decimal import Decimal
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -102,6 +103,30 @@ class TestFormulas:
         assert np.array_equal(rgb_to_srgb(PRIMARIES[1][1]), np.eye(3))
         for name, points in PRIMARIES.values():
             assert np.allclose(np.sum(rgb_to_srgb(points), axis=1), 1), name
+
+    def test_another_white_is_adapted_after_bradford(self) -> None:
+        """The matrix from D50 to D65 as B. Lindbloom gives it."""
+        d50_to_d65 = np.array(
+            [
+                [0.9555766, -0.0230393, 0.0631636],
+                [-0.0282895, 1.0099416, 0.0210077],
+                [0.0122982, -0.0204830, 1.3299098],
+            ]
+        )
+
+        def xyz(x: float, y: float) -> np.ndarray:
+            return np.array([x / y, 1, (1 - x - y) / y])
+
+        def to_xyz(points: list[tuple[float, float]]) -> np.ndarray:
+            columns = np.stack([xyz(*point) for point in points[:3]], axis=1)
+            scaled: np.ndarray = columns * np.linalg.solve(columns, xyz(*points[3]))
+            return scaled
+
+        colours = [(0.64, 0.33), (0.3, 0.6), (0.15, 0.06)]
+        d50, d65 = (0.34567, 0.35850), (0.3127, 0.329)
+        right = np.linalg.inv(to_xyz([*colours, d65])) @ d50_to_d65 @ to_xyz([*colours, d50])
+        points = tuple((Fraction(str(x)), Fraction(str(y))) for x, y in [*colours, d50])
+        assert np.allclose(rgb_to_srgb(points), right, atol=5e-4)
 
     def test_pq(self) -> None:
         """BT.2408: 203 cd/m2 is 58 % PQ. Below it, light follows ST 2084."""
@@ -267,6 +292,36 @@ class TestAvif:
             content, samples = self.file(*codes)
             loaded = load_image(content)
             assert np.array_equal(loaded.pixels, samples) and loaded.notes == []
+
+    @pytest.mark.parametrize("wide", [False, True])
+    def test_the_primary_item_counts(self, wide: bool) -> None:
+        """Boxes by hand: another item, with another colour space, comes first."""
+
+        def box(kind: bytes, content: bytes) -> bytes:
+            return struct.pack(">I4s", 8 + len(content), kind) + content
+
+        def colr(primaries: int, transfer: int) -> bytes:
+            return box(b"colr", b"nclx" + struct.pack(">3HB", primaries, transfer, 6, 128))
+
+        held = [
+            colr(1, 13),
+            box(b"pixi", bytes(8)),
+            box(b"colr", b"prof"),
+            colr(9, 16),
+            colr(12, 4),
+        ]
+        item, index = (">I", ">H") if wide else (">H", ">B")
+        entries = b""
+        for number, places in ((7, (1, 2)), (9, (2, 4)), (11, (5,))):
+            entries += struct.pack(item, number) + bytes([len(places)])
+            essential = 0x8000 if wide else 0x80
+            entries += b"".join(struct.pack(index, place | essential) for place in places)
+        ipma = box(b"ipma", bytes([wide, 0, 0, wide]) + struct.pack(">I", 3) + entries)
+        iprp = box(b"iprp", box(b"ipco", b"".join(held)) + ipma)
+        pitm = box(b"pitm", bytes([wide, 0, 0, 0]) + struct.pack(item, 9))
+        file = box(b"ftyp", b"avif" + bytes(8)) + box(b"meta", bytes(4) + pitm + iprp)
+        assert nclx(io.BytesIO(file)) == (9, 16)
+        assert nclx(io.BytesIO(file.replace(pitm, box(b"free", pitm[8:])))) is None
 
     def test_damaged_boxes_say_nothing(self) -> None:
         content, _ = self.file(9, 16)

@@ -103,7 +103,7 @@ def test_three_coded_channels_cannot_be_grey() -> None:
 
 def test_grey_of_the_patch_mode_is_as_good_as_colour() -> None:
     """What the file does not say of colour differences is known, and the decoder is told so."""
-    smooth = np.ascontiguousarray(data.moon()[128:384, 128:384])
+    smooth = data.moon()
     errors = []
     for image in (smooth, np.repeat(smooth[..., None], 3, axis=2)):
         image = image.copy()
@@ -111,4 +111,5 @@ def test_grey_of_the_patch_mode_is_as_good_as_colour() -> None:
             image[0, 0, 0] ^= 1
         pixels = heqcodec.decode(heqcodec.encode(image, model="nqe-t", bpp=0.5)).astype(float)
         errors.append(float(np.mean((pixels.mean(axis=2) - smooth) ** 2)))
-    assert errors[0] < 1.05 * errors[1]
+    # A file of colours pays for saying that there are none.
+    assert errors[0] < 0.988 * errors[1]

@@ -55,7 +55,7 @@ class TestKinds:
         cuts = [len(made) - 2 - lost for lost in (3, 4, 10, 100)]
         cuts += [len(made) * tenth // 10 for tenth in range(1, 10)]
         # The worst: where an interval ends, before its restart marker and after.
-        cuts += restarts[-3:] + [place + 2 for place in restarts[-3:]]
+        cuts += restarts[-8:] + [place + 2 for place in restarts[-8:]]
         for cut in cuts:
             # Behind the last bytes, zeros read as the end of the last blocks.
             for tail in (b"", bytes(700)) if len(made) - cut >= 12 else (b"",):

@@ -30,6 +30,54 @@ def test_a_row_by_hand() -> None:
     assert column[:, 0, 0].tolist() == [100, 131, 169, 200]
 
 
+def filled_by_hand(values: list[list[int]], known: list[list[bool]]) -> list[list[int]]:
+    """Push-pull in plain integers, one sample at a time; values in 64ths."""
+    rows, columns = range(len(values)), range(len(values[0]))
+    if all(map(all, known)):
+        return values
+    small: list[list[int]] = []
+    seen: list[list[bool]] = []
+    for y in rows[::2]:
+        small.append([])
+        seen.append([])
+        for x in columns[::2]:
+            below = [
+                values[j][i]
+                for j in (y, y + 1)
+                for i in (x, x + 1)
+                if j in rows and i in columns and known[j][i]
+            ]
+            small[-1].append((sum(below) + len(below) // 2) // max(len(below), 1))
+            seen[-1].append(bool(below))
+    small = filled_by_hand(small, seen)
+
+    def between(line: list[int], place: int) -> int:
+        own = place // 2
+        beside = min(max(own + 2 * (place % 2) - 1, 0), len(line) - 1)
+        return (3 * line[own] + line[beside] + 2) >> 2
+
+    across = [[between(column, y) for y in rows] for column in map(list, zip(*small, strict=True))]
+    large = [[between([line[y] for line in across], x) for x in columns] for y in rows]
+    made = [[values[y][x] if known[y][x] else large[y][x] for x in columns] for y in rows]
+
+    def smoothed(y: int, x: int) -> int:
+        near = [(max(y - 1, 0), x), (min(y + 1, rows[-1]), x)]
+        near += [(y, max(x - 1, 0)), (y, min(x + 1, columns[-1]))]
+        return (sum(made[j][i] for j, i in near) + 2) >> 2
+
+    return [[made[y][x] if known[y][x] else smoothed(y, x) for x in columns] for y in rows]
+
+
+@pytest.mark.parametrize("share", [0.05, 0.4])
+def test_every_sample_is_that_of_plain_integers(share: float) -> None:
+    random = np.random.default_rng(8)
+    pixels = random.integers(0, 256, (53, 70, 1), dtype=np.uint8)
+    alpha = (random.random((53, 70)) < share).astype(np.uint8)
+    wide = filled_by_hand((pixels[..., 0].astype(int) * 64).tolist(), (alpha > 0).tolist())
+    expected = (np.array(wide) + 32) >> 6
+    assert np.array_equal(fill_transparent(pixels, alpha)[..., 0], expected)
+
+
 @settings(deadline=None, max_examples=60)
 @given(st.integers(1, 70), st.integers(1, 70), st.sampled_from([1, 3]), st.integers(0, 2**32 - 1))
 def test_visible_samples_stay_and_others_lie_between(
