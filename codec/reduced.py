@@ -37,8 +37,12 @@ class ReducedDecoder:
         sizes: NDArray[np.uint8],
         step: int,
         valid: NDArray[np.bool_] | None = None,
+        core: tuple[slice, slice] | None = None,
     ) -> NDArray[np.uint8]:
-        """Levels (R, C, planes, 1024) to uint8 (32 R / scale, 32 C / scale, planes)."""
+        """Levels (R, C, planes, 1024) to uint8 (32 R / scale, 32 C / scale, planes), of the
+        patches ``core`` or of all: none reaches beyond its border."""
+        if core is not None:
+            levels, sizes = levels[core], sizes[core]
         rows, columns, planes = levels.shape[:3]
         side = PATCH // self._scale
         frame = np.empty((rows, side, columns, side, planes), np.uint8)
@@ -83,7 +87,7 @@ def decode_reduced(data: Source, scale: int, partial: bool = False) -> NDArray[n
             if grids is None:
                 lost[start:stop] = True
             else:
-                frame[start:stop] = painter.paint(grids, None)
+                frame[start:stop] = painter.paint(grids, None, (slice(None), slice(None)))
             start = stop
         fill_rows(frame, lost)
     if alpha is not None:
