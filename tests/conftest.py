@@ -39,8 +39,14 @@ class LightModels:
         return self.encoder
 
     def load_decoder(
-        self, encoder_id: bytes, coder_id: bytes, device: str = "auto", backend: str = "auto"
+        self,
+        encoder_id: bytes,
+        coder_id: bytes,
+        device: str = "auto",
+        backend: str = "auto",
+        decoder: str = "strong",
     ) -> LightDecoder:
+        assert decoder == "strong"
         self.decoders_loaded += 1
         if (encoder_id, coder_id) != (self.encoder.encoder_id, self.encoder.coder_id):
             raise HeqUnsupportedError(f"No model here has the id {encoder_id.hex()}.")

@@ -282,8 +282,14 @@ class LightRateModels:
         return self.patch_encoder
 
     def load_decoder(
-        self, encoder_id: bytes, coder_id: bytes, device: str = "auto", backend: str = "auto"
+        self,
+        encoder_id: bytes,
+        coder_id: bytes,
+        device: str = "auto",
+        backend: str = "auto",
+        decoder: str = "strong",
     ) -> Any:
+        assert decoder == "strong"
         self.decoders_loaded += 1
         return LightDecoder()
 
