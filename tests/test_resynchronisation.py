@@ -11,6 +11,7 @@ from itertools import pairwise
 import heqcodec
 import numpy as np
 import pytest
+from field_files import FIELD
 from heqcodec.container import Chunk, ContainerReader, Header
 from heqcodec.container.crc_ranges import CrcRanges
 from heqcodec.container.record_search import Record, longest_rising
@@ -24,6 +25,7 @@ pytestmark = pytest.mark.usefixtures("light_rate")
 STRIPS = 5
 CODERS = ("patch", "device", "packed")
 FILLS = ("00", "ff", "01", "random", "copy")
+in_the_field = pytest.mark.skipif(not FIELD.is_dir(), reason="HEQCODEC_DATA has no folder field")
 CUTS = (1, 3, 4, 8, 12, 57, 200)
 
 
@@ -298,3 +300,20 @@ def test_longest_row(drawn: list[tuple[int, int, int]]) -> None:
     assert len(row) == max(lengths, default=0)
     for one, other in pairwise(row):
         assert one.stop <= other.start and one.word < other.word
+
+
+@in_the_field
+def test_the_first_strip_filled_with_zeros() -> None:
+    """Of a real file: it took all four strips with it, for it holds every head of strip 0."""
+    intact = ContainerReader(io.BytesIO((FIELD / "strip0_intact.heq").read_bytes()))
+    data = (FIELD / "strip0_zeroed_loses_all.heq").read_bytes()
+    reader = ContainerReader(io.BytesIO(data), partial=True)
+    found, expected = reader.read_strips(range(4)), intact.read_strips(range(4))
+    assert found == expected | {0: None} and reader.damaged_strips == [0]
+
+
+@in_the_field
+def test_a_thousand_duplicates_of_a_real_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = (FIELD / "quadratic_chunks_12k.heq").read_bytes()
+    _, read, checked = work(data, monkeypatch)
+    assert read <= 3 * len(data) and checked == 0
