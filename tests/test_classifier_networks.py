@@ -18,6 +18,7 @@ from heqcodec.classifier.nqe_classifier import NQE_LAYERS, weight_bits
 from heqcodec.classifier.packed_nqe import pack_nqe
 from heqcodec.classifier.recipe import NETWORKS
 from heqcodec.classifier.run import weight_figures
+from heqcodec.classifier.vgg_small import VggSmall
 from heqcodec.classifier.weight_quantizers import weight_quantizer
 from heqcodec.errors import HeqError
 from heqcodec.quantizers.fixed_step import FixedStepQuantizer
@@ -194,3 +195,37 @@ def test_damaged_files(tmp_path: Path) -> None:
     (tmp_path / "odd.safetensors").write_bytes(b"no safetensors at all")
     with pytest.raises(HeqError, match="cannot be read"):
         load_classifier(tmp_path / "odd.safetensors")
+
+
+@pytest.mark.parametrize(("quantile", "shift"), [({}, 1), ({"quantile": 0.5}, 5)])
+def test_bit_shifts_stand_for_the_quantile_of_the_scales(quantile: dict, shift: int) -> None:
+    network = build_network(recipe("nqe"), 10)
+    assert isinstance(network, NqeClassifier)
+    for norm in network.norms:
+        # 2^-10 .. 1 in eleven equal parts: the 0.9-quantile lies within those of 2^-1.
+        exponents = -10 + torch.arange(norm.bn.num_features) * 11 // norm.bn.num_features
+        assert norm.bn.running_var is not None
+        norm.bn.running_var.fill_(1 - norm.bn.eps)
+        with torch.no_grad():
+            norm.bn.weight.copy_(2.0**exponents)
+    shifts = network.switch_to_bsn(**quantile)
+    assert shifts == [shift] * len(NQE_LAYERS)
+    assert recipe("nqe").bsn_quantile == 0.9
+
+
+def test_a_head_sees_a_quarter_of_the_code_and_an_eighth_of_the_features() -> None:
+    torch.manual_seed(0)
+    network = build_network(recipe("nqe"), 3)
+    assert isinstance(network, NqeClassifier)
+    head = network.head
+    code = network.eval().code(pixels()).flatten(1)
+    expected = F.linear(code, head.weight / 4, head.bias)
+    torch.testing.assert_close(network(pixels()), expected)
+    for active, levels in (("relu", 1), ("hwmsb", 3)):
+        small = build_network(recipe("vgg-small", width=4, active=active), 3)
+        assert isinstance(small, VggSmall)
+        small.train()(pixels(8))
+        features = small.eval().blocks(small.pixels(pixels())).flatten(1)
+        assert features.max() > 0
+        expected = F.linear(features, small.head.weight / (8 * levels), small.head.bias)
+        torch.testing.assert_close(small(pixels()), expected)

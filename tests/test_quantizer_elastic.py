@@ -1,6 +1,7 @@
 """EQ-Net: elastic quantizer, distribution losses, guidance, predictor, search."""
 
 import itertools
+import math
 import random
 
 import pytest
@@ -290,3 +291,54 @@ def test_costs_and_fronts():
         GeneticSearch(toy_score, space, (10, 10))
     with pytest.raises(ValueError, match="needs layers"):
         PrecisionSpace((), (1,))
+
+
+def scan_as_published(row, bits, symmetric):
+    """EQ-Net's scan in plain Python: (step, offset) of one row."""
+    low, high = -(2 ** (bits - 1)), 2 ** (bits - 1) - 1
+    least, most = min(row), max(row)
+    best = math.inf, 0.0, 0.0
+    for percent in range(100, 20, -1):
+        if symmetric:
+            step, offset = percent / 100 * max(least / low, most / high), 0.0
+        else:
+            step = percent / 100 * (most - least) / (high - low)
+            offset = percent / 100 * least - step * low
+        codes = [min(max(round((x - offset) / step), low), high) for x in row]
+        errors = [abs(x - step * q - offset) ** 2.4 for x, q in zip(row, codes, strict=True)]
+        best = min(best, (sum(errors), step, offset))
+    return best[1:]
+
+
+@pytest.mark.parametrize("bits", [2, 3, 4, 8])
+@pytest.mark.parametrize("symmetric", [True, False])
+def test_scan_takes_the_step_and_offset_of_the_published_one(bits, symmetric):
+    generator = torch.Generator().manual_seed(bits)
+    # Heavy tails and a mean: squares, and an offset from the whole range, would choose otherwise.
+    rows = torch.randn(8, 200, generator=generator, dtype=torch.float64) ** 3 + 2.5
+    steps, offsets = scan_step(rows, bits, symmetric)
+    for row, step, offset in zip(rows.tolist(), steps.tolist(), offsets.tolist(), strict=True):
+        assert (*step, *offset) == pytest.approx(scan_as_published(row, bits, symmetric), rel=1e-9)
+
+
+def test_half_of_the_children_mutate_a_tenth_of_their_genes():
+    alternatives, layers, population = 50, 400, 60
+    space = PrecisionSpace((LayerCost(1, 1),) * layers, tuple(range(alternatives)), (2,))
+    scored = []
+
+    def score(genes):
+        scored.append(genes[:layers])
+        return random.Random(str(genes)).random()
+
+    limits = (math.inf, math.inf)
+    GeneticSearch(score, space, limits, population=population, generations=1, seed=3).run()
+    pool, children = torch.tensor(scored[:population]), torch.tensor(scored[population:])
+    changed = (children[:, None] != pool).double().mean(2).amin(1)
+    mutated = changed < 0.3
+    # A quarter are parents, of which one may be drawn twice. Two parents have no common genes, so
+    # that half of either one is left; where both are the same, no new child is scored.
+    assert 40 <= len(children) <= 47
+    assert (changed[~mutated] > 0.4).all()
+    assert 22 <= int(mutated.sum()) <= 24
+    # 22 x 400 draws: a standard deviation of 0.0032.
+    assert float(changed[mutated].mean()) == pytest.approx(0.1 * (1 - 1 / alternatives), abs=0.013)

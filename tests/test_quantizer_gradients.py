@@ -1,6 +1,7 @@
 """Gradient quantizers of "A Statistical Framework for Low-bitwidth Training"."""
 
 import copy
+import math
 
 import pytest
 import torch
@@ -157,3 +158,55 @@ def test_bits_out_of_range_are_refused():
             kind(0)
     with pytest.raises(ValueError, match="2 bits or more"):
         PerTensorGradient(1)
+
+
+def rows_of_ranges(*ranges):
+    """Float64 rows that span the given ranges."""
+    half = torch.tensor(ranges, dtype=torch.float64) / 2
+    return torch.stack([half, -half, 0 * half], dim=1)
+
+
+def test_factors_of_a_block_are_cube_roots_of_its_ranges():
+    """s1 = (l1 / sqrt k)^(-1/3), s2 = (l2 q / (k - 1))^(-1/3), q the reflection's largest entry."""
+    for count in (2, 3, 4, 9):
+        blocks = choose_blocks(rows_of_ranges(1e4, 0.5, *[0.25] * (count - 2)))
+        assert blocks.is_large.tolist() == [True] + [False] * (count - 1)
+        v = torch.full((count, 1), count**-0.5, dtype=torch.float64)
+        v[0] -= 1
+        reflection = torch.eye(count, dtype=torch.float64) - 2 * v @ v.t() / v.square().sum()
+        largest = float(reflection.abs().max())
+        first = (1e4 / math.sqrt(count)) ** (-1 / 3)
+        second = (0.5 * largest / (count - 1)) ** (-1 / 3)
+        expected = torch.tensor([first] + [second] * (count - 1), dtype=torch.float64)
+        torch.testing.assert_close(blocks.scale, expected, rtol=1e-6, atol=0)
+
+
+@pytest.mark.parametrize(
+    ("ranges", "large"),
+    [
+        # (N - G) m_G / sum_{i <= G} m_i of G = 2 is 4 / (1 + m_1) here: 1.01, then 0.99.
+        ((2.96, 1, 0.1, 0.1, 0.1, 0.1), 2),
+        ((3.04, 1, 0.1, 0.1, 0.1, 0.1), 1),
+        # Of G = 3 it is 4 / (1 + 2 m_1): 1.02, then 0.98.
+        ((1, 1.46, 1.46, 0.1, 0.1, 0.1, 0.1), 3),
+        ((1, 1.54, 1.54, 0.1, 0.1, 0.1, 0.1), 2),
+        # Equal rows: (N - G) / G > 1.
+        ((1,) * 9, 4),
+        ((1,) * 4, 1),
+        ((1,), 1),
+        ((1, 1), 1),
+    ],
+)
+def test_as_many_rows_are_large_as_can_share_the_others(ranges, large):
+    blocks = choose_blocks(rows_of_ranges(*ranges))
+    assert int(blocks.is_large.sum()) == large
+    order = sorted(range(len(ranges)), key=lambda row: -ranges[row])
+    assert blocks.is_large[order[:large]].all()
+
+
+def test_small_rows_are_shared_out_in_proportion_to_the_large_ones():
+    # 12 small rows for 4 : 2 : the shares are 8 and 4, next in rank together.
+    small = [0.3 - 0.01 * rank for rank in range(12)]
+    blocks = choose_blocks(rows_of_ranges(4.0, 2.0, *small))
+    assert blocks.block.tolist() == [0, 1] + [0] * 8 + [1] * 4
+    assert blocks.size.tolist() == [9, 5] + [9] * 8 + [5] * 4

@@ -203,3 +203,55 @@ def test_best_block_rotates_outliers_away():
     assert layer(spiky).isfinite().all()
     rotated = hadamard(layer.weight, layer.block)
     assert float(layer.weight_step) == pytest.approx(float(initial_step(rotated, 7)))
+
+
+def identity_layer(size, sample=True):
+    """Not rotated, with weights of 1 on the diagonal and steps of 1."""
+    layer = QuantizedLinear(size, size, bias=False, block=1, sample=sample, seed=11)
+    with torch.no_grad():
+        layer.weight.copy_(torch.eye(size))
+        layer(torch.ones(1, size))
+        layer.weight_step.fill_(1)
+        layer.input_step.fill_(1)
+    return layer
+
+
+def test_inputs_and_weights_take_the_sixteen_integers_from_minus_8():
+    layer = identity_layer(4)
+    x = torch.tensor([[-100.0, -8.6, -8.4, -7.6], [6.4, 7.4, 7.6, 100.0]])
+    assert layer(x).tolist() == [[-8, -8, -8, -8], [6, 7, 7, 7]]
+    with torch.no_grad():
+        layer.weight.copy_(torch.diag(torch.tensor([-100.0, -7.6, 7.4, 100.0])))
+    assert layer(torch.ones(1, 4)).tolist() == [[-8, -8, 7, 7]]
+
+
+def test_first_steps_are_two_mean_magnitudes_over_root_7():
+    torch.manual_seed(6)
+    layer, x = QuantizedLinear(32, 8), torch.randn(20, 32)
+    layer(x)
+    for step, rotated in ((layer.input_step, x), (layer.weight_step, layer.weight)):
+        mean = float(hadamard(rotated.detach(), 32).abs().mean())
+        assert float(step.detach()) == pytest.approx(2 * mean / math.sqrt(7), rel=1e-5)
+
+
+def test_rows_are_kept_by_the_lengths_of_gradient_and_input():
+    """Leverage |g| for the input's gradient, |g| |x| for the weight's; signs have no say."""
+    layer = identity_layer(6)
+    lengths = torch.tensor([1.0, -2, 3, -4, 5, 7])
+    # Multiples of max / 105, so that nothing is rounded: 14 high + low, on the diagonal alone.
+    high, low = torch.tensor([7.0, -3, 1, -1, 0, 2]), torch.tensor([7.0, 1, -2, -6, 5, -4])
+    target = torch.diag(14 * high + low)
+    draws = 1200
+    counts = torch.zeros(2, 6, dtype=torch.float64)
+    for _ in range(draws):
+        layer.zero_grad()
+        x = torch.diag(lengths).requires_grad_()
+        (layer(x) * target).sum().backward()
+        counts[0] += x.grad.diagonal() != 0
+        counts[1] += layer.weight.grad.diagonal() != 0
+    norms = torch.cat([14 * high, low]).abs().double()
+    for scores, count in zip((norms, norms * lengths.abs().repeat(2)), counts, strict=True):
+        p = redistribute(scores, 6).view(2, 6)
+        expected = 1 - (1 - p[0]) * (1 - p[1])
+        deviation = (expected * (1 - expected) / draws).sqrt()
+        assert ((count / draws - expected).abs() <= 5 * deviation + 1e-9).all()

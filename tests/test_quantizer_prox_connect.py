@@ -103,3 +103,16 @@ def test_every_pair_trains_binary_weights(pair):
         loss.backward()
         optimizer.step()
     assert math.isclose(float((quantizer.codes(latent) == truth).float().mean()), 1.0)
+
+
+def test_sharpness_ends_at_100_where_no_other_end_is_given():
+    weight = torch.zeros(3)
+    for pair, beta, final in (("bnn++", 5.0, 100.0), ("bnn++", 250.0, 250.0), ("bnn+", 7.0, 7.0)):
+        quantizer = ProxConnectQuantizer(pair, beta)
+        for _ in range(50):
+            quantizer.refresh(weight)
+        # Half of the refreshes is half of the way in the logarithm.
+        assert float(quantizer.beta) == pytest.approx(math.sqrt(beta * final), rel=1e-4)
+        for _ in range(60):
+            quantizer.refresh(weight)
+        assert float(quantizer.beta) == pytest.approx(final, rel=1e-5)

@@ -116,3 +116,17 @@ def test_what_makes_no_grid_is_refused():
         PairQuantizer((7, 7, 7))
     with pytest.raises(ValueError, match="do not make pairs"):
         PairWeightQuantizer()(torch.zeros(3))
+
+
+def test_features_and_weights_are_stretched_by_a_thousandth():
+    """(L - 1)(1 + 1e-3) / 2 of Q2D2: thresholds of the grid lie where 3.003 tanh is a half."""
+    half = torch.tensor([0.5, 1.5, 2.5], dtype=torch.float64)
+    for side in (-1, 1):
+        # A tenth of the difference that the stretch makes.
+        z = (half / 3.003 * (1 + side * 1e-4)).atanh()
+        expected = half + side / 2
+        y = PairQuantizer((7, 7), "rectangular")(torch.stack([z, -z], dim=1))
+        torch.testing.assert_close(y * 3, torch.stack([expected, -expected], 1), check_dtype=False)
+        weight = (z / 0.851).repeat_interleave(2).float()
+        points = PairWeightQuantizer("rectangular", 7)(weight)
+        assert points.tolist() == expected.repeat_interleave(2).tolist()

@@ -286,3 +286,22 @@ def test_bit_shift_norm_fades_from_batch_normalization_to_the_shift():
     norm.set_fade(0.0)
     assert norm.is_shift
     assert torch.equal(norm(sums), sums * 2.0**-norm.shift)
+
+
+def test_the_switch_takes_the_quantile_that_it_is_given():
+    """Scales of 2^0 .. 2^-10: the quantile i / 10 is 2^(i - 10) exactly."""
+
+    def norm():
+        made = BitShiftNorm(11)
+        made.bn.running_var.fill_(1 - made.bn.eps)
+        with torch.no_grad():
+            made.bn.weight.copy_(2.0 ** -torch.arange(11.0) * torch.tensor([1, -1] * 5 + [1]))
+        return made
+
+    for tenth in range(11):
+        made = norm()
+        made.switch_to_bsn(tenth / 10)
+        assert made.shift == 10 - tenth
+    made = norm()
+    made.switch_to_bsn()
+    assert made.shift == 1  # the paper's 0.9
