@@ -47,10 +47,10 @@ def _groups(root: Path) -> Iterator[Path]:
         if kind[0] == "cgroup" and "cpu" not in kind[2].split(","):
             continue
         mounted, place = _unescaped(fields[3]), root / _unescaped(fields[4]).lstrip("/")
-        path = PurePosixPath(own[kind[0]])
+        group = PurePosixPath(own[kind[0]])
         # Without a cgroup namespace the path is the host's, of which the container's is mounted; a
         # path outside what is mounted is of the mount's own root at best.
-        inside = path.relative_to(mounted).parts if path.is_relative_to(mounted) else ()
+        inside = group.relative_to(mounted).parts if group.is_relative_to(mounted) else ()
         for depth in range(len(inside), -1, -1):
             yield place.joinpath(*inside[:depth])
 
