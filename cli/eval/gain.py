@@ -87,18 +87,18 @@ def _gain(
         raise HeqError(f"{out} exists; give another --out, or -f to replace it.")
     wanted = list(dict.fromkeys(decoders)) or offered
     files, unreadable = readable_files(image_files(data))
-    found = []
-    for one in measure(files, name, wanted, list(dict.fromkeys(qualities)), ladder):
-        found.append(one)
-        if one.gain < least:
+    found: list[Gain] = []
+    for row in measure(files, name, wanted, list(dict.fromkeys(qualities)), ladder):
+        found.append(row)
+        if row.gain < least:
             say(
-                f"{one.image}, {one.version}: {one.decoder} at quality {one.quality:g} is "
-                f"{-one.gain:.3f} dB below the plain inverse"
+                f"{row.image}, {row.version}: {row.decoder} at quality {row.quality:g} is "
+                f"{-row.gain:.3f} dB below the plain inverse"
             )
     if out:
         write_bytes(out, csv_text(found).encode())
     print_table(_table(found))
-    worst = min(found, key=lambda one: one.gain)
+    worst = min(found, key=lambda row: row.gain)
     tell(f"Worst: {worst.gain:+.3f} dB, {worst.image}, {worst.version}, {worst.decoder}.")
     for line in unreadable:
         say(f"heqcodec: not among these: {line}")

@@ -171,7 +171,7 @@ class TransformCodeReader:
         Of grey the colour differences are known to be 0; their zones have the hint of the luminance
         beside them, as in a colour patch coded as far, which is what PURENET learned from.
         """
-        hints = told.reached.T.astype(np.float32) / PLANES
+        hints: NDArray[np.float32] = told.reached.T.astype(np.float32) / np.float32(PLANES)
         if channels == 1:
             chroma, luma = luma_beside_chroma()
             hints[:, chroma] = hints[:, luma]

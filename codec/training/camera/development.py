@@ -62,7 +62,7 @@ def photographed(pixels: NDArray[np.uint8], rng: np.random.Generator) -> NDArray
         image = np.repeat(raw[..., None], 3, axis=2)
     else:
         filled = malvar(raw) if rng.random() < 0.6 else bilinear(raw)
-        image = filled / white.astype(np.float32)
+        image = (filled / white.astype(np.float32)).astype(np.float32)
     # Some cameras lift the darkness again, and its noise with it.
     image *= np.float32(exposure ** -rng.uniform(0, 1))
     shown = _toned(to_srgb(image), rng)

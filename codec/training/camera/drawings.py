@@ -251,10 +251,10 @@ def chart(rng: np.random.Generator) -> NDArray[np.uint8]:
             draw.rectangle([x, top, x + wide, bottom - 1], fill=_saturated(rng), outline=ink)
     elif kind == 1:
         for _ in range(int(rng.integers(1, 5))):
-            x = np.arange(left, TILE, int(rng.integers(2, 20)))
-            y = np.clip(bottom / 2 + np.cumsum(rng.normal(0, 14, len(x))), 3, bottom)
+            xs = np.arange(left, TILE, int(rng.integers(2, 20)))
+            ys = np.clip(bottom / 2 + np.cumsum(rng.normal(0, 14, len(xs))), 3, bottom)
             width = int(rng.integers(1, 4))
-            draw.line(list(zip(x.tolist(), y.tolist(), strict=True)), fill=_any(rng), width=width)
+            draw.line(list(zip(xs.tolist(), ys.tolist(), strict=True)), fill=_any(rng), width=width)
     elif kind == 2:
         ends = np.sort(rng.integers(0, 360, int(rng.integers(3, 9))))
         box = [left + 10, 10, bottom + left - 30, bottom - 30]

@@ -40,9 +40,9 @@ def cut_photograph(path: Path, count: int, reduction: float, seed: int) -> list[
     with Image.open(path) as opened:
         image = ImageOps.exif_transpose(opened).convert("RGB")
     if reduction != 1:
-        size = tuple(round(side / reduction) for side in image.size)
-        image = image.resize(size, Image.Resampling.LANCZOS)
-    tiles = []
+        wide, high = (round(side / reduction) for side in image.size)
+        image = image.resize((wide, high), Image.Resampling.LANCZOS)
+    tiles: list[NDArray[np.uint8]] = []
     for _ in range(4 * count):
         if min(image.size) < TILE or len(tiles) == count:
             break

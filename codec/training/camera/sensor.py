@@ -111,7 +111,9 @@ def _malvar_kernels() -> list[NDArray[np.float32]]:
         [0, 2, 0, 2, 0],
         [0, 0, -1.5, 0, 0],
     ]
-    kernels = [np.array(rows, dtype=np.float32) / 8 for rows in (green, along, diagonal)]
+    kernels: list[NDArray[np.float32]] = [
+        np.array(rows, dtype=np.float32) / np.float32(8) for rows in (green, along, diagonal)
+    ]
     return [kernels[0], kernels[1], kernels[1].T.copy(), kernels[2]]
 
 
