@@ -76,6 +76,7 @@ class TrainingLoop:
         )
         self.optimizers = self._new_optimizers()
         self._healthy: Tensor | None = None
+        self._over = False
         self._signals: list[int] = []
         self._figures_at = -1
 
@@ -146,7 +147,8 @@ class TrainingLoop:
         before = self.minutes
         losses: list[float] = []
         while self._place() < self.recipe.steps and not self._stopped:
-            loss = self._one_step(time.monotonic() - begun >= limit)
+            self._over = time.monotonic() - begun >= limit
+            loss = self._one_step()
             if self.minutes == before:
                 # What the first step compiles is no part of the schedule.
                 begun = saved = shown = time.monotonic()
@@ -195,7 +197,7 @@ class TrainingLoop:
             return self.step
         return max(self.step, int(self.recipe.steps * self._clock / self._finish_in))
 
-    def _one_step(self, over: bool = False) -> Tensor:
+    def _one_step(self) -> Tensor:
         recipe, rates = self.recipe, self.task.rates(self._place())
         for name, optimizer in self.optimizers.items():
             for group in optimizer.param_groups:
@@ -204,7 +206,7 @@ class TrainingLoop:
         loss = self.task.loss(self.generator)
         loss.backward()
         self._clock, self._stopped = self.workers.average(
-            self.task.networks.values(), self.minutes, bool(self._signals) or over
+            self.task.networks.values(), self.minutes, bool(self._signals) or self._over
         )
         told = loss.detach()
         health = told

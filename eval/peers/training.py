@@ -144,7 +144,7 @@ class PeerLoop(TrainingLoop):
             )
         return optimizers
 
-    def _one_step(self, over: bool = False) -> Tensor:
+    def _one_step(self) -> Tensor:
         task, network = self._peer_task, self._peer_task.network
         for optimizer in self.optimizers.values():
             optimizer.zero_grad(set_to_none=True)
