@@ -216,10 +216,10 @@ def main(
     """Print megapixels a second and ratios, of one run on one core."""
     import heqcodec
     from heqcodec import models
+    from heqcodec.base.threads import limit_threads
     from heqcodec.eval.folder import image_files, read_pixels
     from heqcodec.export.c_project import export_c
     from heqcodec.rate.quality import step_of_quality
-    from heqcodec.threads import limit_threads
 
     if model.startswith("nqe-vgg"):
         raise typer.BadParameter("vgg_speed.py measures encoders of convolutions")

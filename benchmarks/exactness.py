@@ -19,11 +19,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 import typer
 from adversarial import adversarial_patches
+from heqcodec.base.threads import limit_threads, thread_count
 from heqcodec.patches import patch_batches
-from heqcodec.threads import limit_threads, thread_count
 
 if TYPE_CHECKING:
-    from heqcodec.backend import PatchEncoder
+    from heqcodec.base.patch_protocols import PatchEncoder
 
 BATCHES = (1, 7, None)
 """Patches a call; None is all patches of the image."""

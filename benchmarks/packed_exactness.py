@@ -24,7 +24,8 @@ import heqcodec
 import numpy as np
 import typer
 from heqcodec import models
-from heqcodec.container.header import PATCH, Coder
+from heqcodec.base.constants import PATCH
+from heqcodec.container.header import Coder
 from heqcodec.container.reader import ContainerReader
 from heqcodec.patches import patch_batches
 from heqcodec.rate.encoding import rate_file
@@ -32,7 +33,7 @@ from heqcodec.rate.layout import LEVELS
 from heqcodec.rate.quality import step_of_quality
 
 if TYPE_CHECKING:
-    from heqcodec.rate.backend import RateEncoder, StripCoder
+    from heqcodec.base.rate_protocols import RateEncoder, StripCoder
 
 QUALITIES = (25.0, 45.0, 70.0)
 BATCHES = (1, 7, None)

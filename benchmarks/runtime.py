@@ -130,8 +130,8 @@ def main(
 ) -> None:
     """Print sizes on disk, seconds from a cold start, and megapixels per second."""
     from heqcodec import models
+    from heqcodec.base.threads import limit_threads, thread_count
     from heqcodec.eval.folder import read_pixels
-    from heqcodec.threads import limit_threads, thread_count
     from rich.console import Console
     from rich.table import Table
 

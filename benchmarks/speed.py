@@ -76,8 +76,8 @@ def main(
 ) -> None:
     """Print megapixels per second and the ratio to JPEG in the same run."""
     from heqcodec import models
+    from heqcodec.base.threads import limit_threads, thread_count
     from heqcodec.eval.folder import read_pixels
-    from heqcodec.threads import limit_threads, thread_count
     from rich.console import Console
     from rich.table import Table
 

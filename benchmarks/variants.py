@@ -85,9 +85,9 @@ def compare(
 
     NAME.json and NAME.md are written after each training; the same call goes on where it stopped.
     """
+    from heqcodec.base.files import write_bytes
     from heqcodec.eval.quantizers.codec_task import CodecTask
     from heqcodec.eval.report import environment
-    from heqcodec.files import write_bytes
     from heqcodec.purenet.device import find_device
     from heqcodec.training.photographs import load_frames, load_tiles
 

@@ -27,8 +27,8 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 from c_speed import Encoder, Pixels, build, c_encoder, measure
+from heqcodec.base.constants import PATCH
 from heqcodec.nqe.vgg_layer import IntegerLayer
-from heqcodec.nqe.vgg_layout import PATCH
 
 WORD = 64
 COUNTED = {2: 2, 3: 2, 5: 3}
@@ -117,9 +117,9 @@ def main(
 ) -> None:
     """Print megapixels a second, ratios and the limit, of one run on one core."""
     from heqcodec import models
+    from heqcodec.base.threads import limit_threads
     from heqcodec.eval.folder import image_files, read_pixels
     from heqcodec.export.c_project import export_c
-    from heqcodec.threads import limit_threads
 
     limit_threads(1)
     files = image_files(data)

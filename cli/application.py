@@ -31,7 +31,8 @@ app = typer.Typer(
 def _version(wanted: bool) -> None:
     if not wanted:
         return
-    from heqcodec import FORMAT_VERSION, __version__
+    from heqcodec import FORMAT_VERSION
+    from heqcodec.base.version import __version__
 
     typer.echo(f"heqcodec {__version__}, format version {FORMAT_VERSION}")
     raise typer.Exit

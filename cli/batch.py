@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import typer
+from heqcodec.base.errors import HeqError
+from heqcodec.base.progress import Progress
 from heqcodec.cli.sources import Job, Plan
 from heqcodec.cli.terminal import DATA_ERROR, STANDARD, print_json, say, sentence, tell
-from heqcodec.errors import HeqError
-from heqcodec.progress import Progress
 
 __all__ = ["run_jobs"]
 

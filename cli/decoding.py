@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from heqcodec.base.progress import Progress
 from heqcodec.cli.batch import run_jobs
 from heqcodec.cli.options import (
     BackendChoice,
@@ -31,7 +32,6 @@ from heqcodec.cli.terminal import (
     set_threads,
     usage_error,
 )
-from heqcodec.progress import Progress
 
 
 def _offered_decoders() -> list[str]:

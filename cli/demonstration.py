@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from heqcodec.base.errors import HeqError
 from heqcodec.cli.names import shown
 from heqcodec.cli.options import Force, Model, Verbose
 from heqcodec.cli.sources import check_image_name
 from heqcodec.cli.terminal import check_output, reports_errors, say, tell
-from heqcodec.errors import HeqError
 
 if TYPE_CHECKING:
     import numpy as np

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from heqcodec.base.progress import Progress
 from heqcodec.cli.batch import run_jobs
 from heqcodec.cli.options import (
     Force,
@@ -32,7 +33,6 @@ from heqcodec.cli.terminal import (
     usage_error,
     write_output,
 )
-from heqcodec.progress import Progress
 
 
 class ModeChoice(str, Enum):

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
+from heqcodec.base.progress import Progress
 from heqcodec.cli.batch import run_jobs
 from heqcodec.cli.decoding import is_heq
 from heqcodec.cli.options import (
@@ -28,7 +29,6 @@ from heqcodec.cli.terminal import (
     set_threads,
     write_output,
 )
-from heqcodec.progress import Progress
 
 Inputs = Annotated[
     list[str],

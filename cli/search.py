@@ -65,7 +65,7 @@ def search(
     and writes search.json, front.png and searched.toml, a recipe for `heqcodec train`.
     """
     set_threads(threads)
-    from heqcodec.errors import HeqError
+    from heqcodec.base.errors import HeqError
     from heqcodec.nqe.reduced import require_even
 
     require_even(width)

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from itertools import takewhile
 from pathlib import Path
 
+from heqcodec.base.errors import HeqError, HeqUnsupportedError
 from heqcodec.cli.terminal import STANDARD, usage_error
-from heqcodec.errors import HeqError, HeqUnsupportedError
 
 __all__ = [
     "Job",

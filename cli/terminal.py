@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec
 
 import typer
+from heqcodec.base.errors import HeqError, HeqLimitError
 from heqcodec.cli import names
-from heqcodec.errors import HeqError, HeqLimitError
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -118,8 +118,8 @@ def usage_error(text: str, option: str) -> typer.BadParameter:
 def set_threads(threads: int | None) -> None:
     """Limit all libraries to this many threads; None leaves one for each core, or as many as the
     CPU quota of a container is worth."""
-    from heqcodec.cpu_quota import cpu_quota
-    from heqcodec.threads import limit_threads, thread_count
+    from heqcodec.base.cpu_quota import cpu_quota
+    from heqcodec.base.threads import limit_threads, thread_count
 
     if threads is not None or cpu_quota() is not None:
         limit_threads(threads or thread_count())
@@ -168,7 +168,7 @@ def write_output(path: str, data: bytes) -> None:
     Raises:
         HeqError: it cannot be written.
     """
-    from heqcodec.files import write_bytes
+    from heqcodec.base.files import write_bytes
 
     try:
         if path == STANDARD:

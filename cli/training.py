@@ -74,7 +74,7 @@ def train(
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("heqcodec"):
             raise
-        from heqcodec.errors import HeqError
+        from heqcodec.base.errors import HeqError
 
         raise HeqError(
             f'Training needs the package {error.name}; pip install "heqcodec[train]".'

@@ -17,8 +17,7 @@ from heqcodec.api import (
     read_metadata,
     unpack,
 )
-from heqcodec.container.header import DEFAULT_MAX_PIXELS, FORMAT_VERSION
-from heqcodec.errors import (
+from heqcodec.base.errors import (
     HeqChecksumError,
     HeqError,
     HeqFormatError,
@@ -26,8 +25,8 @@ from heqcodec.errors import (
     HeqTruncatedError,
     HeqUnsupportedError,
 )
-
-__version__ = "0.1.0"
+from heqcodec.base.version import __version__
+from heqcodec.container.header import DEFAULT_MAX_PIXELS, FORMAT_VERSION
 
 __all__ = [
     "DEFAULT_MAX_PIXELS",

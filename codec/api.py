@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from heqcodec.arguments import BackendName, CoderName, DecoderName, ModeName, checked_limit
+from heqcodec.base.arguments import BackendName, CoderName, DecoderName, ModeName, checked_limit
+from heqcodec.base.progress import Progress, reported_to
 from heqcodec.container.header import DEFAULT_MAX_PIXELS, Coder, check_pixels
 from heqcodec.container.reader import ContainerReader
 from heqcodec.container.source import Source, open_source
 from heqcodec.decoding import Metadata, PartialImage, Region, collect_metadata, decode_file
 from heqcodec.file_info import ChunkInfo, FileInfo, file_info
 from heqcodec.options import BITS_PER_PIXEL, DEFAULT_BPP, EncodeOptions
-from heqcodec.progress import Progress, reported_to
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:

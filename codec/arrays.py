@@ -6,7 +6,7 @@ import sys
 from typing import Any, Protocol, TypeGuard
 
 import numpy as np
-from heqcodec.errors import HeqUnsupportedError
+from heqcodec.base.errors import HeqUnsupportedError
 from numpy.typing import NDArray
 
 __all__ = ["SupportsArray", "is_array", "to_array", "to_uint8"]

@@ -12,10 +12,10 @@ from importlib.resources import files
 from typing import Any
 
 import numpy as np
+from heqcodec.base.errors import HeqError, HeqUnsupportedError
 from numpy.typing import NDArray
 from PIL import Image
 
-from .errors import HeqError, HeqUnsupportedError
 from .manifest import checked_bytes, read_list
 from .nqe.vgg_classifier import IntegerClassifier
 

@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 from typing import cast
 
 import numpy as np
-from heqcodec.arguments import BackendName, DecoderName, checked_limit, shown, whole
+from heqcodec.base.arguments import BackendName, DecoderName, checked_limit, shown, whole
+from heqcodec.base.errors import HeqError, HeqFormatError
 from heqcodec.container import chunks as chunk_types
 from heqcodec.container.chunks import Chunk, read_alpha
 from heqcodec.container.header import Coder, Header, Mode
 from heqcodec.container.reader import ContainerReader
 from heqcodec.container.source import Source, open_source
-from heqcodec.errors import HeqError, HeqFormatError
 from heqcodec.frame import (
     Grids,
     Painter,

@@ -6,6 +6,7 @@ from io import BytesIO
 from typing import TYPE_CHECKING
 
 import numpy as np
+from heqcodec.base.progress import report
 from heqcodec.container import chunks as chunk_types
 from heqcodec.container.chunks import Chunk, alpha_chunk
 from heqcodec.container.header import Header
@@ -13,7 +14,6 @@ from heqcodec.container.strips import strip_length
 from heqcodec.container.writer import ContainerWriter
 from heqcodec.options import BITS_PER_PIXEL, Choice, no_such_rate
 from heqcodec.patches import patch_batches
-from heqcodec.progress import report
 from heqcodec.transparency import fill_transparent
 from numpy.typing import NDArray
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from math import prod
 from typing import Literal, TypedDict, cast
 
+from heqcodec.base.constants import PATCH
 from heqcodec.container import chunks as chunk_types
-from heqcodec.container.header import FORMAT_VERSION, PATCH, Coder, Header, Mode, padded_size
+from heqcodec.container.header import FORMAT_VERSION, Coder, Header, Mode, padded_size
 from heqcodec.container.reader import ContainerReader
 from heqcodec.container.source import Source, open_source
 

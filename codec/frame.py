@@ -7,14 +7,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
+from heqcodec.base.constants import PATCH
+from heqcodec.base.progress import report
 from heqcodec.concealment import MID_GREY, fill_rows
-from heqcodec.container.header import PATCH, Header
+from heqcodec.container.header import Header
 from heqcodec.container.strips import strip_patch_rows
-from heqcodec.progress import report
 from heqcodec.purenet import tiles
 
 if TYPE_CHECKING:
-    from heqcodec.backend import FrameDecoder
+    from heqcodec.base.patch_protocols import FrameDecoder
 
 
 @dataclass(frozen=True)

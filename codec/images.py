@@ -9,10 +9,10 @@ from typing import BinaryIO, Union, cast
 import numpy as np
 from heqcodec import metadata
 from heqcodec.arrays import SupportsArray, is_array, to_array, to_uint8
+from heqcodec.base.errors import HeqError, HeqUnsupportedError
+from heqcodec.base.files import replaced_file
 from heqcodec.container.header import DEFAULT_MAX_PIXELS
 from heqcodec.container.source import Source, open_source
-from heqcodec.errors import HeqError, HeqUnsupportedError
-from heqcodec.files import replaced_file
 from heqcodec.loaded_image import LoadedImage, check_size
 from heqcodec.output_formats import (
     ALPHA_FORMATS,

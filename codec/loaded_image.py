@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
-from heqcodec.errors import HeqLimitError
+from heqcodec.base.errors import HeqLimitError
 from numpy.typing import NDArray
 
 __all__ = ["LoadedImage", "check_size"]

@@ -13,10 +13,10 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final, get_args
 
 import numpy as np
+from heqcodec.base.arguments import DecoderName
+from heqcodec.base.errors import HeqError, HeqUnsupportedError
 
-from .arguments import DecoderName
 from .container.header import Coder
-from .errors import HeqError, HeqUnsupportedError
 
 if TYPE_CHECKING:
     # importlib.abc until Python 3.10; type checkers know this place from 3.11 on.

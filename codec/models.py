@@ -9,9 +9,11 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from .backend import FrameDecoder, PatchEncoder
+from heqcodec.base.constants import BUDGET_BITS
+from heqcodec.base.errors import HeqError
+from heqcodec.base.patch_protocols import FrameDecoder, PatchEncoder
+
 from .container.header import Coder
-from .errors import HeqError
 from .manifest import (
     BEST,
     DECODERS,
@@ -41,10 +43,9 @@ from .manifest import (
 )
 
 if TYPE_CHECKING:
-    from heqcodec.rate.backend import RateDecoder, RateEncoder, StripCoder
+    from heqcodec.base.rate_protocols import RateDecoder, RateEncoder, StripCoder
     from heqcodec.rate.dequantizer import Dequantizer
 
-BUDGET_BITS = 2**20
 
 __all__ = [
     "BEST",

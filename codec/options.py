@@ -7,9 +7,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import get_args
 
-from heqcodec.arguments import CoderName, ModeName, real, shown, whole
-from heqcodec.container.header import PATCH, Coder
-from heqcodec.errors import HeqError, HeqUnsupportedError
+from heqcodec.base.arguments import CoderName, ModeName, real, shown, whole
+from heqcodec.base.constants import PATCH
+from heqcodec.base.errors import HeqError, HeqUnsupportedError
+from heqcodec.container.header import Coder
 
 BITS_PER_PIXEL = {bits / PATCH**2: bits for bits in (64, 128, 256, 512)}
 """Rates of the patch mode: bits per pixel -> bits per 32 x 32 patch."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from heqcodec.errors import HeqUnsupportedError
+from heqcodec.base.errors import HeqUnsupportedError
 
 __all__ = ["ALPHA_FORMATS", "SAVE_OPTIONS", "SUFFIXES", "as_the_suffix_says", "output_format"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-from heqcodec.container.header import PATCH
+from heqcodec.base.constants import PATCH
 
 BATCH = 4096
 """Patches handed to the encoder at once: 12 MiB of RGB."""

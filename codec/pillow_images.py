@@ -11,11 +11,11 @@ from typing import Any, BinaryIO
 
 import numpy as np
 from heqcodec import metadata, samples
+from heqcodec.base.errors import HeqError, HeqLimitError, HeqUnsupportedError
 from heqcodec.colour import ColourSpace, to_srgb
 from heqcodec.colour_tags import colour_space, has_gain_map
 from heqcodec.container.header import MAGIC
 from heqcodec.deep_samples import correct_layouts
-from heqcodec.errors import HeqError, HeqLimitError, HeqUnsupportedError
 from heqcodec.jpeg_end import file_without_end, with_end
 from heqcodec.loaded_image import LoadedImage, check_size
 from numpy.typing import NDArray

@@ -7,8 +7,8 @@ the coefficients at once.
 from __future__ import annotations
 
 import numpy as np
+from heqcodec.base.constants import PATCH
 from heqcodec.concealment import fill_rows
-from heqcodec.container.header import PATCH
 from heqcodec.container.reader import ContainerReader
 from heqcodec.container.source import Source, open_source
 from heqcodec.container.strips import strip_patch_rows
@@ -24,7 +24,8 @@ SCALES = (8, 4, 2)
 
 
 class ReducedDecoder:
-    """A `heqcodec.rate.backend.RateDecoder` of frames whose sides are divided by ``scale``."""
+    """A `heqcodec.base.rate_protocols.RateDecoder` of frames whose sides are divided by
+    ``scale``."""
 
     radius = 0
 

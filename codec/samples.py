@@ -9,8 +9,8 @@ from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 from heqcodec import metadata
+from heqcodec.base.errors import HeqUnsupportedError
 from heqcodec.deep_samples import RANGE_16, read_16_bits
-from heqcodec.errors import HeqUnsupportedError
 from numpy.typing import NDArray
 from PIL import Image, ImageCms
 

@@ -7,7 +7,7 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from heqcodec.errors import HeqError
+from heqcodec.base.errors import HeqError
 from heqcodec.eval.bjontegaard import Delta, Range, compare
 from heqcodec.eval.curves import Curve
 

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
-from heqcodec.errors import HeqError
+from heqcodec.base.errors import HeqError
 
 Points = Iterable[tuple[float, float]]
 """Pairs of a rate in bits per pixel, above 0, and a quality in dB, in any order."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from heqcodec.errors import HeqError
+from heqcodec.base.errors import HeqError
 from heqcodec.eval.metrics import as_image, as_pair, luma, squared_luma_error
 
 PATCH = 32

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from importlib.resources import files as package_files
 from pathlib import Path
 
-from heqcodec.errors import HeqError
+from heqcodec.base.errors import HeqError
 from heqcodec.eval.folder import SUFFIXES, data_hash, image_files
 
 _CVL = "https://data.vision.ee.ethz.ch/cvl"

@@ -13,11 +13,11 @@ from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from heqcodec import __version__
-from heqcodec.errors import HeqError
+from heqcodec.base.errors import HeqError
+from heqcodec.base.files import replaced_file
+from heqcodec.base.version import __version__
 from heqcodec.eval.datasets import Dataset, is_image, sha256_of
 from heqcodec.eval.folder import SUFFIXES
-from heqcodec.files import replaced_file
 
 TIMEOUT = 60.0
 """Seconds that a server may be silent."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
-from heqcodec.errors import HeqError
+from heqcodec.base.errors import HeqError
 from heqcodec.eval import blockiness, metrics
 from heqcodec.eval.baselines.codec import Codec
 from heqcodec.eval.measurement import Measurement

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from heqcodec.errors import HeqError
+from heqcodec.base.errors import HeqError
 from heqcodec.eval.similarity import multi_scale_similarity
 
 MS_SSIM_MIN_SIDE = 161

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from heqcodec.errors import HeqError
+from heqcodec.base.errors import HeqError
 from heqcodec.eval.blockiness import PATCH
 from heqcodec.eval.folder import read_pixels
 from heqcodec.eval.measurement import Measurement

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from heqcodec.errors import HeqError
+from heqcodec.base.errors import HeqError
 from heqcodec.eval import page_pictures
 from heqcodec.eval.bd_table import QUALITIES, bd_rows, range_text
 from heqcodec.eval.bjontegaard import Range

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from heqcodec.errors import HeqError
+from heqcodec.base.errors import HeqError
 from heqcodec.eval import blockiness, metrics
 from heqcodec.eval.folder import read_pixels
 

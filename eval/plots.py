@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from heqcodec.errors import HeqError
+from heqcodec.base.errors import HeqError
+from heqcodec.base.files import write_bytes
 from heqcodec.eval.curves import Curve
-from heqcodec.files import write_bytes
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist

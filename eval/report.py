@@ -12,8 +12,8 @@ from dataclasses import asdict, fields
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+from heqcodec.base.threads import thread_count
 from heqcodec.eval.patch_table import Summary
-from heqcodec.threads import thread_count
 
 _PACKAGES = ("heqcodec", "onnxruntime", "torch", "numpy", "pillow")
 

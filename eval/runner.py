@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from heqcodec.base.threads import processor_count
 from heqcodec.eval.baselines.codec import Codec
 from heqcodec.eval.kept_files import coded_file, decoded_file, setting_text
 from heqcodec.eval.store import Store
 from heqcodec.eval.summary import Claim
 from heqcodec.eval.workers import SEED, Job, Outcome, Workers
-from heqcodec.threads import processor_count
 
 _IN_WORK = ".in-work-"
 

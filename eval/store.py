@@ -26,7 +26,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO
 
-from heqcodec.errors import HeqError
+from heqcodec.base.errors import HeqError
+from heqcodec.base.files import write_bytes
 from heqcodec.eval.kept_files import DECODED, FILES, setting_text
 from heqcodec.eval.measurement import Measurement
 from heqcodec.eval.rows import TABLE, read_table, row_cells, row_from_cells, table_text
@@ -38,7 +39,6 @@ from heqcodec.eval.summary import (
     document_text,
     whole_images,
 )
-from heqcodec.files import write_bytes
 
 try:
     import fcntl

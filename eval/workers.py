@@ -24,10 +24,10 @@ from types import TracebackType
 from typing import Any
 
 import numpy as np
-from heqcodec.errors import HeqError
+from heqcodec.base.errors import HeqError
+from heqcodec.base.threads import limit_threads
 from heqcodec.eval.baselines.codec import Codec
 from heqcodec.eval.measurement import Measurement
-from heqcodec.threads import limit_threads
 
 SEED = 0
 """Of Python's, NumPy's and torch's generators before each job: results depend on no order."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import heqcodec
 import numpy as np
 import pytest
-from heqcodec.errors import HeqUnsupportedError
+from heqcodec.base.errors import HeqUnsupportedError
 from heqcodec.nqe.transform_nqe import TransformNqe
 from light_model import LightDecoder, LightEncoder
 from light_rate_model import LightRateModels

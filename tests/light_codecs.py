@@ -14,7 +14,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 import numpy as np
-from heqcodec.errors import HeqError
+from heqcodec.base.errors import HeqError
 from PIL import Image
 
 REPLACED = ("matching_specs", "make_codec", "CodecMaker")

@@ -14,8 +14,8 @@ from functools import cache
 from typing import Any
 
 import numpy as np
+from heqcodec.base.errors import HeqFormatError, HeqUnsupportedError
 from heqcodec.container.header import Coder
-from heqcodec.errors import HeqFormatError, HeqUnsupportedError
 from heqcodec.rate.layout import LARGE, LEVELS, QUARTERS
 from light_model import LightDecoder, LightEncoder, cropped
 

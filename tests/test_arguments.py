@@ -10,7 +10,8 @@ import heqcodec
 import numpy as np
 import pytest
 from conftest import LightModels
-from heqcodec import arguments, manifest, options
+from heqcodec import manifest, options
+from heqcodec.base import arguments
 from heqcodec.purenet import backends
 from light_rate_model import LightRateModels
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from heqcodec.errors import HeqUnsupportedError
+from heqcodec.base.errors import HeqUnsupportedError
 from heqcodec.images import load_image
 
 RNG = np.random.default_rng(15)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from heqcodec.errors import HeqError
+from heqcodec.base.errors import HeqError
 from heqcodec.images import LoadedImage, load_image
 
 DATA = Path(

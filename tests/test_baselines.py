@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from heqcodec import models
-from heqcodec.errors import HeqError
+from heqcodec.base.errors import HeqError
 from heqcodec.eval import baselines
 from heqcodec.eval.baselines import CodecMaker, codec_names, make_codec, matching_specs
 from heqcodec.eval.metrics import psnr

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from heqcodec.errors import HeqError
+from heqcodec.base.errors import HeqError
 from heqcodec.eval.baselines import make_codec
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="the programs are scripts with #!")

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from heqcodec.errors import HeqError
+from heqcodec.base.errors import HeqError
 from heqcodec.eval.baselines import compressai_weights, make_codec
 from heqcodec.eval.baselines.compressai_weights import checkpoint_ladder
 from heqcodec.eval.baselines.string_file import StringFile

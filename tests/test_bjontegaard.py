@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from heqcodec.errors import HeqError
+from heqcodec.base.errors import HeqError
 from heqcodec.eval.bjontegaard import Pchip, compare, front, quality_at, rate_at
 from heqcodec.eval.publications import published_curve
 from hypothesis import given, settings

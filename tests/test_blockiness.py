@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 import pytest
-from heqcodec.errors import HeqError
+from heqcodec.base.errors import HeqError
 from heqcodec.eval import blockiness, metrics
 from hypothesis import given, settings
 from hypothesis import strategies as st

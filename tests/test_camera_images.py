@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from heqcodec.errors import HeqError
+from heqcodec.base.errors import HeqError
 from heqcodec.training.camera.development import (
     as_jpeg,
     photographed,

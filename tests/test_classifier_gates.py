@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 import torch
+from heqcodec.base.errors import HeqError
 from heqcodec.classifier import ClassifierRecipe, build_network
-from heqcodec.errors import HeqError
 from heqcodec.nqe.logic_gates import (
     MuxOrSkip,
     OrSkip,

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from heqcodec.base.errors import HeqError
 from heqcodec.classifier import (
     ClassifierRecipe,
     NqeClassifier,
@@ -20,7 +21,6 @@ from heqcodec.classifier.recipe import NETWORKS
 from heqcodec.classifier.run import weight_figures
 from heqcodec.classifier.vgg_small import VggSmall
 from heqcodec.classifier.weight_quantizers import weight_quantizer
-from heqcodec.errors import HeqError
 from heqcodec.quantizers.fixed_step import FixedStepQuantizer
 from torch.nn import functional as F
 

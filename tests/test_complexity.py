@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from heqcodec import models
-from heqcodec.errors import HeqError
+from heqcodec.base.errors import HeqError
 from heqcodec.eval.complexity import transform_work
 from heqcodec.eval.complexity.contender import Contender
 from heqcodec.eval.complexity.frame import noise_frame, photograph_frame

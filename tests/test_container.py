@@ -9,6 +9,7 @@ import zlib
 from dataclasses import replace
 
 import pytest
+from heqcodec.base.errors import HeqChecksumError, HeqFormatError, HeqLimitError, HeqTruncatedError
 from heqcodec.container import (
     Chunk,
     ContainerReader,
@@ -19,12 +20,6 @@ from heqcodec.container import (
     total_size,
 )
 from heqcodec.container.strips import strip_length
-from heqcodec.errors import (
-    HeqChecksumError,
-    HeqFormatError,
-    HeqLimitError,
-    HeqTruncatedError,
-)
 from hypothesis import given
 from hypothesis import strategies as st
 from sample_containers import HEADER, build, patch_code, read, small_headers

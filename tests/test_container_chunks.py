@@ -9,15 +9,15 @@ import zlib
 
 import numpy as np
 import pytest
-from heqcodec.container import Chunk, ContainerReader
-from heqcodec.container.chunks import alpha_chunk, read_alpha
-from heqcodec.errors import (
+from heqcodec.base.errors import (
     HeqChecksumError,
     HeqError,
     HeqFormatError,
     HeqTruncatedError,
     HeqUnsupportedError,
 )
+from heqcodec.container import Chunk, ContainerReader
+from heqcodec.container.chunks import alpha_chunk, read_alpha
 from sample_containers import build, read
 
 STRIPS_ONLY = build()[:-12]

@@ -12,10 +12,7 @@ import heqcodec
 import numpy as np
 import pytest
 from conftest import LightModels
-from heqcodec.container import Coder, ContainerReader, Header, Mode, parse_header
-from heqcodec.container.header import HEADER_LENGTH, MAGIC, check_pixels, field_offsets, padded_size
-from heqcodec.container.repair import repair_header
-from heqcodec.errors import (
+from heqcodec.base.errors import (
     HeqChecksumError,
     HeqError,
     HeqFormatError,
@@ -23,6 +20,9 @@ from heqcodec.errors import (
     HeqTruncatedError,
     HeqUnsupportedError,
 )
+from heqcodec.container import Coder, ContainerReader, Header, Mode, parse_header
+from heqcodec.container.header import HEADER_LENGTH, MAGIC, check_pixels, field_offsets, padded_size
+from heqcodec.container.repair import repair_header
 from hypothesis import given
 from sample_containers import HEADER, headers
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from c_compilers import COMPILERS, build, needs_compiler, sanitized
-from heqcodec.errors import HeqFormatError
-from heqcodec.rate.backend import StripCoder
+from heqcodec.base.errors import HeqFormatError
+from heqcodec.base.rate_protocols import StripCoder
 from heqcodec.rate.device import contexts, patch, tables
 from heqcodec.rate.device.coder import DeviceCoder
 from heqcodec.rate.layout import band_frequencies

@@ -11,7 +11,7 @@ import heqcodec
 import pytest
 from command_runner import names, run
 from heqcodec import api
-from heqcodec.threads import thread_count
+from heqcodec.base.threads import thread_count
 from PIL import Image
 
 

@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from heqcodec.base.errors import HeqError
 from heqcodec.cli.eval import app
-from heqcodec.errors import HeqError
 from heqcodec.eval import bd_table, plots
 from heqcodec.eval.curves import Curve, Point
 from heqcodec.eval.datasets import DATASETS

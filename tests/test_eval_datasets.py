@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from heqcodec.base.errors import HeqError
 from heqcodec.cli.eval import app
-from heqcodec.errors import HeqError
 from heqcodec.eval import datasets, download
 from heqcodec.eval.datasets import DATASETS, Dataset, verify
 from heqcodec.eval.download import fetch

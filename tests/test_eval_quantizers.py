@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 from command_runner import names, run
-from heqcodec.errors import HeqError
+from heqcodec.base.errors import HeqError
 from heqcodec.eval.quantizers.classifier_task import ClassifierTask, load_labelled
 from heqcodec.eval.quantizers.codec_task import CodecTask
 from heqcodec.eval.quantizers.comparison import layer_use

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 
 import pytest
-from heqcodec.errors import HeqError
+from heqcodec.base.errors import HeqError
 from heqcodec.eval.kept_files import coded_file, decoded_file, setting_text
 from heqcodec.eval.measurement import Measurement
 from heqcodec.eval.rows import TABLE, read_table, row_cells, row_from_cells, table_text

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from command_runner import run
-from heqcodec.errors import HeqError
+from heqcodec.base.errors import HeqError
 from heqcodec.export.amalgamation import Amalgamation
 from heqcodec.export.c_tables import CTable, tables_text
 from heqcodec.export.packing import pack_transform

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 from command_runner import names
-from heqcodec import files
-from heqcodec.files import replaced_file, write_bytes
+from heqcodec.base import files
+from heqcodec.base.files import replaced_file, write_bytes
 
 COMMAND = Path(__file__).with_name("light_command.py")
 WRITER = """
 import os, sys
-from heqcodec.files import replaced_file
+from heqcodec.base.files import replaced_file
 
 def stop():
     print("there", flush=True)

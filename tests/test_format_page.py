@@ -11,7 +11,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from heqcodec import backend, models
+from heqcodec import models
+from heqcodec.base import patch_protocols
 from heqcodec.container import chunks, header, strips
 from heqcodec.container.header import Coder, Header, Mode
 from heqcodec.container.repair import byte_syndromes
@@ -178,8 +179,7 @@ def test_magic_snippet(tmp_path: Path) -> None:
 
 
 def test_models_and_container_agree() -> None:
-    assert backend.PATCH == header.PATCH
-    assert (backend.CODER_NONE, backend.CODER_PATCH) == (Coder.NONE, Coder.PATCH)
+    assert (patch_protocols.CODER_NONE, patch_protocols.CODER_PATCH) == (Coder.NONE, Coder.PATCH)
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from heqcodec.errors import HeqError
+from heqcodec.base.errors import HeqError
 from heqcodec.models import TRANSFORM, VGG
 from heqcodec.training.run import train
 from safetensors.torch import save_file

@@ -5,7 +5,7 @@ from __future__ import annotations
 import heqcodec
 import numpy as np
 import pytest
-from heqcodec.backend import PATCH
+from heqcodec.base.constants import PATCH
 from heqcodec.eval.metrics import psnr
 from heqcodec.manifest import encoder_tensors
 from heqcodec.nqe.transform_nqe import TransformCodeReader, TransformNqe

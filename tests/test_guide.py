@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from heqcodec.errors import HeqError
+from heqcodec.base.errors import HeqError
 from heqcodec.models import VGG
 from heqcodec.quantizers import RunningBatchNorm2d
 from heqcodec.training.guide import SHARPNESS, Guide, guide_loss

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from heqcodec.errors import HeqError, HeqLimitError, HeqUnsupportedError
+from heqcodec.base.errors import HeqError, HeqLimitError, HeqUnsupportedError
 from heqcodec.images import load_image, save_image
 from heqcodec.output_formats import SUFFIXES
 from hypothesis import given, settings

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from field_files import FIELD, field_data
-from heqcodec.errors import HeqError
+from heqcodec.base.errors import HeqError
 from heqcodec.images import load_image
 from heqcodec.jpeg_end import with_end
 from PIL import Image

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from heqcodec.errors import HeqError
+from heqcodec.base.errors import HeqError
 from heqcodec.models import TRANSFORM, VGG
 from heqcodec.nqe.layer_quantizers import layer_choices
 from heqcodec.nqe.vgg import NqeVgg

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from heqcodec.errors import HeqError
+from heqcodec.base.errors import HeqError
 from heqcodec.models import TRANSFORM, VGG
 from heqcodec.training.border_loss import STEP_FLOOR, border_loss
 from heqcodec.training.loop import TrainingLoop

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from command_runner import run
 from heqcodec import models
-from heqcodec.errors import HeqError, HeqUnsupportedError
+from heqcodec.base.errors import HeqError, HeqUnsupportedError
 from heqcodec.purenet import backends
 from heqcodec.purenet.backends import choose_backend
 from PIL import Image

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from heqcodec.errors import HeqError, HeqFormatError
+from heqcodec.base.errors import HeqError, HeqFormatError
 from heqcodec.eval.baselines import make_codec
 from heqcodec.eval.baselines.mcucoder import McuCoderCodec
 from heqcodec.eval.baselines.string_file import StringFile

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from clock import Clock
-from heqcodec.errors import HeqError
+from heqcodec.base.errors import HeqError
 from heqcodec.eval import blockiness, metrics
 from heqcodec.eval import measure as measuring
 from heqcodec.eval.measure import measure

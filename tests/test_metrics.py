@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from heqcodec.errors import HeqError
+from heqcodec.base.errors import HeqError
 from heqcodec.eval import metrics, similarity
 from PIL import Image
 

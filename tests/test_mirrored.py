@@ -5,7 +5,7 @@ from __future__ import annotations
 import heqcodec
 import numpy as np
 import pytest
-from heqcodec.errors import HeqUnsupportedError
+from heqcodec.base.errors import HeqUnsupportedError
 from heqcodec.eval.metrics import psnr
 from heqcodec.purenet.features import BaseFeatures, Features
 from heqcodec.purenet.mirrored import MirroredNetwork

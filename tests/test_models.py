@@ -16,8 +16,8 @@ import heqcodec
 import numpy as np
 import pytest
 from heqcodec import models
-from heqcodec.backend import FrameDecoder, PatchEncoder
-from heqcodec.errors import HeqError, HeqUnsupportedError
+from heqcodec.base.errors import HeqError, HeqUnsupportedError
+from heqcodec.base.patch_protocols import FrameDecoder, PatchEncoder
 from small_models import (
     BINARY_INPUTS,
     TRANSFORM_NAME,

@@ -11,13 +11,14 @@ import numpy as np
 import pytest
 import torch
 from adversarial import adversarial_patches
-from heqcodec.errors import HeqError, HeqFormatError, HeqUnsupportedError
+from heqcodec.base.constants import BUDGET_BITS
+from heqcodec.base.errors import HeqError, HeqFormatError, HeqUnsupportedError
 from heqcodec.nqe.payload import CODE_CHANNELS, RATES, pack_code, unpack_code
 from heqcodec.nqe.vgg import NqeVgg, random_channels, truncate_code
 from heqcodec.nqe.vgg_convolution import convolve_floats, convolve_integers
 from heqcodec.nqe.vgg_integer import IntegerVgg
 from heqcodec.nqe.vgg_layer import check_float32_exact
-from heqcodec.nqe.vgg_layout import BUDGET_BITS, VGG_LAYERS, total_bits, weight_bits
+from heqcodec.nqe.vgg_layout import VGG_LAYERS, total_bits, weight_bits
 from heqcodec.quantizers import layer_report
 from safetensors.numpy import load_file, save_file
 from threadpoolctl import threadpool_limits

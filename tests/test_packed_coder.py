@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from heqcodec.errors import HeqError, HeqFormatError
-from heqcodec.rate.backend import StripCoder
+from heqcodec.base.errors import HeqError, HeqFormatError
+from heqcodec.base.rate_protocols import StripCoder
 from heqcodec.rate.layout import LEVELS
 from heqcodec.rate.packed import PackedCoder, borders, mixing
 from heqcodec.rate.packed import tables as tables_module

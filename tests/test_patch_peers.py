@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from heqcodec.errors import HeqError, HeqFormatError, HeqTruncatedError
+from heqcodec.base.errors import HeqError, HeqFormatError, HeqTruncatedError
 from heqcodec.eval.baselines import make_codec
 from heqcodec.eval.baselines.patch.cost import EncoderCost
 from heqcodec.eval.baselines.patch.jpeg2000_markers import EOC, main_header

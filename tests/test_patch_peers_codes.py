@@ -8,7 +8,7 @@ from itertools import product
 
 import numpy as np
 import pytest
-from heqcodec.errors import HeqFormatError
+from heqcodec.base.errors import HeqFormatError
 from heqcodec.eval.baselines.patch import dct_code, klt, klt_fit, sensing, sensing_fit
 from heqcodec.eval.baselines.patch import jpeg2000_markers as markers
 from heqcodec.eval.baselines.patch.dct import scan_order

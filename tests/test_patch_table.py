@@ -18,8 +18,8 @@ from typing import Any
 import heqcodec
 import numpy as np
 import pytest
+from heqcodec.base.errors import HeqError
 from heqcodec.cli.eval import app
-from heqcodec.errors import HeqError
 from heqcodec.eval import blockiness, folder, metrics, patch_table, report
 from PIL import Image
 from typer.testing import CliRunner

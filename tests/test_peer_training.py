@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from heqcodec.base.errors import HeqError
 from heqcodec.cli.application import app
-from heqcodec.errors import HeqError
 from heqcodec.eval.peers.factorized import Factorized
 from heqcodec.eval.peers.load import ARCHITECTURES, build, load_peer
 from heqcodec.eval.peers.recipe import SIZES, PeerRecipe

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from heqcodec.errors import HeqError
+from heqcodec.base.errors import HeqError
 from heqcodec.eval.peers.bounds import LowerBound, NonNegative
 from heqcodec.eval.peers.entropy_bottleneck import EntropyBottleneck, bits, noisy
 from heqcodec.eval.peers.factorized import Factorized

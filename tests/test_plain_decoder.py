@@ -9,7 +9,7 @@ from pathlib import Path
 import heqcodec
 import numpy as np
 import pytest
-from heqcodec.errors import HeqUnsupportedError
+from heqcodec.base.errors import HeqUnsupportedError
 from heqcodec.eval.metrics import psnr
 from heqcodec.images import load_image
 from small_models import photograph

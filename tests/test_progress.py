@@ -5,7 +5,7 @@ from __future__ import annotations
 import heqcodec
 import numpy as np
 import pytest
-from heqcodec.progress import Progress, report
+from heqcodec.base.progress import Progress, report
 from heqcodec.purenet import tiles
 from small_models import photograph
 

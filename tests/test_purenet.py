@@ -8,7 +8,7 @@ import heqcodec.purenet.tiles as tiles_module
 import numpy as np
 import pytest
 import torch
-from heqcodec.errors import HeqUnsupportedError
+from heqcodec.base.errors import HeqUnsupportedError
 from heqcodec.models import TRANSFORM, VGG
 from heqcodec.nqe.transform_nqe import TransformCodeReader, TransformNqe
 from heqcodec.patches import split_patches

@@ -11,8 +11,9 @@ import heqcodec
 import numpy as np
 import pytest
 from heqcodec import options
+from heqcodec.base.constants import STEPS
 from heqcodec.container import ContainerReader
-from heqcodec.container.header import HEADER_LENGTH, STEPS
+from heqcodec.container.header import HEADER_LENGTH
 from heqcodec.rate import levels
 from heqcodec.rate.encoding import finest_fitting_step
 from heqcodec.rate.quality import quality_of_step, step_of_quality

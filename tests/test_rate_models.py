@@ -12,10 +12,10 @@ import heqcodec
 import numpy as np
 import pytest
 from heqcodec import models
+from heqcodec.base.errors import HeqError, HeqUnsupportedError
+from heqcodec.base.rate_protocols import RateDecoder, RateEncoder, StripCoder
 from heqcodec.container.header import Coder
-from heqcodec.errors import HeqError, HeqUnsupportedError
 from heqcodec.rate import loading
-from heqcodec.rate.backend import RateDecoder, RateEncoder, StripCoder
 from light_rate_model import (
     LightDeviceCoder,
     LightPackedCoder,

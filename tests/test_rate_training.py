@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 from heqcodec import models
-from heqcodec.errors import HeqError, HeqUnsupportedError
+from heqcodec.base.errors import HeqError, HeqUnsupportedError
 from heqcodec.kernels import native_extension
 from heqcodec.models import RATE
 from heqcodec.purenet.network import Purenet, PurenetConfig

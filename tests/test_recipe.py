@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from heqcodec import models
-from heqcodec.errors import HeqError
+from heqcodec.base.errors import HeqError
 from heqcodec.models import TRANSFORM, VGG
 from heqcodec.training.recipe import Recipe
 from small_models import write_recipe

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from heqcodec.errors import HeqError, HeqFormatError, HeqLimitError, HeqTruncatedError
+from heqcodec.base.errors import HeqError, HeqFormatError, HeqLimitError, HeqTruncatedError
 from heqcodec.eval.baselines.string_file import MAGIC, StringFile
 from hypothesis import given
 from hypothesis import strategies as st

@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 import pytest
-from heqcodec.threads import thread_count
+from heqcodec.base.threads import thread_count
 
 
 def test_count_is_what_was_told_or_what_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -23,7 +23,7 @@ def test_count_is_what_was_told_or_what_is_there(monkeypatch: pytest.MonkeyPatch
 def test_limit_reaches_every_library() -> None:
     code = """
 import numpy, threadpoolctl
-from heqcodec.threads import limit_threads, thread_count
+from heqcodec.base.threads import limit_threads, thread_count
 limit_threads(1)
 import torch
 from heqcodec.onnx.graph import Graph

@@ -12,7 +12,7 @@ from typing import Any
 import heqcodec.training.loop as loop_module
 import pytest
 import torch
-from heqcodec.errors import HeqError
+from heqcodec.base.errors import HeqError
 from heqcodec.models import TRANSFORM, VGG
 from heqcodec.training.checkpoint import read_facts
 from heqcodec.training.loop import TrainingLoop

@@ -7,11 +7,11 @@ import patch_code_reference as reference
 import pytest
 from adversarial import adversarial_patches
 from heqcodec import models
+from heqcodec.base.numerics import Arithmetic
 from heqcodec.nqe import zones as geometry
 from heqcodec.nqe.patch_code import Coefficients
 from heqcodec.nqe.transform import TransformStem, dct_layers
 from heqcodec.nqe.transform_nqe import TransformCodeReader, TransformNqe
-from heqcodec.nqe.vgg_integer import Arithmetic
 from sample_patches import all_patches_of_a_photograph, noise_patches
 
 EXACT_GAIN = 9.77

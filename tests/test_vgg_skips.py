@@ -11,7 +11,8 @@ import pytest
 import torch
 from adversarial import adversarial_patches
 from heqcodec import models
-from heqcodec.errors import HeqError, HeqFormatError
+from heqcodec.base.constants import BUDGET_BITS
+from heqcodec.base.errors import HeqError, HeqFormatError
 from heqcodec.eval.complexity.vgg_work import vgg_work
 from heqcodec.export.vgg_packing import pack_vgg
 from heqcodec.models import TRANSFORM, VGG
@@ -19,7 +20,6 @@ from heqcodec.nqe.logic_gates import make_skip, opening_sums, or_gate, threshold
 from heqcodec.nqe.reduced import ReducedNqe
 from heqcodec.nqe.vgg import NqeVgg
 from heqcodec.nqe.vgg_integer import IntegerVgg
-from heqcodec.nqe.vgg_layout import BUDGET_BITS
 from heqcodec.nqe.vgg_skips import SKIPPED, joined, pooled, skip_bits
 from heqcodec.onnx.encoders import encoder_model
 from heqcodec.onnx.session import open_session

@@ -69,13 +69,13 @@ def complexity(
 def _complexity(
     out: Path | None, weights: list[Path], image: Path | None, rounds: int, force: bool
 ) -> None:
-    from heqcodec.errors import HeqError
+    from heqcodec.base.errors import HeqError
+    from heqcodec.base.files import write_bytes
     from heqcodec.eval.complexity import tables
     from heqcodec.eval.complexity.classical import classical_contenders
     from heqcodec.eval.complexity.frame import noise_frame, photograph_frame
     from heqcodec.eval.complexity.models import our_contenders
     from heqcodec.eval.complexity.peers import peer_contenders, zoo_contenders
-    from heqcodec.files import write_bytes
 
     targets = [out / JSON_FILE, out / MARKDOWN_FILE] if out else []
     existing = [path for path in targets if path.exists()]

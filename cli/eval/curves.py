@@ -79,7 +79,8 @@ def curves(
     PSNR over RGB and luma, MS-SSIM, PSNR-B and blockiness over bits per pixel, as far as the
     results have them, one figure each; bd-rate.csv and bd-rate.md. Published curves are dashed.
     """
-    from heqcodec.errors import HeqError
+    from heqcodec.base.errors import HeqError
+    from heqcodec.base.files import write_bytes
     from heqcodec.eval import bd_table, plots
     from heqcodec.eval.curves import load_results
     from heqcodec.eval.publications import (
@@ -87,7 +88,6 @@ def curves(
         comparison_warnings,
         published_curve,
     )
-    from heqcodec.files import write_bytes
 
     rates = bd_table.parse_range(bpp_range)
     limits = plots.parse_xlim(xlim) if xlim else None

@@ -71,11 +71,11 @@ def _gain(
     force: bool,
 ) -> None:
     from heqcodec import models
-    from heqcodec.errors import HeqError
+    from heqcodec.base.errors import HeqError
+    from heqcodec.base.files import write_bytes
     from heqcodec.eval.folder import image_files, readable_files
     from heqcodec.eval.gain import measure
     from heqcodec.eval.report import csv_text
-    from heqcodec.files import write_bytes
 
     name = model or models.default_model(models.RATE_MODE)
     models.check_mode(name, models.RATE_MODE)

@@ -6,8 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from heqcodec.base.errors import HeqError
 from heqcodec.cli.terminal import say, usage_error
-from heqcodec.errors import HeqError
 
 if TYPE_CHECKING:
     from heqcodec.eval.baselines import CodecMaker

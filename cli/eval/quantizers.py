@@ -64,7 +64,7 @@ def quantizers(
     results.json and table.md after each quantizer, and plots in the end.
     """
     set_threads(threads)
-    from heqcodec.errors import HeqError
+    from heqcodec.base.errors import HeqError
     from heqcodec.eval.quantizers.contestants import chosen
     from heqcodec.nqe.reduced import require_even
 

@@ -72,10 +72,10 @@ def run(
     command. Codecs that are not installed are skipped. An image that fails does not stop the
     others, but the exit code is 1 in the end.
     """
+    from heqcodec.base.threads import processor_count
     from heqcodec.eval.folder import data_set, image_files
     from heqcodec.eval.runner import claim_of, failures_text
     from heqcodec.eval.store import Store
-    from heqcodec.threads import processor_count
 
     request = read_request(codec, setting or [], rates, qualities)
     ladders = present_ladders(request.ladders)

@@ -13,7 +13,7 @@ from typing import Annotated
 
 import torch
 import typer
-from heqcodec.errors import HeqError
+from heqcodec.base.errors import HeqError
 from rich.console import Console
 from safetensors.torch import save_file
 from torch import Tensor

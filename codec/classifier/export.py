@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from heqcodec.base.errors import HeqError
+from heqcodec.base.files import write_bytes
 from heqcodec.classifiers import INDEX
-from heqcodec.errors import HeqError
-from heqcodec.files import write_bytes
 from rich.console import Console
 from safetensors.numpy import save
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from heqcodec.errors import HeqError
+from heqcodec.base.errors import HeqError
 from rich.console import Console
 
 from .images import LabelledImages, load_images

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from heqcodec.base.errors import HeqError
 from heqcodec.classifiers import square
-from heqcodec.errors import HeqError
 from numpy.typing import NDArray
 from PIL import Image
 

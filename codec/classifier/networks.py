@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from heqcodec.errors import HeqError
+from heqcodec.base.errors import HeqError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn

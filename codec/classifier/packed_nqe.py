@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from heqcodec.errors import HeqError
+from heqcodec.base.errors import HeqError
 from heqcodec.nqe.vgg_classifier import LARGEST_WEIGHT, IntegerClassifier
 from heqcodec.nqe.vgg_integer import IntegerVgg
 from heqcodec.nqe.vgg_layer import IntegerLayer

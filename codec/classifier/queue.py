@@ -18,8 +18,8 @@ from typing import Annotated, Any
 
 import torch
 import typer
-from heqcodec.errors import HeqError
-from heqcodec.files import replaced_file, write_bytes
+from heqcodec.base.errors import HeqError
+from heqcodec.base.files import replaced_file, write_bytes
 from heqcodec.purenet.device import find_device
 from heqcodec.training.recipe_values import tomllib
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from heqcodec.errors import HeqError
+from heqcodec.base.errors import HeqError
 from heqcodec.nqe.logic_gates import OPENS, SPARSITY_THRESHOLD, Opens
 from heqcodec.training.recipe_values import check_keys, is_number, read_values
 

@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from heqcodec import __version__
-from heqcodec.errors import HeqError
+from heqcodec.base.errors import HeqError
+from heqcodec.base.version import __version__
 from heqcodec.quantizers.diagnostics import level_statistics, quantized_layers
 from heqcodec.training.allocator import keep_freed_memory
 from torch import nn

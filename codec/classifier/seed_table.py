@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from statistics import mean, variance
 from typing import Any
 
-from heqcodec.errors import HeqError
+from heqcodec.base.errors import HeqError
 
 from .run_folder import LoggedRun
 

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from heqcodec.errors import HeqError
-from heqcodec.files import write_bytes
+from heqcodec.base.errors import HeqError
+from heqcodec.base.files import write_bytes
 from rich.console import Console
 
 from .learning_curves import draw

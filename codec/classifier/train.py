@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from heqcodec.errors import HeqError
+from heqcodec.base.errors import HeqError
 from heqcodec.purenet.device import find_device
 from rich.console import Console
 

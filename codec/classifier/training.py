@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import torch
-from heqcodec.errors import HeqError
+from heqcodec.base.errors import HeqError
 from heqcodec.quantizers import layer_report
 from heqcodec.training.checkpoint import FILE, load_checkpoint, read_facts, save_checkpoint
 from torch import nn

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from heqcodec.errors import HeqError
+from heqcodec.base.errors import HeqError
 from heqcodec.quantizers.registry import make_quantizer, quantizer_names
 from torch import nn
 

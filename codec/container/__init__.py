@@ -1,20 +1,21 @@
 """The ``.heq`` container, as specified in ``docs/FORMAT.md``."""
 
+from heqcodec.base.constants import PATCH
 from heqcodec.container.chunks import Chunk
-from heqcodec.container.header import (
+from heqcodec.container.reader import ContainerReader
+from heqcodec.container.strips import patch_offset, strip_offset
+from heqcodec.container.writer import ContainerWriter, total_size
+
+from .header import (
     DEFAULT_MAX_PIXELS,
     FORMAT_VERSION,
     HEADER_LENGTH,
     MAGIC,
-    PATCH,
     Coder,
     Header,
     Mode,
     parse_header,
 )
-from heqcodec.container.reader import ContainerReader
-from heqcodec.container.strips import patch_offset, strip_offset
-from heqcodec.container.writer import ContainerWriter, total_size
 
 __all__ = [
     "DEFAULT_MAX_PIXELS",

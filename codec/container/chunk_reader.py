@@ -6,6 +6,13 @@ import zlib
 from bisect import bisect_left
 from collections.abc import Callable
 
+from heqcodec.base.errors import (
+    HeqChecksumError,
+    HeqError,
+    HeqFormatError,
+    HeqTruncatedError,
+    HeqUnsupportedError,
+)
 from heqcodec.container.chunks import (
     CHUNK_CRC,
     CHUNK_HEAD,
@@ -18,13 +25,6 @@ from heqcodec.container.chunks import (
     is_chunk_type,
 )
 from heqcodec.container.record_search import RecordSearch
-from heqcodec.errors import (
-    HeqChecksumError,
-    HeqError,
-    HeqFormatError,
-    HeqTruncatedError,
-    HeqUnsupportedError,
-)
 
 Read = Callable[[int, int], bytes]
 """``read(offset, length)`` gives exactly ``length`` bytes of the file."""

@@ -11,8 +11,8 @@ import zlib
 from dataclasses import dataclass
 
 import numpy as np
+from heqcodec.base.errors import HeqFormatError
 from heqcodec.container.header import U32_MAX
-from heqcodec.errors import HeqFormatError
 from numpy.typing import NDArray
 
 CHUNK_HEAD = struct.Struct("<4sI")

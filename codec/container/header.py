@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
 
-from heqcodec.errors import (
+from heqcodec.base.constants import PATCH, STEPS
+from heqcodec.base.errors import (
     HeqChecksumError,
     HeqFormatError,
     HeqLimitError,
@@ -24,8 +25,6 @@ MAGIC = b"\x89HEQ\r\n\x1a\n"
 """PNG's manner: a byte above 127, the name, and line ends that a text transfer would alter."""
 
 FORMAT_VERSION = 1
-PATCH = 32
-"""Side of a patch in pixels."""
 ID_LENGTH = 8
 """Bytes of a SHA-256 that name an encoder or a coder."""
 NO_CODER = bytes(ID_LENGTH)
@@ -59,8 +58,6 @@ PATCH_CODERS = (Coder.NONE, Coder.PATCH)
 """The coders that give every patch the same number of bits."""
 RATE_CODERS = (Coder.DEVICE, Coder.PACKED)
 """The coders of the variable-rate mode."""
-STEPS = 1024
-"""Step indices of the variable-rate mode, 0 finest."""
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterable
 from typing import BinaryIO
 
+from heqcodec.base.errors import HeqChecksumError, HeqError, HeqFormatError, HeqTruncatedError
 from heqcodec.container.chunk_reader import read_chunks
 from heqcodec.container.chunks import Chunk
 from heqcodec.container.header import (
@@ -25,7 +26,6 @@ from heqcodec.container.repair import repair_header
 from heqcodec.container.strip_places import StripPlaces, strip_places
 from heqcodec.container.strips import STRIP_CRC, STRIP_HEAD, check_strip, repair_strip
 from heqcodec.container.writer import smallest_size
-from heqcodec.errors import HeqChecksumError, HeqError, HeqFormatError, HeqTruncatedError
 
 
 class ContainerReader:

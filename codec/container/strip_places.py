@@ -11,6 +11,7 @@ import zlib
 from typing import NamedTuple, Protocol
 
 import numpy as np
+from heqcodec.base.errors import HeqFormatError, HeqTruncatedError
 from heqcodec.container.chunk_reader import Read
 from heqcodec.container.chunks import CHUNK_TYPES, can_be_chunk
 from heqcodec.container.header import HEADER_LENGTH, Header, Mode
@@ -23,7 +24,6 @@ from heqcodec.container.strips import (
     strip_length,
     strip_offset,
 )
-from heqcodec.errors import HeqFormatError, HeqTruncatedError
 from numpy.typing import NDArray
 
 BLOCK = 1 << 20

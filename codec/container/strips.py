@@ -10,8 +10,8 @@ from __future__ import annotations
 import struct
 import zlib
 
+from heqcodec.base.errors import HeqChecksumError, HeqFormatError, HeqLimitError
 from heqcodec.container.header import HEADER_LENGTH, U32_MAX, Header, Mode
-from heqcodec.errors import HeqChecksumError, HeqFormatError, HeqLimitError
 
 STRIP_HEAD = struct.Struct("<II")
 """Index and payload length, before the payload."""

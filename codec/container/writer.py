@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import BinaryIO
 
+from heqcodec.base.errors import HeqFormatError
 from heqcodec.container.chunks import CHUNK_OVERHEAD, CHUNK_TYPES, END, Chunk, is_ancillary
 from heqcodec.container.header import HEADER_LENGTH, Header, Mode
 from heqcodec.container.strips import STRIP_OVERHEAD, chunks_offset, pack_strip
-from heqcodec.errors import HeqFormatError
 
 
 def total_size(header: Header, chunk_lengths: Iterable[int] = ()) -> int:

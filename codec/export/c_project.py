@@ -6,8 +6,8 @@ import re
 from functools import partial
 from pathlib import Path
 
+from heqcodec.base.errors import HeqError
 from heqcodec.container.header import Mode
-from heqcodec.errors import HeqError
 
 from .c_parts import CParts, patch_parts, rate_parts, vgg_parts
 from .c_source import build_files, filled, joined_text, own_source
@@ -94,7 +94,7 @@ def model_parts(name: str) -> CParts:
 
 def header_text(name: str, parts: CParts, weight_bytes: int) -> str:
     """heq_encoder.h of a model."""
-    from heqcodec import __version__
+    from heqcodec.base.version import __version__
 
     words = {
         **parts.words,

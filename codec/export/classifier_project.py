@@ -30,7 +30,7 @@ def classifier_files(classifier: ShippedClassifier) -> tuple[dict[str, str], dic
     Raises:
         HeqError: its encoder does not fit the C source.
     """
-    from heqcodec import __version__
+    from heqcodec.base.version import __version__
 
     network = classifier.network
     packed = pack_vgg(network.encoder.layers)

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
-from heqcodec.nqe.transform import CHANNEL_GAIN, COLOUR
+from heqcodec.base.colour import COLOUR
+from heqcodec.nqe.transform import CHANNEL_GAIN
 from numpy.typing import NDArray
 
 from .operations import (

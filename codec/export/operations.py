@@ -12,7 +12,7 @@ from fractions import Fraction
 from typing import NamedTuple
 
 import numpy as np
-from heqcodec.nqe.transform import COLOUR, PIXEL_OFFSET
+from heqcodec.base.colour import COLOUR, PIXEL_OFFSET
 from heqcodec.nqe.vgg_convolution import meetings
 from heqcodec.rate.layout import LEVELS, SUBS
 from numpy.typing import NDArray

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from heqcodec.errors import HeqError
+from heqcodec.base.errors import HeqError
 from numpy.typing import NDArray
 
 POINTS = 32

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from heqcodec.base.constants import PATCH
 from heqcodec.nqe.vgg_convolution import meetings
 from heqcodec.nqe.vgg_layer import IntegerLayer
-from heqcodec.nqe.vgg_layout import PATCH, PIXEL_CENTRE
+from heqcodec.nqe.vgg_layout import PIXEL_CENTRE
 
 from .layers import PIXELS, PLANES, Layer
 

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from heqcodec.errors import HeqError
+from heqcodec.base.errors import HeqError
 from heqcodec.nqe.bit_fields import pack_fields
 from heqcodec.nqe.vgg_layer import IntegerLayer
 from numpy.typing import NDArray

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-
-from ..errors import HeqFormatError
+from heqcodec.base.errors import HeqFormatError
 
 
 def pack_fields(fields: Sequence[tuple[np.ndarray, int]]) -> np.ndarray:

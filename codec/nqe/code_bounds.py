@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+from heqcodec.base.colour import COLOUR, PIXEL_OFFSET
 from numpy.typing import NDArray
 
 from . import zones as geometry
 from .contexts import TOP_PLANE
 from .patch_code import Coefficients
-from .transform import CHANNEL_GAIN, COLOUR, PIXEL_OFFSET, SIZE, TransformStem
+from .transform import CHANNEL_GAIN, SIZE, TransformStem
 
 
 class CodeBounds:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..errors import HeqError
+from heqcodec.base.errors import HeqError
+
 from ..quantizers.base import WeightQuantizer
 from ..quantizers.registry import REGISTRY, make_quantizer
 from .vgg_layout import VGG_LAYERS, VggLayer

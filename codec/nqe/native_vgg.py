@@ -12,10 +12,10 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
-from heqcodec.errors import HeqError
+from heqcodec.base.errors import HeqError
+from heqcodec.base.threads import thread_count
 from heqcodec.export.vgg_packing import PackedVgg, pack_vgg
 from heqcodec.kernels import native_extension
-from heqcodec.threads import thread_count
 from numpy.typing import NDArray
 
 from .payload import RATES
@@ -52,7 +52,7 @@ class NativeVgg:
     def codes(self, patches: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """uint8 (N, 32, 32, C), C 1 or 3, to whole codes, uint8 (N, 64).
 
-        By `heqcodec.threads.thread_count` threads; the extension lets go of Python's lock.
+        By `heqcodec.base.threads.thread_count` threads; the extension lets go of Python's lock.
         """
         codes = np.empty((len(patches), RATES[-1] // 8), dtype=np.uint8)
         given = np.ascontiguousarray(patches)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-
-from ..errors import HeqUnsupportedError
+from heqcodec.base.errors import HeqUnsupportedError
 
 POSITIONS = 4
 CODE_CHANNELS = 32

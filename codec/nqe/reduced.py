@@ -7,10 +7,10 @@ from dataclasses import replace
 from typing import cast
 
 import torch
+from heqcodec.base.errors import HeqError
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from ..errors import HeqError
 from ..quantizers.base import WeightQuantizer
 from ..quantizers.hwmsb import half_wave_msb
 from ..quantizers.running_norm import RunningBatchNorm2d, plain_statistics

@@ -24,14 +24,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from heqcodec.base.colour import COLOUR, PIXEL_OFFSET
+from heqcodec.base.numerics import Arithmetic
 from numpy.typing import NDArray
-
-from .vgg_integer import Arithmetic
 
 SIZE = 32
 STAGE_SHIFT = 3
-COLOUR = np.array([[1, 1, 1], [1, 0, -1], [1, -2, 1]], dtype=np.int8)
-PIXEL_OFFSET = np.array([-384, 0, 0], dtype=np.int32)
 UNIT = 16.0 * 3.0**0.5
 """Coefficient per orthonormal coefficient (nominal)."""
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from functools import cache
 
 import numpy as np
-from heqcodec.backend import CODER_PATCH
+from heqcodec.base.ids import tensors_id
+from heqcodec.base.numerics import Arithmetic
+from heqcodec.base.patch_protocols import CODER_PATCH
 from heqcodec.kernels import native_extension
 from numpy.typing import NDArray
 
@@ -19,7 +20,6 @@ from .patch_code import Coefficients, PatchCoderTables
 from .patch_decoder import decode_coefficients
 from .patch_encoder import encode_coefficients
 from .transform import CHANNEL_GAIN, TransformStem
-from .vgg_integer import Arithmetic
 
 RATES = (64, 128, 256, 512)
 """Bits a patch: 0.0625, 0.125, 0.25 and 0.5 bpp."""
@@ -27,16 +27,6 @@ LONGEST = RATES[-1]
 CENTROID = 0.42
 """Where in its interval a coefficient is put: its mean over the validation photographs."""
 _BATCH = 1024
-
-
-def tensors_id(tensors: Mapping[str, NDArray[np.generic]], names: tuple[str, ...]) -> bytes:
-    """The first 8 bytes of the SHA-256 over named tensors: name, dtype, shape, bytes of each."""
-    digest = hashlib.sha256()
-    for name in names:
-        array = np.ascontiguousarray(tensors[name])
-        head = f"{name} {array.dtype.newbyteorder('<').str} {array.shape}\n"
-        digest.update(head.encode() + array.astype(array.dtype.newbyteorder("<")).tobytes())
-    return digest.digest()[:8]
 
 
 STEM_TENSORS = ("coarse", "fine")

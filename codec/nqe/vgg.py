@@ -8,11 +8,11 @@ from typing import Any, Literal, cast
 
 import numpy as np
 import torch
+from heqcodec.base.errors import HeqError
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils import parametrize
 
-from ..errors import HeqError
 from ..quantizers.base import WeightQuantizer
 from ..quantizers.binary import binary_sign
 from ..quantizers.bsn import BitShiftNorm, fold_thresholds

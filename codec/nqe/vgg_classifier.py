@@ -14,11 +14,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
+from heqcodec.base.constants import BUDGET_BITS, PATCH
+from heqcodec.base.errors import HeqError, HeqFormatError
 
-from ..errors import HeqError, HeqFormatError
 from .payload import CODE_CHANNELS
 from .vgg_integer import IntegerVgg
-from .vgg_layout import BUDGET_BITS, PATCH
 
 CODE_BITS = 256
 """Of the channels of `nqe-vgg` the first half; the others repeat them and are not looked at."""

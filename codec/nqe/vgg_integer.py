@@ -8,16 +8,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
+from heqcodec.base.constants import BUDGET_BITS, PATCH
+from heqcodec.base.errors import HeqError, HeqFormatError
+from heqcodec.base.files import write_bytes
+from heqcodec.base.numerics import Arithmetic
 
-from ..errors import HeqError, HeqFormatError
-from ..files import write_bytes
 from .payload import RATES, check_rate, pack_code
 from .vgg_convolution import convolve_floats, convolve_integers
 from .vgg_layer import IntegerLayer, check_float32_exact
-from .vgg_layout import BUDGET_BITS, MODEL_NAME, PATCH, PIXEL_CENTRE, VGG_LAYERS, total_bits
+from .vgg_layout import MODEL_NAME, PIXEL_CENTRE, VGG_LAYERS, total_bits
 from .vgg_packing import pack_layers, unpack_layers
 from .vgg_skips import SKIPPED, Skip, joined, pooled, skip_bits
 
@@ -26,7 +28,6 @@ __all__ = ["Arithmetic", "IntegerLayer", "IntegerVgg", "check_float32_exact"]
 if TYPE_CHECKING:
     from .native_vgg import NativeVgg
 
-Arithmetic = Literal["float32", "float64", "int64"]
 
 BATCH = 8
 """Patches at a time: what their windows take fits a processor's outer cache."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from heqcodec.base.errors import HeqError, HeqFormatError
 
-from ..errors import HeqError, HeqFormatError
 from .vgg_layout import MODEL_NAME, VggLayer
 from .vgg_skips import Skip, check_skip
 

@@ -6,9 +6,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from heqcodec.base.constants import BUDGET_BITS
+
 MODEL_NAME = "nqe-vgg"
-BUDGET_BITS = 2**20
-PATCH = 32
 PIXEL_CENTRE = 128
 SHIFT_BITS = 8
 ACTIVATION_CUTS = (0.25, 0.5, 0.75)

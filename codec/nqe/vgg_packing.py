@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
+from heqcodec.base.errors import HeqFormatError
 
-from ..errors import HeqFormatError
 from .bit_fields import pack_fields, unpack_fields
 from .vgg_layer import MOST_LEVELS, IntegerLayer
 from .vgg_layout import SHIFT_BITS, VGG_LAYERS, VggLayer, levels_of

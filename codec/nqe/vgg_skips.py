@@ -19,9 +19,10 @@ import math
 from typing import Literal
 
 import numpy as np
+from heqcodec.base.constants import BUDGET_BITS, PATCH
+from heqcodec.base.errors import HeqFormatError
 
-from ..errors import HeqFormatError
-from .vgg_layout import BUDGET_BITS, MODEL_NAME, PATCH, VGG_LAYERS, VggLayer, total_bits
+from .vgg_layout import MODEL_NAME, VGG_LAYERS, VggLayer, total_bits
 
 Skip = Literal["none", "or", "mux"]
 SKIPS: tuple[Skip, ...] = ("none", "or", "mux")

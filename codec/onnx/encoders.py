@@ -17,7 +17,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from heqcodec.nqe.transform import COLOUR, PIXEL_OFFSET
+from heqcodec.base.colour import COLOUR, PIXEL_OFFSET
 from heqcodec.nqe.transform import STAGE_SHIFT as PATCH_SHIFT
 from heqcodec.nqe.transform_nqe import TransformNqe
 from heqcodec.nqe.vgg_integer import IntegerLayer, IntegerVgg

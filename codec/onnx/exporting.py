@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from heqcodec.errors import HeqError, HeqUnsupportedError
-from heqcodec.files import write_bytes
+from heqcodec.base.errors import HeqError, HeqUnsupportedError
+from heqcodec.base.files import write_bytes
 from heqcodec.nqe.transform_nqe import TransformNqe
 from heqcodec.nqe.vgg_integer import IntegerVgg
 from heqcodec.purenet.backends import is_installed

@@ -14,7 +14,7 @@ rounded to float32, is no whole number that the exact one is below; so its floor
 from __future__ import annotations
 
 import numpy as np
-from heqcodec.rate.backend import STEPS
+from heqcodec.base.constants import STEPS
 from heqcodec.rate.cost_layer import (
     BIAS_SHIFT,
     INDEX_SHIFT,

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from heqcodec.errors import HeqUnsupportedError
-from heqcodec.threads import thread_count
+from heqcodec.base.errors import HeqUnsupportedError
+from heqcodec.base.threads import thread_count
 
 _ERRORS_ONLY = 3
 
 
 def open_session(model: bytes) -> Any:
-    """An ``InferenceSession`` on the CPU, of as many threads as `heqcodec.threads` says.
+    """An ``InferenceSession`` on the CPU, of as many threads as `heqcodec.base.threads` says.
 
     Raises:
         HeqUnsupportedError: onnxruntime is not installed.

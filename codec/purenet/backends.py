@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from importlib.util import find_spec
 from typing import Any, get_args
 
-from heqcodec.arguments import BackendName
-from heqcodec.errors import HeqError, HeqUnsupportedError
+from heqcodec.base.arguments import BackendName
+from heqcodec.base.errors import HeqError, HeqUnsupportedError
 from numpy.typing import NDArray
 
 from .config import PurenetConfig

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from heqcodec.errors import HeqUnsupportedError
+from heqcodec.base.errors import HeqUnsupportedError
 
 
 def find_device(name: str) -> torch.device:

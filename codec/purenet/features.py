@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple, Protocol
 
 import numpy as np
-from heqcodec.backend import PATCH
+from heqcodec.base.constants import PATCH
 from heqcodec.nqe.payload import unpack_code
 from heqcodec.nqe.transform_nqe import TransformCodeReader
 from numpy.typing import NDArray

@@ -20,7 +20,7 @@ from __future__ import annotations
 from typing import Protocol
 
 import numpy as np
-from heqcodec.backend import PATCH
+from heqcodec.base.constants import PATCH
 from numpy.typing import NDArray
 
 RAMP = 8

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from heqcodec.backend import PatchEncoder
+from heqcodec.base.patch_protocols import PatchEncoder
 from heqcodec.nqe.transform_nqe import TransformCodeReader, TransformNqe
 from numpy.typing import NDArray
 

@@ -13,7 +13,7 @@
 from __future__ import annotations
 
 import numpy as np
-from heqcodec.rate.backend import STEPS
+from heqcodec.base.constants import STEPS
 from heqcodec.rate.bounds import LevelBounds
 from heqcodec.rate.dequantizer import Dequantizer
 from heqcodec.rate.quantizer import OCTAVE
@@ -40,7 +40,7 @@ def step_shares(steps: NDArray[np.int64]) -> NDArray[np.float32]:
 
 
 class PurenetRateDecoder:
-    """A `heqcodec.rate.backend.RateDecoder`: plain inverse, network, guard and tiles.
+    """A `heqcodec.base.rate_protocols.RateDecoder`: plain inverse, network, guard and tiles.
 
     Args:
         encoder: whose levels are decoded.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import numpy as np
-from heqcodec.backend import PATCH
+from heqcodec.base.constants import PATCH
 from numpy.typing import NDArray
 
 TILE = 24

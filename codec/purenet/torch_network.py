@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from heqcodec.rate.backend import STEPS
+from heqcodec.base.constants import STEPS
 from numpy.typing import NDArray
 from torch import Tensor
 

@@ -10,7 +10,7 @@ With D the step and q the level, a coefficient c was, in units of D::
 from __future__ import annotations
 
 import numpy as np
-from heqcodec.nqe.transform import COLOUR, PIXEL_OFFSET
+from heqcodec.base.colour import COLOUR, PIXEL_OFFSET
 from numpy.typing import NDArray
 
 from .cost_layer import INDICES

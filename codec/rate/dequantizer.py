@@ -6,10 +6,10 @@ Floating point is allowed here: nothing that follows decides a bit of the stream
 from __future__ import annotations
 
 import numpy as np
-from heqcodec.nqe.transform import COLOUR
+from heqcodec.base.colour import COLOUR
+from heqcodec.base.constants import STEPS
 from numpy.typing import NDArray
 
-from .backend import STEPS
 from .layout import BANDS, LEVELS, QUARTERS, SUBS, band_frequencies, cell_places, level_maps
 from .quantizer import OCTAVE
 from .rate_nqe import RateNqe

@@ -8,15 +8,16 @@ from dataclasses import replace
 from io import BytesIO
 
 import numpy as np
+from heqcodec.base.constants import STEPS
+from heqcodec.base.errors import HeqError
+from heqcodec.base.progress import report
+from heqcodec.base.rate_protocols import StripCoder
 from heqcodec.container.chunks import Chunk
-from heqcodec.container.header import STEPS, Coder, Header, Mode
+from heqcodec.container.header import Coder, Header, Mode
 from heqcodec.container.writer import ContainerWriter, fixed_size
-from heqcodec.errors import HeqError
 from heqcodec.options import Choice
-from heqcodec.progress import report
 from numpy.typing import NDArray
 
-from .backend import StripCoder
 from .levels import ImageLevels
 
 STRIP_ROWS = {Coder.DEVICE: 4, Coder.PACKED: 32}

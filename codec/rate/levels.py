@@ -6,11 +6,11 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
-from heqcodec.container.header import PATCH
+from heqcodec.base.constants import PATCH
+from heqcodec.base.rate_protocols import RateEncoder
 from heqcodec.patches import patch_batches
 from numpy.typing import NDArray
 
-from .backend import RateEncoder
 from .layout import LEVELS
 
 BATCH = 1024

@@ -10,10 +10,9 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from heqcodec.base.rate_protocols import RateDecoder, RateEncoder, StripCoder
 from heqcodec.container.header import Coder
 from numpy.typing import NDArray
-
-from .backend import RateDecoder, RateEncoder, StripCoder
 
 if TYPE_CHECKING:
     from .dequantizer import Dequantizer

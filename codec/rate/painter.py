@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import Protocol, cast
 
 import numpy as np
+from heqcodec.base.errors import HeqFormatError
+from heqcodec.base.rate_protocols import RateDecoder
 from heqcodec.container.header import Coder
 from heqcodec.container.reader import ContainerReader
 from heqcodec.container.strips import strip_patch_rows
-from heqcodec.errors import HeqFormatError
 from heqcodec.frame import Grids
 from numpy.typing import NDArray
-
-from .backend import RateDecoder
 
 
 class SlicedCoder(Protocol):

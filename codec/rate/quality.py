@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 
-from heqcodec.arguments import real, shown
-from heqcodec.container.header import STEPS
-from heqcodec.errors import HeqError
+from heqcodec.base.arguments import real, shown
+from heqcodec.base.constants import STEPS
+from heqcodec.base.errors import HeqError
 
 LOWEST, HIGHEST = 1, 100
 """Limits of the quality; a target size may lead beyond them, to any step."""

@@ -16,9 +16,9 @@ The size of a patch is the one with the lower sum over its coefficients of a wei
 from __future__ import annotations
 
 import numpy as np
+from heqcodec.base.constants import STEPS
 from numpy.typing import NDArray
 
-from .backend import STEPS
 from .cost_layer import CostLayer, thresholds
 from .transform import SIZES, RateStem
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
+from heqcodec.base.ids import tensors_id
+from heqcodec.base.numerics import Arithmetic
 from heqcodec.kernels import native_extension
-from heqcodec.nqe.transform_nqe import tensors_id
-from heqcodec.nqe.vgg_integer import Arithmetic
 from numpy.typing import NDArray
 
 from .cost_layer import BIAS_SHIFT, COST_TENSORS, INDEX_SHIFT, SHAPES, CostLayer
@@ -32,7 +32,7 @@ def stem_tensors() -> dict[str, NDArray[np.generic]]:
 
 
 class RateNqe:
-    """The `nqe-r` encoder (a `heqcodec.rate.backend.RateEncoder`).
+    """The `nqe-r` encoder (a `heqcodec.base.rate_protocols.RateEncoder`).
 
     Args:
         tensors: ``layers`` int8 (3, 32, 32), quinary levels; ``steps`` uint16 (2, 3, 128); and

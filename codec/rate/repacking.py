@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+from heqcodec.base.errors import HeqError, HeqFormatError
+from heqcodec.base.progress import report
+from heqcodec.base.rate_protocols import StripCoder
 from heqcodec.container.header import Coder, Header, Mode
 from heqcodec.container.reader import ContainerReader
 from heqcodec.container.source import Source, open_source
 from heqcodec.container.strips import strip_patch_rows
-from heqcodec.errors import HeqError, HeqFormatError
 from heqcodec.options import checked_strip_rows
-from heqcodec.progress import report
 
-from .backend import StripCoder
 from .encoding import STRIP_ROWS, rate_file
 from .levels import StripLevels, regrouped
 

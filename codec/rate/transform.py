@@ -22,8 +22,8 @@ colour plane, and the steps of `heqcodec.rate.quantizer` follow it.
 from __future__ import annotations
 
 import numpy as np
-from heqcodec.nqe.transform import COLOUR, PIXEL_OFFSET
-from heqcodec.nqe.vgg_integer import Arithmetic
+from heqcodec.base.colour import COLOUR, PIXEL_OFFSET
+from heqcodec.base.numerics import Arithmetic
 from numpy.typing import NDArray
 
 from .layout import BANDS, LEVELS, SUBS, cell_places, map_levels

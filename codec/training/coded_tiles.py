@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from heqcodec.files import write_bytes
+from heqcodec.base.files import write_bytes
 from heqcodec.nqe.contexts import PLANES
 from heqcodec.nqe.transform_nqe import TransformCodeReader, TransformNqe
 from heqcodec.patches import split_patches

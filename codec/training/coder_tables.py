@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import numpy as np
+from heqcodec.base.interval_table import STATES, lps_table
 from heqcodec.nqe import zones as geometry
-from heqcodec.nqe.arithmetic import EVEN, STATES, lps_table
+from heqcodec.nqe.arithmetic import EVEN
 from heqcodec.nqe.contexts import FLAG_SHAPE, REFINEMENT_SHAPE, SIGNIFICANCE_SHAPE
 from heqcodec.nqe.patch_code import PatchCoderTables
 from heqcodec.nqe.patch_encoder import encode_coefficients

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from heqcodec.base.errors import HeqError
+from heqcodec.base.files import write_bytes
 from heqcodec.container.header import Coder
-from heqcodec.errors import HeqError
-from heqcodec.files import write_bytes
 from heqcodec.models import RATE, TRANSFORM
 from heqcodec.nqe.transform_nqe import TransformNqe
 from heqcodec.nqe.vgg_integer import IntegerVgg

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from heqcodec.errors import HeqError
-from heqcodec.files import write_bytes
+from heqcodec.base.errors import HeqError
+from heqcodec.base.files import write_bytes
 from heqcodec.models import RATE, TRANSFORM
 from heqcodec.nqe.transform_nqe import TransformNqe
 from heqcodec.purenet.network import Purenet

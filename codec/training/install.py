@@ -12,7 +12,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from heqcodec.errors import HeqError
+from heqcodec.base.errors import HeqError
 
 from .export import install
 

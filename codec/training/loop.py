@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from heqcodec.errors import HeqError
+from heqcodec.base.errors import HeqError
 from rich.progress import Progress, TaskID
 from torch import Tensor, nn
 

@@ -14,7 +14,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from heqcodec.errors import HeqError
+from heqcodec.base.errors import HeqError
 
 from .given_weights import read_encoder, read_tables, write_tensors
 from .packed_networks import Effort

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from heqcodec.rate.backend import STEPS
+from heqcodec.base.constants import STEPS
 from heqcodec.rate.packed import tables as layout
 from heqcodec.rate.packed.tables import checked_tables
 from numpy.typing import NDArray

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
-from heqcodec.container.header import PATCH
+from heqcodec.base.constants import PATCH, STEPS
+from heqcodec.base.rate_protocols import RateEncoder
 from heqcodec.kernels import native_extension
 from heqcodec.patches import split_patches
-from heqcodec.rate.backend import STEPS, RateEncoder
 from heqcodec.rate.layout import LEVELS
 from heqcodec.rate.packed import tables as layout
 from heqcodec.rate.packed.tables import PackedTables, fixed_tables

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from heqcodec.backend import PATCH
-from heqcodec.errors import HeqError
+from heqcodec.base.constants import PATCH
+from heqcodec.base.errors import HeqError
 from heqcodec.images import load_image
 from numpy.typing import NDArray
 

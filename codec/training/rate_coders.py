@@ -9,8 +9,8 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from heqcodec.base.rate_protocols import RateEncoder
 from heqcodec.patches import split_patches
-from heqcodec.rate.backend import RateEncoder
 from heqcodec.rate.layout import LEVELS
 from numpy.typing import NDArray
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from heqcodec.nqe.transform import COLOUR, PIXEL_OFFSET
+from heqcodec.base.colour import COLOUR, PIXEL_OFFSET
 from heqcodec.purenet.level_hints import CHROMA_ENDS, LUMA_ENDS, group_shares
 from heqcodec.rate.cost_layer import (
     BIAS_SHIFT,

@@ -10,10 +10,10 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from heqcodec.errors import HeqError
+from heqcodec.base.constants import STEPS
+from heqcodec.base.errors import HeqError
 from heqcodec.models import DECODERS, PLAIN
 from heqcodec.nqe.vgg_skips import SKIPS
-from heqcodec.rate.backend import STEPS
 
 from .recipe_values import check_keys, is_number, read_values
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from heqcodec.errors import HeqError
+from heqcodec.base.errors import HeqError
 
 if sys.version_info >= (3, 11):
     import tomllib

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from heqcodec.errors import HeqError
+from heqcodec.base.errors import HeqError
 from heqcodec.models import RATE, STRONG, TRANSFORM
 from heqcodec.purenet.device import find_device
 from numpy.typing import NDArray

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from heqcodec import __version__
-from heqcodec.errors import HeqError
+from heqcodec.base.errors import HeqError
+from heqcodec.base.version import __version__
 from numpy.typing import NDArray
 from rich.progress import (
     BarColumn,

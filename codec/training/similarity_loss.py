@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from heqcodec.errors import HeqError
+from heqcodec.base.errors import HeqError
 from torch import Tensor
 
 SQUARED_ERROR_SHARE = 5.0

@@ -15,7 +15,7 @@ from typing import Any, Literal, cast
 
 import numpy as np
 import torch
-from heqcodec.errors import HeqError
+from heqcodec.base.errors import HeqError
 from heqcodec.nqe.payload import CODE_CHANNELS, RATE_CHANNELS
 from heqcodec.nqe.vgg import NormInit, NqeVgg, truncate_code
 from heqcodec.nqe.vgg_integer import IntegerVgg

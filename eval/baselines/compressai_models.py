@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from heqcodec.errors import HeqError
+from heqcodec.base.errors import HeqError
+from heqcodec.base.files import write_bytes
 from heqcodec.eval.baselines.compressai_weights import (
     ZOO_QUALITIES,
     Weights,
@@ -19,7 +20,6 @@ from heqcodec.eval.baselines.compressai_weights import (
 )
 from heqcodec.eval.baselines.pixels import rgb_image, whole_setting
 from heqcodec.eval.baselines.string_file import StringFile
-from heqcodec.files import write_bytes
 
 if TYPE_CHECKING:
     from torch import Tensor

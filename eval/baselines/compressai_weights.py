@@ -11,7 +11,7 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from heqcodec.errors import HeqError
+from heqcodec.base.errors import HeqError
 
 if TYPE_CHECKING:
     from torch import Tensor

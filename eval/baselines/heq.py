@@ -9,8 +9,8 @@ import heqcodec
 import numpy as np
 from heqcodec import models
 from heqcodec.api import BITS_PER_PIXEL, CoderName, DecoderName
+from heqcodec.base.files import write_bytes
 from heqcodec.eval.baselines.pixels import rgb_image
-from heqcodec.files import write_bytes
 from heqcodec.options import CODERS
 
 

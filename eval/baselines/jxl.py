@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
-from heqcodec.errors import HeqError
+from heqcodec.base.errors import HeqError
 from heqcodec.eval.baselines.pixels import number_setting, rgb_image
 
 

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from heqcodec.errors import HeqError
+from heqcodec.base.errors import HeqError
+from heqcodec.base.files import write_bytes
 from heqcodec.eval.baselines.compressai_weights import CheckpointWeights, checkpoint_ladder
 from heqcodec.eval.baselines.pixels import rgb_image, whole_setting
 from heqcodec.eval.baselines.string_file import StringFile
-from heqcodec.files import write_bytes
 
 if TYPE_CHECKING:
     from heqcodec.eval.peers.latent_code import LatentCode

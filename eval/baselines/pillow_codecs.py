@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import PIL
-from heqcodec.errors import HeqError
+from heqcodec.base.errors import HeqError
 from heqcodec.eval.baselines.pixels import rgb_image, whole_setting
 from PIL import Image, features
 

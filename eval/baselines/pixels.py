@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from heqcodec.errors import HeqError
+from heqcodec.base.errors import HeqError
 from PIL import Image
 
 

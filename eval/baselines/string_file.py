@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from heqcodec.errors import HeqFormatError, HeqLimitError, HeqTruncatedError
+from heqcodec.base.errors import HeqFormatError, HeqLimitError, HeqTruncatedError
 
 MAGIC = b"HEQS"
 IDENTITY_BYTES = 4

@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 from heqcodec import models
+from heqcodec.base.constants import PATCH
 from heqcodec.eval.baselines.heq import HeqPatch
 from heqcodec.eval.weight_files import stored_tensors
 from heqcodec.nqe.transform_nqe import TransformNqe
 from heqcodec.nqe.vgg_integer import IntegerVgg
-from heqcodec.nqe.vgg_layout import PATCH
 from heqcodec.patches import split_patches
 from numpy.typing import NDArray
 

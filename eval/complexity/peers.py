@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from heqcodec.errors import HeqError
+from heqcodec.base.errors import HeqError
 from heqcodec.eval.baselines.codec import Codec
 from heqcodec.eval.baselines.compressai_models import CompressAIModel
 from heqcodec.eval.baselines.compressai_weights import ZOO_QUALITIES

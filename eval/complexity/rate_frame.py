@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from heqcodec.container.header import PATCH, Coder
+from heqcodec.base.constants import PATCH
+from heqcodec.container.header import Coder
 from heqcodec.export.operations import colour_operations
 from heqcodec.patches import split_patches
 from heqcodec.rate.device.coder import DeviceCoder

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 from heqcodec import models
-from heqcodec.container.header import PATCH, Coder
+from heqcodec.base.constants import PATCH
+from heqcodec.container.header import Coder
 from heqcodec.eval.baselines.heq import HeqRate, HeqRatePacked
 from heqcodec.eval.weight_files import stored_tensors
 from heqcodec.patches import split_patches

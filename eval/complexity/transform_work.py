@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import Counter
 
 import numpy as np
+from heqcodec.base.interval_table import RANGE_STEPS
 from heqcodec.export.operations import colour_operations, gain_operations, pass_operations
 from heqcodec.nqe import zones as geometry
-from heqcodec.nqe.arithmetic import EVEN, RANGE_START, RANGE_STEPS
+from heqcodec.nqe.arithmetic import EVEN, RANGE_START
 from heqcodec.nqe.contexts import PatchState
 from heqcodec.nqe.patch_code import PatchCoderTables
 from heqcodec.nqe.patch_encoder import encode_coefficients

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from heqcodec.base.constants import PATCH
 from heqcodec.export.vgg_layers import operations
 from heqcodec.nqe.vgg_layer import IntegerLayer
-from heqcodec.nqe.vgg_layout import PATCH
 
 from .work import Work
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 
 import numpy as np
-from heqcodec.errors import HeqFormatError
+from heqcodec.base.errors import HeqFormatError
 from numpy.typing import NDArray
 
 LONGEST = 32

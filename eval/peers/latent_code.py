@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import torch
-from heqcodec.errors import HeqFormatError
+from heqcodec.base.errors import HeqFormatError
 from numpy.typing import NDArray
 from torch import Tensor
 

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import torch
-from heqcodec.errors import HeqError
+from heqcodec.base.errors import HeqError
 from safetensors import SafetensorError, safe_open
 
 from .factorized import Factorized

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, cast
 
 import torch
-from heqcodec.errors import HeqError
-from heqcodec.files import write_bytes
+from heqcodec.base.errors import HeqError
+from heqcodec.base.files import write_bytes
 from heqcodec.purenet.device import find_device
 from heqcodec.training.run_start import (
     begin_run,

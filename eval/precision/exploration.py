@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from heqcodec.errors import HeqError
+from heqcodec.base.errors import HeqError
 from heqcodec.eval.quantizers.training import train_for
 from heqcodec.nqe.vgg_layout import VGG_LAYERS
 from heqcodec.quantizers.accuracy_predictor import AccuracyPredictor, fit_predictor

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from heqcodec.files import write_bytes
+from heqcodec.base.files import write_bytes
 
 from .exploration import Explored
 from .space import NqePrecision, NqeSpace

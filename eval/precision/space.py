@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from heqcodec.nqe.vgg_layout import PATCH, VGG_LAYERS
+from heqcodec.base.constants import PATCH
+from heqcodec.nqe.vgg_layout import VGG_LAYERS
 from heqcodec.quantizers.accuracy_predictor import Condition, encode
 from heqcodec.quantizers.elastic import GRANULARITIES, Granularity
 from heqcodec.quantizers.search import Genes, LayerCost

@@ -8,7 +8,7 @@ from typing import NamedTuple, cast
 
 import numpy as np
 import torch
-from heqcodec.errors import HeqError
+from heqcodec.base.errors import HeqError
 from heqcodec.nqe.reduced import ReducedNqe
 from numpy.typing import NDArray
 from torch import Tensor, nn

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 import torch
-from heqcodec.errors import HeqError
+from heqcodec.base.errors import HeqError
 from heqcodec.nqe.vgg_layout import VggLayer
 from heqcodec.quantizers import make_quantizer
 from heqcodec.quantizers.base import WeightQuantizer

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from heqcodec.errors import HeqError
+from heqcodec.base.errors import HeqError
 
 FLOAT = "full precision"
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from heqcodec.files import write_bytes
+from heqcodec.base.files import write_bytes
 
 from .seeds import seed_deviation
 

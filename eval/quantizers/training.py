@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 import torch
-from heqcodec.errors import HeqError
+from heqcodec.base.errors import HeqError
 from heqcodec.nqe.reduced import ReducedNqe
 from heqcodec.training.allocator import keep_freed_memory
 from torch import Tensor, nn

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-from heqcodec.errors import HeqFormatError
+from heqcodec.base.constants import STEPS
+from heqcodec.base.errors import HeqFormatError
 from heqcodec.kernels import native_extension
-from heqcodec.rate.backend import STEPS
 from heqcodec.rate.layout import LEVELS
 from numpy.typing import NDArray
 

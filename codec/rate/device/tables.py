@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
-from heqcodec.errors import HeqFormatError
-from heqcodec.nqe.arithmetic import RANGE_STEPS, STATES, lps_table
-from heqcodec.nqe.transform_nqe import tensors_id
+from heqcodec.base.errors import HeqFormatError
+from heqcodec.base.ids import tensors_id
+from heqcodec.base.interval_table import RANGE_STEPS, STATES, lps_table
 from numpy.typing import NDArray
 
 CONTEXTS = 6106

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
+from heqcodec.base.constants import STEPS
+from heqcodec.base.errors import HeqFormatError
+from heqcodec.base.ids import tensors_id
 from heqcodec.container.header import Coder
-from heqcodec.errors import HeqFormatError
 from heqcodec.kernels import native_extension
-from heqcodec.nqe.transform_nqe import tensors_id
-from heqcodec.rate.backend import STEPS
 from heqcodec.rate.layout import LEVELS
 from numpy.typing import NDArray
 
@@ -37,7 +37,7 @@ class StripPrefix(NamedTuple):
 
 
 class PackedCoder:
-    """The packed coder (a `heqcodec.rate.backend.StripCoder`).
+    """The packed coder (a `heqcodec.base.rate_protocols.StripCoder`).
 
     Args:
         tensors: the tables by name, see `packed.tables`; and maybe ``device_id``, uint8 (8,), the

@@ -8,7 +8,7 @@ gives the same bytes some thousand times faster. docs/FORMAT.md has the same in 
 from __future__ import annotations
 
 import numpy as np
-from heqcodec.errors import HeqFormatError
+from heqcodec.base.errors import HeqFormatError
 from heqcodec.rate.layout import LEVELS, band_frequencies
 from numpy.typing import NDArray
 

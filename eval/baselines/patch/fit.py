@@ -24,8 +24,8 @@ def fit(
     """Fit transforms, classes and measurements, and write klt.safetensors, sensing.safetensors."""
     import heqcodec
     import numpy as np
-    from heqcodec.errors import HeqError
-    from heqcodec.files import write_bytes
+    from heqcodec.base.errors import HeqError
+    from heqcodec.base.files import write_bytes
     from heqcodec.patches import split_patches
     from heqcodec.training.photographs import load_tiles
     from safetensors.numpy import save

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import PIL
-from heqcodec.errors import HeqError, HeqFormatError, HeqTruncatedError, HeqUnsupportedError
+from heqcodec.base.errors import HeqError, HeqFormatError, HeqTruncatedError, HeqUnsupportedError
+from heqcodec.base.files import write_bytes
 from heqcodec.eval.baselines.pixels import rgb_image
-from heqcodec.files import write_bytes
 from numpy.typing import NDArray
 from PIL import Image, features
 

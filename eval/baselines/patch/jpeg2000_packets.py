@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from heqcodec.errors import HeqFormatError
+from heqcodec.base.errors import HeqFormatError
 
 EMPTY = b"\0"
 """A packet without any code-block."""

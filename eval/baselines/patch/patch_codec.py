@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
-from heqcodec.errors import HeqError
+from heqcodec.base.errors import HeqError
+from heqcodec.base.files import write_bytes
 from heqcodec.eval.baselines.pixels import rgb_image
-from heqcodec.files import write_bytes
 from heqcodec.patches import patch_batches
 from numpy.typing import NDArray
 

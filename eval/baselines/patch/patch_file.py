@@ -21,7 +21,7 @@ import struct
 from dataclasses import dataclass
 
 import numpy as np
-from heqcodec.errors import HeqFormatError, HeqLimitError, HeqTruncatedError
+from heqcodec.base.errors import HeqFormatError, HeqLimitError, HeqTruncatedError
 from numpy.typing import NDArray
 
 from .planes import SIDE

@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
-from heqcodec.errors import HeqError
+from heqcodec.base.errors import HeqError
 
 FOLDER = Path(__file__).parent
 IDENTITY_BYTES = 4

@@ -6,7 +6,7 @@ import os
 import sys
 from math import ceil
 
-from heqcodec.cpu_quota import cpu_quota
+from .cpu_quota import cpu_quota
 
 _VARIABLE = "OMP_NUM_THREADS"
 

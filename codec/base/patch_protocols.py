@@ -16,9 +16,6 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-PATCH = 32
-"""Side of a patch in pixels, fixed by the format."""
-
 CODER_NONE = 0
 """The payload of a patch is the encoder's binary code as it is."""
 

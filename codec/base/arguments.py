@@ -6,7 +6,8 @@ from operator import index
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
-from heqcodec.errors import HeqError
+
+from .errors import HeqError
 
 ModeName: TypeAlias = Literal["auto", "patch", "rate"]
 CoderName: TypeAlias = Literal["device", "packed"]

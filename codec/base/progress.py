@@ -11,7 +11,8 @@ __all__ = ["Progress", "report", "reported_to"]
 Progress = Callable[[int, int], None]
 """Called with the number of steps done, from 1, and of all steps."""
 
-# Between the interface and the loops stand protocols that others implement (`heqcodec.backend`);
+# Between the interface and the loops stand protocols that others implement
+# (`heqcodec.base.patch_protocols`);
 # a context variable keeps the callback out of their signatures, and of other threads.
 _callback: ContextVar[Progress | None] = ContextVar("heqcodec_progress", default=None)
 

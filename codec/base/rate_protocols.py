@@ -20,9 +20,6 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-STEPS = 1024
-"""Step indices in the header, 0 finest; 128 of them halve the number of levels."""
-
 
 @runtime_checkable
 class RateEncoder(Protocol):
