@@ -12,8 +12,8 @@ from command_runner import run
 from heqcodec.base.errors import HeqError
 from heqcodec.export.amalgamation import Amalgamation
 from heqcodec.export.c_tables import CTable, tables_text
-from heqcodec.export.packing import pack_transform
 from heqcodec.export.vgg_packing import pack_vgg
+from heqcodec.native.transform_packing import pack_transform
 from heqcodec.nqe import transform as patch_transform
 from heqcodec.nqe import zones as geometry
 from heqcodec.rate import transform as rate_transform

@@ -9,8 +9,8 @@ import numpy as np
 import patch_code_reference as reference
 import pytest
 from adversarial import adversarial_patches
-from heqcodec.kernels import native_extension
 from heqcodec.manifest import encoder_tensors
+from heqcodec.native.loader import native_extension
 from heqcodec.nqe import transform_nqe
 from heqcodec.nqe import zones as geometry
 from heqcodec.nqe.contexts import PLANES, TOP_PLANE

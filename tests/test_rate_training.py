@@ -12,8 +12,8 @@ import pytest
 import torch
 from heqcodec import models
 from heqcodec.base.errors import HeqError, HeqUnsupportedError
-from heqcodec.kernels import native_extension
 from heqcodec.models import RATE
+from heqcodec.native.loader import native_extension
 from heqcodec.purenet.network import Purenet, PurenetConfig
 from heqcodec.purenet.rate_decoder import INPUTS, KNOTS
 from heqcodec.purenet.stored_weights import restored_weights, stored_weights

@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from heqcodec.container.header import Coder, Mode
+from heqcodec.native.transform_packing import PackedTransform, pack_transform
 from numpy.typing import NDArray
 
 from .c_tables import CTable
-from .packing import PackedTransform, pack_transform
 from .vgg_packing import PackedVgg, pack_vgg
 
 

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from heqcodec.base.colour import COLOUR
+from heqcodec.native.transform_packing import LARGEST_SAMPLE, squares
 from heqcodec.nqe.transform import CHANNEL_GAIN
 from numpy.typing import NDArray
 
@@ -20,7 +21,6 @@ from .operations import (
     near_operations,
     pass_operations,
 )
-from .packing import LARGEST_SAMPLE, squares
 
 PIXELS = 32 * 32
 PLANES = 3

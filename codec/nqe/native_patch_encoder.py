@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 from heqcodec.base.errors import HeqError
-from heqcodec.export.packing import pack_transform
+from heqcodec.native.transform_packing import pack_transform
 from numpy.typing import NDArray
 
 from .patch_code import PatchCoderTables

@@ -15,7 +15,7 @@ import numpy as np
 from heqcodec.base.errors import HeqError
 from heqcodec.base.threads import thread_count
 from heqcodec.export.vgg_packing import PackedVgg, pack_vgg
-from heqcodec.kernels import native_extension
+from heqcodec.native.loader import native_extension
 from numpy.typing import NDArray
 
 from .payload import RATES

@@ -9,7 +9,7 @@ import numpy as np
 from heqcodec.base.ids import tensors_id
 from heqcodec.base.numerics import Arithmetic
 from heqcodec.base.patch_protocols import CODER_PATCH
-from heqcodec.kernels import native_extension
+from heqcodec.native.loader import native_extension
 from numpy.typing import NDArray
 
 from . import zones as geometry

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 from heqcodec.base.errors import HeqError
-from heqcodec.export.packing import PackedTransform, pack_transform
+from heqcodec.native.transform_packing import PackedTransform, pack_transform
 from numpy.typing import NDArray
 
 from .cost_layer import QUINARY, CostLayer

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 from heqcodec.base.ids import tensors_id
 from heqcodec.base.numerics import Arithmetic
-from heqcodec.kernels import native_extension
+from heqcodec.native.loader import native_extension
 from numpy.typing import NDArray
 
 from .cost_layer import BIAS_SHIFT, COST_TENSORS, INDEX_SHIFT, SHAPES, CostLayer

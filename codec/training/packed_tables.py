@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 from heqcodec.base.errors import HeqError
-from heqcodec.kernels import native_extension
+from heqcodec.native.loader import native_extension
 from heqcodec.rate.packed.tables import checked_tables
 from numpy.typing import NDArray
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
-from heqcodec.kernels import native_extension
+from heqcodec.native.loader import native_extension
 from heqcodec.rate.device.arithmetic import BitEncoder
 from heqcodec.rate.device.contexts import (
     CONTEXT_AT,

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 from heqcodec.base.constants import STEPS
 from heqcodec.base.errors import HeqFormatError
-from heqcodec.kernels import native_extension
+from heqcodec.native.loader import native_extension
 from heqcodec.rate.layout import LEVELS
 from numpy.typing import NDArray
 

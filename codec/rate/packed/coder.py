@@ -10,7 +10,7 @@ from heqcodec.base.constants import STEPS
 from heqcodec.base.errors import HeqFormatError
 from heqcodec.base.ids import tensors_id
 from heqcodec.container.header import Coder
-from heqcodec.kernels import native_extension
+from heqcodec.native.loader import native_extension
 from heqcodec.rate.layout import LEVELS
 from numpy.typing import NDArray
 

@@ -33,7 +33,7 @@ static void fill(heq_patch_coder *coder, input from, int planes)
         value = take_byte(&from);
         value = value << 8 | take_byte(&from);
         shift = (int)(take_byte(&from) & 15);
-        /* Of what the transforms can give; see codec/export/packing.py. */
+        /* Of what the transforms can give; see codec/native/transform_packing.py. */
         coder->coefficients[place >> 10][place & 1023] = ((int32_t)value - 32768) >> (15 - shift);
     }
 }

@@ -1,0 +1,1 @@
+"""The C sources, the loader of the extension that they make, and the packing of weights for it."""
