@@ -150,7 +150,7 @@ def measure(
         images: uint8 (H, W, C) each.
     """
     from heqcodec.eval.metrics import psnr
-    from heqcodec.patches import patch_batches
+    from heqcodec.image.patches import patch_batches
     from heqcodec.rate.encoding import rate_file, rate_header
     from heqcodec.rate.layout import LEVELS
     from heqcodec.rate.levels import StripLevels, regrouped
@@ -188,8 +188,8 @@ def main(
     import heqcodec
     from heqcodec import models
     from heqcodec.eval.bjontegaard import compare
-    from heqcodec.images import load_image
-    from heqcodec.patches import split_patches
+    from heqcodec.image.images import load_image
+    from heqcodec.image.patches import split_patches
     from heqcodec.training.photographs import image_files, load_tiles
 
     images = [load_image(path).pixels for path in image_files(folder)]

@@ -128,7 +128,7 @@ def torch_encoder(model: str, step: int) -> Encoder | None:
         return None
     from heqcodec import models
     from heqcodec.container.header import Coder
-    from heqcodec.patches import split_patches
+    from heqcodec.image.patches import split_patches
 
     torch.set_num_threads(1)
     levels = TorchLevels(models.encoder_tensors(model), "cpu", torch.float32)

@@ -234,9 +234,9 @@ def main(
     from heqcodec import models
     from heqcodec.container.header import Coder
     from heqcodec.eval.bjontegaard import compare
-    from heqcodec.images import load_image
+    from heqcodec.image.images import load_image
+    from heqcodec.image.patches import split_patches
     from heqcodec.manifest import stored_tensors
-    from heqcodec.patches import split_patches
     from heqcodec.training.photographs import image_files, load_tiles
 
     images = [load_image(path).pixels for path in image_files(folder)]

@@ -20,7 +20,7 @@ import numpy as np
 import typer
 from adversarial import adversarial_patches
 from heqcodec.base.threads import limit_threads, thread_count
-from heqcodec.patches import patch_batches
+from heqcodec.image.patches import patch_batches
 
 if TYPE_CHECKING:
     from heqcodec.base.patch_protocols import PatchEncoder

@@ -23,7 +23,7 @@ import typer
 SIZES = [1.0, 4.0, 16.0, 64.0, 100.0]
 ENCODE = """
 photograph, width, height, coder, target = sys.argv[1:]
-from heqcodec.images import load_image
+from heqcodec.image.images import load_image
 pixels = load_image(photograph).pixels
 rows, columns = -(-int(height) // pixels.shape[0]), -(-int(width) // pixels.shape[1])
 pixels = np.tile(pixels, (rows, columns, 1))[: int(height), : int(width)].copy()

@@ -27,7 +27,7 @@ from heqcodec import models
 from heqcodec.base.constants import PATCH
 from heqcodec.container.header import Coder
 from heqcodec.container.reader import ContainerReader
-from heqcodec.patches import patch_batches
+from heqcodec.image.patches import patch_batches
 from heqcodec.rate.encoding import rate_file
 from heqcodec.rate.layout import LEVELS
 from heqcodec.rate.quality import step_of_quality

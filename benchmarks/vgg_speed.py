@@ -76,7 +76,7 @@ def torch_encoder(layers: Sequence[IntegerLayer]) -> Encoder | None:
         from torch_vgg import TorchVgg
     except ImportError:
         return None
-    from heqcodec.patches import split_patches
+    from heqcodec.image.patches import split_patches
 
     torch.set_num_threads(1)
     network = TorchVgg(layers)
@@ -87,8 +87,8 @@ def python_encoder(model: str, bits: int, native: bool) -> Encoder:
     """`heqcodec.encode` with the C extension, or the same encoder by numpy without a file."""
     import heqcodec
     from heqcodec import models
+    from heqcodec.image.patches import split_patches
     from heqcodec.nqe.vgg_integer import IntegerVgg
-    from heqcodec.patches import split_patches
 
     if native:
         told: dict[str, Any] = {"model": model, "strip": True, "bpp": bits / PATCH**2}

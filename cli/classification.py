@@ -79,7 +79,7 @@ def _samples(source: str, max_pixels: int) -> NDArray[np.uint8]:
     import numpy as np
     from heqcodec import api
     from heqcodec.container.header import MAGIC
-    from heqcodec.images import load_image
+    from heqcodec.image.images import load_image
 
     data = read_input(source)
     with about(source):

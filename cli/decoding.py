@@ -124,7 +124,7 @@ def decode(
 
     from heqcodec import api
     from heqcodec.container.header import DEFAULT_MAX_PIXELS
-    from heqcodec.images import save_image
+    from heqcodec.image.images import save_image
 
     options: dict[str, Any] = {
         "max_pixels": max_pixels or DEFAULT_MAX_PIXELS,

@@ -41,7 +41,7 @@ def demo(
     """Encode a photograph, decode it, and compare it with a JPEG of about the same size."""
     from heqcodec import api
     from heqcodec.eval.metrics import ms_ssim, psnr
-    from heqcodec.images import load_image, save_image
+    from heqcodec.image.images import load_image, save_image
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text

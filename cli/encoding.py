@@ -121,7 +121,7 @@ def encode(
     from heqcodec import models
     from heqcodec.api import encode as encode_image
     from heqcodec.container.header import DEFAULT_MAX_PIXELS
-    from heqcodec.images import load_image
+    from heqcodec.image.images import load_image
     from heqcodec.options import EncodeOptions
 
     limit = max_pixels or DEFAULT_MAX_PIXELS

@@ -223,7 +223,7 @@ def check_image_name(output: str) -> None:
     Raises:
         typer.BadParameter: it is so.
     """
-    from heqcodec.output_formats import output_format
+    from heqcodec.image.output_formats import output_format
 
     try:
         output_format(output)

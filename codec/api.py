@@ -16,7 +16,7 @@ from heqcodec.options import BITS_PER_PIXEL, DEFAULT_BPP, EncodeOptions
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from heqcodec.images import ImageSource
+    from heqcodec.image.images import ImageSource
 
 __all__ = [
     "BITS_PER_PIXEL",
@@ -63,7 +63,7 @@ def encode(
         image: a path, bytes or binary file object of an image file, a Pillow image, or an array
             or torch tensor of uint8, bool, or floats from 0 to 1: (H, W), (H, W, 1) gray,
             (H, W, 2) gray and alpha, (H, W, 3) RGB or (H, W, 4) RGB and alpha, a tensor also with
-            its channels first; see :func:`heqcodec.images.load_image`. Of an
+            its channels first; see :func:`heqcodec.image.images.load_image`. Of an
             RGB image that is grey in every pixel one channel is coded; it decodes to RGB with
             R = G = B. Colours under alpha 0 are not kept: they are filled from visible ones.
         bpp: rate mode: any number above 0; the file is the largest of at most so many bits for
@@ -101,8 +101,8 @@ def encode(
     """
     choice = EncodeOptions(bpp, quality, target_size, mode, coder, model, strip_rows).resolved()
     limit = checked_limit(max_pixels)
-    from heqcodec import images
     from heqcodec.encoding import coded_samples, encode_patch_file, side_chunks
+    from heqcodec.image import images
 
     loaded = images.load_image(image, limit)
     height, width = loaded.pixels.shape[:2]

@@ -12,13 +12,13 @@ from heqcodec.container.chunks import Chunk, alpha_chunk
 from heqcodec.container.header import Header
 from heqcodec.container.strips import strip_length
 from heqcodec.container.writer import ContainerWriter
+from heqcodec.image.patches import patch_batches
+from heqcodec.image.transparency import fill_transparent
 from heqcodec.options import BITS_PER_PIXEL, Choice, no_such_rate
-from heqcodec.patches import patch_batches
-from heqcodec.transparency import fill_transparent
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from heqcodec.images import LoadedImage
+    from heqcodec.image.images import LoadedImage
 
 
 ROWS = 256

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from typing import IO, Any, BinaryIO, cast
 
 import numpy as np
-from heqcodec import metadata
 from heqcodec.base.errors import HeqError, HeqUnsupportedError
 from heqcodec.container.header import MAGIC, SMALL_FRAME, Mode, padded_size
+from heqcodec.image import metadata
 from numpy.typing import NDArray
 from PIL import Image, ImageFile
 

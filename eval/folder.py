@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from heqcodec.base.errors import HeqError
 from heqcodec.eval.summary import DataSet
-from heqcodec.images import load_image
+from heqcodec.image.images import load_image
 
 SUFFIXES = frozenset(
     (".avif", ".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from heqcodec.patches import split_patches
+from heqcodec.image.patches import split_patches
 from skimage import data
 
 

@@ -10,8 +10,9 @@ import heqcodec
 import numpy as np
 import pytest
 from conftest import LightModels
-from heqcodec import api, patches
+from heqcodec import api
 from heqcodec.container import ContainerReader, Header, patch_offset, strip_offset, total_size
+from heqcodec.image import patches
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from light_model import LightEncoder
@@ -193,7 +194,7 @@ class TestOptions:
 
 class TestMetadata:
     def test_kept_and_stripped(self, light: LightModels) -> None:
-        from heqcodec.images import LoadedImage
+        from heqcodec.image.images import LoadedImage
 
         alpha = RNG.integers(0, 256, PHOTO.shape[:2], np.uint8)
         image = LoadedImage(PHOTO, alpha, icc=b"profile", exif=b"II*\0", xmp=b"<x/>", notes=[])

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from heqcodec.base.errors import HeqUnsupportedError
-from heqcodec.images import load_image
+from heqcodec.image.images import load_image
 
 RNG = np.random.default_rng(15)
 COLOURS = RNG.integers(0, 256, (6, 9, 3), dtype=np.uint8)

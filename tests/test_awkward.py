@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from heqcodec.base.errors import HeqError
-from heqcodec.images import LoadedImage, load_image
+from heqcodec.image.images import LoadedImage, load_image
 
 DATA = Path(
     os.environ.get("HEQCODEC_DATA", Path(__file__).resolve().parents[1] / ".." / "shared" / "data")

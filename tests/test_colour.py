@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from field_files import FIELD, field_data
-from heqcodec.avif_colour import nclx
-from heqcodec.colour import PRIMARIES, TRANSFERS, ColourSpace, rgb_to_srgb, to_srgb
-from heqcodec.exact_power import power
-from heqcodec.images import LoadedImage, load_image
+from heqcodec.image.avif_colour import nclx
+from heqcodec.image.colour import PRIMARIES, TRANSFERS, ColourSpace, rgb_to_srgb, to_srgb
+from heqcodec.image.exact_power import power
+from heqcodec.image.images import LoadedImage, load_image
 from PIL import Image
 from sample_images import SRGB, file_of, png
 from skimage import data

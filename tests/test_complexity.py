@@ -31,6 +31,7 @@ from heqcodec.eval.peers.gdn import Gdn
 from heqcodec.eval.peers.load import build
 from heqcodec.eval.peers.mcucoder import McuCoder
 from heqcodec.eval.peers.run import save_peer
+from heqcodec.image.patches import split_patches
 from heqcodec.nqe.arithmetic import ArithmeticDecoder
 from heqcodec.nqe.patch_decoder import decode_coefficients
 from heqcodec.nqe.transform import dct_layers
@@ -38,7 +39,6 @@ from heqcodec.nqe.vgg import NqeVgg
 from heqcodec.nqe.vgg_convolution import meetings
 from heqcodec.nqe.vgg_integer import IntegerLayer, IntegerVgg
 from heqcodec.nqe.vgg_layout import BINARY, QUINARY, SIGN_CUTS, VGG_LAYERS, VggLayer
-from heqcodec.patches import split_patches
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from heqcodec.patches import split_patches
+from heqcodec.image.patches import split_patches
 from heqcodec.rate.cost_layer import COST_TENSORS, INDICES, CostLayer, thresholds
 from heqcodec.rate.layout import LEVELS, band_frequencies
 from heqcodec.rate.rate_nqe import RateNqe, stem_tensors

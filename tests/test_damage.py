@@ -16,7 +16,7 @@ from conftest import LightModels
 from heqcodec.concealment import fill_rows
 from heqcodec.container import HEADER_LENGTH, MAGIC, Header, strip_offset
 from heqcodec.container.header import FIELDS
-from heqcodec.images import LoadedImage
+from heqcodec.image.images import LoadedImage
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from heqcodec.images import load_image, save_image
-from heqcodec.metadata import without_exif_orientation
+from heqcodec.image.images import load_image, save_image
+from heqcodec.image.metadata import without_exif_orientation
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from field_files import FIELD, field_data
 from heqcodec.base.errors import HeqUnsupportedError
-from heqcodec.images import load_image
+from heqcodec.image.images import load_image
 from PIL import Image
 from sample_images import COLOURS, GRAY, SRGB, file_of, png
 

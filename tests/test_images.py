@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 from heqcodec.base.errors import HeqError, HeqLimitError, HeqUnsupportedError
-from heqcodec.images import load_image, save_image
-from heqcodec.output_formats import SUFFIXES
+from heqcodec.image.images import load_image, save_image
+from heqcodec.image.output_formats import SUFFIXES
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays

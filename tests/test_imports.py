@@ -42,7 +42,7 @@ def test_torch_is_not_imported(code: str) -> None:
 
 
 def test_the_codec_imports_neither_command_line_nor_evaluation() -> None:
-    modules = loaded_modules("import heqcodec, heqcodec.models, heqcodec.images")
+    modules = loaded_modules("import heqcodec, heqcodec.models, heqcodec.image.images")
     assert not [name for name in modules if name.startswith(("heqcodec.cli", "heqcodec.eval"))]
 
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from field_files import FIELD, field_data
 from heqcodec.base.errors import HeqError
-from heqcodec.images import load_image
-from heqcodec.jpeg_end import with_end
+from heqcodec.image.images import load_image
+from heqcodec.image.jpeg_end import with_end
 from PIL import Image
 from sample_images import file_of
 from skimage import data

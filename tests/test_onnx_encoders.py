@@ -13,6 +13,7 @@ import torch
 from adversarial import adversarial_patches
 from command_runner import run
 from heqcodec import models
+from heqcodec.image.patches import split_patches
 from heqcodec.nqe.transform_nqe import TransformNqe
 from heqcodec.nqe.vgg import NqeVgg
 from heqcodec.nqe.vgg_integer import IntegerVgg
@@ -20,7 +21,6 @@ from heqcodec.onnx import exporting
 from heqcodec.onnx.encoders import Encoder, encoder_model
 from heqcodec.onnx.exporting import exact_run, probes
 from heqcodec.onnx.session import open_session
-from heqcodec.patches import split_patches
 from heqcodec.rate.rate_nqe import RateNqe, stem_tensors
 from sample_cost_layers import random_cost_layer
 from small_models import photograph, transform_tensors

@@ -14,7 +14,7 @@ from heqcodec.eval.baselines.patch.jpeg2000_markers import EOC, main_header
 from heqcodec.eval.baselines.patch.patch_codec import LADDER, PatchCodec
 from heqcodec.eval.baselines.patch.patch_file import HEADER_BYTES
 from heqcodec.eval.metrics import psnr
-from heqcodec.images import load_image
+from heqcodec.image.images import load_image
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image

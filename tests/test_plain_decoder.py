@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from heqcodec.base.errors import HeqUnsupportedError
 from heqcodec.eval.metrics import psnr
-from heqcodec.images import load_image
+from heqcodec.image.images import load_image
 from small_models import photograph
 
 REFUSES = """

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import torch
 from heqcodec.base.errors import HeqUnsupportedError
+from heqcodec.image.patches import split_patches
 from heqcodec.models import TRANSFORM, VGG
 from heqcodec.nqe.transform_nqe import TransformCodeReader, TransformNqe
-from heqcodec.patches import split_patches
 from heqcodec.purenet.config import CELLS
 from heqcodec.purenet.decoder import PurenetDecoder
 from heqcodec.purenet.device import find_device

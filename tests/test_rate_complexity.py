@@ -15,7 +15,7 @@ from heqcodec.eval.complexity.rate_frame import RateParts, fitting_step
 from heqcodec.eval.complexity.rate_models import rate_contenders
 from heqcodec.eval.complexity.work import Stage, Work
 from heqcodec.export.operations import Operations, vector_operations, weight_operations
-from heqcodec.patches import split_patches
+from heqcodec.image.patches import split_patches
 from heqcodec.rate.cost_layer import REACH, SHAPES, CostLayer, thresholds
 from heqcodec.rate.device.coder import DeviceCoder
 from heqcodec.rate.layout import LEVELS, band_frequencies

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from heqcodec.container import HEADER_LENGTH, MAGIC, Coder, ContainerReader, Header, Mode
 from heqcodec.container.header import FIELDS
-from heqcodec.images import LoadedImage
+from heqcodec.image.images import LoadedImage
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from light_rate_model import SLICES, LightRateModels

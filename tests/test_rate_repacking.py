@@ -9,7 +9,7 @@ import heqcodec
 import numpy as np
 import pytest
 from heqcodec.container import Chunk, ContainerReader, ContainerWriter
-from heqcodec.images import LoadedImage
+from heqcodec.image.images import LoadedImage
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from light_rate_model import LightDeviceCoder, LightRateModels

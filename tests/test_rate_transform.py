@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from heqcodec.patches import split_patches
+from heqcodec.image.patches import split_patches
 from heqcodec.purenet.level_hints import level_hints
 from heqcodec.rate.cost_layer import CostLayer
 from heqcodec.rate.dequantizer import Dequantizer, default_places, fit_places

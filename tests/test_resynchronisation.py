@@ -15,7 +15,7 @@ from field_files import FIELD
 from heqcodec.container import Chunk, ContainerReader, Header
 from heqcodec.container.crc_ranges import CrcRanges
 from heqcodec.container.record_search import Record, longest_rising
-from heqcodec.images import LoadedImage
+from heqcodec.image.images import LoadedImage
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sample_containers import HEADER, build

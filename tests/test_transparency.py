@@ -6,8 +6,8 @@ import heqcodec
 import numpy as np
 import pytest
 from field_files import FIELD, field_data
-from heqcodec.images import load_image
-from heqcodec.transparency import MID_GRAY, fill_transparent
+from heqcodec.image.images import load_image
+from heqcodec.image.transparency import MID_GRAY, fill_transparent
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from skimage import data

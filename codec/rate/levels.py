@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from heqcodec.base.constants import PATCH
 from heqcodec.base.rate_protocols import RateEncoder
-from heqcodec.patches import patch_batches
+from heqcodec.image.patches import patch_batches
 from numpy.typing import NDArray
 
 from .layout import LEVELS

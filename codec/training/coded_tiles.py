@@ -17,9 +17,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from heqcodec.base.files import write_bytes
+from heqcodec.image.patches import split_patches
 from heqcodec.nqe.contexts import PLANES
 from heqcodec.nqe.transform_nqe import TransformCodeReader, TransformNqe
-from heqcodec.patches import split_patches
 from numpy.typing import NDArray
 
 from .given_weights import encoder_ids

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from heqcodec.patches import split_patches
+from heqcodec.image.patches import split_patches
 from heqcodec.quantizers.heq import HistogramEqualizedQuantizer
 from heqcodec.rate.cost_layer import (
     BIAS_SHIFT,

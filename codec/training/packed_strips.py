@@ -7,8 +7,8 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from heqcodec.base.constants import PATCH, STEPS
 from heqcodec.base.rate_protocols import RateEncoder
+from heqcodec.image.patches import split_patches
 from heqcodec.native.loader import native_extension
-from heqcodec.patches import split_patches
 from heqcodec.rate.layout import LEVELS
 from heqcodec.rate.packed import tables as layout
 from heqcodec.rate.packed.tables import PackedTables, fixed_tables

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from heqcodec.base.constants import PATCH
 from heqcodec.base.errors import HeqError
-from heqcodec.images import load_image
+from heqcodec.image.images import load_image
 from numpy.typing import NDArray
 
 TILE = 256

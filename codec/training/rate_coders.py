@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 from heqcodec.base.rate_protocols import RateEncoder
-from heqcodec.patches import split_patches
+from heqcodec.image.patches import split_patches
 from heqcodec.rate.layout import LEVELS
 from numpy.typing import NDArray
 

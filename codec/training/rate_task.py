@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from heqcodec.patches import split_patches
+from heqcodec.image.patches import split_patches
 from heqcodec.purenet.network import Purenet, PurenetConfig
 from heqcodec.purenet.rate_decoder import INPUTS, KNOTS
 from heqcodec.purenet.torch_network import decode_base

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 import torch
+from heqcodec.image.patches import split_patches
 from heqcodec.nqe import zones as geometry
 from heqcodec.nqe.transform import TransformStem, dct_layers
 from heqcodec.nqe.transform_nqe import TransformNqe
-from heqcodec.patches import split_patches
 from heqcodec.purenet.network import Purenet, PurenetConfig, transform_cells
 from numpy.typing import NDArray
 from rich.progress import Progress

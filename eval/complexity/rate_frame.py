@@ -11,7 +11,7 @@ import numpy as np
 from heqcodec.base.constants import PATCH
 from heqcodec.container.header import Coder
 from heqcodec.export.operations import colour_operations
-from heqcodec.patches import split_patches
+from heqcodec.image.patches import split_patches
 from heqcodec.rate.device.coder import DeviceCoder
 from heqcodec.rate.device.tables import check_tables
 from heqcodec.rate.encoding import STRIP_ROWS, finest_fitting_step

@@ -11,7 +11,7 @@ from heqcodec.base.constants import PATCH
 from heqcodec.container.header import Coder
 from heqcodec.eval.baselines.heq import HeqRate, HeqRatePacked
 from heqcodec.eval.weight_files import stored_tensors
-from heqcodec.patches import split_patches
+from heqcodec.image.patches import split_patches
 from heqcodec.rate.device.coder import DeviceCoder
 from heqcodec.rate.device.tables import check_tables
 from heqcodec.rate.encoding import STRIP_ROWS

@@ -26,7 +26,7 @@ def fit(
     import numpy as np
     from heqcodec.base.errors import HeqError
     from heqcodec.base.files import write_bytes
-    from heqcodec.patches import split_patches
+    from heqcodec.image.patches import split_patches
     from heqcodec.training.photographs import load_tiles
     from safetensors.numpy import save
 

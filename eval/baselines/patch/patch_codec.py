@@ -10,7 +10,7 @@ import numpy as np
 from heqcodec.base.errors import HeqError
 from heqcodec.base.files import write_bytes
 from heqcodec.eval.baselines.pixels import rgb_image
-from heqcodec.patches import patch_batches
+from heqcodec.image.patches import patch_batches
 from numpy.typing import NDArray
 
 from .cost import EncoderCost

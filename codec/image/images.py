@@ -7,22 +7,17 @@ import os
 from typing import BinaryIO, Union, cast
 
 import numpy as np
-from heqcodec import metadata
-from heqcodec.arrays import SupportsArray, is_array, to_array, to_uint8
 from heqcodec.base.errors import HeqError, HeqUnsupportedError
 from heqcodec.base.files import replaced_file
 from heqcodec.container.header import DEFAULT_MAX_PIXELS
 from heqcodec.container.source import Source, open_source
-from heqcodec.loaded_image import LoadedImage, check_size
-from heqcodec.output_formats import (
-    ALPHA_FORMATS,
-    SAVE_OPTIONS,
-    SUFFIXES,
-    as_the_suffix_says,
-    output_format,
-)
-from heqcodec.pillow_images import read_pillow, read_stream, reason
 from PIL import Image
+
+from . import metadata
+from .arrays import SupportsArray, is_array, to_array, to_uint8
+from .loaded_image import LoadedImage, check_size
+from .output_formats import ALPHA_FORMATS, SAVE_OPTIONS, SUFFIXES, as_the_suffix_says, output_format
+from .pillow_images import read_pillow, read_stream, reason
 
 __all__ = ["ImageSource", "LoadedImage", "load_image", "save_image"]
 

@@ -15,8 +15,9 @@ from functools import cache, lru_cache
 from typing import Any
 
 import numpy as np
-from heqcodec.exact_power import exp2, power
 from numpy.typing import NDArray
+
+from .exact_power import exp2, power
 
 __all__ = ["BT709", "PRIMARIES", "SRGB", "TRANSFERS", "ColourSpace", "rgb_to_srgb", "to_srgb"]
 

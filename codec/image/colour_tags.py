@@ -9,9 +9,10 @@ from collections.abc import Iterator
 from fractions import Fraction
 from typing import BinaryIO
 
-from heqcodec.avif_colour import nclx
-from heqcodec.colour import BT709, GAMMA, PRIMARIES, SRGB, TRANSFERS, ColourSpace, rgb_to_srgb
 from PIL import Image
+
+from .avif_colour import nclx
+from .colour import BT709, GAMMA, PRIMARIES, SRGB, TRANSFERS, ColourSpace, rgb_to_srgb
 
 __all__ = ["colour_space", "has_gain_map"]
 

@@ -10,16 +10,17 @@ from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO
 
 import numpy as np
-from heqcodec import metadata, samples
 from heqcodec.base.errors import HeqError, HeqLimitError, HeqUnsupportedError
-from heqcodec.colour import ColourSpace, to_srgb
-from heqcodec.colour_tags import colour_space, has_gain_map
 from heqcodec.container.header import MAGIC
-from heqcodec.deep_samples import correct_layouts
-from heqcodec.jpeg_end import file_without_end, with_end
-from heqcodec.loaded_image import LoadedImage, check_size
 from numpy.typing import NDArray
 from PIL import Image
+
+from . import metadata, samples
+from .colour import ColourSpace, to_srgb
+from .colour_tags import colour_space, has_gain_map
+from .deep_samples import correct_layouts
+from .jpeg_end import file_without_end, with_end
+from .loaded_image import LoadedImage, check_size
 
 __all__ = ["read_pillow", "read_stream", "reason"]
 
@@ -65,7 +66,7 @@ def read_stream(stream: BinaryIO, name: str, max_pixels: int | None) -> LoadedIm
         max_pixels: largest width times height; None for no limit.
 
     Raises:
-        HeqError: as :func:`heqcodec.images.load_image`.
+        HeqError: as :func:`heqcodec.image.images.load_image`.
     """
     head = stream.read(8)
     stream.seek(0)
@@ -106,7 +107,7 @@ def read_pillow(
             image has to say.
 
     Raises:
-        HeqError: as :func:`heqcodec.images.load_image`.
+        HeqError: as :func:`heqcodec.image.images.load_image`.
     """
     check_size(image.width, image.height, max_pixels, name)
     if 0 in image.size:

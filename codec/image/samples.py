@@ -8,11 +8,12 @@ import re
 from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
-from heqcodec import metadata
 from heqcodec.base.errors import HeqUnsupportedError
-from heqcodec.deep_samples import RANGE_16, read_16_bits
 from numpy.typing import NDArray
 from PIL import Image, ImageCms
+
+from . import metadata
+from .deep_samples import RANGE_16, read_16_bits
 
 __all__ = ["Samples", "raw_mode", "read_samples", "reduced"]
 
