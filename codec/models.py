@@ -253,7 +253,7 @@ def _encoder(name: str) -> PatchEncoder:
     tensors = stored_tensors(entry["encoder"])
     encoder: PatchEncoder
     if entry["family"] == TRANSFORM:
-        from heqcodec.nqe.transform_nqe import TransformNqe
+        from heqcodec.nqe_t.encoder import TransformNqe
 
         encoder = TransformNqe(tensors)
     else:

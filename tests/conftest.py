@@ -13,7 +13,7 @@ import heqcodec
 import numpy as np
 import pytest
 from heqcodec.base.errors import HeqUnsupportedError
-from heqcodec.nqe.transform_nqe import TransformNqe
+from heqcodec.nqe_t.encoder import TransformNqe
 from light_model import LightDecoder, LightEncoder
 from light_rate_model import LightRateModels
 from PIL import Image

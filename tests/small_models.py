@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import torch
 from heqcodec.models import TRANSFORM, VGG
-from heqcodec.nqe.transform_nqe import TransformCodeReader
 from heqcodec.nqe.vgg import NqeVgg
 from heqcodec.nqe.vgg_integer import IntegerVgg
+from heqcodec.nqe_t.encoder import TransformCodeReader
 from heqcodec.purenet.network import Purenet, PurenetConfig
 from heqcodec.training.export import export_model, install
 from heqcodec.training.recipe import Recipe

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from heqcodec.image.patches import split_patches
-from heqcodec.nqe.transform_nqe import TransformCodeReader, TransformNqe
+from heqcodec.nqe_t.encoder import TransformCodeReader, TransformNqe
 from heqcodec.purenet.features import TransformReader
 from heqcodec.training.coded_tiles import code_frames, coded_view
 from heqcodec.training.photographs import turned

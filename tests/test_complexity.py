@@ -32,13 +32,13 @@ from heqcodec.eval.peers.load import build
 from heqcodec.eval.peers.mcucoder import McuCoder
 from heqcodec.eval.peers.run import save_peer
 from heqcodec.image.patches import split_patches
-from heqcodec.nqe.arithmetic import ArithmeticDecoder
-from heqcodec.nqe.patch_decoder import decode_coefficients
-from heqcodec.nqe.transform import dct_layers
 from heqcodec.nqe.vgg import NqeVgg
 from heqcodec.nqe.vgg_convolution import meetings
 from heqcodec.nqe.vgg_integer import IntegerLayer, IntegerVgg
 from heqcodec.nqe.vgg_layout import BINARY, QUINARY, SIGN_CUTS, VGG_LAYERS, VggLayer
+from heqcodec.nqe_t.arithmetic import ArithmeticDecoder
+from heqcodec.nqe_t.patch_decoder import decode_coefficients
+from heqcodec.nqe_t.transform import dct_layers
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -302,7 +302,7 @@ class TestTransform:
         assert work.shifts == 0.5 * 2 + 1.0 * (1 + 2)
 
     def test_flags_depend_on_their_neighbours(self) -> None:
-        from heqcodec.nqe import zones as geometry
+        from heqcodec.nqe_t import zones as geometry
 
         for zone, place in enumerate(geometry.zones()):
             told = transform_work.decision_work("flag", zone).additions

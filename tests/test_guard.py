@@ -9,7 +9,7 @@ from heqcodec.base.constants import PATCH
 from heqcodec.eval.metrics import psnr
 from heqcodec.image.patches import split_patches
 from heqcodec.manifest import encoder_tensors
-from heqcodec.nqe.transform_nqe import TransformCodeReader, TransformNqe
+from heqcodec.nqe_t.encoder import TransformCodeReader, TransformNqe
 from heqcodec.purenet import guarded_network
 from heqcodec.purenet.features import Features
 from heqcodec.purenet.guard import guarded, spread

@@ -11,13 +11,13 @@ import pytest
 from adversarial import adversarial_patches
 from heqcodec.manifest import encoder_tensors
 from heqcodec.native.loader import native_extension
-from heqcodec.nqe import transform_nqe
-from heqcodec.nqe import zones as geometry
-from heqcodec.nqe.contexts import PLANES, TOP_PLANE
-from heqcodec.nqe.patch_code import Coefficients
-from heqcodec.nqe.patch_decoder import decode_coefficients
-from heqcodec.nqe.patch_encoder import encode_coefficients
-from heqcodec.nqe.transform_nqe import LONGEST, TransformNqe
+from heqcodec.nqe_t import encoder as transform_nqe
+from heqcodec.nqe_t import zones as geometry
+from heqcodec.nqe_t.contexts import PLANES, TOP_PLANE
+from heqcodec.nqe_t.encoder import LONGEST, TransformNqe
+from heqcodec.nqe_t.patch_code import Coefficients
+from heqcodec.nqe_t.patch_decoder import decode_coefficients
+from heqcodec.nqe_t.patch_encoder import encode_coefficients
 from sample_patches import photograph_patches
 
 LENGTHS = (1, 2, 3, 8, 21, 32, 64)

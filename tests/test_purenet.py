@@ -11,7 +11,7 @@ import torch
 from heqcodec.base.errors import HeqUnsupportedError
 from heqcodec.image.patches import split_patches
 from heqcodec.models import TRANSFORM, VGG
-from heqcodec.nqe.transform_nqe import TransformCodeReader, TransformNqe
+from heqcodec.nqe_t.encoder import TransformCodeReader, TransformNqe
 from heqcodec.purenet.config import CELLS
 from heqcodec.purenet.decoder import PurenetDecoder
 from heqcodec.purenet.device import find_device

@@ -8,10 +8,10 @@ import pytest
 from adversarial import adversarial_patches
 from heqcodec import models
 from heqcodec.base.numerics import Arithmetic
-from heqcodec.nqe import zones as geometry
-from heqcodec.nqe.patch_code import Coefficients
-from heqcodec.nqe.transform import TransformStem, dct_layers
-from heqcodec.nqe.transform_nqe import TransformCodeReader, TransformNqe
+from heqcodec.nqe_t import zones as geometry
+from heqcodec.nqe_t.encoder import TransformCodeReader, TransformNqe
+from heqcodec.nqe_t.patch_code import Coefficients
+from heqcodec.nqe_t.transform import TransformStem, dct_layers
 from sample_patches import all_patches_of_a_photograph, noise_patches
 
 EXACT_GAIN = 9.77

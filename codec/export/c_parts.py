@@ -105,8 +105,8 @@ def rate_parts(tensors: Tensors, default_quality: float) -> CParts:
 
 def patch_parts(tensors: Tensors) -> CParts:
     """The parts of a patch-constant model of the family of nqe-t; errors as `rate_parts`."""
-    from heqcodec.nqe.transform import STAGE_SHIFT
-    from heqcodec.nqe.transform_nqe import TransformNqe
+    from heqcodec.nqe_t.encoder import TransformNqe
+    from heqcodec.nqe_t.transform import STAGE_SHIFT
 
     encoder = TransformNqe(tensors)
     layers = np.stack([tensors["coarse"], tensors["fine"]])

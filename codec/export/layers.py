@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from heqcodec.base.colour import COLOUR
 from heqcodec.native.transform_packing import LARGEST_SAMPLE, squares
-from heqcodec.nqe.transform import CHANNEL_GAIN
+from heqcodec.nqe_t.transform import CHANNEL_GAIN
 from numpy.typing import NDArray
 
 from .operations import (
@@ -177,7 +177,7 @@ def rate_layers(tensors: Tensors) -> list[Layer]:
 
 def patch_layers(tensors: Tensors) -> list[Layer]:
     """The layers of a patch-constant model of the family of nqe-t."""
-    from heqcodec.nqe.transform import STAGE_SHIFT
+    from heqcodec.nqe_t.transform import STAGE_SHIFT
 
     layers = np.stack([tensors["coarse"], tensors["fine"]])
     rows, columns = transform_layers(layers, STAGE_SHIFT, 32)

@@ -18,10 +18,10 @@ from typing import Any
 
 import numpy as np
 from heqcodec.base.colour import COLOUR, PIXEL_OFFSET
-from heqcodec.nqe.transform import STAGE_SHIFT as PATCH_SHIFT
-from heqcodec.nqe.transform_nqe import TransformNqe
 from heqcodec.nqe.vgg_integer import IntegerLayer, IntegerVgg
 from heqcodec.nqe.vgg_layout import PIXEL_CENTRE
+from heqcodec.nqe_t.encoder import TransformNqe
+from heqcodec.nqe_t.transform import STAGE_SHIFT as PATCH_SHIFT
 from heqcodec.rate.layout import BANDS, LEVELS, SUBS, band_frequencies, cell_places
 from heqcodec.rate.rate_nqe import RateNqe
 from heqcodec.rate.transform import QUARTER, SIZE

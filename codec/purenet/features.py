@@ -7,7 +7,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from heqcodec.base.constants import PATCH
 from heqcodec.nqe.payload import unpack_code
-from heqcodec.nqe.transform_nqe import TransformCodeReader
+from heqcodec.nqe_t.encoder import TransformCodeReader
 from numpy.typing import NDArray
 
 from .config import CELLS

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from heqcodec.base.patch_protocols import PatchEncoder
-from heqcodec.nqe.transform_nqe import TransformCodeReader, TransformNqe
+from heqcodec.nqe_t.encoder import TransformCodeReader, TransformNqe
 from numpy.typing import NDArray
 
 from .backends import load_network

@@ -18,8 +18,8 @@ import numpy as np
 import torch
 from heqcodec.base.files import write_bytes
 from heqcodec.image.patches import split_patches
-from heqcodec.nqe.contexts import PLANES
-from heqcodec.nqe.transform_nqe import TransformCodeReader, TransformNqe
+from heqcodec.nqe_t.contexts import PLANES
+from heqcodec.nqe_t.encoder import TransformCodeReader, TransformNqe
 from numpy.typing import NDArray
 
 from .given_weights import encoder_ids

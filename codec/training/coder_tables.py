@@ -6,11 +6,11 @@ from collections.abc import Iterable
 
 import numpy as np
 from heqcodec.base.interval_table import STATES, lps_table
-from heqcodec.nqe import zones as geometry
-from heqcodec.nqe.arithmetic import EVEN
-from heqcodec.nqe.contexts import FLAG_SHAPE, REFINEMENT_SHAPE, SIGNIFICANCE_SHAPE
-from heqcodec.nqe.patch_code import PatchCoderTables
-from heqcodec.nqe.patch_encoder import encode_coefficients
+from heqcodec.nqe_t import zones as geometry
+from heqcodec.nqe_t.arithmetic import EVEN
+from heqcodec.nqe_t.contexts import FLAG_SHAPE, REFINEMENT_SHAPE, SIGNIFICANCE_SHAPE
+from heqcodec.nqe_t.patch_code import PatchCoderTables
+from heqcodec.nqe_t.patch_encoder import encode_coefficients
 from numpy.typing import NDArray
 
 LOGIT_STEP = 7.0 / 63.0
@@ -43,7 +43,7 @@ class DecisionCounts:
     def tally(
         self, kind: str, zone: int, step: int, contexts: NDArray[np.uint8], bits: NDArray[np.uint8]
     ) -> None:
-        """Count decisions; see `heqcodec.nqe.patch_encoder.Tally`."""
+        """Count decisions; see `heqcodec.nqe_t.patch_encoder.Tally`."""
         counts = getattr(self, kind)[:, zone, step]
         flat = counts.reshape(2, -1)
         size = flat.shape[1]

@@ -11,7 +11,7 @@ import torch
 from heqcodec.base.errors import HeqError
 from heqcodec.base.files import write_bytes
 from heqcodec.models import RATE, TRANSFORM
-from heqcodec.nqe.transform_nqe import TransformNqe
+from heqcodec.nqe_t.encoder import TransformNqe
 from heqcodec.purenet.network import Purenet
 from heqcodec.purenet.stored_weights import restored_weights
 from heqcodec.rate.loading import PLACES

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import torch
 from heqcodec.image.patches import split_patches
-from heqcodec.nqe import zones as geometry
-from heqcodec.nqe.transform import TransformStem, dct_layers
-from heqcodec.nqe.transform_nqe import TransformNqe
+from heqcodec.nqe_t import zones as geometry
+from heqcodec.nqe_t.encoder import TransformNqe
+from heqcodec.nqe_t.transform import TransformStem, dct_layers
 from heqcodec.purenet.network import Purenet, PurenetConfig, transform_cells
 from numpy.typing import NDArray
 from rich.progress import Progress

@@ -7,13 +7,13 @@ from collections import Counter
 import numpy as np
 from heqcodec.base.interval_table import RANGE_STEPS
 from heqcodec.export.operations import colour_operations, gain_operations, pass_operations
-from heqcodec.nqe import zones as geometry
-from heqcodec.nqe.arithmetic import EVEN, RANGE_START
-from heqcodec.nqe.contexts import PatchState
-from heqcodec.nqe.patch_code import PatchCoderTables
-from heqcodec.nqe.patch_encoder import encode_coefficients
-from heqcodec.nqe.transform import CHANNEL_GAIN
-from heqcodec.nqe.transform_nqe import LONGEST, TransformNqe
+from heqcodec.nqe_t import zones as geometry
+from heqcodec.nqe_t.arithmetic import EVEN, RANGE_START
+from heqcodec.nqe_t.contexts import PatchState
+from heqcodec.nqe_t.encoder import LONGEST, TransformNqe
+from heqcodec.nqe_t.patch_code import PatchCoderTables
+from heqcodec.nqe_t.patch_encoder import encode_coefficients
+from heqcodec.nqe_t.transform import CHANNEL_GAIN
 from numpy.typing import NDArray
 
 from .work import Work
@@ -92,7 +92,7 @@ def count_decisions(
 
 
 def decision_work(kind: str, zone: int) -> Work:
-    """One decision with its context and its coded symbol; see `heqcodec.nqe.contexts`."""
+    """One decision with its context and its coded symbol; see `heqcodec.nqe_t.contexts`."""
     near, far = len(geometry.NEAR_OFFSETS), len(geometry.FAR_OFFSETS)
     own = {
         # The sum of near zones' levels, capped; is the zone active?

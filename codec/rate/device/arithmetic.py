@@ -1,7 +1,7 @@
 """The arithmetic coder of the device coder, in Python: one bit at a time, either way.
 
 A bit comes with its log odds in sixteenths, -127..127. The width of the less likely value is
-looked up by the log odds and the top bits of the range, as in `heqcodec.nqe.arithmetic`; here a
+looked up by the log odds and the top bits of the range, as in `heqcodec.nqe_t.arithmetic`; here a
 code is ended, not cut: by the number of the last interval with the most zeros at its end, and
 zero bytes at the end are left out. docs/FORMAT.md, "Device payload".
 """

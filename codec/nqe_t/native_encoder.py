@@ -1,7 +1,7 @@
 """The encoder of patches of one size by the C extension: the kernels a microcontroller has, too.
 
 `heqcodec.export` writes the same sources as a program of their own (codec/native/heq_transform.c,
-heq_patch_code.c); codes are those of `heqcodec.nqe.transform` and `heqcodec.nqe.patch_encoder`.
+heq_patch_code.c); codes are those of `heqcodec.nqe_t.transform` and `heqcodec.nqe_t.patch_encoder`.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from . import zones as geometry
 from .code_bounds import CodeBounds
 from .contexts import PLANES
-from .native_patch_encoder import native_patch_encoder
+from .native_encoder import native_patch_encoder
 from .patch_code import Coefficients, PatchCoderTables
 from .patch_decoder import decode_coefficients
 from .patch_encoder import encode_coefficients
