@@ -91,7 +91,7 @@ def main(
     device: Device = "auto",
 ) -> None:
     """Train without skips, with OR and with MUX for equal minutes, and print a table."""
-    from heqcodec.nqe.vgg_skips import SKIPS
+    from heqcodec.nqe_vgg.skips import SKIPS
 
     variants = Variants("skips", "skips", SKIPS, lambda kind: {}, measured, markdown)
     lengths = Lengths(minutes, float_minutes, width, seeds)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from heqcodec.nqe.vgg_layer import IntegerLayer
+from heqcodec.nqe_vgg.layer import IntegerLayer
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
@@ -20,7 +20,7 @@ class TorchVgg:
     """Codes of patches.
 
     Args:
-        layers: of an `heqcodec.nqe.vgg_integer.IntegerVgg`.
+        layers: of an `heqcodec.nqe_vgg.integer.IntegerVgg`.
         batch: patches at a time.
     """
 

@@ -8,7 +8,7 @@ encoder encodes the middle of every image, from memory to memory, on one thread;
 counts, the median over the turns. Files of all are compared with those of `heqcodec.encode`.
 
 The limit: a sum takes a number of bits for each 64 inputs and each plane of what is counted, two of
-binary and ternary weights, three of quinary ones (codec/export/vgg_packing.py). That is so many
+binary and ternary weights, three of quinary ones (codec/nqe_vgg/bit_planes.py). That is so many
 words a pixel, the first layer apart, which adds. How many words a second this processor counts, out
 of its first cache and with nothing else to do, is measured, too. A kernel without an instruction
 that counts bits puts nine words into four by adders first, and may be faster than this limit.
@@ -28,7 +28,7 @@ import numpy as np
 import typer
 from c_speed import Encoder, Pixels, build, c_encoder, measure
 from heqcodec.base.constants import PATCH
-from heqcodec.nqe.vgg_layer import IntegerLayer
+from heqcodec.nqe_vgg.layer import IntegerLayer
 
 WORD = 64
 COUNTED = {2: 2, 3: 2, 5: 3}
@@ -88,7 +88,7 @@ def python_encoder(model: str, bits: int, native: bool) -> Encoder:
     import heqcodec
     from heqcodec import models
     from heqcodec.image.patches import split_patches
-    from heqcodec.nqe.vgg_integer import IntegerVgg
+    from heqcodec.nqe_vgg.integer import IntegerVgg
 
     if native:
         told: dict[str, Any] = {"model": model, "strip": True, "bpp": bits / PATCH**2}

@@ -109,7 +109,7 @@ def search(
 
 
 def _front(explored: Explored, space: NqeSpace) -> Table:
-    from heqcodec.nqe.vgg_layout import VGG_LAYERS
+    from heqcodec.nqe_vgg.layout import VGG_LAYERS
     from rich.table import Table
 
     layers = ", ".join(layer.name for layer in VGG_LAYERS)

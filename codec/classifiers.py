@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 from heqcodec.base.errors import HeqError, HeqUnsupportedError
+from heqcodec.nqe_vgg.classifier import IntegerClassifier
 from numpy.typing import NDArray
 from PIL import Image
 
 from .manifest import checked_bytes, read_list
-from .nqe.vgg_classifier import IntegerClassifier
 
 INDEX = "classifiers.json"
 SIDE = 32

@@ -257,7 +257,7 @@ def _encoder(name: str) -> PatchEncoder:
 
         encoder = TransformNqe(tensors)
     else:
-        from heqcodec.nqe.vgg_integer import IntegerVgg
+        from heqcodec.nqe_vgg.integer import IntegerVgg
 
         encoder = IntegerVgg.from_tensors(tensors)
     told = entry["encoder"]["encoder_id"], entry["encoder"]["coder_id"]

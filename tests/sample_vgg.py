@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
-from heqcodec.nqe.vgg_integer import IntegerLayer, IntegerVgg
-from heqcodec.nqe.vgg_layout import VGG_LAYERS, levels_of
+from heqcodec.nqe_vgg.integer import IntegerLayer, IntegerVgg
+from heqcodec.nqe_vgg.layout import VGG_LAYERS, levels_of
 
 PAPER = (5, 5, 3, 3, 2, 2, 2)
 OTHER = (3, 2, 2, 5, 2, 2, 2)

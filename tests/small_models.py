@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from heqcodec.models import TRANSFORM, VGG
 from heqcodec.nqe.vgg import NqeVgg
-from heqcodec.nqe.vgg_integer import IntegerVgg
 from heqcodec.nqe_t.encoder import TransformCodeReader
+from heqcodec.nqe_vgg.integer import IntegerVgg
 from heqcodec.purenet.network import Purenet, PurenetConfig
 from heqcodec.training.export import export_model, install
 from heqcodec.training.recipe import Recipe

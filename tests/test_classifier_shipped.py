@@ -19,7 +19,7 @@ from heqcodec.classifier.export import export_classifier
 from heqcodec.classifier.networks import save_classifier
 from heqcodec.classifier.packed_nqe import pack_nqe
 from heqcodec.classifier.recipe import ClassifierRecipe
-from heqcodec.nqe.vgg_classifier import IntegerClassifier
+from heqcodec.nqe_vgg.classifier import IntegerClassifier
 from labelled_images import easy_images, some_pixels
 from PIL import Image
 

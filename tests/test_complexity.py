@@ -33,12 +33,12 @@ from heqcodec.eval.peers.mcucoder import McuCoder
 from heqcodec.eval.peers.run import save_peer
 from heqcodec.image.patches import split_patches
 from heqcodec.nqe.vgg import NqeVgg
-from heqcodec.nqe.vgg_convolution import meetings
-from heqcodec.nqe.vgg_integer import IntegerLayer, IntegerVgg
-from heqcodec.nqe.vgg_layout import BINARY, QUINARY, SIGN_CUTS, VGG_LAYERS, VggLayer
 from heqcodec.nqe_t.arithmetic import ArithmeticDecoder
 from heqcodec.nqe_t.patch_decoder import decode_coefficients
 from heqcodec.nqe_t.transform import dct_layers
+from heqcodec.nqe_vgg.convolution import meetings
+from heqcodec.nqe_vgg.integer import IntegerLayer, IntegerVgg
+from heqcodec.nqe_vgg.layout import BINARY, QUINARY, SIGN_CUTS, VGG_LAYERS, VggLayer
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image

@@ -19,7 +19,7 @@ from heqcodec.eval.quantizers.contestants import CONTESTANTS, chosen
 from heqcodec.eval.quantizers.results import markdown
 from heqcodec.eval.quantizers.seeds import merged, seed_deviation
 from heqcodec.nqe.reduced import ReducedNqe, reduced_layers
-from heqcodec.nqe.vgg_layout import VGG_LAYERS
+from heqcodec.nqe_vgg.layout import VGG_LAYERS
 from heqcodec.quantizers import make_quantizer
 
 SMALL = ("--minutes", "0.001", "--width", "4")

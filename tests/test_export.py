@@ -12,8 +12,8 @@ import torch
 from heqcodec import models
 from heqcodec.image.patches import split_patches
 from heqcodec.models import TRANSFORM, VGG
-from heqcodec.nqe.vgg_integer import IntegerVgg
 from heqcodec.nqe_t.encoder import TransformCodeReader, TransformNqe
+from heqcodec.nqe_vgg.integer import IntegerVgg
 from heqcodec.purenet.decoder import PurenetDecoder
 from heqcodec.purenet.features import TransformReader
 from heqcodec.purenet.torch_network import TorchNetwork

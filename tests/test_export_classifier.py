@@ -14,7 +14,7 @@ from command_runner import names, run
 from heqcodec import classifiers
 from heqcodec.classifiers import ShippedClassifier
 from heqcodec.export.vectors import pnm, scene
-from heqcodec.nqe.vgg_classifier import CODE_BITS, IntegerClassifier
+from heqcodec.nqe_vgg.classifier import CODE_BITS, IntegerClassifier
 from sample_vgg import random_encoder
 from test_export_c import FORBIDDEN, arm_code
 

@@ -12,10 +12,10 @@ from command_runner import run
 from heqcodec.base.errors import HeqError
 from heqcodec.export.amalgamation import Amalgamation
 from heqcodec.export.c_tables import CTable, tables_text
-from heqcodec.export.vgg_packing import pack_vgg
 from heqcodec.native.transform_packing import pack_transform
 from heqcodec.nqe_t import transform as patch_transform
 from heqcodec.nqe_t import zones as geometry
+from heqcodec.nqe_vgg.bit_planes import pack_vgg
 from heqcodec.rate import transform as rate_transform
 from sample_vgg import OTHER, PAPER, THIRD, random_encoder
 

@@ -17,12 +17,12 @@ from heqcodec.container import chunks, header, strips
 from heqcodec.container.header import Coder, Header, Mode
 from heqcodec.container.repair import byte_syndromes
 from heqcodec.container.writer import smallest_size, total_size
-from heqcodec.nqe import payload
-from heqcodec.nqe.vgg_integer import IntegerVgg
-from heqcodec.nqe.vgg_layout import VGG_LAYERS
 from heqcodec.nqe_t import arithmetic, contexts, transform
 from heqcodec.nqe_t import encoder as transform_nqe
 from heqcodec.nqe_t.zones import cell, zones
+from heqcodec.nqe_vgg import payload
+from heqcodec.nqe_vgg.integer import IntegerVgg
+from heqcodec.nqe_vgg.layout import VGG_LAYERS
 from heqcodec.rate import cost_layer, encoding, quality, quantizer
 from heqcodec.rate import transform as rate_transform
 from heqcodec.rate.layout import LEVELS

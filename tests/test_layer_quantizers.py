@@ -12,7 +12,7 @@ from heqcodec.base.errors import HeqError
 from heqcodec.models import TRANSFORM, VGG
 from heqcodec.nqe.layer_quantizers import layer_choices
 from heqcodec.nqe.vgg import NqeVgg
-from heqcodec.nqe.vgg_integer import IntegerVgg
+from heqcodec.nqe_vgg.integer import IntegerVgg
 from heqcodec.quantizers.registry import quantizer_names
 from heqcodec.training.recipe import Recipe
 from heqcodec.training.run import train

@@ -5,15 +5,15 @@ from __future__ import annotations
 from importlib.util import find_spec
 from pathlib import Path
 
-import heqcodec.nqe.native_vgg as native_vgg
+import heqcodec.nqe_vgg.native_encoder as native_vgg
 import numpy as np
 import pytest
 from adversarial import adversarial_patches
 from command_runner import run
 from heqcodec import models
 from heqcodec.export.vectors import pnm, scene
-from heqcodec.nqe.payload import RATES
-from heqcodec.nqe.vgg_integer import IntegerVgg
+from heqcodec.nqe_vgg.integer import IntegerVgg
+from heqcodec.nqe_vgg.payload import RATES
 from sample_patches import photograph_patches
 from sample_vgg import OTHER, PAPER, THIRD, random_encoder
 

@@ -6,19 +6,19 @@ import struct
 import subprocess
 import sys
 
-import heqcodec.nqe.vgg_integer as vgg_integer
+import heqcodec.nqe_vgg.integer as vgg_integer
 import numpy as np
 import pytest
 import torch
 from adversarial import adversarial_patches
 from heqcodec.base.constants import BUDGET_BITS
 from heqcodec.base.errors import HeqError, HeqFormatError, HeqUnsupportedError
-from heqcodec.nqe.payload import CODE_CHANNELS, RATES, pack_code, unpack_code
 from heqcodec.nqe.vgg import NqeVgg, random_channels, truncate_code
-from heqcodec.nqe.vgg_convolution import convolve_floats, convolve_integers
-from heqcodec.nqe.vgg_integer import IntegerVgg
-from heqcodec.nqe.vgg_layer import check_float32_exact
-from heqcodec.nqe.vgg_layout import VGG_LAYERS, total_bits, weight_bits
+from heqcodec.nqe_vgg.convolution import convolve_floats, convolve_integers
+from heqcodec.nqe_vgg.integer import IntegerVgg
+from heqcodec.nqe_vgg.layer import check_float32_exact
+from heqcodec.nqe_vgg.layout import VGG_LAYERS, total_bits, weight_bits
+from heqcodec.nqe_vgg.payload import CODE_CHANNELS, RATES, pack_code, unpack_code
 from heqcodec.quantizers import layer_report
 from safetensors.numpy import load_file, save_file
 from threadpoolctl import threadpool_limits
@@ -351,7 +351,7 @@ def test_the_twin_loads_without_torch_or_training_code(twin, tmp_path):
     path = tmp_path / "encoder.safetensors"
     twin.save(path)
     script = (
-        "import sys; from heqcodec.nqe.vgg_integer import IntegerVgg; "
+        "import sys; from heqcodec.nqe_vgg.integer import IntegerVgg; "
         f"print(IntegerVgg.load({str(path)!r}).encoder_id.hex()); "
         "print([m for m in sys.modules if m == 'torch' or m.startswith('heqcodec.quantizers')])"
     )

@@ -15,8 +15,8 @@ from command_runner import run
 from heqcodec import models
 from heqcodec.image.patches import split_patches
 from heqcodec.nqe.vgg import NqeVgg
-from heqcodec.nqe.vgg_integer import IntegerVgg
 from heqcodec.nqe_t.encoder import TransformNqe
+from heqcodec.nqe_vgg.integer import IntegerVgg
 from heqcodec.onnx import exporting
 from heqcodec.onnx.encoders import Encoder, encoder_model
 from heqcodec.onnx.exporting import exact_run, probes

@@ -13,7 +13,7 @@ from heqcodec.eval.precision.space import NqePrecision, NqeSpace, layer_costs
 from heqcodec.eval.precision.switched_quantizer import SwitchedQuantizer
 from heqcodec.nqe.layer_quantizers import layer_choices
 from heqcodec.nqe.vgg import NqeVgg
-from heqcodec.nqe.vgg_layout import VGG_LAYERS, weight_bits
+from heqcodec.nqe_vgg.layout import VGG_LAYERS, weight_bits
 from heqcodec.quantizers.elastic import ElasticQuantizer
 from heqcodec.training.recipe import Recipe
 

@@ -14,13 +14,13 @@ from heqcodec import models
 from heqcodec.base.constants import BUDGET_BITS
 from heqcodec.base.errors import HeqError, HeqFormatError
 from heqcodec.eval.complexity.vgg_work import vgg_work
-from heqcodec.export.vgg_packing import pack_vgg
 from heqcodec.models import TRANSFORM, VGG
 from heqcodec.nqe.logic_gates import make_skip, opening_sums, or_gate, thresholded_pool
 from heqcodec.nqe.reduced import ReducedNqe
 from heqcodec.nqe.vgg import NqeVgg
-from heqcodec.nqe.vgg_integer import IntegerVgg
-from heqcodec.nqe.vgg_skips import SKIPPED, joined, pooled, skip_bits
+from heqcodec.nqe_vgg.bit_planes import pack_vgg
+from heqcodec.nqe_vgg.integer import IntegerVgg
+from heqcodec.nqe_vgg.skips import SKIPPED, joined, pooled, skip_bits
 from heqcodec.onnx.encoders import encoder_model
 from heqcodec.onnx.session import open_session
 from heqcodec.training.recipe import Recipe

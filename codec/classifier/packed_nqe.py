@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import torch
 from heqcodec.base.errors import HeqError
-from heqcodec.nqe.vgg_classifier import LARGEST_WEIGHT, IntegerClassifier
-from heqcodec.nqe.vgg_integer import IntegerVgg
-from heqcodec.nqe.vgg_layer import IntegerLayer
-from heqcodec.nqe.vgg_layout import VGG_LAYERS
+from heqcodec.nqe_vgg.classifier import LARGEST_WEIGHT, IntegerClassifier
+from heqcodec.nqe_vgg.integer import IntegerVgg
+from heqcodec.nqe_vgg.layer import IntegerLayer
+from heqcodec.nqe_vgg.layout import VGG_LAYERS
 from numpy.typing import NDArray
 from torch import Tensor
 

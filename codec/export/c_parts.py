@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from heqcodec.container.header import Coder, Mode
 from heqcodec.native.transform_packing import PackedTransform, pack_transform
+from heqcodec.nqe_vgg.bit_planes import PackedVgg, pack_vgg
 from numpy.typing import NDArray
 
 from .c_tables import CTable
-from .vgg_packing import PackedVgg, pack_vgg
 
 
 class CParts(NamedTuple):
@@ -136,7 +136,7 @@ def patch_parts(tensors: Tensors) -> CParts:
 
 def vgg_parts(tensors: Tensors) -> CParts:
     """The parts of a model of the family of nqe-vgg; errors as `rate_parts`."""
-    from heqcodec.nqe.vgg_integer import IntegerVgg
+    from heqcodec.nqe_vgg.integer import IntegerVgg
 
     encoder = IntegerVgg.from_tensors(tensors)
     packed = pack_vgg(encoder.layers)

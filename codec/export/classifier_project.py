@@ -7,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 from heqcodec.classifiers import SIDE, ShippedClassifier
+from heqcodec.nqe_vgg.bit_planes import pack_vgg
 from numpy.typing import NDArray
 
 from .c_parts import vgg_constants, vgg_tables
 from .c_source import build_files, filled, joined_text, own_source
 from .c_tables import CTable, table_bytes, tables_text
 from .vectors import pnm, scene
-from .vgg_packing import pack_vgg
 
 FOLDER = "c_classifier"
 KERNELS = ("heq_vgg.c", "heq_vgg_fast.c")

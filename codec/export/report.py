@@ -56,7 +56,7 @@ def encoder_report(name: str) -> dict[str, Any]:
 
 def _layers(model: str) -> list[Layer]:
     from heqcodec import models
-    from heqcodec.nqe.vgg_integer import IntegerVgg
+    from heqcodec.nqe_vgg.integer import IntegerVgg
 
     tensors = models.encoder_tensors(model)
     if models.mode_of(model) == models.RATE_MODE:

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 from heqcodec.base.constants import PATCH
-from heqcodec.nqe.vgg_convolution import meetings
-from heqcodec.nqe.vgg_layer import IntegerLayer
-from heqcodec.nqe.vgg_layout import PIXEL_CENTRE
+from heqcodec.nqe_vgg.convolution import meetings
+from heqcodec.nqe_vgg.layer import IntegerLayer
+from heqcodec.nqe_vgg.layout import PIXEL_CENTRE
 
 from .layers import PIXELS, PLANES, Layer
 
@@ -17,7 +17,7 @@ def convolution_layers(layers: Sequence[IntegerLayer]) -> list[Layer]:
     """The layers of an encoder, one after the other, by `heqcodec eval complexity`'s way to count.
 
     Args:
-        layers: of an `heqcodec.nqe.vgg_integer.IntegerVgg`.
+        layers: of an `heqcodec.nqe_vgg.integer.IntegerVgg`.
 
     Returns:
         A layer for each; in the first the subtractions that centre samples, in each the maxima and

@@ -1,4 +1,4 @@
-/* The fast kernel: sums by numbers of bits (the formula is in codec/export/vgg_packing.py).
+/* The fast kernel: sums by numbers of bits (the formula is in codec/nqe_vgg/bit_planes.py).
  *
  * A word holds a bit plane of 64 channels of one position, a vector the words of positions side by
  * side, and the weights of an output are the same for all of them. Rows are done in pairs, since a

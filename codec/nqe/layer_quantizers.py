@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from heqcodec.base.errors import HeqError
+from heqcodec.nqe_vgg.layout import VGG_LAYERS, VggLayer
 
 from ..quantizers.base import WeightQuantizer
 from ..quantizers.registry import REGISTRY, make_quantizer
-from .vgg_layout import VGG_LAYERS, VggLayer
 
 STAGES: dict[str, tuple[str, ...]] = {
     "all": tuple(layer.name for layer in VGG_LAYERS),

@@ -8,6 +8,8 @@ from typing import cast
 
 import torch
 from heqcodec.base.errors import HeqError
+from heqcodec.nqe_vgg.layout import PIXEL_CENTRE, VGG_LAYERS, VggLayer
+from heqcodec.nqe_vgg.skips import Skip
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
@@ -16,8 +18,6 @@ from ..quantizers.hwmsb import half_wave_msb
 from ..quantizers.running_norm import RunningBatchNorm2d, plain_statistics
 from .code_quantizers import CodeQuantizer, make_code
 from .skip_gates import skip_gates, skipped
-from .vgg_layout import PIXEL_CENTRE, VGG_LAYERS, VggLayer
-from .vgg_skips import Skip
 
 FULL_WIDTH = 64
 CODE_CHANNELS = 16
@@ -136,7 +136,7 @@ class ReducedNqe(nn.Module):
         code: end in the code; otherwise in the 2-bit maps of conv6, for a classifier.
         make: a new quantizer for each layer, or None for full precision.
         seed: of the initial weights.
-        skips: logic gates around conv2, conv4 and conv6, see `heqcodec.nqe.vgg_skips`.
+        skips: logic gates around conv2, conv4 and conv6, see `heqcodec.nqe_vgg.skips`.
         code_quantizer: what makes the code, a key of `heqcodec.nqe.code_quantizers.CODES`.
     """
 

@@ -1,4 +1,4 @@
-"""The skips of `heqcodec.nqe.vgg_skips` in graphs to train."""
+"""The skips of `heqcodec.nqe_vgg.skips` in graphs to train."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import cast
 
+from heqcodec.nqe_vgg.layer import IntegerLayer
+from heqcodec.nqe_vgg.layout import VggLayer
+from heqcodec.nqe_vgg.skips import SKIPPED, Skip
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..quantizers.hwmsb import TOP_LEVEL
 from .logic_gates import MuxOrSkip, make_skip
-from .vgg_layer import IntegerLayer
-from .vgg_layout import VggLayer
-from .vgg_skips import SKIPPED, Skip
 
 
 def skip_gates(layers: Iterable[VggLayer], kind: Skip) -> nn.ModuleDict:

@@ -9,6 +9,10 @@ from typing import Any, Literal, cast
 import numpy as np
 import torch
 from heqcodec.base.errors import HeqError
+from heqcodec.nqe_vgg.layer import MOST_LEVELS, IntegerLayer
+from heqcodec.nqe_vgg.layout import PIXEL_CENTRE, VGG_LAYERS, VggLayer, levels_of
+from heqcodec.nqe_vgg.payload import CODE_CHANNELS, RATE_CHANNELS
+from heqcodec.nqe_vgg.skips import Skip
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils import parametrize
@@ -20,11 +24,7 @@ from ..quantizers.heq import StepRule
 from ..quantizers.hwmsb import TOP_LEVEL, half_wave_msb
 from ..quantizers.running_norm import plain_statistics
 from .layer_quantizers import Choice, layer_choices, layer_quantizer
-from .payload import CODE_CHANNELS, RATE_CHANNELS
 from .skip_gates import skip_gates, skipped, with_skip
-from .vgg_layer import MOST_LEVELS, IntegerLayer
-from .vgg_layout import PIXEL_CENTRE, VGG_LAYERS, VggLayer, levels_of
-from .vgg_skips import Skip
 
 NormInit = Literal["balanced", "halfwave"]
 
@@ -169,7 +169,7 @@ class NqeVgg(nn.Module):
         quantizers: other quantizers by layer or stage, see ``layer_choices``. Layers whose
             quantizer has a scale of its own are evaluated in floating point, and such an encoder
             has no integer twin.
-        skips: logic gates around conv2, conv4 and conv6, see `heqcodec.nqe.vgg_skips`.
+        skips: logic gates around conv2, conv4 and conv6, see `heqcodec.nqe_vgg.skips`.
         allow_autocast: let an autocast context around the call reach the training graph; twice
             as fast on a CPU in bf16, with the noise described above.
 

@@ -18,10 +18,10 @@ from typing import Any
 
 import numpy as np
 from heqcodec.base.colour import COLOUR, PIXEL_OFFSET
-from heqcodec.nqe.vgg_integer import IntegerLayer, IntegerVgg
-from heqcodec.nqe.vgg_layout import PIXEL_CENTRE
 from heqcodec.nqe_t.encoder import TransformNqe
 from heqcodec.nqe_t.transform import STAGE_SHIFT as PATCH_SHIFT
+from heqcodec.nqe_vgg.integer import IntegerLayer, IntegerVgg
+from heqcodec.nqe_vgg.layout import PIXEL_CENTRE
 from heqcodec.rate.layout import BANDS, LEVELS, SUBS, band_frequencies, cell_places
 from heqcodec.rate.rate_nqe import RateNqe
 from heqcodec.rate.transform import QUARTER, SIZE
@@ -134,7 +134,7 @@ def _vgg(graph: Graph, pixels: str, encoder: IntegerVgg) -> None:
 
 
 def _activated(graph: Graph, item: IntegerLayer, total: str) -> str:
-    """Accumulators to the layer's output; see `heqcodec.nqe.vgg_integer`."""
+    """Accumulators to the layer's output; see `heqcodec.nqe_vgg.integer`."""
     layer = item.layer
     if item.thresholds is not None:
         reached = [
@@ -155,7 +155,7 @@ def _activated(graph: Graph, item: IntegerLayer, total: str) -> str:
 
 
 def _skipped(graph: Graph, item: IntegerLayer, main: str, given: str) -> str:
-    """A layer's output with its skip; see `heqcodec.nqe.vgg_skips`."""
+    """A layer's output with its skip; see `heqcodec.nqe_vgg.skips`."""
     if item.skip == "none":
         return main
     rest = graph.add("MaxPool", given, kernel_shape=(2, 2), strides=(2, 2))

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from heqcodec.base.errors import HeqError, HeqUnsupportedError
 from heqcodec.base.files import write_bytes
-from heqcodec.nqe.vgg_integer import IntegerVgg
 from heqcodec.nqe_t.encoder import TransformNqe
+from heqcodec.nqe_vgg.integer import IntegerVgg
 from heqcodec.purenet.backends import is_installed
 from heqcodec.purenet.config import CELLS, PurenetConfig
 from heqcodec.purenet.features import BaseFeatures, CellFeatures, Features

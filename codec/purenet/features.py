@@ -6,8 +6,8 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 from heqcodec.base.constants import PATCH
-from heqcodec.nqe.payload import unpack_code
 from heqcodec.nqe_t.encoder import TransformCodeReader
+from heqcodec.nqe_vgg.payload import unpack_code
 from numpy.typing import NDArray
 
 from .config import CELLS

@@ -12,8 +12,8 @@ from heqcodec.base.errors import HeqError
 from heqcodec.base.files import write_bytes
 from heqcodec.container.header import Coder
 from heqcodec.models import RATE, TRANSFORM
-from heqcodec.nqe.vgg_integer import IntegerVgg
 from heqcodec.nqe_t.encoder import TransformNqe
+from heqcodec.nqe_vgg.integer import IntegerVgg
 from heqcodec.purenet.network import Purenet
 from heqcodec.purenet.stored_weights import stored_weights
 from heqcodec.rate import loading

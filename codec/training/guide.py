@@ -21,7 +21,7 @@ weights instead, which the recipe offers too.)
 from __future__ import annotations
 
 import torch
-from heqcodec.nqe.payload import CODE_CHANNELS
+from heqcodec.nqe_vgg.payload import CODE_CHANNELS
 from heqcodec.purenet.network import CELL
 from heqcodec.quantizers.running_norm import RunningBatchNorm2d
 from torch import Tensor, nn

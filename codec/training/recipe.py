@@ -13,7 +13,7 @@ from typing import Any
 from heqcodec.base.constants import STEPS
 from heqcodec.base.errors import HeqError
 from heqcodec.models import DECODERS, PLAIN
-from heqcodec.nqe.vgg_skips import SKIPS
+from heqcodec.nqe_vgg.skips import SKIPS
 
 from .recipe_values import check_keys, is_number, read_values
 
@@ -98,7 +98,7 @@ class Recipe:
     quantizers: of the encoder's weights, by layer or stage, see
         `heqcodec.nqe.layer_quantizers.layer_choices` (vgg).
     skips: logic gates around layers of the encoder, "none", "or" or "mux", see
-        `heqcodec.nqe.vgg_skips` (vgg).
+        `heqcodec.nqe_vgg.skips` (vgg).
     purenet: sizes, see `heqcodec.purenet.network.PurenetConfig`.
     """
 

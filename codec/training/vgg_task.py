@@ -16,10 +16,10 @@ from typing import Any, Literal, cast
 import numpy as np
 import torch
 from heqcodec.base.errors import HeqError
-from heqcodec.nqe.payload import CODE_CHANNELS, RATE_CHANNELS
 from heqcodec.nqe.vgg import NormInit, NqeVgg, truncate_code
-from heqcodec.nqe.vgg_integer import IntegerVgg
-from heqcodec.nqe.vgg_skips import Skip
+from heqcodec.nqe_vgg.integer import IntegerVgg
+from heqcodec.nqe_vgg.payload import CODE_CHANNELS, RATE_CHANNELS
+from heqcodec.nqe_vgg.skips import Skip
 from heqcodec.purenet.network import CELLS, Purenet, PurenetConfig
 from heqcodec.quantizers.binary import binary_sign
 from heqcodec.quantizers.diagnostics import layer_report

@@ -10,8 +10,8 @@ from heqcodec.base.constants import PATCH
 from heqcodec.eval.baselines.heq import HeqPatch
 from heqcodec.eval.weight_files import stored_tensors
 from heqcodec.image.patches import split_patches
-from heqcodec.nqe.vgg_integer import IntegerVgg
 from heqcodec.nqe_t.encoder import TransformNqe
+from heqcodec.nqe_vgg.integer import IntegerVgg
 from numpy.typing import NDArray
 
 from . import transform_work, vgg_work

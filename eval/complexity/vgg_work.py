@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from heqcodec.base.constants import PATCH
 from heqcodec.export.vgg_layers import operations
-from heqcodec.nqe.vgg_layer import IntegerLayer
+from heqcodec.nqe_vgg.layer import IntegerLayer
 
 from .work import Work
 

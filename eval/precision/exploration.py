@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from heqcodec.base.errors import HeqError
 from heqcodec.eval.quantizers.training import train_for
-from heqcodec.nqe.vgg_layout import VGG_LAYERS
+from heqcodec.nqe_vgg.layout import VGG_LAYERS
 from heqcodec.quantizers.accuracy_predictor import AccuracyPredictor, fit_predictor
 from heqcodec.quantizers.search import Candidate, Genes, GeneticSearch, pareto_front
 from heqcodec.training.vgg_task import patches_of

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from heqcodec.base.constants import PATCH
-from heqcodec.nqe.vgg_layout import VGG_LAYERS
+from heqcodec.nqe_vgg.layout import VGG_LAYERS
 from heqcodec.quantizers.accuracy_predictor import Condition, encode
 from heqcodec.quantizers.elastic import GRANULARITIES, Granularity
 from heqcodec.quantizers.search import Genes, LayerCost

@@ -8,7 +8,7 @@ from typing import cast
 
 import torch
 from heqcodec.eval.quantizers.codec_task import CodecTask
-from heqcodec.nqe.vgg_layout import VGG_LAYERS
+from heqcodec.nqe_vgg.layout import VGG_LAYERS
 from heqcodec.quantizers.elastic import GRANULARITIES
 from torch import Tensor, nn
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from heqcodec.nqe.code_quantizers import make_code
 from heqcodec.nqe.reduced import CODE_CHANNELS, ReducedNqe
-from heqcodec.nqe.vgg_skips import Skip
+from heqcodec.nqe_vgg.skips import Skip
 from heqcodec.purenet.network import Purenet, PurenetConfig
 from heqcodec.training.photographs import CropSource
 from heqcodec.training.tasks import psnr
@@ -42,7 +42,7 @@ class CodecNetwork(nn.Module):
     Args:
         width: of the encoder.
         seed: of all initial weights.
-        skips: of the encoder, see `heqcodec.nqe.vgg_skips`.
+        skips: of the encoder, see `heqcodec.nqe_vgg.skips`.
         code: what makes its code, see `heqcodec.nqe.code_quantizers`.
     """
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 from heqcodec.base.errors import HeqError
-from heqcodec.nqe.vgg_layout import VggLayer
+from heqcodec.nqe_vgg.layout import VggLayer
 from heqcodec.quantizers import make_quantizer
 from heqcodec.quantizers.base import WeightQuantizer
 from heqcodec.quantizers.diagnostics import level_statistics

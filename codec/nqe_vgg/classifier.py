@@ -17,8 +17,8 @@ import numpy as np
 from heqcodec.base.constants import BUDGET_BITS, PATCH
 from heqcodec.base.errors import HeqError, HeqFormatError
 
+from .integer import IntegerVgg
 from .payload import CODE_CHANNELS
-from .vgg_integer import IntegerVgg
 
 CODE_BITS = 256
 """Of the channels of `nqe-vgg` the first half; the others repeat them and are not looked at."""
@@ -87,7 +87,7 @@ class IntegerClassifier:
         return np.asarray(shares / shares.sum(axis=1, keepdims=True), dtype=np.float32)
 
     def packed(self) -> dict[str, np.ndarray]:
-        """The encoder's tensors, see `heqcodec.nqe.vgg_packing.pack_layers`, and `HEAD`."""
+        """The encoder's tensors, see `heqcodec.nqe_vgg.packing.pack_layers`, and `HEAD`."""
         head = self.weight, self.bias, np.array([self.scale], np.float32)
         return {**self.encoder.packed(), **dict(zip(HEAD, head, strict=True))}
 
@@ -104,7 +104,7 @@ class IntegerClassifier:
         Raises:
             HeqFormatError: they do not make one.
         """
-        from .vgg_packing import unpack_layers
+        from .packing import unpack_layers
 
         try:
             encoder = IntegerVgg(unpack_layers(tensors), native)

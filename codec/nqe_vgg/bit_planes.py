@@ -17,9 +17,10 @@ from typing import NamedTuple
 
 import numpy as np
 from heqcodec.base.errors import HeqError
-from heqcodec.nqe.bit_fields import pack_fields
-from heqcodec.nqe.vgg_layer import IntegerLayer
 from numpy.typing import NDArray
+
+from .bit_fields import pack_fields
+from .layer import IntegerLayer
 
 PLANES = {2: 1, 3: 2, 5: 3}
 """Bit planes by the number of levels."""
@@ -58,7 +59,7 @@ def pack_vgg(layers: Sequence[IntegerLayer]) -> PackedVgg:
     """Pack the seven layers.
 
     Args:
-        layers: of an `heqcodec.nqe.vgg_integer.IntegerVgg`.
+        layers: of an `heqcodec.nqe_vgg.integer.IntegerVgg`.
 
     Raises:
         HeqError: a layer has other weights than binary, ternary and quinary ones, or a skip, or

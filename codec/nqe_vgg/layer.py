@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from heqcodec.base.errors import HeqError, HeqFormatError
 
-from .vgg_layout import MODEL_NAME, VggLayer
-from .vgg_skips import Skip, check_skip
+from .layout import MODEL_NAME, VggLayer
+from .skips import Skip, check_skip
 
 FLOAT32_EXACT = 2**24
 MOST_LEVELS = 128
@@ -26,7 +26,7 @@ class IntegerLayer:
             accumulator reaches. None in the shift form.
         shift: the output is the accumulator, shifted right by so many bits (left if negative) and
             clamped to 0..3; the code layer ignores it and takes the sign, with sign(0) = +1.
-        skip: what joins the output with the layer's input, see `heqcodec.nqe.vgg_skips`.
+        skip: what joins the output with the layer's input, see `heqcodec.nqe_vgg.skips`.
         selects: of a MUX skip, int32 (out,): the sums of the output's map from which a channel
             opens.
     """

@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 from heqcodec.base.errors import HeqError
 from heqcodec.base.threads import thread_count
-from heqcodec.export.vgg_packing import PackedVgg, pack_vgg
 from heqcodec.native.loader import native_extension
 from numpy.typing import NDArray
 
+from .bit_planes import PackedVgg, pack_vgg
+from .layer import IntegerLayer
 from .payload import RATES
-from .vgg_layer import IntegerLayer
 
 LEAST = 8
 """Patches that are worth a thread of their own."""

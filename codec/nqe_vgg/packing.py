@@ -9,9 +9,9 @@ import numpy as np
 from heqcodec.base.errors import HeqFormatError
 
 from .bit_fields import pack_fields, unpack_fields
-from .vgg_layer import MOST_LEVELS, IntegerLayer
-from .vgg_layout import SHIFT_BITS, VGG_LAYERS, VggLayer, levels_of
-from .vgg_skips import SKIPPED, SKIPS, Skip, select_bits
+from .layer import MOST_LEVELS, IntegerLayer
+from .layout import SHIFT_BITS, VGG_LAYERS, VggLayer, levels_of
+from .skips import SKIPPED, SKIPS, Skip, select_bits
 
 
 def pack_layers(layers: Sequence[IntegerLayer]) -> dict[str, np.ndarray]:

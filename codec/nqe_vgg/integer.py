@@ -16,17 +16,17 @@ from heqcodec.base.errors import HeqError, HeqFormatError
 from heqcodec.base.files import write_bytes
 from heqcodec.base.numerics import Arithmetic
 
+from .convolution import convolve_floats, convolve_integers
+from .layer import IntegerLayer, check_float32_exact
+from .layout import MODEL_NAME, PIXEL_CENTRE, VGG_LAYERS, total_bits
+from .packing import pack_layers, unpack_layers
 from .payload import RATES, check_rate, pack_code
-from .vgg_convolution import convolve_floats, convolve_integers
-from .vgg_layer import IntegerLayer, check_float32_exact
-from .vgg_layout import MODEL_NAME, PIXEL_CENTRE, VGG_LAYERS, total_bits
-from .vgg_packing import pack_layers, unpack_layers
-from .vgg_skips import SKIPPED, Skip, joined, pooled, skip_bits
+from .skips import SKIPPED, Skip, joined, pooled, skip_bits
 
 __all__ = ["Arithmetic", "IntegerLayer", "IntegerVgg", "check_float32_exact"]
 
 if TYPE_CHECKING:
-    from .native_vgg import NativeVgg
+    from .native_encoder import NativeVgg
 
 
 BATCH = 8
@@ -94,7 +94,7 @@ class IntegerVgg:
     @cached_property
     def native(self) -> NativeVgg | None:
         """The encoder by the C extension, or None; made when it is first used."""
-        from .native_vgg import native_vgg
+        from .native_encoder import native_vgg
 
         return native_vgg(self.layers) if self._may_be_native else None
 

@@ -22,7 +22,7 @@ import numpy as np
 from heqcodec.base.constants import BUDGET_BITS, PATCH
 from heqcodec.base.errors import HeqFormatError
 
-from .vgg_layout import MODEL_NAME, VGG_LAYERS, VggLayer, total_bits
+from .layout import MODEL_NAME, VGG_LAYERS, VggLayer, total_bits
 
 Skip = Literal["none", "or", "mux"]
 SKIPS: tuple[Skip, ...] = ("none", "or", "mux")

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .vgg_layout import VggLayer
+from .layout import VggLayer
 
 
 def convolve_floats(x: np.ndarray, levels: np.ndarray, layer: VggLayer) -> np.ndarray:

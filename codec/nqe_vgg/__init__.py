@@ -1,0 +1,1 @@
+"""`nqe-vgg`: a quantized convolutional network in integers, and its binary code."""
