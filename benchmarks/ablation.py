@@ -24,7 +24,7 @@ import typer
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from heqcodec.rate.rate_nqe import RateNqe
+    from heqcodec.nqe_r.encoder import RateNqe
 
 QUALITIES = (12, 26, 40, 54, 68)
 PLAIN = "plain"
@@ -63,8 +63,8 @@ VARIANTS = (
 
 def encoders(shipped: RateNqe, tensors: dict[str, Any]) -> dict[str, Callable[..., Any]]:
     """For each encoder a function from coefficients and step index to levels and sizes."""
-    from heqcodec.rate.quantizer import quantize
-    from heqcodec.rate.rate_nqe import RateNqe, stem_tensors
+    from heqcodec.nqe_r.encoder import RateNqe, stem_tensors
+    from heqcodec.nqe_r.quantizer import quantize
 
     blank = {**tensors, **{k: v for k, v in stem_tensors().items() if k not in ("layers", "steps")}}
     half = {**blank, "bias": np.zeros_like(blank["bias"])}
@@ -151,9 +151,9 @@ def measure(
     """
     from heqcodec.eval.metrics import psnr
     from heqcodec.image.patches import patch_batches
+    from heqcodec.nqe_r.layout import LEVELS
+    from heqcodec.nqe_r.levels import StripLevels, regrouped
     from heqcodec.rate.encoding import rate_file, rate_header
-    from heqcodec.rate.layout import LEVELS
-    from heqcodec.rate.levels import StripLevels, regrouped
     from heqcodec.rate.quality import step_of_quality
 
     found = []

@@ -58,15 +58,15 @@ Widths = dict[int, NDArray[np.int32]]
 
 def band_classes() -> NDArray[np.int64]:
     """The class of frequency of each level, int64 (1024,)."""
+    from heqcodec.nqe_r.layout import SUBS
     from heqcodec.rate.dequantizer import band_zones
-    from heqcodec.rate.layout import SUBS
 
     return np.repeat(band_zones(), SUBS)
 
 
 def codeq_levels(encoder: Any, widths: Widths) -> Callable[..., Any]:
     """Levels by CoDeQ's thresholds, a function as `measure` takes it."""
-    from heqcodec.rate.quantizer import LARGEST, OCTAVE, choose_sizes
+    from heqcodec.nqe_r.quantizer import LARGEST, OCTAVE, choose_sizes
 
     def levels_of(coefficients: NDArray[np.int32], step: int) -> Any:
         steps, planes = encoder.integer_steps(step), coefficients.shape[2]
@@ -85,7 +85,7 @@ def codeq_levels(encoder: Any, widths: Widths) -> Callable[..., Any]:
 
 def in_steps(encoder: Any, coefficients: NDArray[np.int32], step: int) -> Any:
     """Coefficients over their steps, float32 (N, 3, 1024) in the sizes chosen, and the sizes."""
-    from heqcodec.rate.quantizer import choose_sizes
+    from heqcodec.nqe_r.quantizer import choose_sizes
 
     steps = encoder.integer_steps(step)
     sizes = choose_sizes(coefficients, steps)
@@ -120,7 +120,7 @@ def cost(x: NDArray[np.float32], bands: NDArray[np.int64], sixteenths: int) -> f
 
 def searched(encoder: Any, coefficients: NDArray[np.int32], one: bool) -> Widths:
     """The half widths of least cost, one for all or one a class."""
-    from heqcodec.rate.quantizer import OCTAVE
+    from heqcodec.nqe_r.quantizer import OCTAVE
 
     classes, band_of = band_classes(), np.arange(1024) // 4
     widths: Widths = {}
@@ -148,8 +148,8 @@ def by_gradient(encoder: Any, coefficients: NDArray[np.int32]) -> Widths:
     The range of CoDeQ follows the dead zone, so that its step stays that of the codec.
     """
     import torch
+    from heqcodec.nqe_r.quantizer import OCTAVE
     from heqcodec.quantizers.codeq import DeadZoneQuantizer
-    from heqcodec.rate.quantizer import OCTAVE
 
     widths: Widths = {}
     top = 2 ** (CODEQ_BITS - 1) - 1

@@ -28,8 +28,8 @@ from heqcodec.base.constants import PATCH
 from heqcodec.container.header import Coder
 from heqcodec.container.reader import ContainerReader
 from heqcodec.image.patches import patch_batches
+from heqcodec.nqe_r.layout import LEVELS
 from heqcodec.rate.encoding import rate_file
-from heqcodec.rate.layout import LEVELS
 from heqcodec.rate.quality import step_of_quality
 
 if TYPE_CHECKING:
@@ -84,9 +84,9 @@ class Parts:
         """A model of the registry."""
         import torch
         from heqcodec.eval.weight_files import stored_tensors
-        from heqcodec.rate.device.coder import DeviceCoder
-        from heqcodec.rate.packed import PackedCoder
-        from heqcodec.rate.rate_nqe import RateNqe
+        from heqcodec.nqe_r.device_coder.coder import DeviceCoder
+        from heqcodec.nqe_r.encoder import RateNqe
+        from heqcodec.nqe_r.packed_coder import PackedCoder
         from torch_levels import TorchLevels
 
         entry = models.manifest()["models"][name]

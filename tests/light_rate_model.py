@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from heqcodec.base.errors import HeqFormatError, HeqUnsupportedError
 from heqcodec.container.header import Coder
-from heqcodec.rate.layout import LARGE, LEVELS, QUARTERS
+from heqcodec.nqe_r.layout import LARGE, LEVELS, QUARTERS
 from light_model import LightDecoder, LightEncoder, cropped
 
 PATCH = 32

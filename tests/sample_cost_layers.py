@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from heqcodec.rate.cost_layer import REACH, SHAPES, SUBS
+from heqcodec.nqe_r.cost_layer import REACH, SHAPES, SUBS
 from numpy.typing import NDArray
 
 

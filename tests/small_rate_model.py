@@ -14,13 +14,13 @@ import pytest
 import torch
 from heqcodec import models
 from heqcodec.eval import weight_files
+from heqcodec.nqe_r.device_coder.coder import DeviceCoder
+from heqcodec.nqe_r.encoder import RateNqe, stem_tensors
+from heqcodec.nqe_r.packed_coder import PackedCoder
 from heqcodec.purenet.network import Purenet, PurenetConfig
 from heqcodec.purenet.stored_weights import stored_weights
 from heqcodec.rate.dequantizer import default_places
-from heqcodec.rate.device.coder import DeviceCoder
 from heqcodec.rate.loading import PLACES
-from heqcodec.rate.packed import PackedCoder
-from heqcodec.rate.rate_nqe import RateNqe, stem_tensors
 from numpy.typing import NDArray
 from safetensors.numpy import save
 from sample_cost_layers import random_cost_layer

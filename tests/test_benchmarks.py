@@ -222,7 +222,7 @@ class TestPackedExactness:
     def test_sees_a_difference_of_the_coders(
         self, photographs: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        from heqcodec.rate.packed import PackedCoder
+        from heqcodec.nqe_r.packed_coder import PackedCoder
 
         encode = PackedCoder.encode
 
@@ -245,7 +245,7 @@ class TestPackedExactness:
 
 def change_levels(monkeypatch: pytest.MonkeyPatch, when: Any) -> None:
     """Let the encoder get a level wrong in calls of some numbers of patches."""
-    from heqcodec.rate.rate_nqe import RateNqe
+    from heqcodec.nqe_r.encoder import RateNqe
 
     right = RateNqe.levels
 
@@ -262,7 +262,7 @@ def change_levels(monkeypatch: pytest.MonkeyPatch, when: Any) -> None:
 def test_torch_makes_the_same_levels(channels: int) -> None:
     import torch
     from adversarial import adversarial_patches
-    from heqcodec.rate.rate_nqe import RateNqe, stem_tensors
+    from heqcodec.nqe_r.encoder import RateNqe, stem_tensors
     from sample_cost_layers import random_cost_layer
     from sample_patches import photograph_patches
     from torch_levels import TorchLevels

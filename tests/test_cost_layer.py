@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from heqcodec.image.patches import split_patches
-from heqcodec.rate.cost_layer import COST_TENSORS, INDICES, CostLayer, thresholds
-from heqcodec.rate.layout import LEVELS, band_frequencies
-from heqcodec.rate.rate_nqe import RateNqe, stem_tensors
+from heqcodec.nqe_r.cost_layer import COST_TENSORS, INDICES, CostLayer, thresholds
+from heqcodec.nqe_r.encoder import RateNqe, stem_tensors
+from heqcodec.nqe_r.layout import LEVELS, band_frequencies
 from numpy.typing import NDArray
 from sample_cost_layers import random_cost_layer
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 from dead_zone import codeq_levels, cost, distortion, entropies, uniform
+from heqcodec.nqe_r.encoder import RateNqe, stem_tensors
 from heqcodec.quantizers.codeq import DeadZoneQuantizer
-from heqcodec.rate.rate_nqe import RateNqe, stem_tensors
 
 STEP = 500
 

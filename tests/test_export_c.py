@@ -19,8 +19,8 @@ from command_runner import run
 from heqcodec import models
 from heqcodec.container.header import GRAY_AS_RGB
 from heqcodec.export.vectors import pnm
-from heqcodec.rate.device.coder import DeviceCoder
-from heqcodec.rate.rate_nqe import RateNqe, stem_tensors
+from heqcodec.nqe_r.device_coder.coder import DeviceCoder
+from heqcodec.nqe_r.encoder import RateNqe, stem_tensors
 from sample_cost_layers import random_cost_layer
 from sample_vgg import OTHER, random_encoder
 from test_device_coder import some_tables

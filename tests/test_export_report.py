@@ -21,10 +21,10 @@ from heqcodec.export.layers import (
 )
 from heqcodec.export.report import encoder_report
 from heqcodec.export.vgg_layers import convolution_layers
+from heqcodec.nqe_r.cost_layer import SHAPES, CostLayer
+from heqcodec.nqe_r.transform import RateStem, dct_layers
 from heqcodec.nqe_vgg.bit_planes import pack_vgg
 from heqcodec.nqe_vgg.convolution import convolve_integers
-from heqcodec.rate.cost_layer import SHAPES, CostLayer
-from heqcodec.rate.transform import RateStem, dct_layers
 from sample_cost_layers import random_cost_layer
 from sample_vgg import random_encoder
 

@@ -13,10 +13,10 @@ from heqcodec.base.errors import HeqError
 from heqcodec.export.amalgamation import Amalgamation
 from heqcodec.export.c_tables import CTable, tables_text
 from heqcodec.native.transform_packing import pack_transform
+from heqcodec.nqe_r import transform as rate_transform
 from heqcodec.nqe_t import transform as patch_transform
 from heqcodec.nqe_t import zones as geometry
 from heqcodec.nqe_vgg.bit_planes import pack_vgg
-from heqcodec.rate import transform as rate_transform
 from sample_vgg import OTHER, PAPER, THIRD, random_encoder
 
 NATIVE = Path(__file__).resolve().parent.parent / "codec" / "native"

@@ -17,16 +17,17 @@ from heqcodec.container import chunks, header, strips
 from heqcodec.container.header import Coder, Header, Mode
 from heqcodec.container.repair import byte_syndromes
 from heqcodec.container.writer import smallest_size, total_size
+from heqcodec.nqe_r import cost_layer, quantizer
+from heqcodec.nqe_r import transform as rate_transform
+from heqcodec.nqe_r.encoder import TENSORS, RateNqe, stem_tensors
+from heqcodec.nqe_r.layout import LEVELS
 from heqcodec.nqe_t import arithmetic, contexts, transform
 from heqcodec.nqe_t import encoder as transform_nqe
 from heqcodec.nqe_t.zones import cell, zones
 from heqcodec.nqe_vgg import payload
 from heqcodec.nqe_vgg.integer import IntegerVgg
 from heqcodec.nqe_vgg.layout import VGG_LAYERS
-from heqcodec.rate import cost_layer, encoding, quality, quantizer
-from heqcodec.rate import transform as rate_transform
-from heqcodec.rate.layout import LEVELS
-from heqcodec.rate.rate_nqe import TENSORS, RateNqe, stem_tensors
+from heqcodec.rate import encoding, quality
 
 PAGE = (Path(__file__).resolve().parent.parent / "docs" / "FORMAT.md").read_text("utf-8")
 STRUCT_OF_TYPE = {"u8": "B", "u16": "H", "u32": "I"}
@@ -387,7 +388,7 @@ def test_constants_of_nqe_r() -> None:
 
 def test_layout_of_levels() -> None:
     """The places of both sizes, for a patch of which each coefficient is another number."""
-    from heqcodec.rate.layout import band_frequencies, cell_places
+    from heqcodec.nqe_r.layout import band_frequencies, cell_places
 
     bands = sorted(np.ndindex(16, 16), key=lambda pair: (pair[0] ** 2 + pair[1] ** 2, *pair))
     assert "sorted by `u^2 + v^2`, then u,\nthen v" in RATE_LEVELS

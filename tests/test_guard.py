@@ -9,14 +9,14 @@ from heqcodec.base.constants import PATCH
 from heqcodec.eval.metrics import psnr
 from heqcodec.image.patches import split_patches
 from heqcodec.manifest import encoder_tensors
+from heqcodec.nqe_r.bounds import LevelBounds, exact_coefficients
+from heqcodec.nqe_r.encoder import RateNqe
 from heqcodec.nqe_t.encoder import TransformCodeReader, TransformNqe
 from heqcodec.purenet import guarded_network
 from heqcodec.purenet.features import Features
 from heqcodec.purenet.guard import guarded, spread
 from heqcodec.purenet.rate_decoder import PurenetRateDecoder
-from heqcodec.rate.bounds import LevelBounds, exact_coefficients
 from heqcodec.rate.dequantizer import Dequantizer, default_places
-from heqcodec.rate.rate_nqe import RateNqe
 from numpy.typing import NDArray
 from small_models import photograph
 

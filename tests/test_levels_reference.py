@@ -7,7 +7,7 @@ from importlib.util import find_spec
 import numpy as np
 import pytest
 from adversarial import adversarial_patches
-from heqcodec.rate.rate_nqe import RateNqe, stem_tensors
+from heqcodec.nqe_r.encoder import RateNqe, stem_tensors
 from levels_reference import patch_levels
 from sample_cost_layers import random_cost_layer
 from sample_patches import photograph_patches

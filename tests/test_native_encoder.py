@@ -7,8 +7,8 @@ from importlib.util import find_spec
 import numpy as np
 import pytest
 from adversarial import adversarial_patches
-from heqcodec.rate import rate_nqe
-from heqcodec.rate.rate_nqe import RateNqe, stem_tensors
+from heqcodec.nqe_r import encoder
+from heqcodec.nqe_r.encoder import RateNqe, stem_tensors
 from numpy.typing import NDArray
 from sample_cost_layers import random_cost_layer
 from sample_patches import photograph_patches
@@ -69,7 +69,7 @@ def test_arrays_of_other_sizes_are_refused() -> None:
 def test_works_without_the_extension(monkeypatch: pytest.MonkeyPatch) -> None:
     tensors = stem_tensors()
     usual = RateNqe(tensors)
-    monkeypatch.setattr(rate_nqe, "native_extension", lambda: None)
+    monkeypatch.setattr(encoder, "native_extension", lambda: None)
     alone = RateNqe(tensors)
     patches = photograph_patches()
     given = alone.coefficients(patches)

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 from heqcodec.base.errors import HeqError, HeqFormatError
 from heqcodec.base.rate_protocols import StripCoder
-from heqcodec.rate.layout import LEVELS
-from heqcodec.rate.packed import PackedCoder, borders, mixing
-from heqcodec.rate.packed import tables as tables_module
-from heqcodec.rate.packed.arithmetic import BitDecoder, BitEncoder
-from heqcodec.rate.packed.slices import join_slices, split_slices
-from heqcodec.rate.packed.tables import (
+from heqcodec.nqe_r.layout import LEVELS
+from heqcodec.nqe_r.packed_coder import PackedCoder, borders, mixing
+from heqcodec.nqe_r.packed_coder import tables as tables_module
+from heqcodec.nqe_r.packed_coder.arithmetic import BitDecoder, BitEncoder
+from heqcodec.nqe_r.packed_coder.slices import join_slices, split_slices
+from heqcodec.nqe_r.packed_coder.tables import (
     KINDS,
     SEGMENT_STARTS,
     SLICE_STARTS,
@@ -307,7 +307,7 @@ def test_the_id_covers_every_table() -> None:
 
 @needs_native
 def test_fitted_tables_save_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
-    from heqcodec.rate.rate_nqe import RateNqe, stem_tensors
+    from heqcodec.nqe_r.encoder import RateNqe, stem_tensors
     from heqcodec.training import packed_priors, packed_tables
     from heqcodec.training.packed_networks import Effort
     from heqcodec.training.packed_strips import TileStrips, blank_tables

@@ -14,7 +14,7 @@ from heqcodec import options
 from heqcodec.base.constants import STEPS
 from heqcodec.container import ContainerReader
 from heqcodec.container.header import HEADER_LENGTH
-from heqcodec.rate import levels
+from heqcodec.nqe_r import levels
 from heqcodec.rate.encoding import finest_fitting_step
 from heqcodec.rate.quality import quality_of_step, step_of_quality
 from hypothesis import HealthCheck, given, settings

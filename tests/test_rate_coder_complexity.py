@@ -25,17 +25,17 @@ from heqcodec.eval.complexity.device_work import (
     RAW_BIT,
 )
 from heqcodec.eval.complexity.work import Work
-from heqcodec.rate.device import coder as device_module
-from heqcodec.rate.device.arithmetic import BitEncoder
-from heqcodec.rate.device.coder import DeviceCoder
-from heqcodec.rate.device.patch import BIN4, BIN6, BIN7, BIN10
-from heqcodec.rate.device.tables import DeviceTables, check_tables
-from heqcodec.rate.layout import LEVELS
-from heqcodec.rate.packed import PackedCoder
-from heqcodec.rate.packed import arithmetic as packed_arithmetic
-from heqcodec.rate.packed import coder as packed_module
-from heqcodec.rate.packed import strip as packed_strip
-from heqcodec.rate.packed.mixing import Predictor
+from heqcodec.nqe_r.device_coder import coder as device_module
+from heqcodec.nqe_r.device_coder.arithmetic import BitEncoder
+from heqcodec.nqe_r.device_coder.coder import DeviceCoder
+from heqcodec.nqe_r.device_coder.patch import BIN4, BIN6, BIN7, BIN10
+from heqcodec.nqe_r.device_coder.tables import DeviceTables, check_tables
+from heqcodec.nqe_r.layout import LEVELS
+from heqcodec.nqe_r.packed_coder import PackedCoder
+from heqcodec.nqe_r.packed_coder import arithmetic as packed_arithmetic
+from heqcodec.nqe_r.packed_coder import coder as packed_module
+from heqcodec.nqe_r.packed_coder import strip as packed_strip
+from heqcodec.nqe_r.packed_coder.mixing import Predictor
 from numpy.typing import NDArray
 from test_device_coder import NATIVE, SOURCES, some_tables
 from test_device_coder import some_levels as device_levels

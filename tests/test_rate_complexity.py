@@ -16,12 +16,12 @@ from heqcodec.eval.complexity.rate_models import rate_contenders
 from heqcodec.eval.complexity.work import Stage, Work
 from heqcodec.export.operations import Operations, vector_operations, weight_operations
 from heqcodec.image.patches import split_patches
-from heqcodec.rate.cost_layer import REACH, SHAPES, CostLayer, thresholds
-from heqcodec.rate.device.coder import DeviceCoder
-from heqcodec.rate.layout import LEVELS, band_frequencies
-from heqcodec.rate.quantizer import WEIGHTS, rounded, size_costs
-from heqcodec.rate.rate_nqe import RateNqe
-from heqcodec.rate.transform import dct_layers
+from heqcodec.nqe_r.cost_layer import REACH, SHAPES, CostLayer, thresholds
+from heqcodec.nqe_r.device_coder.coder import DeviceCoder
+from heqcodec.nqe_r.encoder import RateNqe
+from heqcodec.nqe_r.layout import LEVELS, band_frequencies
+from heqcodec.nqe_r.quantizer import WEIGHTS, rounded, size_costs
+from heqcodec.nqe_r.transform import dct_layers
 from numpy.typing import NDArray
 from sample_cost_layers import random_cost_layer
 from small_rate_model import NAME, only_weights, write_rate_weights

@@ -5,19 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from heqcodec.image.patches import split_patches
+from heqcodec.nqe_r.cost_layer import CostLayer
+from heqcodec.nqe_r.encoder import RateNqe, stem_tensors
+from heqcodec.nqe_r.layout import LEVELS, band_frequencies, cell_places
+from heqcodec.nqe_r.quantizer import integer_steps, quantize, step_size, step_table, units
+from heqcodec.nqe_r.transform import RateStem, dct_layers
 from heqcodec.purenet.level_hints import level_hints
-from heqcodec.rate.cost_layer import CostLayer
 from heqcodec.rate.dequantizer import Dequantizer, default_places, fit_places
-from heqcodec.rate.layout import LEVELS, band_frequencies, cell_places
-from heqcodec.rate.quantizer import (
-    integer_steps,
-    quantize,
-    step_size,
-    step_table,
-    units,
-)
-from heqcodec.rate.rate_nqe import RateNqe, stem_tensors
-from heqcodec.rate.transform import RateStem, dct_layers
 from numpy.typing import NDArray
 from sample_cost_layers import random_cost_layer
 from scipy.fft import dctn

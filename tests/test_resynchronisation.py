@@ -182,7 +182,7 @@ def test_pixels_of_the_others_stay(coder: str) -> None:
 
 def test_zeros_are_no_slices() -> None:
     """A payload of zeros would be six empty slices, which have no checks: a lost strip instead."""
-    from heqcodec.rate.packed.slices import split_slices
+    from heqcodec.nqe_r.packed_coder.slices import split_slices
 
     assert split_slices(bytes(40)) == ([b""] * 6, 34)
     file = make("packed")

@@ -10,7 +10,7 @@
     levels ──► RateDecoder ──► pixels
 
 Levels are quantized transform coefficients. Those of a patch are 1,024 numbers a colour plane, in
-the order of `heqcodec.rate.layout`: by rising frequency, four of each. Nothing here imports torch.
+the order of `heqcodec.nqe_r.layout`: by rising frequency, four of each. Nothing here imports torch.
 """
 
 from __future__ import annotations

@@ -51,12 +51,12 @@ def rate_parts(tensors: Tensors, default_quality: float) -> CParts:
     Raises:
         HeqError: it does not fit the C source.
     """
-    from heqcodec.rate.device.coder import DeviceCoder
+    from heqcodec.nqe_r.device_coder.coder import DeviceCoder
+    from heqcodec.nqe_r.encoder import RateNqe
+    from heqcodec.nqe_r.native_encoder import packed_cross, packed_near
+    from heqcodec.nqe_r.transform import STAGE_SHIFT
     from heqcodec.rate.encoding import STRIP_ROWS
-    from heqcodec.rate.native_encoder import packed_cross, packed_near
     from heqcodec.rate.quality import step_of_quality
-    from heqcodec.rate.rate_nqe import RateNqe
-    from heqcodec.rate.transform import STAGE_SHIFT
 
     encoder = RateNqe(tensors, native=False)
     coder = DeviceCoder(tensors)

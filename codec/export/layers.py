@@ -154,8 +154,8 @@ def cost_layers(tensors: Tensors) -> list[Layer]:
 
 def rate_layers(tensors: Tensors) -> list[Layer]:
     """The layers of a model of variable rate; the transforms share their weights."""
-    from heqcodec.rate.device.tables import check_tables
-    from heqcodec.rate.transform import STAGE_SHIFT
+    from heqcodec.nqe_r.device_coder.tables import check_tables
+    from heqcodec.nqe_r.transform import STAGE_SHIFT
 
     large = transform_layers(tensors["layers"], STAGE_SHIFT, 32)
     small = transform_layers(tensors["layers"], STAGE_SHIFT, 16)

@@ -14,8 +14,8 @@ from typing import NamedTuple
 import numpy as np
 from heqcodec.base.colour import COLOUR, PIXEL_OFFSET
 from heqcodec.native.transform_packing import SMALLEST
+from heqcodec.nqe_r.layout import LEVELS, SUBS
 from heqcodec.nqe_vgg.convolution import meetings
-from heqcodec.rate.layout import LEVELS, SUBS
 from numpy.typing import NDArray
 
 PLANES = 3

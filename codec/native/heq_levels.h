@@ -1,5 +1,5 @@
 /* Levels of a patch in variable-rate mode: transforms in two sizes, the choice between them, and
- * quantization with a learned cost layer (heqcodec.rate.transform, .quantizer, .cost_layer).
+ * quantization with a learned cost layer (heqcodec.nqe_r.transform, .quantizer, .cost_layer).
  *
  *     heq_rate_coefficients(&transform, field, size, coefficients);    of each plane
  *     cost += heq_size_cost(coefficients, steps[size][plane]);

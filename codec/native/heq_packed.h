@@ -1,6 +1,6 @@
 /* The packed coder of the variable-rate mode: context mixing in integers alone.
  *
- * docs/FORMAT.md describes it; codec/rate/packed/ holds the reference in Python, which gives the
+ * docs/FORMAT.md describes it; codec/nqe_r/packed_coder/ holds the reference in Python, which gives the
  * same bytes. Nothing here keeps state between calls, and no input makes it read or write outside
  * its arrays or take more time than the shape of the strip allows.
  */

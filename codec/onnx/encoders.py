@@ -3,7 +3,7 @@
 ::
 
     patches (N, 32, 32, 3), uint8; gray ones with three equal channels
-      nqe-r    coefficients (N, 2, 3, 1024), int32: both sizes, see `heqcodec.rate.layout`;
+      nqe-r    coefficients (N, 2, 3, 1024), int32: both sizes, see `heqcodec.nqe_r.layout`;
                with step (1,), int64: levels (N, 3, 1024), int16, and sizes (N,), uint8
       nqe-t    coefficients (N, 3, 32, 32), int32: vertical frequency first
       nqe-vgg  bits (N, 32, 4, 4), uint8, 0 or 1: all that a code can send
@@ -18,14 +18,14 @@ from typing import Any
 
 import numpy as np
 from heqcodec.base.colour import COLOUR, PIXEL_OFFSET
+from heqcodec.nqe_r.encoder import RateNqe
+from heqcodec.nqe_r.layout import BANDS, LEVELS, SUBS, band_frequencies, cell_places
+from heqcodec.nqe_r.transform import QUARTER, SIZE
+from heqcodec.nqe_r.transform import STAGE_SHIFT as RATE_SHIFT
 from heqcodec.nqe_t.encoder import TransformNqe
 from heqcodec.nqe_t.transform import STAGE_SHIFT as PATCH_SHIFT
 from heqcodec.nqe_vgg.integer import IntegerLayer, IntegerVgg
 from heqcodec.nqe_vgg.layout import PIXEL_CENTRE
-from heqcodec.rate.layout import BANDS, LEVELS, SUBS, band_frequencies, cell_places
-from heqcodec.rate.rate_nqe import RateNqe
-from heqcodec.rate.transform import QUARTER, SIZE
-from heqcodec.rate.transform import STAGE_SHIFT as RATE_SHIFT
 from numpy.typing import NDArray
 
 from .graph import Graph

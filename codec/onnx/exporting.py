@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 from heqcodec.base.errors import HeqError, HeqUnsupportedError
 from heqcodec.base.files import write_bytes
+from heqcodec.nqe_r.encoder import RateNqe
+from heqcodec.nqe_r.quantizer import choose_levels
 from heqcodec.nqe_t.encoder import TransformNqe
 from heqcodec.nqe_vgg.integer import IntegerVgg
 from heqcodec.purenet.backends import is_installed
 from heqcodec.purenet.config import CELLS, PurenetConfig
 from heqcodec.purenet.features import BaseFeatures, CellFeatures, Features
 from heqcodec.rate.loading import PLACES
-from heqcodec.rate.quantizer import choose_levels
-from heqcodec.rate.rate_nqe import RateNqe
 from numpy.typing import NDArray
 
 from .encoders import Encoder, encoder_model

@@ -7,7 +7,7 @@
       └─► steps (1, 2, 3, 1) ──────┼─► magnitudes up to 3 ─► cost layer, one convolution ─► indices
                                    └─► levels, by thresholds that the indices choose
 
-The same integers as `heqcodec.rate.quantizer`, held in float32. A quotient of integers below 2^24,
+The same integers as `heqcodec.nqe_r.quantizer`, held in float32. A quotient of integers below 2^24,
 rounded to float32, is no whole number that the exact one is below; so its floor is exact.
 """
 
@@ -15,19 +15,11 @@ from __future__ import annotations
 
 import numpy as np
 from heqcodec.base.constants import STEPS
-from heqcodec.rate.cost_layer import (
-    BIAS_SHIFT,
-    INDEX_SHIFT,
-    INDICES,
-    PLANES,
-    REACH,
-    SPAN,
-    TOP,
-)
-from heqcodec.rate.layout import LEVELS, QUARTERS, SUBS, level_maps
-from heqcodec.rate.quantizer import LARGEST, WEIGHTS
-from heqcodec.rate.rate_nqe import RateNqe
-from heqcodec.rate.transform import QUARTER, SIZES
+from heqcodec.nqe_r.cost_layer import BIAS_SHIFT, INDEX_SHIFT, INDICES, PLANES, REACH, SPAN, TOP
+from heqcodec.nqe_r.encoder import RateNqe
+from heqcodec.nqe_r.layout import LEVELS, QUARTERS, SUBS, level_maps
+from heqcodec.nqe_r.quantizer import LARGEST, WEIGHTS
+from heqcodec.nqe_r.transform import QUARTER, SIZES
 from numpy.typing import NDArray
 
 from .graph import Graph
@@ -89,7 +81,7 @@ def _quotient(graph: Graph, magnitude: str, step: str, sign: str, shift: int) ->
 
 
 def _quarters_cost_less(graph: Graph, magnitude: str, step: str) -> str:
-    """bool (N,); see `heqcodec.rate.quantizer.size_costs`."""
+    """bool (N,); see `heqcodec.nqe_r.quantizer.size_costs`."""
     quarter, half = _shifted(graph, step, 2), _shifted(graph, step, 1)
     bounds = [quarter, half, graph.add("Add", half, quarter), graph.add("Add", step, half)]
     bounds += [graph.add("Mul", bounds[-1], graph.scalar(1 << shift)) for shift in range(1, 5)]

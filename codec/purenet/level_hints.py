@@ -18,7 +18,7 @@ are 0, as they are where the chroma of a colour image is.
 from __future__ import annotations
 
 import numpy as np
-from heqcodec.rate.layout import BANDS, SUBS
+from heqcodec.nqe_r.layout import BANDS, SUBS
 from numpy.typing import NDArray
 
 LUMA_ENDS = (6, 24, 64, 128, BANDS)

@@ -14,10 +14,10 @@ from __future__ import annotations
 
 import numpy as np
 from heqcodec.base.constants import STEPS
-from heqcodec.rate.bounds import LevelBounds
+from heqcodec.nqe_r.bounds import LevelBounds
+from heqcodec.nqe_r.encoder import RateNqe
+from heqcodec.nqe_r.quantizer import OCTAVE
 from heqcodec.rate.dequantizer import Dequantizer
-from heqcodec.rate.quantizer import OCTAVE
-from heqcodec.rate.rate_nqe import RateNqe
 from numpy.typing import NDArray
 
 from .features import BaseFeatures, FrameNetwork, base_frame

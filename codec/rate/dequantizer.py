@@ -8,12 +8,19 @@ from __future__ import annotations
 import numpy as np
 from heqcodec.base.colour import COLOUR
 from heqcodec.base.constants import STEPS
+from heqcodec.nqe_r.encoder import RateNqe
+from heqcodec.nqe_r.layout import (
+    BANDS,
+    LEVELS,
+    QUARTERS,
+    SUBS,
+    band_frequencies,
+    cell_places,
+    level_maps,
+)
+from heqcodec.nqe_r.quantizer import OCTAVE
+from heqcodec.nqe_r.transform import SIZE, SIZES
 from numpy.typing import NDArray
-
-from .layout import BANDS, LEVELS, QUARTERS, SUBS, band_frequencies, cell_places, level_maps
-from .quantizer import OCTAVE
-from .rate_nqe import RateNqe
-from .transform import SIZE, SIZES
 
 MAGNITUDES = 3
 """Classes of magnitude that have their own place in the interval: 1, 2, and 3 or more."""

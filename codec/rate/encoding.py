@@ -15,10 +15,9 @@ from heqcodec.base.rate_protocols import StripCoder
 from heqcodec.container.chunks import Chunk
 from heqcodec.container.header import Coder, Header, Mode
 from heqcodec.container.writer import ContainerWriter, fixed_size
+from heqcodec.nqe_r.levels import ImageLevels
 from heqcodec.options import Choice
 from numpy.typing import NDArray
-
-from .levels import ImageLevels
 
 STRIP_ROWS = {Coder.DEVICE: 4, Coder.PACKED: 32}
 """Rows of patches in a strip, unless told otherwise: a camera holds few rows, a server many."""

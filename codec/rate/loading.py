@@ -24,7 +24,7 @@ PLACES = "dequantizer.places"
 
 def make_encoder(tensors: Tensors) -> RateEncoder:
     """The encoder of its tensors."""
-    from .rate_nqe import RateNqe
+    from heqcodec.nqe_r.encoder import RateNqe
 
     return RateNqe(tensors)
 
@@ -37,10 +37,10 @@ def make_strip_coder(coder: int, tables: Tensors) -> StripCoder:
         tables: trained tables, integers.
     """
     if coder == Coder.DEVICE:
-        from .device.coder import DeviceCoder
+        from heqcodec.nqe_r.device_coder.coder import DeviceCoder
 
         return DeviceCoder(dict(tables))
-    from .packed.coder import PackedCoder
+    from heqcodec.nqe_r.packed_coder.coder import PackedCoder
 
     return PackedCoder(dict(tables))
 
@@ -52,8 +52,9 @@ def make_dequantizer(encoder: RateEncoder, tensors: Tensors) -> Dequantizer:
         encoder: from `make_encoder`, whose steps and transform are inverted.
         tensors: of a decoder, `PLACES` among them.
     """
+    from heqcodec.nqe_r.encoder import RateNqe
+
     from .dequantizer import Dequantizer
-    from .rate_nqe import RateNqe
 
     assert isinstance(encoder, RateNqe)
     return Dequantizer(encoder, tensors[PLACES].astype(np.float32))
@@ -77,11 +78,10 @@ def make_decoder(
             the plain inverse alone.
         mirrored: run the network twice, see `heqcodec.purenet.mirrored`.
     """
+    from heqcodec.nqe_r.encoder import RateNqe
     from heqcodec.purenet.backends import load_network
     from heqcodec.purenet.mirrored import MirroredNetwork
     from heqcodec.purenet.rate_decoder import PurenetRateDecoder
-
-    from .rate_nqe import RateNqe
 
     assert isinstance(encoder, RateNqe)
     stored = {name: tensor for name, tensor in tensors.items() if name != PLACES}

@@ -12,10 +12,10 @@ from heqcodec.container.header import Coder, Header, Mode
 from heqcodec.container.reader import ContainerReader
 from heqcodec.container.source import Source, open_source
 from heqcodec.container.strips import strip_patch_rows
+from heqcodec.nqe_r.levels import StripLevels, regrouped
 from heqcodec.options import checked_strip_rows
 
 from .encoding import STRIP_ROWS, rate_file
-from .levels import StripLevels, regrouped
 
 
 def repack(data: Source, coder: Coder, strip_rows: int | None, max_pixels: int | None) -> bytes:

@@ -20,8 +20,7 @@ from typing import Any
 import numpy as np
 import torch
 from heqcodec.image.patches import split_patches
-from heqcodec.quantizers.heq import HistogramEqualizedQuantizer
-from heqcodec.rate.cost_layer import (
+from heqcodec.nqe_r.cost_layer import (
     BIAS_SHIFT,
     INDEX_SHIFT,
     INDICES,
@@ -32,9 +31,10 @@ from heqcodec.rate.cost_layer import (
     TOP,
     CostLayer,
 )
-from heqcodec.rate.layout import SUBS, level_maps, map_levels
-from heqcodec.rate.quantizer import choose_sizes, rounded, with_thresholds
-from heqcodec.rate.rate_nqe import RateNqe
+from heqcodec.nqe_r.encoder import RateNqe
+from heqcodec.nqe_r.layout import SUBS, level_maps, map_levels
+from heqcodec.nqe_r.quantizer import choose_sizes, rounded, with_thresholds
+from heqcodec.quantizers.heq import HistogramEqualizedQuantizer
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -141,7 +141,7 @@ def fit_cost_layer(
         report: gets a line of progress now and then.
 
     Returns:
-        int8 tensors by `heqcodec.rate.cost_layer.COST_TENSORS`.
+        int8 tensors by `heqcodec.nqe_r.cost_layer.COST_TENSORS`.
     """
     rng = np.random.default_rng(seed)
     torch.manual_seed(seed)

@@ -18,8 +18,8 @@ from importlib import import_module
 from typing import NamedTuple
 
 import numpy as np
-from heqcodec.rate.device.contexts import SET_AT, SET_INPUTS, SET_KINDS
-from heqcodec.rate.device.tables import (
+from heqcodec.nqe_r.device_coder.contexts import SET_AT, SET_INPUTS, SET_KINDS
+from heqcodec.nqe_r.device_coder.tables import (
     CONTEXTS,
     FIRST_KNOT,
     INPUTS,

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from heqcodec.base.threads import thread_count
-from heqcodec.rate.packed import tables as layout
-from heqcodec.rate.packed.tables import PackedTables, checked_tables
+from heqcodec.nqe_r.packed_coder import tables as layout
+from heqcodec.nqe_r.packed_coder.tables import PackedTables, checked_tables
 from numpy.typing import NDArray
 from torch.nn import functional
 

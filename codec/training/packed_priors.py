@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 from heqcodec.base.constants import STEPS
-from heqcodec.rate.packed import tables as layout
-from heqcodec.rate.packed.tables import checked_tables
+from heqcodec.nqe_r.packed_coder import tables as layout
+from heqcodec.nqe_r.packed_coder.tables import checked_tables
 from numpy.typing import NDArray
 
 from .device_tables import Strip

@@ -9,9 +9,9 @@ from heqcodec.base.constants import PATCH, STEPS
 from heqcodec.base.rate_protocols import RateEncoder
 from heqcodec.image.patches import split_patches
 from heqcodec.native.loader import native_extension
-from heqcodec.rate.layout import LEVELS
-from heqcodec.rate.packed import tables as layout
-from heqcodec.rate.packed.tables import PackedTables, fixed_tables
+from heqcodec.nqe_r.layout import LEVELS
+from heqcodec.nqe_r.packed_coder import tables as layout
+from heqcodec.nqe_r.packed_coder.tables import PackedTables, fixed_tables
 from numpy.typing import NDArray
 
 from .device_tables import Strip

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from heqcodec.base.errors import HeqError
 from heqcodec.native.loader import native_extension
-from heqcodec.rate.packed.tables import checked_tables
+from heqcodec.nqe_r.packed_coder.tables import checked_tables
 from numpy.typing import NDArray
 
 from .packed_networks import Effort, PackedNetworks, fit_networks

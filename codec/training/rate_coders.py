@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from heqcodec.base.rate_protocols import RateEncoder
 from heqcodec.image.patches import split_patches
-from heqcodec.rate.layout import LEVELS
+from heqcodec.nqe_r.layout import LEVELS
 from numpy.typing import NDArray
 
 from .device_tables import Strip, fit_tables, tile_strips

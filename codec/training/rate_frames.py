@@ -1,6 +1,6 @@
 """The variable-rate encoder and its plain inverse in torch: what a decoder learns from.
 
-The same integers as `heqcodec.rate.rate_nqe` and the same samples as `heqcodec.rate.dequantizer`
+The same integers as `heqcodec.nqe_r.encoder` and the same samples as `heqcodec.rate.dequantizer`
 (a test compares them), but on whole crops, on any device, and with a step for each crop.
 """
 
@@ -9,21 +9,13 @@ from __future__ import annotations
 import numpy as np
 import torch
 from heqcodec.base.colour import COLOUR, PIXEL_OFFSET
+from heqcodec.nqe_r.cost_layer import BIAS_SHIFT, INDEX_SHIFT, INDICES, PLANES, REACH, SPAN, TOP
+from heqcodec.nqe_r.encoder import RateNqe
+from heqcodec.nqe_r.layout import SUBS, band_frequencies, level_maps
+from heqcodec.nqe_r.quantizer import LARGEST, OCTAVE, WEIGHTS
+from heqcodec.nqe_r.transform import QUARTER, SIZE, SIZES, STAGE_SHIFT
 from heqcodec.purenet.level_hints import CHROMA_ENDS, LUMA_ENDS, group_shares
-from heqcodec.rate.cost_layer import (
-    BIAS_SHIFT,
-    INDEX_SHIFT,
-    INDICES,
-    PLANES,
-    REACH,
-    SPAN,
-    TOP,
-)
 from heqcodec.rate.dequantizer import MAGNITUDES, ZONES, band_zones
-from heqcodec.rate.layout import SUBS, band_frequencies, level_maps
-from heqcodec.rate.quantizer import LARGEST, OCTAVE, WEIGHTS
-from heqcodec.rate.rate_nqe import RateNqe
-from heqcodec.rate.transform import QUARTER, SIZE, SIZES, STAGE_SHIFT
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -193,7 +185,8 @@ def _lay(blocks: Tensor) -> Tensor:
 
 
 def _to_maps(blocks: Tensor, size: int) -> Tensor:
-    """(B, 3, R, C, n, n) to (N, 3, SUBS, 16, 16), a patch at a time; see `heqcodec.rate.layout`."""
+    """(B, 3, R, C, n, n) to (N, 3, SUBS, 16, 16), a patch at a time; see
+    `heqcodec.nqe_r.layout`."""
     batch, planes, rows, columns, side, _ = blocks.shape
     if size:
         split = blocks.view(batch, planes, rows // 2, 2, columns // 2, 2, side, side)

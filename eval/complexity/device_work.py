@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 import numpy as np
 from heqcodec.native.loader import native_extension
-from heqcodec.rate.device.arithmetic import BitEncoder
-from heqcodec.rate.device.contexts import (
+from heqcodec.nqe_r.device_coder.arithmetic import BitEncoder
+from heqcodec.nqe_r.device_coder.contexts import (
     CONTEXT_AT,
     CONTEXT_KINDS,
     LARGER_CLASSES,
@@ -25,9 +25,9 @@ from heqcodec.rate.device.contexts import (
     ZONES,
     Decisions,
 )
-from heqcodec.rate.device.patch import GROUP_BANDS, GROUPS, PatchCoder
-from heqcodec.rate.device.tables import CONTEXTS, INPUTS, DeviceTables
-from heqcodec.rate.layout import LEVELS
+from heqcodec.nqe_r.device_coder.patch import GROUP_BANDS, GROUPS, PatchCoder
+from heqcodec.nqe_r.device_coder.tables import CONTEXTS, INPUTS, DeviceTables
+from heqcodec.nqe_r.layout import LEVELS
 from numpy.typing import NDArray
 
 from .transform_work import CODED_SYMBOL

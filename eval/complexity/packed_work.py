@@ -10,9 +10,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from heqcodec.rate.layout import LEVELS
-from heqcodec.rate.packed.strip import LARGEST, UNARY
-from heqcodec.rate.packed.tables import (
+from heqcodec.nqe_r.layout import LEVELS
+from heqcodec.nqe_r.packed_coder.strip import LARGEST, UNARY
+from heqcodec.nqe_r.packed_coder.tables import (
     HIDDEN,
     INPUTS,
     MIXED,

@@ -12,13 +12,13 @@ from heqcodec.base.constants import PATCH
 from heqcodec.container.header import Coder
 from heqcodec.export.operations import colour_operations
 from heqcodec.image.patches import split_patches
-from heqcodec.rate.device.coder import DeviceCoder
-from heqcodec.rate.device.tables import check_tables
+from heqcodec.nqe_r.device_coder.coder import DeviceCoder
+from heqcodec.nqe_r.device_coder.tables import check_tables
+from heqcodec.nqe_r.encoder import RateNqe
+from heqcodec.nqe_r.layout import LEVELS
+from heqcodec.nqe_r.levels import ImageLevels
+from heqcodec.nqe_r.transform import SIZES
 from heqcodec.rate.encoding import STRIP_ROWS, finest_fitting_step
-from heqcodec.rate.layout import LEVELS
-from heqcodec.rate.levels import ImageLevels
-from heqcodec.rate.rate_nqe import RateNqe
-from heqcodec.rate.transform import SIZES
 from numpy.typing import NDArray
 
 from . import device_work, packed_work, rate_work

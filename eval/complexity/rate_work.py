@@ -17,10 +17,10 @@ from heqcodec.export.operations import (
     near_operations,
     pass_operations,
 )
-from heqcodec.rate.cost_layer import PLANES, TOP, CostLayer, thresholds
-from heqcodec.rate.layout import LEVELS, SUBS, band_frequencies
-from heqcodec.rate.quantizer import WEIGHTS, rounded
-from heqcodec.rate.transform import QUARTER, SIZE, SIZES
+from heqcodec.nqe_r.cost_layer import PLANES, TOP, CostLayer, thresholds
+from heqcodec.nqe_r.layout import LEVELS, SUBS, band_frequencies
+from heqcodec.nqe_r.quantizer import WEIGHTS, rounded
+from heqcodec.nqe_r.transform import QUARTER, SIZE, SIZES
 from numpy.typing import NDArray
 
 from .work import Work
@@ -53,7 +53,7 @@ def transform_work(layers: NDArray[np.int8], size: int) -> Work:
 
 
 def bounds_of(steps: NDArray[np.int32]) -> NDArray[np.int32]:
-    """The bounds of the size decision, by rising magnitude; see `heqcodec.rate.quantizer`.
+    """The bounds of the size decision, by rising magnitude; see `heqcodec.nqe_r.quantizer`.
 
     Args:
         steps: int32 (C,).

@@ -17,8 +17,8 @@ from heqcodec.container import ContainerReader
 from heqcodec.container.header import Coder
 from heqcodec.export.c_project import export_c, model_parts
 from heqcodec.export.vectors import pnm
-from heqcodec.rate.device.coder import DeviceCoder
-from heqcodec.rate.packed.coder import PackedCoder
+from heqcodec.nqe_r.device_coder.coder import DeviceCoder
+from heqcodec.nqe_r.packed_coder.coder import PackedCoder
 from numpy.typing import NDArray
 from PIL import Image
 

@@ -1,4 +1,4 @@
-"""Which coefficients a level can come from: the intervals of `heqcodec.rate.quantizer`.
+"""Which coefficients a level can come from: the intervals of `heqcodec.nqe_r.quantizer`.
 
 With D the step and q the level, a coefficient c was, in units of D::
 
@@ -14,8 +14,8 @@ from heqcodec.base.colour import COLOUR, PIXEL_OFFSET
 from numpy.typing import NDArray
 
 from .cost_layer import INDICES
+from .encoder import RateNqe
 from .layout import BANDS, QUARTERS, SUBS, cell_places, map_levels
-from .rate_nqe import RateNqe
 from .transform import QUARTER, STAGE_SHIFT
 
 _SIXTEENTH = 1 / 16

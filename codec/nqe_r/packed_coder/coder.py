@@ -11,7 +11,7 @@ from heqcodec.base.errors import HeqFormatError
 from heqcodec.base.ids import tensors_id
 from heqcodec.container.header import Coder
 from heqcodec.native.loader import native_extension
-from heqcodec.rate.layout import LEVELS
+from heqcodec.nqe_r.layout import LEVELS
 from numpy.typing import NDArray
 
 from .arithmetic import BitDecoder, BitEncoder

@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from heqcodec.rate.layout import band_frequencies
+from heqcodec.nqe_r.layout import band_frequencies
 from numpy.typing import NDArray
 
 from .tables import PLANES, PackedTables

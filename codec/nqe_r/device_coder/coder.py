@@ -8,7 +8,7 @@ import numpy as np
 from heqcodec.base.constants import STEPS
 from heqcodec.base.errors import HeqFormatError
 from heqcodec.native.loader import native_extension
-from heqcodec.rate.layout import LEVELS
+from heqcodec.nqe_r.layout import LEVELS
 from numpy.typing import NDArray
 
 from .arithmetic import BitDecoder, BitEncoder

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 from heqcodec.base.errors import HeqFormatError
-from heqcodec.rate.layout import LEVELS, band_frequencies
+from heqcodec.nqe_r.layout import LEVELS, band_frequencies
 from numpy.typing import NDArray
 
 from .arithmetic import BitCoder

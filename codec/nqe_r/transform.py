@@ -15,8 +15,8 @@ of coding gain against the exact DCT, two 0.04 dB, three 0.002 dB (first-order M
 correlation 0.95; our choice, because 9,216 bits buy the whole of it). Its even rows, cut to 16
 samples, are ``T16``; a device computes both with the usual butterflies, which changes no sum.
 
-Coefficients are integers in the order of `heqcodec.rate.layout`; the unit differs by size and
-colour plane, and the steps of `heqcodec.rate.quantizer` follow it.
+Coefficients are integers in the order of `heqcodec.nqe_r.layout`; the unit differs by size and
+colour plane, and the steps of `heqcodec.nqe_r.quantizer` follow it.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@
                                                                        │  >> 4, limited to 0..15
     |c| at least (8 + index) / 16 step? ◄──────────── index ◄──────────┘
         │
-        └─► level 1, else 0   (from 1.5625 steps on: 2 and more, by `heqcodec.rate.quantizer`)
+        └─► level 1, else 0   (from 1.5625 steps on: 2 and more, by `heqcodec.nqe_r.quantizer`)
 
 A level that stands alone costs many bits, one among others few; at a step of D, a bit is worth
 about 0.14 D^2 of squared error. The layer is trained to say the log odds of a level being 0, given

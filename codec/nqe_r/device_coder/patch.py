@@ -14,7 +14,7 @@ neighbourhood takes both in, and the field is all the memory there is.
 from __future__ import annotations
 
 import numpy as np
-from heqcodec.rate.layout import BANDS, LEVELS, SUBS, band_frequencies
+from heqcodec.nqe_r.layout import BANDS, LEVELS, SUBS, band_frequencies
 
 from .contexts import (
     CONTEXT_AT,

@@ -2,8 +2,8 @@
 
 `heqcodec.export` writes the same sources as a program of their own (codec/native/heq_transform.c,
 heq_levels.c). Where the processor has vectors they are the fast ones (heq_transform_fast.c,
-heq_levels_fast.c); all numbers are those of `heqcodec.rate.transform` and
-`heqcodec.rate.quantizer`.
+heq_levels_fast.c); all numbers are those of `heqcodec.nqe_r.transform` and
+`heqcodec.nqe_r.quantizer`.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class NativeEncoder:
     def levels(
         self, coefficients: NDArray[np.int32], steps: NDArray[np.int32]
     ) -> tuple[NDArray[np.int16], NDArray[np.uint8]]:
-        """Sizes and levels; see `heqcodec.rate.quantizer.choose_levels`."""
+        """Sizes and levels; see `heqcodec.nqe_r.quantizer.choose_levels`."""
         count, _, planes, amount = coefficients.shape
         levels = np.empty((count, planes, amount), dtype=np.int16)
         sizes = np.empty(count, dtype=np.uint8)

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
-from heqcodec.rate.layout import band_frequencies
+from heqcodec.nqe_r.layout import band_frequencies
 from numpy.typing import NDArray
 
 PLANES = 3

@@ -40,7 +40,7 @@ def band_frequencies() -> NDArray[np.int64]:
 def cell_places() -> NDArray[np.int64]:
     """Where the levels stand in a field of 32x32 frequencies, int64 (LEVELS,): ``32 U + V``.
 
-    The field is that of size 0; size 1 is brought to it by `heqcodec.rate.transform`.
+    The field is that of size 0; size 1 is brought to it by `heqcodec.nqe_r.transform`.
     """
     u, v = band_frequencies().T
     sub_row, sub_column = np.divmod(np.arange(SUBS), 2)
