@@ -118,7 +118,7 @@ def plain_decoder(
     shipped: RateNqe, levels_of: Callable[..., Any], train: NDArray[np.int32]
 ) -> Callable[..., NDArray[np.uint8]]:
     """The plain inverse transform with points of reconstruction fitted to these levels."""
-    from heqcodec.rate.dequantizer import Dequantizer, fit_places
+    from heqcodec.purenet.dequantizer import Dequantizer, fit_places
 
     fitted: Any = Fitted(shipped, levels_of)
     plain = Dequantizer(shipped, fit_places(fitted, train, list(range(64, 1024, 128))))

@@ -59,7 +59,7 @@ Widths = dict[int, NDArray[np.int32]]
 def band_classes() -> NDArray[np.int64]:
     """The class of frequency of each level, int64 (1024,)."""
     from heqcodec.nqe_r.layout import SUBS
-    from heqcodec.rate.dequantizer import band_zones
+    from heqcodec.purenet.dequantizer import band_zones
 
     return np.repeat(band_zones(), SUBS)
 

@@ -44,7 +44,7 @@ from .manifest import (
 
 if TYPE_CHECKING:
     from heqcodec.base.rate_protocols import RateDecoder, RateEncoder, StripCoder
-    from heqcodec.rate.dequantizer import Dequantizer
+    from heqcodec.purenet.dequantizer import Dequantizer
 
 
 __all__ = [

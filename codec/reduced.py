@@ -13,7 +13,7 @@ from heqcodec.container.reader import ContainerReader
 from heqcodec.container.source import Source, open_source
 from heqcodec.container.strips import strip_patch_rows
 from heqcodec.decoding import all_channels, alpha_plane
-from heqcodec.rate.dequantizer import Dequantizer
+from heqcodec.purenet.dequantizer import Dequantizer
 from heqcodec.rate.painter import RatePainter
 from numpy.typing import NDArray
 from PIL import Image

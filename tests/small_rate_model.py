@@ -17,9 +17,9 @@ from heqcodec.eval import weight_files
 from heqcodec.nqe_r.device_coder.coder import DeviceCoder
 from heqcodec.nqe_r.encoder import RateNqe, stem_tensors
 from heqcodec.nqe_r.packed_coder import PackedCoder
+from heqcodec.purenet.dequantizer import default_places
 from heqcodec.purenet.network import Purenet, PurenetConfig
 from heqcodec.purenet.stored_weights import stored_weights
-from heqcodec.rate.dequantizer import default_places
 from heqcodec.rate.loading import PLACES
 from numpy.typing import NDArray
 from safetensors.numpy import save

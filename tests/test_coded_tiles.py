@@ -10,7 +10,7 @@ import pytest
 import torch
 from heqcodec.image.patches import split_patches
 from heqcodec.nqe_t.encoder import TransformCodeReader, TransformNqe
-from heqcodec.purenet.features import TransformReader
+from heqcodec.purenet.patch_readers import TransformReader
 from heqcodec.training.coded_tiles import code_frames, coded_view
 from heqcodec.training.photographs import turned
 from small_models import transform_tensors

@@ -15,7 +15,7 @@ from heqcodec.models import TRANSFORM, VGG
 from heqcodec.nqe_t.encoder import TransformCodeReader, TransformNqe
 from heqcodec.nqe_vgg.integer import IntegerVgg
 from heqcodec.purenet.decoder import PurenetDecoder
-from heqcodec.purenet.features import TransformReader
+from heqcodec.purenet.patch_readers import TransformReader
 from heqcodec.purenet.torch_network import TorchNetwork
 from heqcodec.training.export import export_model
 from heqcodec.training.install import main as install_main

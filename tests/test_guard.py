@@ -13,10 +13,10 @@ from heqcodec.nqe_r.bounds import LevelBounds, exact_coefficients
 from heqcodec.nqe_r.encoder import RateNqe
 from heqcodec.nqe_t.encoder import TransformCodeReader, TransformNqe
 from heqcodec.purenet import guarded_network
+from heqcodec.purenet.dequantizer import Dequantizer, default_places
 from heqcodec.purenet.features import Features
 from heqcodec.purenet.guard import guarded, spread
 from heqcodec.purenet.rate_decoder import PurenetRateDecoder
-from heqcodec.rate.dequantizer import Dequantizer, default_places
 from numpy.typing import NDArray
 from small_models import photograph
 

@@ -8,11 +8,11 @@ import pytest
 import torch
 from heqcodec import models
 from heqcodec.manifest import stored_tensors
-from heqcodec.onnx.network import OnnxNetwork
-from heqcodec.onnx.purenet import purenet_model
 from heqcodec.purenet.config import PurenetConfig
 from heqcodec.purenet.features import BaseFeatures, CellFeatures, Features
 from heqcodec.purenet.network import Purenet
+from heqcodec.purenet.onnx_graph import purenet_model
+from heqcodec.purenet.onnx_network import OnnxNetwork
 from heqcodec.purenet.rate_decoder import step_shares
 from heqcodec.purenet.stored_weights import restored_weights, stored_weights
 from heqcodec.purenet.torch_network import TorchNetwork

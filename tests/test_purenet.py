@@ -15,8 +15,8 @@ from heqcodec.nqe_t.encoder import TransformCodeReader, TransformNqe
 from heqcodec.purenet.config import CELLS
 from heqcodec.purenet.decoder import PurenetDecoder
 from heqcodec.purenet.device import find_device
-from heqcodec.purenet.features import BinaryReader, Reader, TransformReader
 from heqcodec.purenet.network import Purenet, PurenetConfig
+from heqcodec.purenet.patch_readers import BinaryReader, Reader, TransformReader
 from heqcodec.purenet.torch_network import TorchNetwork
 from heqcodec.training.recipe import Recipe
 from small_models import photograph, randomised, small_purenet, transform_tensors

@@ -15,11 +15,11 @@ from heqcodec.nqe_vgg.integer import IntegerVgg
 from heqcodec.purenet.backends import is_installed
 from heqcodec.purenet.config import CELLS, PurenetConfig
 from heqcodec.purenet.features import BaseFeatures, CellFeatures, Features
+from heqcodec.purenet.onnx_graph import purenet_model
 from heqcodec.rate.loading import PLACES
 from numpy.typing import NDArray
 
 from .encoders import Encoder, encoder_model
-from .purenet import purenet_model
 from .session import open_session
 
 TOLERANCE = 1e-4
@@ -134,9 +134,8 @@ def probes(encoder: Encoder) -> list[NDArray[np.uint8]]:
 def _checked_purenet(
     name: str, config: PurenetConfig, tensors: dict[str, NDArray[Any]]
 ) -> tuple[bytes, float]:
+    from heqcodec.purenet.onnx_network import OnnxNetwork
     from heqcodec.purenet.torch_network import load_torch_network
-
-    from .network import OnnxNetwork
 
     features, shares = _some_features(config), np.full(config.rates, 1 / config.rates, np.float32)
     expected = load_torch_network(tensors, config, "cpu").frame(features, shares)

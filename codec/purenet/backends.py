@@ -66,7 +66,7 @@ def load_network(
     """
     sizes = PurenetConfig(**config)
     if choose_backend(backend, device) == ONNX:
-        from heqcodec.onnx.network import OnnxNetwork
+        from .onnx_network import OnnxNetwork
 
         return OnnxNetwork(tensors, sizes)
     from .torch_network import load_torch_network

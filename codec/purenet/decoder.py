@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from .features import FrameNetwork, Reader
+from .features import FrameNetwork
 from .guard import GUARD_REACH
 from .guarded_network import network_frame
+from .patch_readers import Reader
 from .tiles import Window, paint_tiles
 
 

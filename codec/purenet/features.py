@@ -6,12 +6,7 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 from heqcodec.base.constants import PATCH
-from heqcodec.nqe_t.encoder import TransformCodeReader
-from heqcodec.nqe_vgg.payload import unpack_code
 from numpy.typing import NDArray
-
-from .config import CELLS
-from .guard import Bounds
 
 GREY = 128.0
 """Sample of a patch that was lost."""
@@ -59,58 +54,6 @@ class FrameNetwork(Protocol):
             RGB / 255, float32 (32 R, 32 C, 3), not limited to 0..1.
         """
         ...
-
-
-class Reader(Protocol):
-    """Turns codes ``(R, C, bytes)`` into features; lost patches (``valid`` false) say nothing."""
-
-    bounded: bool
-    """Whether the codes say what a decoded patch must keep to."""
-
-    def read(
-        self, codes: NDArray[np.uint8], bits: int, channels: int, valid: NDArray[np.bool_]
-    ) -> tuple[Features, Bounds | None]:
-        """Features, and what a decoded patch must keep to, where the codes say that."""
-        ...
-
-
-class TransformReader:
-    """Features of `nqe-t` codes: the plain inverse transform and how far each zone was coded."""
-
-    bounded = True
-
-    def __init__(self, reader: TransformCodeReader) -> None:
-        self._reader = reader
-
-    def read(
-        self, codes: NDArray[np.uint8], bits: int, channels: int, valid: NDArray[np.bool_]
-    ) -> tuple[BaseFeatures, Bounds]:
-        """See `Reader`."""
-        rows, columns, length = codes.shape
-        told = self._reader.told(codes.reshape(-1, length), channels)
-        pixels, hints = self._reader.pixels(told), self._reader.hints_of(told, channels)
-        hints[~valid.reshape(-1)] = 0
-        grid = hints.reshape(rows, columns, -1).transpose(2, 0, 1)
-        features = BaseFeatures(base_frame(pixels, valid), np.ascontiguousarray(grid))
-        return features, self._reader.bounds(told, channels)
-
-
-class BinaryReader:
-    """Features of `nqe-vgg` codes: -1 and +1, and 0 for channels not sent and for lost patches."""
-
-    bounded = False
-
-    def read(
-        self, codes: NDArray[np.uint8], bits: int, channels: int, valid: NDArray[np.bool_]
-    ) -> tuple[CellFeatures, None]:
-        """See `Reader`."""
-        rows, columns, length = codes.shape
-        signs = unpack_code(codes.reshape(-1, length), bits).astype(np.float32)
-        signs[~valid.reshape(-1)] = 0
-        depth = signs.shape[1]
-        grid = signs.reshape(rows, columns, depth, CELLS, CELLS).transpose(2, 0, 3, 1, 4)
-        cells = grid.reshape(depth, rows * CELLS, columns * CELLS)
-        return CellFeatures(np.ascontiguousarray(cells)), None
 
 
 def plain_pixels(base: NDArray[np.float32], channels: int) -> NDArray[np.float32]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from .backends import load_network
 from .decoder import PurenetDecoder
-from .features import BinaryReader, Reader, TransformReader
+from .patch_readers import BinaryReader, Reader, TransformReader
 
 
 def make_decoder(

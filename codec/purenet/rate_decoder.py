@@ -17,9 +17,9 @@ from heqcodec.base.constants import STEPS
 from heqcodec.nqe_r.bounds import LevelBounds
 from heqcodec.nqe_r.encoder import RateNqe
 from heqcodec.nqe_r.quantizer import OCTAVE
-from heqcodec.rate.dequantizer import Dequantizer
 from numpy.typing import NDArray
 
+from .dequantizer import Dequantizer
 from .features import BaseFeatures, FrameNetwork, base_frame
 from .guard import GUARD_REACH
 from .guarded_network import network_frame

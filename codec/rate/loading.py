@@ -15,7 +15,7 @@ from heqcodec.container.header import Coder
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from .dequantizer import Dequantizer
+    from heqcodec.purenet.dequantizer import Dequantizer
 
 Tensors = Mapping[str, NDArray[Any]]
 PLACES = "dequantizer.places"
@@ -53,8 +53,7 @@ def make_dequantizer(encoder: RateEncoder, tensors: Tensors) -> Dequantizer:
         tensors: of a decoder, `PLACES` among them.
     """
     from heqcodec.nqe_r.encoder import RateNqe
-
-    from .dequantizer import Dequantizer
+    from heqcodec.purenet.dequantizer import Dequantizer
 
     assert isinstance(encoder, RateNqe)
     return Dequantizer(encoder, tensors[PLACES].astype(np.float32))

@@ -26,7 +26,7 @@ from .rate_coders import Coders
 class RateParts(NamedTuple):
     """What a model of variable rate has beside encoder and network.
 
-    places: reconstruction points, see `heqcodec.rate.dequantizer`.
+    places: reconstruction points, see `heqcodec.purenet.dequantizer`.
     coders: tables of the coders, by "device" and "packed".
     default_quality: of ``encode``.
     """

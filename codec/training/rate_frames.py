@@ -1,6 +1,6 @@
 """The variable-rate encoder and its plain inverse in torch: what a decoder learns from.
 
-The same integers as `heqcodec.nqe_r.encoder` and the same samples as `heqcodec.rate.dequantizer`
+The same integers as `heqcodec.nqe_r.encoder` and the same samples as `heqcodec.purenet.dequantizer`
 (a test compares them), but on whole crops, on any device, and with a step for each crop.
 """
 
@@ -14,8 +14,8 @@ from heqcodec.nqe_r.encoder import RateNqe
 from heqcodec.nqe_r.layout import SUBS, band_frequencies, level_maps
 from heqcodec.nqe_r.quantizer import LARGEST, OCTAVE, WEIGHTS
 from heqcodec.nqe_r.transform import QUARTER, SIZE, SIZES, STAGE_SHIFT
+from heqcodec.purenet.dequantizer import MAGNITUDES, ZONES, band_zones
 from heqcodec.purenet.level_hints import CHROMA_ENDS, LUMA_ENDS, group_shares
-from heqcodec.rate.dequantizer import MAGNITUDES, ZONES, band_zones
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F

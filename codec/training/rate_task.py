@@ -18,10 +18,10 @@ import numpy as np
 import torch
 from heqcodec.image.patches import split_patches
 from heqcodec.nqe_r.encoder import RateNqe, stem_tensors
+from heqcodec.purenet.dequantizer import fit_places
 from heqcodec.purenet.network import Purenet, PurenetConfig
 from heqcodec.purenet.rate_decoder import INPUTS, KNOTS
 from heqcodec.purenet.torch_network import decode_base
-from heqcodec.rate.dequantizer import fit_places
 from numpy.typing import NDArray
 from torch import Tensor, nn
 

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from heqcodec.onnx.session import open_session, run_options
 from heqcodec.purenet.config import PurenetConfig
 from heqcodec.purenet.features import Features
 from numpy.typing import NDArray
 
-from .purenet import purenet_model
-from .session import open_session, run_options
+from .onnx_graph import purenet_model
 
 
 class OnnxNetwork:

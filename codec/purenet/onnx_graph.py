@@ -18,11 +18,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from heqcodec.onnx.graph import Graph
 from heqcodec.purenet.config import CELL, CELLS, PurenetConfig
 from heqcodec.purenet.stored_weights import SCALE
 from numpy.typing import NDArray
-
-from .graph import Graph
 
 ROWS, COLUMNS = "rows of patches", "columns of patches"
 
