@@ -97,20 +97,20 @@ def points(
     variant: Variant, images: Sequence[NDArray[np.uint8]], train: NDArray[np.int32]
 ) -> list[tuple[float, float]]:
     """Mean bits per pixel and PSNR at each quality."""
-    from heqcodec import models
     from heqcodec.container.header import Coder
-    from heqcodec.manifest import stored_tensors
+    from heqcodec.models import registry
+    from heqcodec.models.manifest import stored_tensors
 
-    model = models.default_model("rate")
-    shipped: Any = models.load_rate_encoder(model)
-    levels_of = encoders(shipped, stored_tensors(models.manifest()["models"][model]["encoder"]))[
+    model = registry.default_model("rate")
+    shipped: Any = registry.load_rate_encoder(model)
+    levels_of = encoders(shipped, stored_tensors(registry.manifest()["models"][model]["encoder"]))[
         variant.encoder
     ]
-    coder = models.load_strip_coder(model, Coder[variant.coder.upper()])
+    coder = registry.load_strip_coder(model, Coder[variant.coder.upper()])
     if variant.decoder == PLAIN:
         decode = plain_decoder(shipped, levels_of, train)
     else:
-        decode = models.load_rate_decoder(model, "cpu", variant.decoder).decode_frame
+        decode = registry.load_rate_decoder(model, "cpu", variant.decoder).decode_frame
     return measure(shipped, levels_of, coder, decode, images)
 
 
@@ -186,19 +186,19 @@ def main(
 ) -> None:
     """Print and write the table; see the module's text."""
     import heqcodec
-    from heqcodec import models
     from heqcodec.eval.bjontegaard import compare
     from heqcodec.image.images import load_image
     from heqcodec.image.patches import split_patches
+    from heqcodec.models import registry
     from heqcodec.training.photographs import image_files, load_tiles
 
     images = [load_image(path).pixels for path in image_files(folder)]
     tiles, digest = load_tiles(train)
     drawn = np.random.default_rng(0).permutation(len(tiles))[:96]
-    model = models.default_model("rate")
-    encoder = models.load_rate_encoder(model)
+    model = registry.default_model("rate")
+    encoder = registry.load_rate_encoder(model)
     given = encoder.coefficients(np.concatenate([split_patches(tiles[index]) for index in drawn]))
-    entry = models.manifest()["models"][model]
+    entry = registry.manifest()["models"][model]
     has_fast = "fast" in entry.get("decoders", {})
     curves: dict[str, list[tuple[float, float]]] = {}
     rows = []

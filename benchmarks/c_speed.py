@@ -126,13 +126,13 @@ def torch_encoder(model: str, step: int) -> Encoder | None:
         from torch_levels import TorchLevels
     except ImportError:
         return None
-    from heqcodec import models
     from heqcodec.container.header import Coder
     from heqcodec.image.patches import split_patches
+    from heqcodec.models import registry
 
     torch.set_num_threads(1)
-    levels = TorchLevels(models.encoder_tensors(model), "cpu", torch.float32)
-    coder = models.load_strip_coder(model, Coder.DEVICE)
+    levels = TorchLevels(registry.encoder_tensors(model), "cpu", torch.float32)
+    coder = registry.load_strip_coder(model, Coder.DEVICE)
 
     def encode(pixels: Pixels) -> list[bytes]:
         rows, columns = pixels.shape[0] // 32, pixels.shape[1] // 32
@@ -215,10 +215,10 @@ def main(
 ) -> None:
     """Print megapixels a second and ratios, of one run on one core."""
     import heqcodec
-    from heqcodec import models
     from heqcodec.base.threads import limit_threads
     from heqcodec.eval.folder import image_files, read_pixels
     from heqcodec.export.c_project import export_c
+    from heqcodec.models import registry
     from heqcodec.rate.quality import step_of_quality
 
     if model.startswith("nqe-vgg"):
@@ -229,7 +229,7 @@ def main(
     files = image_files(data)
     files = files[:: max(1, len(files) // images)][:images]
     pixels = [np.ascontiguousarray(read_pixels(path)) for path in files]
-    variable = models.mode_of(model) == models.RATE_MODE
+    variable = registry.mode_of(model) == registry.RATE_MODE
     rate = step_of_quality(quality) if variable else bits
     told: dict[str, Any] = {"quality": quality} if variable else {"bpp": bits / 1024}
     with tempfile.TemporaryDirectory() as temporary:

@@ -28,9 +28,9 @@ QUALITIES = (10, 25, 45, 70, 90)
 
 def codes_of(pixels: NDArray[np.uint8], bits: int) -> NDArray[np.float32]:
     """Images uint8 (N, 32, 32, 3) -> bits of their codes as -1 and 1, float32 (N, bits)."""
-    from heqcodec import models
+    from heqcodec.models import registry
 
-    payload = models.load_encoder(MODEL).encode_patches(pixels, bits)
+    payload = registry.load_encoder(MODEL).encode_patches(pixels, bits)
     return np.unpackbits(payload, axis=1).astype(np.float32) * 2 - 1
 
 
@@ -90,11 +90,11 @@ def coded(
 
 def rates_of(model: str) -> list[dict[str, float]]:
     """Some rates of a model, as `heqcodec.encode` takes them."""
-    from heqcodec import models
+    from heqcodec.models import registry
 
-    if models.mode_of(model) == models.RATE_MODE:
+    if registry.mode_of(model) == registry.RATE_MODE:
         return [{"quality": quality} for quality in QUALITIES]
-    return [{"bpp": bits / 1024} for bits in models.load_encoder(model).rates]
+    return [{"bpp": bits / 1024} for bits in registry.load_encoder(model).rates]
 
 
 def main(
@@ -107,10 +107,10 @@ def main(
     ),
 ) -> None:
     """Print the table."""
-    from heqcodec import models
     from heqcodec.classifier import load_images
-    from heqcodec.classifiers import load_shipped
     from heqcodec.eval.report import environment
+    from heqcodec.models import registry
+    from heqcodec.models.classifiers import load_shipped
 
     found = load_images(data)
     classifier = load_shipped().network
@@ -120,7 +120,7 @@ def main(
         return 100 * float((best == found.test_labels[: len(pixels)]).mean())
 
     heads: list[dict[str, Any]] = []
-    for bits in models.load_encoder(MODEL).rates:
+    for bits in registry.load_encoder(MODEL).rates:
         train, test = codes_of(found.train, bits), codes_of(found.test, bits)
         accuracies = [
             head_accuracy(train, found.train_labels, test, found.test_labels, hidden)
@@ -129,7 +129,7 @@ def main(
         heads.append({"bits": bits, "linear": accuracies[0], "hidden": accuracies[1]})
         typer.echo(json.dumps(heads[-1]))
     files: list[dict[str, Any]] = []
-    for model in models.model_names():
+    for model in registry.model_names():
         for rate in rates_of(model):
             shown, bits_of_file = coded(found.test[:images], model, rate)
             row = {"model": model, **rate, "bits_of_file": round(bits_of_file, 1)}

@@ -231,23 +231,23 @@ def main(
 ) -> None:
     """Print and write the table; see the module's text."""
     import heqcodec
-    from heqcodec import models
     from heqcodec.container.header import Coder
     from heqcodec.eval.bjontegaard import compare
     from heqcodec.image.images import load_image
     from heqcodec.image.patches import split_patches
-    from heqcodec.manifest import stored_tensors
+    from heqcodec.models import registry
+    from heqcodec.models.manifest import stored_tensors
     from heqcodec.training.photographs import image_files, load_tiles
 
     images = [load_image(path).pixels for path in image_files(folder)]
     loaded, digest = load_tiles(train)
     drawn = np.random.default_rng(0).permutation(len(loaded))[:tiles]
-    model = models.default_model("rate")
-    shipped: Any = models.load_rate_encoder(model)
+    model = registry.default_model("rate")
+    shipped: Any = registry.load_rate_encoder(model)
     given = shipped.coefficients(np.concatenate([split_patches(loaded[index]) for index in drawn]))
-    entry = models.manifest()["models"][model]["encoder"]
+    entry = registry.manifest()["models"][model]["encoder"]
     own = encoders(shipped, stored_tensors(entry))
-    strips = models.load_strip_coder(model, Coder[coder.upper()])
+    strips = registry.load_strip_coder(model, Coder[coder.upper()])
     # Tiles that no point of reconstruction was fitted to.
     others = np.random.default_rng(0).permutation(len(loaded))[tiles : tiles + FILE_TILES]
     tried, tries = by_files(

@@ -111,14 +111,14 @@ def main(
     ] = None,
 ) -> None:
     """Compare the bytes of every image for batches of 1, 7 and all, on 1 and 2 threads."""
-    from heqcodec import models
     from heqcodec.eval.folder import image_files, read_pixels
+    from heqcodec.models import registry
 
     files = image_files(data)
     failed = False
     batches: list[int | None] = [*(batch or [1, 7]), None]
-    for name in model or models.model_names("patch"):
-        encoder = models.load_encoder(name)
+    for name in model or registry.model_names("patch"):
+        encoder = registry.load_encoder(name)
         rates = bits or list(encoder.rates)
         hashes = {rate: hashlib.sha256() for rate in rates}
         found: list[Difference] = []

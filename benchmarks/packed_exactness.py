@@ -23,11 +23,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import heqcodec
 import numpy as np
 import typer
-from heqcodec import models
 from heqcodec.base.constants import PATCH
 from heqcodec.container.header import Coder
 from heqcodec.container.reader import ContainerReader
 from heqcodec.image.patches import patch_batches
+from heqcodec.models import registry
 from heqcodec.nqe_r.layout import LEVELS
 from heqcodec.rate.encoding import rate_file
 from heqcodec.rate.quality import step_of_quality
@@ -89,7 +89,7 @@ class Parts:
         from heqcodec.nqe_r.packed_coder import PackedCoder
         from torch_levels import TorchLevels
 
-        entry = models.manifest()["models"][name]
+        entry = registry.manifest()["models"][name]
         tensors = stored_tensors(entry["encoder"])
         tables = [stored_tensors(entry["coders"][kind]) for kind in ("device", "packed")]
         by_numpy = RateNqe(tensors, native=False)
@@ -104,9 +104,9 @@ class Parts:
             ).levels
         return Parts(
             name,
-            models.load_rate_encoder(name),
-            models.load_strip_coder(name, Coder.DEVICE),
-            models.load_strip_coder(name, Coder.PACKED),
+            registry.load_rate_encoder(name),
+            registry.load_strip_coder(name, Coder.DEVICE),
+            registry.load_strip_coder(name, Coder.PACKED),
             (DeviceCoder(tables[0], native=False), PackedCoder(tables[1], native=False)),
             others,
         )
@@ -268,7 +268,7 @@ def main(
     batches: list[int | None] = [*(batch or [1, 7]), None]
     qualities = quality or list(QUALITIES)
     failed = False
-    for name in model or models.model_names("rate"):
+    for name in model or registry.model_names("rate"):
         parts = Parts.of(name)
         digests = {value: hashlib.sha256() for value in qualities}
         whole = hashlib.sha256()

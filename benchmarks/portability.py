@@ -104,11 +104,11 @@ def lacking(*programs: str) -> str | None:
 def add_crops(model: str, images: Path, vectors: Path) -> None:
     """Crops of photographs as further test vectors."""
     import heqcodec
-    from heqcodec import models
     from heqcodec.eval.folder import image_files, read_pixels
     from heqcodec.export.vectors import pnm
+    from heqcodec.models import registry
 
-    rate = models.mode_of(model) == models.RATE_MODE
+    rate = registry.mode_of(model) == registry.RATE_MODE
     with (vectors / LISTED).open("a", encoding="ascii", newline="\n") as listed:
         for number, path in enumerate(image_files(images)):
             pixels = np.ascontiguousarray(read_pixels(path)[100:260, 200:360])
@@ -126,9 +126,9 @@ def add_crops(model: str, images: Path, vectors: Path) -> None:
 
 def add_small(name: str, images: Path, vectors: Path) -> None:
     """Photographs as a classifier sees them, as further test vectors."""
-    from heqcodec.classifiers import as_seen, load_shipped
     from heqcodec.eval.folder import image_files, read_pixels
     from heqcodec.export.vectors import pnm
+    from heqcodec.models.classifiers import as_seen, load_shipped
 
     classifier = load_shipped(name)
     with (vectors / EXPECTED).open("a", encoding="ascii", newline="\n") as listed:

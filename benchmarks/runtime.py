@@ -129,9 +129,9 @@ def main(
     repeats: Annotated[int, typer.Option(min=1, help="Turns that count.")] = 5,
 ) -> None:
     """Print sizes on disk, seconds from a cold start, and megapixels per second."""
-    from heqcodec import models
     from heqcodec.base.threads import limit_threads, thread_count
     from heqcodec.eval.folder import read_pixels
+    from heqcodec.models import registry
     from rich.console import Console
     from rich.table import Table
 
@@ -153,7 +153,7 @@ def main(
         sizes.add_row(told, str(len(packages)), f"{total / 1e6:,.0f}")
     console.print(sizes)
 
-    names = model or models.model_names()
+    names = model or registry.model_names()
     codecs: dict[str, Codec] = {
         f"{name} {backend}": codec_of(name, backend) for name in names for backend in BACKENDS
     }

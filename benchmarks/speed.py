@@ -75,9 +75,9 @@ def main(
     repeats: Annotated[int, typer.Option(min=1, help="Turns that count.")] = 5,
 ) -> None:
     """Print megapixels per second and the ratio to JPEG in the same run."""
-    from heqcodec import models
     from heqcodec.base.threads import limit_threads, thread_count
     from heqcodec.eval.folder import read_pixels
+    from heqcodec.models import registry
     from rich.console import Console
     from rich.table import Table
 
@@ -85,7 +85,7 @@ def main(
         limit_threads(threads)
     pixels = read_pixels(image)
     codecs: dict[str, Codec] = {"JPEG": (jpeg_encode, jpeg_decode)}
-    codecs |= {name: heq_codec(name, bpp) for name in model or models.model_names("patch")}
+    codecs |= {name: heq_codec(name, bpp) for name in model or registry.model_names("patch")}
     speeds = measure(codecs, pixels, repeats)
 
     size = f"{pixels.shape[1]}x{pixels.shape[0]}"

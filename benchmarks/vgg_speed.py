@@ -86,14 +86,14 @@ def torch_encoder(layers: Sequence[IntegerLayer]) -> Encoder | None:
 def python_encoder(model: str, bits: int, native: bool) -> Encoder:
     """`heqcodec.encode` with the C extension, or the same encoder by numpy without a file."""
     import heqcodec
-    from heqcodec import models
     from heqcodec.image.patches import split_patches
+    from heqcodec.models import registry
     from heqcodec.nqe_vgg.integer import IntegerVgg
 
     if native:
         told: dict[str, Any] = {"model": model, "strip": True, "bpp": bits / PATCH**2}
         return lambda pixels: heqcodec.encode(pixels, **told)
-    loaded: Any = models.load_encoder(model)
+    loaded: Any = registry.load_encoder(model)
     plain = IntegerVgg(loaded.layers, native=False)
     return lambda pixels: plain.encode_patches(split_patches(pixels), bits)
 
@@ -116,16 +116,16 @@ def main(
     flags: Annotated[str, typer.Option(help="For the compiler.")] = "-O3 -march=native",
 ) -> None:
     """Print megapixels a second, ratios and the limit, of one run on one core."""
-    from heqcodec import models
     from heqcodec.base.threads import limit_threads
     from heqcodec.eval.folder import image_files, read_pixels
     from heqcodec.export.c_project import export_c
+    from heqcodec.models import registry
 
     limit_threads(1)
     files = image_files(data)
     files = files[:: max(1, len(files) // images)][:images]
     pixels = [middle(read_pixels(path), side) for path in files]
-    loaded: Any = models.load_encoder(model)
+    loaded: Any = registry.load_encoder(model)
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary) / "c"
         export_c(model, folder)

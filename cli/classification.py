@@ -41,8 +41,8 @@ def classify(
     sources, many = find_sources(inputs, lambda path: is_image(path) or is_heq(path), recursive)
     set_threads(threads)
 
-    from heqcodec.classifiers import SIDE, as_seen, load_shipped
     from heqcodec.container.header import DEFAULT_MAX_PIXELS
+    from heqcodec.models.classifiers import SIDE, as_seen, load_shipped
 
     classifier = load_shipped()
     if verbose:

@@ -36,17 +36,17 @@ from heqcodec.cli.terminal import (
 
 def _offered_decoders() -> list[str]:
     """Decoders that a model here has."""
-    from heqcodec import models
+    from heqcodec.models import registry
 
     return list(
         dict.fromkeys(
-            name for model in models.model_names() for name in models.offered_decoders(model)
+            name for model in registry.model_names() for name in registry.offered_decoders(model)
         )
     )
 
 
 def _checked_decoder(name: str) -> str:
-    from heqcodec.models import STRONG
+    from heqcodec.models.registry import STRONG
 
     if name != STRONG and name not in _offered_decoders():
         raise usage_error(f"{name!r} is not one of {', '.join(_offered_decoders())}.", "--decoder")

@@ -118,10 +118,10 @@ def encode(
     )
     set_threads(threads)
 
-    from heqcodec import models
     from heqcodec.api import encode as encode_image
     from heqcodec.container.header import DEFAULT_MAX_PIXELS
     from heqcodec.image.images import load_image
+    from heqcodec.models import registry
     from heqcodec.options import EncodeOptions
 
     limit = max_pixels or DEFAULT_MAX_PIXELS
@@ -153,7 +153,7 @@ def encode(
             used = EncodeOptions(*sizes, mode.value, coder.value, model).resolved().model
             kept = [k for k in ("alpha", "icc", "exif", "xmp") if getattr(image, k) is not None]
             say(f"{job.source}: {channels} channels; beside them: {', '.join(kept) or 'nothing'}.")
-            say(f"{job.source}: encoded by {used}, {models.encoder_kernel(used)}.")
+            say(f"{job.source}: encoded by {used}, {registry.encoder_kernel(used)}.")
         return {
             "input": job.source,
             "output": job.target,
@@ -200,8 +200,8 @@ def _check_mode(
     coder: CoderChoice,
 ) -> None:
     """Refuse options that belong to different modes, as a wrong command."""
-    from heqcodec import models
     from heqcodec.api import BITS_PER_PIXEL
+    from heqcodec.models import registry
 
     of_rate_mode = [
         option
@@ -213,19 +213,19 @@ def _check_mode(
         )
         if given
     ]
-    if of_rate_mode and not models.model_names(models.RATE_MODE):
+    if of_rate_mode and not registry.model_names(registry.RATE_MODE):
         raise usage_error("there is no model of the variable-rate mode here.", of_rate_mode[0])
     if model == "default":
-        implied = models.RATE_MODE if of_rate_mode and mode == ModeChoice.auto else mode.value
-        model, because = models.default_model(implied), f"--mode {mode.value}"
+        implied = registry.RATE_MODE if of_rate_mode and mode == ModeChoice.auto else mode.value
+        model, because = registry.default_model(implied), f"--mode {mode.value}"
     else:
         because = f"--model {model}"
-    found = models.mode_of(model)
+    found = registry.mode_of(model)
     if mode.value not in ("auto", found):
         raise usage_error(
             f"the model {model} is of the mode {found}; leave out --mode or --model.", "--mode"
         )
-    if found == models.RATE_MODE:
+    if found == registry.RATE_MODE:
         return
     if of_rate_mode:
         raise usage_error(

@@ -18,7 +18,7 @@ app = typer.Typer(
 
 
 def _names() -> list[str]:
-    from heqcodec.classifiers import index
+    from heqcodec.models.classifiers import index
 
     return [*model_names(), *index()["classifiers"]]
 

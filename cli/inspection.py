@@ -42,7 +42,7 @@ def models(as_json: JsonFacts = False, verbose: Verbose = False) -> None:
 
     With --json also ids, parts of the weights, training and figures.
     """
-    from heqcodec.models import describe_models
+    from heqcodec.models.registry import describe_models
     from rich import box
     from rich.table import Table
 

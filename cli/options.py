@@ -71,9 +71,9 @@ Device = Annotated[str, typer.Option("--device", metavar="D", help="auto, cpu, c
 
 def model_names() -> list[str]:
     """What ``--model`` takes beside "default"."""
-    from heqcodec import models
+    from heqcodec.models import registry
 
-    return models.model_names()
+    return registry.model_names()
 
 
 def checked_model(name: str) -> str:

@@ -129,17 +129,17 @@ def _painter(
     reader: ContainerReader, device: str, slices: int | None, wanted: str, backend: str
 ) -> tuple[Painter, set[int]]:
     """What decodes the file, and the set to which it adds the strips that it decodes coarsely."""
-    from heqcodec import models
+    from heqcodec.models import registry
 
     header = reader.header
     if header.mode == Mode.PATCH:
         ids = header.encoder_id, header.coder_id
-        decoder = models.load_decoder(*ids, device, backend, wanted)
+        decoder = registry.load_decoder(*ids, device, backend, wanted)
         return PatchPainter(header, decoder), set()
     from heqcodec.rate.painter import RatePainter
 
-    name = models.model_of_file(header.encoder_id, header.coder_id)
-    painter = RatePainter(reader, models.load_rate_decoder(name, device, wanted, backend), slices)
+    name = registry.model_of_file(header.encoder_id, header.coder_id)
+    painter = RatePainter(reader, registry.load_rate_decoder(name, device, wanted, backend), slices)
     return painter, painter.coarse_strips
 
 

@@ -84,10 +84,10 @@ def encode_patch_file(
     Raises:
         HeqError: the model has not this rate.
     """
-    from heqcodec import models
+    from heqcodec.models import registry
 
     height, width, channels = pixels.shape
-    encoder = models.load_encoder(choice.model)
+    encoder = registry.load_encoder(choice.model)
     if choice.bits not in encoder.rates:
         bpp = next(rate for rate, bits in BITS_PER_PIXEL.items() if bits == choice.bits)
         raise no_such_rate(bpp, tuple(encoder.rates))

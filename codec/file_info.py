@@ -86,7 +86,7 @@ class FileInfo(TypedDict):
 
 def file_info(data: Source, partial: bool) -> FileInfo:
     """Read and verify a file; arguments and errors are those of :func:`heqcodec.info`."""
-    from heqcodec.manifest import model_of
+    from heqcodec.models.manifest import model_of
 
     with open_source(data) as stream:
         reader = ContainerReader(stream, max_pixels=None, partial=partial)

@@ -59,7 +59,7 @@ class EncodeOptions:
 
     def _model(self) -> tuple[str, str]:
         """Name and mode of the model."""
-        from heqcodec import models
+        from heqcodec.models import registry
 
         wanted = [
             option
@@ -71,17 +71,17 @@ class EncodeOptions:
             )
             if asked
         ]
-        if wanted and not models.model_names("rate"):
+        if wanted and not registry.model_names("rate"):
             raise HeqUnsupportedError(
                 f"{wanted[0]} belongs to the variable-rate mode, and this version has models for "
                 "patch-constant files only; choose a rate with bpp instead."
             )
         if self.model == "default":
             # Whoever asks for what only one mode has need not name the mode as well.
-            name = models.default_model("rate" if wanted and self.mode == "auto" else self.mode)
-            mode = models.mode_of(name)
+            name = registry.default_model("rate" if wanted and self.mode == "auto" else self.mode)
+            mode = registry.mode_of(name)
         else:
-            name, mode = self.model, models.mode_of(self.model)
+            name, mode = self.model, registry.mode_of(self.model)
             if self.mode not in ("auto", mode):
                 raise HeqError(
                     f"The model {name} is of mode {mode!r}, not {self.mode!r}; leave one of the "
@@ -95,7 +95,7 @@ class EncodeOptions:
         return name, mode
 
     def _rate_choice(self, model: str, strip_rows: int | None) -> Choice:
-        from heqcodec import models
+        from heqcodec.models import registry
         from heqcodec.rate.quality import step_of_quality
 
         choice = Choice(model, "rate", coder=CODERS[self.coder], strip_rows=strip_rows)
@@ -112,7 +112,7 @@ class EncodeOptions:
             if bpp is None or not 0 < bpp < math.inf:
                 raise HeqError(f"bpp is {shown(self.bpp)}; give bits per pixel, a number above 0.")
             return replace(choice, target_bpp=bpp)
-        quality = models.default_quality(model) if self.quality is None else self.quality
+        quality = registry.default_quality(model) if self.quality is None else self.quality
         return replace(choice, step=step_of_quality(quality))
 
 

@@ -68,7 +68,7 @@ def decode_reduced(data: Source, scale: int, partial: bool = False) -> NDArray[n
     Raises:
         HeqError: as `heqcodec.decode`, except that no image is too large.
     """
-    from heqcodec import models
+    from heqcodec.models import registry
 
     with open_source(data) as stream:
         reader = ContainerReader(stream, max_pixels=None, partial=partial)
@@ -76,8 +76,8 @@ def decode_reduced(data: Source, scale: int, partial: bool = False) -> NDArray[n
         # All is verified before a model is loaded.
         payloads = reader.read_strips(range(header.strip_count))
         alpha = alpha_plane(reader.read_chunks(), reader)
-        name = models.model_of_file(header.encoder_id, header.coder_id)
-        painter = RatePainter(reader, ReducedDecoder(models.load_dequantizer(name), scale))
+        name = registry.model_of_file(header.encoder_id, header.coder_id)
+        painter = RatePainter(reader, ReducedDecoder(registry.load_dequantizer(name), scale))
         side = PATCH // scale
         shape = header.patch_rows * side, header.patch_columns * side, header.channels
         frame, lost = np.empty(shape, np.uint8), np.zeros(shape[0], bool)

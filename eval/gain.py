@@ -16,7 +16,7 @@ import heqcodec
 import numpy as np
 from heqcodec.eval.folder import read_pixels
 from heqcodec.eval.metrics import psnr
-from heqcodec.models import PLAIN
+from heqcodec.models.registry import PLAIN
 from numpy.typing import NDArray
 from PIL import Image
 

@@ -70,7 +70,7 @@ def interruptible() -> None:
 @pytest.fixture
 def light(monkeypatch: pytest.MonkeyPatch) -> LightModels:
     """Puts the light model in the place of the trained ones."""
-    from heqcodec import models
+    from heqcodec.models import registry as models
 
     registry = LightModels()
     for name in ("load_encoder", "load_decoder", "model_names", "mode_of"):
@@ -83,7 +83,7 @@ def light(monkeypatch: pytest.MonkeyPatch) -> LightModels:
 def light_rate(monkeypatch: pytest.MonkeyPatch) -> LightRateModels:
     """Puts a light model of variable rate, and a patch-constant one beside it, in the place of the
     trained ones."""
-    from heqcodec import models
+    from heqcodec.models import registry as models
 
     registry = LightRateModels()
     for name in registry.replaced:
@@ -111,7 +111,7 @@ def coded(light: Any, photo: Path) -> Path:
 @pytest.fixture(scope="session")
 def encoder() -> TransformNqe:
     """The ``nqe-t`` that ships."""
-    from heqcodec import models
+    from heqcodec.models import registry as models
 
     made = models.load_encoder("nqe-t")
     assert isinstance(made, TransformNqe)

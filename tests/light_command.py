@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from heqcodec import models
 from heqcodec.cli import main
+from heqcodec.models import registry as models
 from light_model import LightDecoder, LightEncoder
 
 registry: Any = models

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from heqcodec.models import TRANSFORM, VGG
+from heqcodec.models.registry import TRANSFORM, VGG
 from heqcodec.nqe.vgg import NqeVgg
 from heqcodec.nqe_t.encoder import TransformCodeReader
 from heqcodec.nqe_vgg.integer import IntegerVgg

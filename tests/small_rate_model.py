@@ -9,18 +9,18 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import heqcodec.manifest
+import heqcodec.models.manifest
 import pytest
 import torch
-from heqcodec import models
 from heqcodec.eval import weight_files
+from heqcodec.models import registry
+from heqcodec.models.rate_loader import PLACES
 from heqcodec.nqe_r.device_coder.coder import DeviceCoder
 from heqcodec.nqe_r.encoder import RateNqe, stem_tensors
 from heqcodec.nqe_r.packed_coder import PackedCoder
 from heqcodec.purenet.dequantizer import default_places
 from heqcodec.purenet.network import Purenet, PurenetConfig
 from heqcodec.purenet.stored_weights import stored_weights
-from heqcodec.rate.loading import PLACES
 from numpy.typing import NDArray
 from safetensors.numpy import save
 from sample_cost_layers import random_cost_layer
@@ -97,9 +97,14 @@ def write_rate_weights(folder: Path) -> SmallRateModel:
 @contextmanager
 def only_weights(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The registry has what is in a folder, and nothing else."""
-    for module in (heqcodec.manifest, weight_files):
+    for module in (heqcodec.models.manifest, weight_files):
         monkeypatch.setattr(module, "files", lambda package: folder)
-    caches = (models.manifest, models._rate_encoder, models._strip_coder, models._rate_decoder)
+    caches = (
+        registry.manifest,
+        registry._rate_encoder,
+        registry._strip_coder,
+        registry._rate_decoder,
+    )
     for cached in caches:
         cached.cache_clear()
     try:

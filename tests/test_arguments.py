@@ -10,8 +10,9 @@ import heqcodec
 import numpy as np
 import pytest
 from conftest import LightModels
-from heqcodec import manifest, options
+from heqcodec import options
 from heqcodec.base import arguments
+from heqcodec.models import manifest
 from heqcodec.purenet import backends
 from light_rate_model import LightRateModels
 

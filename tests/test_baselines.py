@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from heqcodec import models
 from heqcodec.base.errors import HeqError
 from heqcodec.eval import baselines
 from heqcodec.eval.baselines import CodecMaker, codec_names, make_codec, matching_specs
 from heqcodec.eval.metrics import psnr
+from heqcodec.models import registry
 from PIL import Image, JpegImagePlugin, features
 
 NAMES = [
@@ -223,7 +223,7 @@ def test_heq_patch_writes_the_codec_s_own_files(photograph: np.ndarray, tmp_path
 
 
 def test_heq_patch_knows_every_model() -> None:
-    from heqcodec.models import model_names
+    from heqcodec.models.registry import model_names
 
     for model in model_names("patch"):
         assert model in make_codec(f"heq-patch-{model}").version()
@@ -234,7 +234,7 @@ def test_the_variable_rate_mode_is_told_to_be_missing(
 ) -> None:
     for name in ("heq", "heq-packed"):
         codec = make_codec(name)
-        monkeypatch.setattr(models, "model_names", lambda mode: [])
+        monkeypatch.setattr(registry, "model_names", lambda mode: [])
         assert "no model of variable rate" in str(codec.missing())
         assert codec.version().startswith("heqcodec ")
         with pytest.raises(HeqError, match="variable-rate"):

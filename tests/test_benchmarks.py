@@ -78,10 +78,10 @@ def run(
 ) -> tuple[int, str]:
     import typer
 
-    registry: Any = types.ModuleType("heqcodec.models")
+    registry: Any = types.ModuleType("heqcodec.models.registry")
     registry.model_names = lambda mode=None: ["light"]
     registry.load_encoder = lambda name: encoder
-    monkeypatch.setitem(sys.modules, "heqcodec.models", registry)
+    monkeypatch.setitem(sys.modules, "heqcodec.models.registry", registry)
     monkeypatch.setattr(heqcodec, "models", registry, raising=False)
     app = typer.Typer()
     app.command()(load("exactness").main)

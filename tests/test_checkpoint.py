@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from heqcodec.base.errors import HeqError
-from heqcodec.models import VGG
+from heqcodec.models.registry import VGG
 from heqcodec.training.checkpoint import load_checkpoint, read_facts, save_checkpoint
 from small_models import (
     randomised,

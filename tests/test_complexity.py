@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from heqcodec import models
 from heqcodec.base.errors import HeqError
 from heqcodec.eval.complexity import transform_work
 from heqcodec.eval.complexity.contender import Contender
@@ -32,6 +31,7 @@ from heqcodec.eval.peers.load import build
 from heqcodec.eval.peers.mcucoder import McuCoder
 from heqcodec.eval.peers.run import save_peer
 from heqcodec.image.patches import split_patches
+from heqcodec.models import registry
 from heqcodec.nqe.vgg import NqeVgg
 from heqcodec.nqe_t.arithmetic import ArithmeticDecoder
 from heqcodec.nqe_t.patch_decoder import decode_coefficients
@@ -264,7 +264,7 @@ class TestTransform:
     def test_decisions_fill_the_code(self) -> None:
         """Signs cost a bit each, so that a code of n bits holds fewer than n of them; more of
         everything fits into a longer code, and what fits costs about its bits."""
-        encoder: Any = models.load_encoder("nqe-t")
+        encoder: Any = registry.load_encoder("nqe-t")
         patches = np.random.default_rng(0).integers(0, 256, (6, 32, 32, 3), dtype=np.uint8)
         counts = {n: transform_work.count_decisions(encoder, patches, n) for n in (64, 128, 256)}
         totals = {n: sum(found.values()) / 6 for n, found in counts.items()}
@@ -275,7 +275,7 @@ class TestTransform:
 
     def test_counts_are_those_of_the_decoder(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """The decoder stops where the bits no longer decide: some symbols before, at most."""
-        encoder: Any = models.load_encoder("nqe-t")
+        encoder: Any = registry.load_encoder("nqe-t")
         patches = split_patches(noise_frame(128, 64))
         decoded = 0
         decode = ArithmeticDecoder.decode
@@ -318,22 +318,22 @@ class TestTransform:
 
 def patch_contenders() -> list[Contender]:
     """Those of variable rate have tests of their own, in test_rate_complexity.py."""
-    names = models.model_names("patch")
+    names = registry.model_names("patch")
     return [found for found in our_contenders(FRAME) if found.cost.name in names]
 
 
 class TestModels:
     def test_every_model_of_the_registry(self) -> None:
         found = patch_contenders()
-        assert [contender.cost.name for contender in found] == models.model_names("patch")
-        told = [entry for entry in models.describe_models() if entry["mode"] == "patch"]
+        assert [contender.cost.name for contender in found] == registry.model_names("patch")
+        told = [entry for entry in registry.describe_models() if entry["mode"] == "patch"]
         for contender, described in zip(found, told, strict=True):
             bits = [stage_of(contender, "encoder").weight_bits]
             coder = contender.cost.stage("entropy encoder")
             bits += [coder.weight_bits] if coder else []
             assert sum(value or 0 for value in bits) == described["weight_bits"]
             decoder = stage_of(contender, "decoder")
-            stored = models.manifest()["models"][described["name"]]["decoder"]["bytes"]
+            stored = registry.manifest()["models"][described["name"]]["decoder"]["bytes"]
             # The rest of the file is its head.
             assert decoder.weight_bits == pytest.approx(8 * stored, rel=0.01)
             encoder = work_of(contender, "encoder")
@@ -347,7 +347,7 @@ class TestModels:
     def test_decoder_by_hand(self) -> None:
         """PURENET's convolutions, from its sizes, and the inverse transform before it."""
         for contender in patch_contenders():
-            entry = models.manifest()["models"][contender.cost.name]
+            entry = registry.manifest()["models"][contender.cost.name]
             sizes = entry["decoder"]["config"]
             width, fine = sizes["width"], sizes["fine_width"]
             cell = sizes["inputs"] * width

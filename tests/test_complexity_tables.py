@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 import torch
 from clock import Clock
-from heqcodec import models
 from heqcodec.cli.application import app
 from heqcodec.eval.complexity import speed
 from heqcodec.eval.complexity.contender import Contender, Networks
@@ -27,6 +26,7 @@ from heqcodec.eval.complexity.tables import (
     work_tables,
 )
 from heqcodec.eval.complexity.work import Cost, Stage, Work
+from heqcodec.models import registry
 from PIL import Image
 from typer.testing import CliRunner
 
@@ -159,7 +159,7 @@ class TestCommand:
             assert f"counting {name}." in result.stderr
         told = json.loads((out / "complexity.json").read_text())
         names = [codec["name"] for codec in told["codecs"]]
-        assert set(names) >= {*models.model_names("patch"), REFERENCE, "mbt2018-mean", "mcucoder"}
+        assert set(names) >= {*registry.model_names("patch"), REFERENCE, "mbt2018-mean", "mcucoder"}
         assert any(name.startswith("patch-") for name in names)
         assert str(tmp_path) not in json.dumps(told)
         assert told["command"] == "heqcodec eval complexity --image noise.png --rounds 1"

@@ -14,7 +14,7 @@ from typing import Any
 import heqcodec
 import numpy as np
 import pytest
-from heqcodec import models
+from heqcodec.models import registry
 from PIL import Image
 
 FOLDER = Path(__file__).parent / "conformance"
@@ -45,7 +45,7 @@ def test_file_is_the_golden_one(golden: dict[str, Any]) -> None:
 
 
 def test_encoder_writes_the_golden_bytes(golden: dict[str, Any]) -> None:
-    if golden["model"] not in models.model_names():
+    if golden["model"] not in registry.model_names():
         pytest.skip("a model of an earlier version: its files decode, new ones are not made")
     data = heqcodec.encode(FOLDER / golden["source"], **MAKE.encode_options(golden))
     assert hashlib.sha256(data).hexdigest() == golden["sha256"]
@@ -172,7 +172,7 @@ def test_damage_stays_within_the_reach_of_the_decoder() -> None:
     result = heqcodec.decode_partial(bytes(data))
     assert result.damaged_strips == [0]
     ids = (bytes.fromhex(told[key]) for key in ("encoder_id", "coder_id"))
-    decoder = models.load_decoder(*ids)
+    decoder = registry.load_decoder(*ids)
     far = 32 + decoder.radius
     assert far < len(whole)
     difference = np.abs(result.pixels[far:].astype(int) - whole[far:].astype(int))

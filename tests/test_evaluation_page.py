@@ -11,12 +11,12 @@ from dataclasses import fields
 from pathlib import Path
 
 import pytest
-from heqcodec import models
 from heqcodec.eval import curves, summary
 from heqcodec.eval.baselines import bpg, codec_names, compressai_models, heic, jxl, make_codec
 from heqcodec.eval.bjontegaard import compare
 from heqcodec.eval.measurement import Measurement
 from heqcodec.eval.publications import published_curve
+from heqcodec.models import registry
 from PIL import Image
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -41,7 +41,7 @@ def test_the_codecs_are_those_of_the_suite() -> None:
         "| codec | setting | ladder | threads | what it is |"
     ):
         for name in quoted(names):
-            every = [name.replace("MODEL", model) for model in models.model_names("patch")]
+            every = [name.replace("MODEL", model) for model in registry.model_names("patch")]
             for spec in dict.fromkeys(every):
                 codec = make_codec(spec)
                 settings = " ".join(f"{value:g}" for value in codec.settings)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-import heqcodec.manifest
+import heqcodec.models.manifest
 import numpy as np
 import pytest
 import torch
-from heqcodec import models
 from heqcodec.image.patches import split_patches
-from heqcodec.models import TRANSFORM, VGG
+from heqcodec.models import registry
+from heqcodec.models.registry import TRANSFORM, VGG
 from heqcodec.nqe_t.encoder import TransformCodeReader, TransformNqe
 from heqcodec.nqe_vgg.integer import IntegerVgg
 from heqcodec.purenet.decoder import PurenetDecoder
@@ -38,8 +38,8 @@ class TestExport:
     def weights(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         """An empty folder that the registry will look into."""
         folder = tmp_path / "installed"
-        monkeypatch.setattr(heqcodec.manifest, "files", lambda package: folder)
-        caches = (models.manifest, models._encoder, models._decoder)
+        monkeypatch.setattr(heqcodec.models.manifest, "files", lambda package: folder)
+        caches = (registry.manifest, registry._encoder, registry._decoder)
         for cached in caches:
             cached.cache_clear()
         yield folder
@@ -69,8 +69,8 @@ class TestExport:
             )
             == 0
         )
-        assert models.default_model() == "tiny-transform"
-        encoder = models.load_encoder("tiny-transform")
+        assert registry.default_model() == "tiny-transform"
+        encoder = registry.load_encoder("tiny-transform")
         assert isinstance(encoder, TransformNqe)
         assert encoder.encoder_id.hex() == entry["encoder"]["encoder_id"]
         network = small_purenet(TRANSFORM)
@@ -84,7 +84,7 @@ class TestExport:
         codes = encoder.encode_patches(split_patches(photograph()[:64, 128:224]), 256)
         codes = codes.reshape(2, 3, 32)
         expected = in_memory.decode_frame(codes, 256, 3).astype(int)
-        loaded = models.load_decoder(encoder.encoder_id, encoder.coder_id, "cpu")
+        loaded = registry.load_decoder(encoder.encoder_id, encoder.coder_id, "cpu")
         found = loaded.decode_frame(codes, 256, 3)
         assert np.abs(expected - found).max() <= 1
         untrained = TorchNetwork(small_purenet(TRANSFORM), CPU)
@@ -135,18 +135,18 @@ class TestExport:
             0,
             0,
         ]
-        assert models.model_names() == ["one", "two"]
-        ids = models.load_encoder("one")
+        assert registry.model_names() == ["one", "two"]
+        ids = registry.load_encoder("one")
         assert install_main([exported[1], *target, "--default"]) == 0
         assert install_main([exported[2], *target, "--retire", "0.1.0"]) == 0
-        for cached in (models.manifest, models._encoder, models._decoder):
+        for cached in (registry.manifest, registry._encoder, registry._decoder):
             cached.cache_clear()
-        assert models.model_names() == ["two", "one"]
-        assert models.load_encoder("one").coder_id != ids.coder_id
+        assert registry.model_names() == ["two", "one"]
+        assert registry.load_encoder("one").coder_id != ids.coder_id
         # "two" was made with the tables that "one" had: their files can still be read.
-        assert models.model_of(ids.encoder_id, ids.coder_id) == "two"
+        assert registry.model_of(ids.encoder_id, ids.coder_id) == "two"
         key = f"{ids.encoder_id.hex()}-{ids.coder_id.hex()}"
-        assert models.manifest()["retired"] == {key: "0.1.0"}
+        assert registry.manifest()["retired"] == {key: "0.1.0"}
         assert sorted(path.suffix for path in weights.iterdir()) == [".json"] + 4 * [".safetensors"]
         capsys.readouterr()
         (tmp_path / "c" / "one.purenet.safetensors").write_bytes(b"other")

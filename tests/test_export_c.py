@@ -16,9 +16,9 @@ import pytest
 from adversarial import adversarial_patches
 from c_compilers import ARM, COMPILERS, STRICT, build, needs_compiler, sanitized
 from command_runner import run
-from heqcodec import models
 from heqcodec.container.header import GRAY_AS_RGB
 from heqcodec.export.vectors import pnm
+from heqcodec.models import registry
 from heqcodec.nqe_r.device_coder.coder import DeviceCoder
 from heqcodec.nqe_r.encoder import RateNqe, stem_tensors
 from sample_cost_layers import random_cost_layer
@@ -65,13 +65,15 @@ def exported(
     with pytest.MonkeyPatch.context() as patch:
         if request.param == "other weights":
             tensors = {**stem_tensors(), **random_cost_layer(11), **some_tables(5)}
-            patch.setattr(models, "encoder_tensors", lambda name: tensors)
-            patch.setattr(models, "load_rate_encoder", lambda name: RateNqe(tensors, native=False))
-            patch.setattr(models, "load_strip_coder", lambda name, coder: DeviceCoder(tensors))
+            patch.setattr(registry, "encoder_tensors", lambda name: tensors)
+            patch.setattr(
+                registry, "load_rate_encoder", lambda name: RateNqe(tensors, native=False)
+            )
+            patch.setattr(registry, "load_strip_coder", lambda name, coder: DeviceCoder(tensors))
         if request.param == "other convolutions":
             encoder = random_encoder(3, OTHER, own_cuts=True)
-            patch.setattr(models, "encoder_tensors", lambda name: encoder.packed())
-            patch.setattr(models, "load_encoder", lambda name: encoder)
+            patch.setattr(registry, "encoder_tensors", lambda name: encoder.packed())
+            patch.setattr(registry, "load_encoder", lambda name: encoder)
         result = run("export", "c", "--model", model, "--out", folder)
         assert result.exit_code == 0, result.stderr
         yield Exported(model, folder, model == "nqe-r", model == "nqe-vgg")

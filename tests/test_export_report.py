@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from adversarial import adversarial_patches
 from command_runner import run
-from heqcodec import models
 from heqcodec.eval.complexity.rate_work import cost_work, transform_work
 from heqcodec.eval.complexity.transform_work import stem_work
 from heqcodec.eval.complexity.vgg_work import vgg_work
@@ -21,6 +20,7 @@ from heqcodec.export.layers import (
 )
 from heqcodec.export.report import encoder_report
 from heqcodec.export.vgg_layers import convolution_layers
+from heqcodec.models import registry
 from heqcodec.nqe_r.cost_layer import SHAPES, CostLayer
 from heqcodec.nqe_r.transform import RateStem, dct_layers
 from heqcodec.nqe_vgg.bit_planes import pack_vgg
@@ -36,10 +36,10 @@ def report(request: pytest.FixtureRequest) -> dict:
 
 def test_totals_and_tables(report: dict) -> None:
     totals = report["totals"]
-    assert totals["weight_bits"] == sum(models.weight_bits(report["model"]).values()) <= 2**20
+    assert totals["weight_bits"] == sum(registry.weight_bits(report["model"]).values()) <= 2**20
     packed = {name: bytes.fromhex(digits) for name, digits in report["tables"].items()}
     assert sum(map(len, packed.values())) == totals["packed_bytes"] <= 2**17
-    tensors = models.encoder_tensors(report["model"])
+    tensors = registry.encoder_tensors(report["model"])
     for table, name in (("cost_bias", "bias"), ("patch_lps", "lps")):
         if table in packed:
             stored = tensors[name].astype(tensors[name].dtype.newbyteorder("<"))
@@ -53,7 +53,7 @@ def test_totals_and_tables(report: dict) -> None:
 
 def test_layers_are_counted_as_by_eval() -> None:
     """One count: what the report lists is what `heqcodec eval complexity` adds up."""
-    tensors = models.encoder_tensors("nqe-r")
+    tensors = registry.encoder_tensors("nqe-r")
     layers = {layer.name: layer for layer in rate_layers(tensors)}
     costs = CostLayer({name: tensors[name] for name in SHAPES})
     for names, work in (
@@ -67,7 +67,7 @@ def test_layers_are_counted_as_by_eval() -> None:
         for kind in ("additions", "shifts"):
             told = sum(getattr(layers[name], kind) for name in names)
             assert told == pytest.approx(getattr(work, kind)), names
-    tensors = models.encoder_tensors("nqe-t")
+    tensors = registry.encoder_tensors("nqe-t")
     stem = stem_work(tensors["coarse"], tensors["fine"])
     counted = [layer for layer in patch_layers(tensors) if layer.additions is not None]
     assert sum(layer.additions or 0 for layer in counted) == pytest.approx(stem.additions)

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from heqcodec import models
 from heqcodec.base import patch_protocols
 from heqcodec.container import chunks, header, strips
 from heqcodec.container.header import Coder, Header, Mode
 from heqcodec.container.repair import byte_syndromes
 from heqcodec.container.writer import smallest_size, total_size
+from heqcodec.models import registry
 from heqcodec.nqe_r import cost_layer, quantizer
 from heqcodec.nqe_r import transform as rate_transform
 from heqcodec.nqe_r.encoder import TENSORS, RateNqe, stem_tensors
@@ -188,7 +188,7 @@ def test_models_and_container_agree() -> None:
 @pytest.fixture(scope="module")
 def tensors() -> dict[str, np.ndarray]:
     """The tensors of the shipped `nqe-t`."""
-    encoder = models.load_encoder("nqe-t")
+    encoder = registry.load_encoder("nqe-t")
     assert isinstance(encoder, transform_nqe.TransformNqe)
     coarse, fine = transform.dct_layers()
     return {"coarse": coarse, "fine": fine, **encoder.tables._asdict()}
@@ -236,7 +236,7 @@ def test_ids_of_the_transform_encoder(tensors: dict[str, np.ndarray]) -> None:
         parts[name] = f"{line}\n".encode() + tensors[name].astype(code).tobytes()
         if name in ("flag", "lps", "order", "fine"):
             assert f"`{line}`" in PAGE
-    encoder = models.load_encoder("nqe-t")
+    encoder = registry.load_encoder("nqe-t")
     names = list(parts)
     for wanted, given in ((encoder.encoder_id, names[:2]), (encoder.coder_id, names[2:])):
         assert hashlib.sha256(b"".join(parts[name] for name in given)).digest()[:8] == wanted
@@ -295,7 +295,7 @@ def test_layers_of_nqe_vgg() -> None:
 
 
 def test_id_of_nqe_vgg() -> None:
-    encoder = models.load_encoder("nqe-vgg")
+    encoder = registry.load_encoder("nqe-vgg")
     assert isinstance(encoder, IntegerVgg)
     stored = encoder.packed()
     form = "thresholds" if "thresholds" in stored else "shift"

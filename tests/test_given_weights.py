@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from heqcodec.base.errors import HeqError
-from heqcodec.models import TRANSFORM, VGG
+from heqcodec.models.registry import TRANSFORM, VGG
 from heqcodec.training.run import train
 from safetensors.torch import save_file
 from small_models import (

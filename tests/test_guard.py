@@ -8,7 +8,7 @@ import pytest
 from heqcodec.base.constants import PATCH
 from heqcodec.eval.metrics import psnr
 from heqcodec.image.patches import split_patches
-from heqcodec.manifest import encoder_tensors
+from heqcodec.models.manifest import encoder_tensors
 from heqcodec.nqe_r.bounds import LevelBounds, exact_coefficients
 from heqcodec.nqe_r.encoder import RateNqe
 from heqcodec.nqe_t.encoder import TransformCodeReader, TransformNqe

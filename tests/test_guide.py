@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from heqcodec.base.errors import HeqError
-from heqcodec.models import VGG
+from heqcodec.models.registry import VGG
 from heqcodec.quantizers import RunningBatchNorm2d
 from heqcodec.training.guide import SHARPNESS, Guide, guide_loss
 from heqcodec.training.loop import TrainingLoop

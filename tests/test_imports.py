@@ -22,7 +22,7 @@ def loaded_modules(code: str) -> set[str]:
     "code",
     [
         "import heqcodec",
-        "import heqcodec.models",
+        "import heqcodec.models.registry",
         "from heqcodec.container import Header\n"
         "import heqcodec\n"
         "data = Header(10, 10, 3, 64, bytes(8)).pack() + bytes(50)\n"
@@ -42,7 +42,7 @@ def test_torch_is_not_imported(code: str) -> None:
 
 
 def test_the_codec_imports_neither_command_line_nor_evaluation() -> None:
-    modules = loaded_modules("import heqcodec, heqcodec.models, heqcodec.image.images")
+    modules = loaded_modules("import heqcodec, heqcodec.models.registry, heqcodec.image.images")
     assert not [name for name in modules if name.startswith(("heqcodec.cli", "heqcodec.eval"))]
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import heqcodec
 import pytest
 from command_runner import run
-from heqcodec import models
 from heqcodec.container.header import HEADER_LENGTH
+from heqcodec.models import registry
 
 
 class TestInfoAndModels:
@@ -48,7 +48,7 @@ class TestInfoAndModels:
                 "decoders": ["strong"],
             },
         ]
-        monkeypatch.setattr(models, "describe_models", lambda: described)
+        monkeypatch.setattr(registry, "describe_models", lambda: described)
         assert json.loads(run("models", "--json").stdout) == described
         lines = run("models").stdout.splitlines()
         assert max(map(len, lines)) <= 80
@@ -59,5 +59,5 @@ class TestInfoAndModels:
         assert lines[-1] == "two: of four rates"
 
     def test_each_shipped_model_names_its_decoders(self) -> None:
-        for entry in models.describe_models():
-            assert entry["decoders"] == models.offered_decoders(entry["name"])
+        for entry in registry.describe_models():
+            assert entry["decoders"] == registry.offered_decoders(entry["name"])

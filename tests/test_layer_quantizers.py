@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from heqcodec.base.errors import HeqError
-from heqcodec.models import TRANSFORM, VGG
+from heqcodec.models.registry import TRANSFORM, VGG
 from heqcodec.nqe.layer_quantizers import layer_choices
 from heqcodec.nqe.vgg import NqeVgg
 from heqcodec.nqe_vgg.integer import IntegerVgg

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 from heqcodec.base.errors import HeqError
-from heqcodec.models import TRANSFORM, VGG
+from heqcodec.models.registry import TRANSFORM, VGG
 from heqcodec.training.border_loss import STEP_FLOOR, border_loss
 from heqcodec.training.loop import TrainingLoop
 from heqcodec.training.run import train

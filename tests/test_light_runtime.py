@@ -12,15 +12,15 @@ import heqcodec
 import numpy as np
 import pytest
 from command_runner import run
-from heqcodec import models
 from heqcodec.base.errors import HeqError, HeqUnsupportedError
+from heqcodec.models import registry
 from heqcodec.purenet import backends
 from heqcodec.purenet.backends import choose_backend
 from PIL import Image
 from small_models import photograph
 
 DATA = Path(os.environ.get("HEQCODEC_DATA", Path(__file__).parents[2] / "shared" / "data"))
-NAMES = models.model_names()
+NAMES = registry.model_names()
 WITHOUT_TORCH = """
 import sys
 
@@ -34,7 +34,7 @@ sys.meta_path.insert(0, Refuses())
 
 
 def decoders_of(name: str) -> list[str]:
-    return [models.STRONG, *models.manifest()["models"][name].get("decoders", {})]
+    return [registry.STRONG, *registry.manifest()["models"][name].get("decoders", {})]
 
 
 def run_without_torch(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -114,7 +114,7 @@ def test_backends_agree_on_photographs(name: str, kodak_crops: list[np.ndarray])
 
 
 def settings_of(name: str) -> list[dict[str, Any]]:
-    if models.mode_of(name) == models.RATE_MODE:
+    if registry.mode_of(name) == registry.RATE_MODE:
         return [{"quality": 20}, {"quality": 70}]
     return [{"bpp": 0.0625}, {"bpp": 0.5}]
 
@@ -149,7 +149,7 @@ class TestChoice:
         self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     ) -> None:
         data = heqcodec.encode(photograph()[:32, :32], bpp=0.25, mode="patch")
-        models._decoder.cache_clear()
+        registry._decoder.cache_clear()
         monkeypatch.setitem(sys.modules, "onnxruntime", None)
         with pytest.raises(HeqUnsupportedError, match="needs the package onnxruntime"):
             heqcodec.decode(data, backend="onnx")

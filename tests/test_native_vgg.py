@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from adversarial import adversarial_patches
 from command_runner import run
-from heqcodec import models
 from heqcodec.export.vectors import pnm, scene
+from heqcodec.models import registry
 from heqcodec.nqe_vgg.integer import IntegerVgg
 from heqcodec.nqe_vgg.payload import RATES
 from sample_patches import photograph_patches
@@ -32,7 +32,7 @@ def some_patches() -> np.ndarray:
 @pytest.mark.parametrize(
     "encoder",
     [
-        pytest.param(lambda: models.load_encoder("nqe-vgg"), id="shipped"),
+        pytest.param(lambda: registry.load_encoder("nqe-vgg"), id="shipped"),
         pytest.param(lambda: random_encoder(1, PAPER, own_cuts=True), id="thresholds"),
         pytest.param(lambda: random_encoder(2, OTHER), id="other levels"),
         pytest.param(lambda: random_encoder(3, THIRD, own_cuts=False), id="third levels"),
@@ -62,7 +62,7 @@ def test_c_and_numpy_agree(encoder) -> None:
 
 @needs_native
 def test_threads_change_no_byte(monkeypatch: pytest.MonkeyPatch) -> None:
-    encoder = models.load_encoder("nqe-vgg")
+    encoder = registry.load_encoder("nqe-vgg")
     patches = some_patches()
     alone = encoder.encode_patches(patches, 512)
     used = []
@@ -121,5 +121,5 @@ def test_verbose_says_what_encodes(tmp_path: Path) -> None:
     for model in ("nqe-vgg", "nqe-t", "nqe-r"):
         result = run("encode", image, out, "--model", model, "--verbose", "--force")
         assert result.exit_code == 0, result.stderr
-        assert f"encoded by {model}, {models.encoder_kernel(model)}." in result.stderr
-        assert models.encoder_kernel(model).startswith("C")
+        assert f"encoded by {model}, {registry.encoder_kernel(model)}." in result.stderr
+        assert registry.encoder_kernel(model).startswith("C")

@@ -12,8 +12,8 @@ import pytest
 import torch
 from adversarial import adversarial_patches
 from command_runner import run
-from heqcodec import models
 from heqcodec.image.patches import split_patches
+from heqcodec.models import registry
 from heqcodec.nqe.vgg import NqeVgg
 from heqcodec.nqe_r.encoder import RateNqe, stem_tensors
 from heqcodec.nqe_t.encoder import TransformNqe
@@ -93,14 +93,14 @@ def test_gray_is_three_equal_channels() -> None:
     assert not field[:, :, 1:].any() and not levels[:, 1:].any()
 
 
-@pytest.mark.parametrize("name", models.model_names())
+@pytest.mark.parametrize("name", registry.model_names())
 def test_command_writes_what_runs_by_itself(name: str, tmp_path: Path) -> None:
     out = tmp_path / "out"
     result = run("export", "onnx", "--model", name, "--out", out, "--json")
     assert result.exit_code == 0, result.stderr
     told = json.loads(result.stdout)
     assert sorted(told) == sorted(path.name for path in out.iterdir())
-    assert len(told) == 1 + len(models.decoder_names(name))
+    assert len(told) == 1 + len(registry.decoder_names(name))
     for file, figures in told.items():
         path = out / file
         assert figures["bytes"] == path.stat().st_size < 8e6

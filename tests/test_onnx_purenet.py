@@ -6,8 +6,9 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from heqcodec import models
-from heqcodec.manifest import stored_tensors
+from heqcodec.models import registry
+from heqcodec.models.manifest import stored_tensors
+from heqcodec.models.rate_loader import PLACES
 from heqcodec.purenet.config import PurenetConfig
 from heqcodec.purenet.features import BaseFeatures, CellFeatures, Features
 from heqcodec.purenet.network import Purenet
@@ -16,7 +17,6 @@ from heqcodec.purenet.onnx_network import OnnxNetwork
 from heqcodec.purenet.rate_decoder import step_shares
 from heqcodec.purenet.stored_weights import restored_weights, stored_weights
 from heqcodec.purenet.torch_network import TorchNetwork
-from heqcodec.rate.loading import PLACES
 from small_models import randomised
 
 SIZES = {"width": 10, "blocks": 1, "fine_width": 6, "fine_blocks": 2, "mid_width": 7}
@@ -99,9 +99,9 @@ def test_missing_tensor_is_told() -> None:
         purenet_model("small", config, tensors)
 
 
-@pytest.mark.parametrize("name", models.model_names())
+@pytest.mark.parametrize("name", registry.model_names())
 def test_of_shipped_decoders(name: str) -> None:
-    model = models.manifest()["models"][name]
+    model = registry.manifest()["models"][name]
     for entry in (model["decoder"], *model.get("decoders", {}).values()):
         tensors = stored_tensors(entry)
         tensors.pop(PLACES, None)

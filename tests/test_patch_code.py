@@ -9,7 +9,7 @@ import numpy as np
 import patch_code_reference as reference
 import pytest
 from adversarial import adversarial_patches
-from heqcodec.manifest import encoder_tensors
+from heqcodec.models.manifest import encoder_tensors
 from heqcodec.native.loader import native_extension
 from heqcodec.nqe_t import encoder as transform_nqe
 from heqcodec.nqe_t import zones as geometry

@@ -51,11 +51,11 @@ def jpeg_codec(monkeypatch: pytest.MonkeyPatch) -> None:
             raise HeqError(f"no model named {name}")
         return types.SimpleNamespace(encoder_id=name.encode(), coder_id=bytes(8))
 
-    registry: Any = types.ModuleType("heqcodec.models")
+    registry: Any = types.ModuleType("heqcodec.models.registry")
     registry.model_names = lambda mode=None: ["plain", "better"]
     registry.load_encoder = load_encoder
     registry.describe_models = lambda: [{"name": "plain", "weights": np.int64(7)}]
-    monkeypatch.setitem(sys.modules, "heqcodec.models", registry)
+    monkeypatch.setitem(sys.modules, "heqcodec.models.registry", registry)
     monkeypatch.setattr(heqcodec, "models", registry, raising=False)
     monkeypatch.setattr(heqcodec, "encode", encode, raising=False)
     monkeypatch.setattr(heqcodec, "decode", pixels_of, raising=False)

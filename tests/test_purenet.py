@@ -10,7 +10,7 @@ import pytest
 import torch
 from heqcodec.base.errors import HeqUnsupportedError
 from heqcodec.image.patches import split_patches
-from heqcodec.models import TRANSFORM, VGG
+from heqcodec.models.registry import TRANSFORM, VGG
 from heqcodec.nqe_t.encoder import TransformCodeReader, TransformNqe
 from heqcodec.purenet.config import CELLS
 from heqcodec.purenet.decoder import PurenetDecoder

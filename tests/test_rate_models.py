@@ -11,11 +11,10 @@ from typing import Any
 import heqcodec
 import numpy as np
 import pytest
-from heqcodec import models
 from heqcodec.base.errors import HeqError, HeqUnsupportedError
 from heqcodec.base.rate_protocols import RateDecoder, RateEncoder, StripCoder
 from heqcodec.container.header import Coder
-from heqcodec.rate import loading
+from heqcodec.models import rate_loader, registry
 from light_rate_model import (
     LightDeviceCoder,
     LightPackedCoder,
@@ -99,17 +98,17 @@ def weights(
         return LightRateDecoder()
 
     for maker in (make_encoder, make_strip_coder, make_decoder):
-        monkeypatch.setattr(loading, maker.__name__, maker)
-    monkeypatch.setattr(heqcodec.manifest, "files", lambda package: tmp_path)
+        monkeypatch.setattr(rate_loader, maker.__name__, maker)
+    monkeypatch.setattr(heqcodec.models.manifest, "files", lambda package: tmp_path)
     forget()
     yield tmp_path
     forget()
 
 
 def forget() -> None:
-    for cached in (models.manifest, models._rate_encoder, models._strip_coder):
+    for cached in (registry.manifest, registry._rate_encoder, registry._strip_coder):
         cached.cache_clear()
-    models._rate_decoder.cache_clear()
+    registry._rate_decoder.cache_clear()
 
 
 def change_manifest(folder: Path, change: Any) -> None:
@@ -122,58 +121,66 @@ def change_manifest(folder: Path, change: Any) -> None:
 @pytest.mark.usefixtures("weights")
 class TestRegistry:
     def test_names_and_defaults(self, weights: Path) -> None:
-        assert models.model_names() == ["r", "p", "q"]
-        assert models.model_names("rate") == ["r"] and models.model_names("patch") == ["p", "q"]
-        assert [models.default_model(mode) for mode in ("auto", "rate", "patch")] == ["r", "r", "p"]
-        assert models.default_quality("r") == 42
+        assert registry.model_names() == ["r", "p", "q"]
+        assert registry.model_names("rate") == ["r"] and registry.model_names("patch") == ["p", "q"]
+        assert [registry.default_model(mode) for mode in ("auto", "rate", "patch")] == [
+            "r",
+            "r",
+            "p",
+        ]
+        assert registry.default_quality("r") == 42
         change_manifest(weights, lambda manifest: manifest.update(defaults={"patch": "q"}))
-        assert models.default_model("patch") == "q"
+        assert registry.default_model("patch") == "q"
         change_manifest(weights, lambda manifest: manifest.update(default="p"))
-        assert [models.default_model(mode) for mode in ("auto", "rate", "patch")] == ["p", "r", "p"]
+        assert [registry.default_model(mode) for mode in ("auto", "rate", "patch")] == [
+            "p",
+            "r",
+            "p",
+        ]
         change_manifest(weights, lambda manifest: manifest["models"].pop("r"))
         with pytest.raises(HeqUnsupportedError, match="no model of mode rate"):
-            models.default_model("rate")
+            registry.default_model("rate")
 
     def test_parts_get_their_tensors(self, given_parts: dict[str, Any]) -> None:
-        assert isinstance(models.load_rate_encoder("r"), RateEncoder)
-        assert isinstance(models.load_strip_coder("r", Coder.DEVICE), StripCoder)
-        assert isinstance(models.load_strip_coder("r", Coder.PACKED), StripCoder)
-        assert isinstance(models.load_rate_decoder("r", "cpu"), RateDecoder)
+        assert isinstance(registry.load_rate_encoder("r"), RateEncoder)
+        assert isinstance(registry.load_strip_coder("r", Coder.DEVICE), StripCoder)
+        assert isinstance(registry.load_strip_coder("r", Coder.PACKED), StripCoder)
+        assert isinstance(registry.load_rate_decoder("r", "cpu"), RateDecoder)
         assert set(given_parts["encoder"]) == {"a"} and set(given_parts["DEVICE"]) == {"b"}
         assert np.array_equal(given_parts["PACKED"]["c"], PACKED["c"])
         assert given_parts["decoder"][1:] == ({"width": 3}, "cpu")
-        assert models.load_strip_coder("r", 2) is models.load_strip_coder("r", Coder.DEVICE)
-        assert models.load_rate_encoder("r") is models.load_rate_encoder("r")
+        assert registry.load_strip_coder("r", 2) is registry.load_strip_coder("r", Coder.DEVICE)
+        assert registry.load_rate_encoder("r") is registry.load_rate_encoder("r")
 
     def test_further_decoders_by_name(self, weights: Path, given_parts: dict[str, Any]) -> None:
         with pytest.raises(HeqUnsupportedError, match='"r" has no decoder "fast"; choose one of s'):
-            models.load_rate_decoder("r", "cpu", "fast")
+            registry.load_rate_decoder("r", "cpu", "fast")
         part = {**stored(weights, "fast", {"e": np.ones(2)}), "config": {"width": 1}}
         change_manifest(weights, lambda made: made["models"]["r"].update(decoders={"fast": part}))
-        strong = models.load_rate_decoder("r", "cpu")
-        assert models.load_rate_decoder("r", "cpu", "strong") is strong
+        strong = registry.load_rate_decoder("r", "cpu")
+        assert registry.load_rate_decoder("r", "cpu", "strong") is strong
         assert given_parts["decoder"][1] == {"width": 3}
-        models.load_rate_decoder("r", "cpu", "fast")
+        registry.load_rate_decoder("r", "cpu", "fast")
         assert given_parts["decoder"][1] == {"width": 1} and not given_parts["mirrored"]
-        assert models.load_rate_decoder("r", "cpu", "best") is not strong
+        assert registry.load_rate_decoder("r", "cpu", "best") is not strong
         assert given_parts["decoder"][1] == {"width": 3} and given_parts["mirrored"]
 
     def test_files_find_their_model(self) -> None:
         for coder in (b"lightdev", b"lightpak"):
-            assert models.model_of_file(b"lightrat", coder) == "r"
+            assert registry.model_of_file(b"lightrat", coder) == "r"
         with pytest.raises(HeqUnsupportedError, match="no model here reads"):
-            models.model_of_file(b"lightrat", bytes(8))
+            registry.model_of_file(b"lightrat", bytes(8))
         with pytest.raises(HeqUnsupportedError, match=r"heqcodec==0\.1\.3"):
-            models.model_of_file(bytes.fromhex("0123456789abcdef"), bytes(range(8)))
+            registry.model_of_file(bytes.fromhex("0123456789abcdef"), bytes(range(8)))
 
     def test_modes_do_not_mix(self) -> None:
         with pytest.raises(HeqUnsupportedError, match='"r" is of mode rate, not of mode patch'):
-            models.load_encoder("r")
-        for load in (models.load_rate_encoder, models.load_rate_decoder):
+            registry.load_encoder("r")
+        for load in (registry.load_rate_encoder, registry.load_rate_decoder):
             with pytest.raises(HeqUnsupportedError, match='"p" is of mode patch'):
                 load("p")
         with pytest.raises(HeqUnsupportedError, match='no model "x"'):
-            models.load_strip_coder("x", Coder.DEVICE)
+            registry.load_strip_coder("x", Coder.DEVICE)
 
     @pytest.mark.parametrize("part", ["encoder", "device", "packed"])
     def test_other_ids_than_the_manifest_s(self, weights: Path, part: str) -> None:
@@ -185,19 +192,19 @@ class TestRegistry:
         change_manifest(weights, swap)
         with pytest.raises(HeqError, match="do not give the ids"):
             if part == "encoder":
-                models.load_rate_encoder("r")
+                registry.load_rate_encoder("r")
             else:
-                models.load_strip_coder("r", Coder[part.upper()])
+                registry.load_strip_coder("r", Coder[part.upper()])
 
     def test_damaged_weights(self, weights: Path) -> None:
         path = weights / "r.packed.safetensors"
         path.write_bytes(path.read_bytes()[:-1] + b"\xff")
         with pytest.raises(HeqError, match=r"r\.packed\.safetensors are damaged"):
-            models.load_strip_coder("r", Coder.PACKED)
+            registry.load_strip_coder("r", Coder.PACKED)
 
     def test_description(self, weights: Path) -> None:
         change_manifest(weights, lambda manifest: [manifest["models"].pop(name) for name in "pq"])
-        (told,) = json.loads(json.dumps(models.describe_models()))
+        (told,) = json.loads(json.dumps(registry.describe_models()))
         assert (told["mode"], told["default_quality"]) == ("rate", 42)
         assert told["device_coder_id"] == b"lightdev".hex()
         assert told["weight_bits_by_part"] == {"transform": 1024, "tables": 64}

@@ -10,15 +10,15 @@ import heqcodec
 import numpy as np
 import pytest
 import torch
-from heqcodec import models
 from heqcodec.base.errors import HeqError, HeqUnsupportedError
-from heqcodec.models import RATE
+from heqcodec.models import registry
+from heqcodec.models.rate_loader import PLACES
+from heqcodec.models.registry import RATE
 from heqcodec.native.loader import native_extension
 from heqcodec.purenet.network import Purenet, PurenetConfig
 from heqcodec.purenet.rate_decoder import INPUTS, KNOTS
 from heqcodec.purenet.stored_weights import restored_weights, stored_weights
 from heqcodec.purenet.torch_network import decode_base
-from heqcodec.rate.loading import PLACES
 from heqcodec.training import packed_priors, packed_tables, rate_coders
 from heqcodec.training.given_weights import read_purenet, write_tensors
 from heqcodec.training.install import main as install_main
@@ -41,8 +41,13 @@ MID = {**SIZES, "mid_width": 6, "mid_blocks": 1}
 def weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """An empty folder that the registry will look into."""
     folder = tmp_path / "installed"
-    monkeypatch.setattr(heqcodec.manifest, "files", lambda package: folder)
-    caches = (models.manifest, models._rate_encoder, models._strip_coder, models._rate_decoder)
+    monkeypatch.setattr(heqcodec.models.manifest, "files", lambda package: folder)
+    caches = (
+        registry.manifest,
+        registry._rate_encoder,
+        registry._strip_coder,
+        registry._rate_decoder,
+    )
     for cached in caches:
         cached.cache_clear()
     yield folder
@@ -101,15 +106,15 @@ def test_from_recipe_to_decoded_file(
     with pytest.raises(HeqUnsupportedError, match='no decoder "fast"'):
         heqcodec.decode(data, device="cpu", decoder="fast")
     assert install(tmp_path / "fast/weights/tiny-r-fast.json", weights) == 0
-    models.manifest.cache_clear()
+    registry.manifest.cache_clear()
     other = heqcodec.decode(data, device="cpu", decoder="fast")
     assert (other != pixels).any() and np.abs(other.astype(int) - pixels).mean() < 8
-    assert models.manifest()["models"]["tiny-r"]["decoders"]["fast"] == part
+    assert registry.manifest()["models"]["tiny-r"]["decoders"]["fast"] == part
 
     # It stays when the model of its encoder is installed again, and only then.
     assert install(out / "weights/tiny-r.json", weights) == 0
-    models.manifest.cache_clear()
-    assert models.manifest()["models"]["tiny-r"]["decoders"]["fast"] == part
+    registry.manifest.cache_clear()
+    assert registry.manifest()["models"]["tiny-r"]["decoders"]["fast"] == part
 
     # A decoder of another encoder is refused.
     third = recipe(tmp_path / "third.toml", decoder="fast", cost_iterations=5, tables_seed=4)
@@ -124,8 +129,8 @@ def test_from_recipe_to_decoded_file(
         **shared,
     )
     assert install(tmp_path / "whole/weights/tiny-r.json", weights) == 0
-    models.manifest.cache_clear()
-    assert "decoders" not in models.manifest()["models"]["tiny-r"]
+    registry.manifest.cache_clear()
+    assert "decoders" not in registry.manifest()["models"]["tiny-r"]
 
 
 def test_an_encoder_of_another_family_is_refused(
@@ -269,7 +274,7 @@ def test_coders_can_be_kept_and_the_packed_one_fitted_anew(
     assert anew["coders"]["packed"]["coder_id"] != first["coders"]["packed"]["coder_id"]
     # Levels of the one are levels of the other: what is packed anew unpacks to the same bytes.
     assert install(tmp_path / "anew/weights/tiny-r.json", weights) == 0
-    for cached in (models.manifest, models._strip_coder):
+    for cached in (registry.manifest, registry._strip_coder):
         cached.cache_clear()
     data = heqcodec.encode(photograph()[:64, :96], quality=50, model="tiny-r")
     assert heqcodec.unpack(heqcodec.pack(data)) == data

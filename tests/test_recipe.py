@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from heqcodec import models
 from heqcodec.base.errors import HeqError
-from heqcodec.models import TRANSFORM, VGG
+from heqcodec.models import registry
+from heqcodec.models.registry import TRANSFORM, VGG
 from heqcodec.training.recipe import Recipe
 from small_models import write_recipe
 
@@ -19,7 +19,7 @@ class TestRecipe:
     @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
     def test_of_the_shipped_models(self, path: Path) -> None:
         recipe = Recipe.load(path)
-        assert recipe.name in models.model_names() and path.stem.startswith(recipe.name)
+        assert recipe.name in registry.model_names() and path.stem.startswith(recipe.name)
         assert len(recipe.rate_weights) == 4
 
     @pytest.mark.parametrize(

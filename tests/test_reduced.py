@@ -7,8 +7,8 @@ import io
 import heqcodec
 import numpy as np
 import pytest
-from heqcodec import models
 from heqcodec.container.header import HEADER_LENGTH
+from heqcodec.models import registry
 from heqcodec.reduced import SCALES, decode_reduced
 from PIL import Image
 from small_models import photograph
@@ -32,13 +32,13 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*arguments: object) -> None:
         raise AssertionError("the network was loaded")
 
-    monkeypatch.setattr(models, "load_rate_decoder", refuse)
+    monkeypatch.setattr(registry, "load_rate_decoder", refuse)
 
 
 @pytest.mark.parametrize("scale", [*SCALES, 16])
 @pytest.mark.parametrize("channels", [1, 3])
 def test_a_sample_is_the_mean_of_those_of_the_plain_inverse(scale: int, channels: int) -> None:
-    plain = models.load_dequantizer("nqe-r")
+    plain = registry.load_dequantizer("nqe-r")
     levels = RNG.integers(-9, 10, (6, channels, 1024)).astype(np.int16)
     sizes = np.array([0, 1, 0, 1, 1, 0], np.uint8)
     whole = plain.pixels(levels, sizes, 500)

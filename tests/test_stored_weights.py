@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from heqcodec import models
-from heqcodec.manifest import stored_tensors
+from heqcodec.models import registry
+from heqcodec.models.manifest import stored_tensors
 from heqcodec.purenet.network import Purenet, PurenetConfig
 from heqcodec.purenet.stored_weights import SCALE, restored_weights, stored_weights
 
@@ -44,7 +44,7 @@ def test_scale_must_be_there() -> None:
 
 
 def test_shipped_decoder_hardly_notices() -> None:
-    entry = models.manifest()["models"]["nqe-t"]["decoder"]
+    entry = registry.manifest()["models"]["nqe-t"]["decoder"]
     network = Purenet(PurenetConfig(**entry["config"])).eval()
     given = stored_tensors(entry)
     network.load_state_dict(restored_weights(given))

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from command_runner import run
-from heqcodec.models import TRANSFORM
+from heqcodec.models.registry import TRANSFORM
 from small_models import write_recipe
 
 

@@ -13,7 +13,7 @@ import heqcodec.training.loop as loop_module
 import pytest
 import torch
 from heqcodec.base.errors import HeqError
-from heqcodec.models import TRANSFORM, VGG
+from heqcodec.models.registry import TRANSFORM, VGG
 from heqcodec.training.checkpoint import read_facts
 from heqcodec.training.loop import TrainingLoop
 from heqcodec.training.run import train

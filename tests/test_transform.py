@@ -6,8 +6,8 @@ import numpy as np
 import patch_code_reference as reference
 import pytest
 from adversarial import adversarial_patches
-from heqcodec import models
 from heqcodec.base.numerics import Arithmetic
+from heqcodec.models import registry
 from heqcodec.nqe_t import zones as geometry
 from heqcodec.nqe_t.encoder import TransformCodeReader, TransformNqe
 from heqcodec.nqe_t.patch_code import Coefficients
@@ -90,7 +90,7 @@ def test_weights_are_quinary_and_few(encoder: TransformNqe, levels: np.ndarray) 
     for layer in (coarse, fine):
         assert set(np.unique(layer)) == {-2, -1, 0, 1, 2}
     assert np.array_equal(4 * coarse.astype(int) + fine, levels)
-    parts = models.weight_bits("nqe-t")
+    parts = registry.weight_bits("nqe-t")
     assert parts == encoder.weight_bits()
     tables = encoder.tables
     assert max(table.max() for table in (tables.significance, tables.flag)) < 2**7

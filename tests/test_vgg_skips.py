@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 import torch
 from adversarial import adversarial_patches
-from heqcodec import models
 from heqcodec.base.constants import BUDGET_BITS
 from heqcodec.base.errors import HeqError, HeqFormatError
 from heqcodec.eval.complexity.vgg_work import vgg_work
-from heqcodec.models import TRANSFORM, VGG
+from heqcodec.models import registry
+from heqcodec.models.registry import TRANSFORM, VGG
 from heqcodec.nqe.logic_gates import make_skip, opening_sums, or_gate, thresholded_pool
 from heqcodec.nqe.reduced import ReducedNqe
 from heqcodec.nqe.vgg import NqeVgg
@@ -190,7 +190,7 @@ class TestTwin:
             IntegerVgg([layers[0], replace(layers[1], skip="or", selects=None), *layers[2:]])
 
     def test_shipped_weights_read_as_before(self) -> None:
-        encoder = models.load_encoder("nqe-vgg")
+        encoder = registry.load_encoder("nqe-vgg")
         assert isinstance(encoder, IntegerVgg) and encoder.skips == "none"
 
 

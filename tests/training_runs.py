@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from heqcodec.models import TRANSFORM, VGG
+from heqcodec.models.registry import TRANSFORM, VGG
 from heqcodec.training.loop import TrainingLoop
 from heqcodec.training.recipe import Recipe
 from heqcodec.training.transform_task import TransformTask

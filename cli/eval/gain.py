@@ -70,16 +70,16 @@ def _gain(
     out: Path | None,
     force: bool,
 ) -> None:
-    from heqcodec import models
     from heqcodec.base.errors import HeqError
     from heqcodec.base.files import write_bytes
     from heqcodec.eval.folder import image_files, readable_files
     from heqcodec.eval.gain import measure
     from heqcodec.eval.report import csv_text
+    from heqcodec.models import registry
 
-    name = model or models.default_model(models.RATE_MODE)
-    models.check_mode(name, models.RATE_MODE)
-    offered = [one for one in models.offered_decoders(name) if one != models.PLAIN]
+    name = model or registry.default_model(registry.RATE_MODE)
+    registry.check_mode(name, registry.RATE_MODE)
+    offered = [one for one in registry.offered_decoders(name) if one != registry.PLAIN]
     for one in decoders:
         if one not in offered:
             raise usage_error(f"{one!r} is not one of {', '.join(offered)}.", "--decoder")

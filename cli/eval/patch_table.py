@@ -50,13 +50,13 @@ def patch_table(
 
 
 def _patch_table(data: Path, out: Path, models: list[str], rates: list[float], force: bool) -> None:
-    from heqcodec import models as registry
     from heqcodec.api import BITS_PER_PIXEL
     from heqcodec.base.errors import HeqError
     from heqcodec.base.files import write_bytes
     from heqcodec.eval import patch_table as table
     from heqcodec.eval import report
     from heqcodec.eval.folder import data_hash, image_files, readable_files
+    from heqcodec.models import registry
     from rich.console import Console
     from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn
 

@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import typer
 from heqcodec.base.errors import HeqError
 from heqcodec.base.files import write_bytes
-from heqcodec.classifiers import INDEX
+from heqcodec.models.classifiers import INDEX
 from rich.console import Console
 from safetensors.numpy import save
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 from heqcodec.base.errors import HeqError
-from heqcodec.classifiers import square
+from heqcodec.models.classifiers import square
 from numpy.typing import NDArray
 from PIL import Image
 

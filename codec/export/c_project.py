@@ -34,11 +34,11 @@ def export_c(model: str, folder: Path) -> dict[str, int]:
         HeqError: the model has no encoder that C can be written for, or the folder cannot be
             written.
     """
-    from heqcodec import classifiers, models
+    from heqcodec.models import classifiers, registry
 
     from .classifier_project import classifier_files, write_classifier_vectors
 
-    name = models.default_model(models.RATE_MODE) if model == "default" else model
+    name = registry.default_model(registry.RATE_MODE) if model == "default" else model
     if name in classifiers.index()["classifiers"]:
         classifier = classifiers.load_shipped(name)
         texts, figures = classifier_files(classifier)
@@ -83,12 +83,12 @@ def model_parts(name: str) -> CParts:
         HeqUnsupportedError: there is no such model.
         HeqError: its encoder does not fit the C source.
     """
-    from heqcodec import models
+    from heqcodec.models import registry
 
-    tensors = models.encoder_tensors(name)
-    if models.mode_of(name) == models.RATE_MODE:
-        return rate_parts(tensors, models.default_quality(name))
-    transform = models.manifest()["models"][name]["family"] == models.TRANSFORM
+    tensors = registry.encoder_tensors(name)
+    if registry.mode_of(name) == registry.RATE_MODE:
+        return rate_parts(tensors, registry.default_quality(name))
+    transform = registry.manifest()["models"][name]["family"] == registry.TRANSFORM
     return patch_parts(tensors) if transform else vgg_parts(tensors)
 
 

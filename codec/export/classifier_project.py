@@ -6,7 +6,7 @@ import textwrap
 from pathlib import Path
 
 import numpy as np
-from heqcodec.classifiers import SIDE, ShippedClassifier
+from heqcodec.models.classifiers import SIDE, ShippedClassifier
 from heqcodec.nqe_vgg.bit_planes import pack_vgg
 from numpy.typing import NDArray
 

@@ -24,9 +24,9 @@ def encoder_report(name: str) -> dict[str, Any]:
     Raises:
         HeqError: as `heqcodec.export.c_project.export_c`.
     """
-    from heqcodec import models
+    from heqcodec.models import registry
 
-    model = models.default_model(models.RATE_MODE) if name == "default" else name
+    model = registry.default_model(registry.RATE_MODE) if name == "default" else name
     parts = model_parts(model)
     layers = _layers(model)
     counted = [layer for layer in layers if layer.additions is not None]
@@ -37,7 +37,7 @@ def encoder_report(name: str) -> dict[str, Any]:
         "layers": [_described(layer) for layer in layers],
         "totals": {
             "weights": sum(layer.weights for layer in layers),
-            "weight_bits": sum(models.weight_bits(model).values()),
+            "weight_bits": sum(registry.weight_bits(model).values()),
             "packed_bytes": sum(table.values.nbytes for table in parts.tables),
             "additions_a_pixel": sum(layer.additions or 0 for layer in counted),
             "shifts_a_pixel": sum(layer.shifts or 0 for layer in counted),
@@ -55,13 +55,13 @@ def encoder_report(name: str) -> dict[str, Any]:
 
 
 def _layers(model: str) -> list[Layer]:
-    from heqcodec import models
+    from heqcodec.models import registry
     from heqcodec.nqe_vgg.integer import IntegerVgg
 
-    tensors = models.encoder_tensors(model)
-    if models.mode_of(model) == models.RATE_MODE:
+    tensors = registry.encoder_tensors(model)
+    if registry.mode_of(model) == registry.RATE_MODE:
         return rate_layers(tensors)
-    if models.manifest()["models"][model]["family"] == models.TRANSFORM:
+    if registry.manifest()["models"][model]["family"] == registry.TRANSFORM:
         return patch_layers(tensors)
     return convolution_layers(IntegerVgg.from_tensors(tensors).layers)
 

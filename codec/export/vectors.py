@@ -32,10 +32,10 @@ def write_vectors(model: str, folder: Path) -> None:
         folder: made if it is not there.
     """
     import heqcodec
-    from heqcodec import models
+    from heqcodec.models import registry
 
     folder.mkdir(exist_ok=True)
-    rate = models.mode_of(model) == models.RATE_MODE
+    rate = registry.mode_of(model) == registry.RATE_MODE
     lines = []
     for vector in rate_vectors() if rate else patch_vectors():
         image = f"{vector.name}.{'pgm' if vector.pixels.shape[2] == 1 else 'ppm'}"

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from heqcodec.base.errors import HeqError, HeqUnsupportedError
 from heqcodec.base.files import write_bytes
+from heqcodec.models.rate_loader import PLACES
 from heqcodec.nqe_r.encoder import RateNqe
 from heqcodec.nqe_r.quantizer import choose_levels
 from heqcodec.nqe_t.encoder import TransformNqe
@@ -16,7 +17,6 @@ from heqcodec.purenet.backends import is_installed
 from heqcodec.purenet.config import CELLS, PurenetConfig
 from heqcodec.purenet.features import BaseFeatures, CellFeatures, Features
 from heqcodec.purenet.onnx_graph import purenet_model
-from heqcodec.rate.loading import PLACES
 from numpy.typing import NDArray
 
 from .encoders import Encoder, encoder_model
@@ -46,18 +46,18 @@ def export_onnx(model: str, folder: Path) -> dict[str, Any]:
         HeqUnsupportedError: there is no such model, or torch is not installed.
         HeqError: a graph does not compute what it should, or the folder cannot be written.
     """
-    from heqcodec import models
+    from heqcodec.models import registry
 
-    name = models.default_model(models.RATE_MODE) if model == "default" else model
+    name = registry.default_model(registry.RATE_MODE) if model == "default" else model
     if not is_installed("torch"):
         raise HeqUnsupportedError(
             "an export is compared with torch, which is not installed; "
             'run pip install "heqcodec[torch]".'
         )
     graphs = {f"{name}.encoder.onnx": _checked_encoder(name)}
-    for decoder in models.decoder_names(name):
-        suffix = "" if decoder == models.STRONG else f"-{decoder}"
-        tensors, config = models.decoder_weights(name, decoder)
+    for decoder in registry.decoder_names(name):
+        suffix = "" if decoder == registry.STRONG else f"-{decoder}"
+        tensors, config = registry.decoder_weights(name, decoder)
         tensors.pop(PLACES, None)
         graphs[f"{name}.purenet{suffix}.onnx"] = _checked_purenet(
             f"{name} {decoder}", PurenetConfig(**config), tensors
@@ -75,10 +75,10 @@ def export_onnx(model: str, folder: Path) -> dict[str, Any]:
 
 
 def _checked_encoder(name: str) -> tuple[bytes, float]:
-    from heqcodec import models
+    from heqcodec.models import registry
 
-    rate = models.mode_of(name) == models.RATE_MODE
-    encoder = models.load_rate_encoder(name) if rate else models.load_encoder(name)
+    rate = registry.mode_of(name) == registry.RATE_MODE
+    encoder = registry.load_rate_encoder(name) if rate else registry.load_encoder(name)
     assert isinstance(encoder, RateNqe | TransformNqe | IntegerVgg)
     data = encoder_model(name, encoder)
     session = open_session(data)

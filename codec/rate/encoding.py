@@ -43,11 +43,11 @@ def encode_rate_file(
     Raises:
         HeqError: the target is smaller than the smallest file.
     """
-    from heqcodec import models
+    from heqcodec.models import registry
 
     height, width, channels = pixels.shape
-    encoder = models.load_rate_encoder(choice.model)
-    coder = models.load_strip_coder(choice.model, choice.coder)
+    encoder = registry.load_rate_encoder(choice.model)
+    coder = registry.load_strip_coder(choice.model, choice.coder)
 
     def header_at(step: int) -> Header:
         shape = height, width, channels

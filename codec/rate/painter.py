@@ -50,12 +50,12 @@ class RatePainter:
     def __init__(
         self, reader: ContainerReader, decoder: RateDecoder, slices: int | None = None
     ) -> None:
-        from heqcodec import models
+        from heqcodec.models import registry
 
         header = reader.header
-        name = models.model_of_file(header.encoder_id, header.coder_id)
+        name = registry.model_of_file(header.encoder_id, header.coder_id)
         self._reader, self._slices = reader, slices
-        self._coder = models.load_strip_coder(name, header.coder)
+        self._coder = registry.load_strip_coder(name, header.coder)
         self._decoder = decoder
         self.radius = decoder.radius
         self.coarse_strips: set[int] = set()

@@ -30,7 +30,7 @@ def repack(data: Source, coder: Coder, strip_rows: int | None, max_pixels: int |
     Raises:
         HeqError: as :func:`heqcodec.pack`.
     """
-    from heqcodec import models
+    from heqcodec.models import registry
 
     strip_rows = checked_strip_rows(strip_rows)
     with open_source(data) as stream:
@@ -40,9 +40,9 @@ def repack(data: Source, coder: Coder, strip_rows: int | None, max_pixels: int |
         # All is verified before a model is loaded.
         payloads = reader.read_strips(range(header.strip_count))
         chunks = reader.read_chunks()
-    name = models.model_of_file(header.encoder_id, header.coder_id)
-    old = models.load_strip_coder(name, header.coder)
-    new = models.load_strip_coder(name, coder)
+    name = registry.model_of_file(header.encoder_id, header.coder_id)
+    old = registry.load_strip_coder(name, header.coder)
+    new = registry.load_strip_coder(name, coder)
     packs = coder == Coder.PACKED
     made = replace(
         header,

@@ -11,12 +11,12 @@ import numpy as np
 from heqcodec.base.errors import HeqError
 from heqcodec.base.files import write_bytes
 from heqcodec.container.header import Coder
-from heqcodec.models import RATE, TRANSFORM
+from heqcodec.models import rate_loader
+from heqcodec.models.registry import RATE, TRANSFORM
 from heqcodec.nqe_t.encoder import TransformNqe
 from heqcodec.nqe_vgg.integer import IntegerVgg
 from heqcodec.purenet.network import Purenet
 from heqcodec.purenet.stored_weights import stored_weights
-from heqcodec.rate import loading
 from numpy.typing import NDArray
 from safetensors.numpy import save
 
@@ -44,7 +44,7 @@ def _stored(folder: Path, file: str, tensors: dict[str, NDArray[Any]]) -> dict[s
 
 def _coders_with_ids(coders: Coders) -> Coders:
     """The packed coder names the device coder, to whose bytes its files are unpacked."""
-    device = loading.make_strip_coder(Coder.DEVICE, coders["device"])
+    device = rate_loader.make_strip_coder(Coder.DEVICE, coders["device"])
     named = np.frombuffer(device.coder_id, dtype=np.uint8)
     return {**coders, "packed": {**coders["packed"], "device_id": named}}
 
@@ -76,11 +76,11 @@ def export_model(
     more: dict[str, Any] = {}
     if family == RATE:
         assert rate_parts is not None
-        ids = {"encoder_id": loading.make_encoder(encoder).encoder_id.hex()}
-        weights[loading.PLACES] = rate_parts.places
+        ids = {"encoder_id": rate_loader.make_encoder(encoder).encoder_id.hex()}
+        weights[rate_loader.PLACES] = rate_parts.places
         more = {"coders": {}, "default_quality": rate_parts.default_quality}
         for kind, tables in _coders_with_ids(rate_parts.coders).items():
-            coder = loading.make_strip_coder(Coder[kind.upper()], tables)
+            coder = rate_loader.make_strip_coder(Coder[kind.upper()], tables)
             stored = _stored(folder, f"{name}.{kind}.safetensors", tables)
             more["coders"][kind] = {**stored, "coder_id": coder.coder_id.hex()}
     else:
@@ -124,7 +124,7 @@ def export_decoder(
         What stands under its name in the manifest, which is also what the JSON file holds.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    weights = {**stored_weights(purenet.state_dict()), loading.PLACES: places}
+    weights = {**stored_weights(purenet.state_dict()), rate_loader.PLACES: places}
     part = {
         **_stored(folder, f"{name}.purenet-{decoder}.safetensors", weights),
         "config": purenet.config.as_dict(),

@@ -10,12 +10,12 @@ import numpy as np
 import torch
 from heqcodec.base.errors import HeqError
 from heqcodec.base.files import write_bytes
-from heqcodec.models import RATE, TRANSFORM
+from heqcodec.models.rate_loader import PLACES
+from heqcodec.models.registry import RATE, TRANSFORM
 from heqcodec.nqe_r.encoder import RateNqe
 from heqcodec.nqe_t.encoder import TransformNqe
 from heqcodec.purenet.network import Purenet
 from heqcodec.purenet.stored_weights import restored_weights
-from heqcodec.rate.loading import PLACES
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save

@@ -49,10 +49,10 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _fit(given: argparse.Namespace) -> None:
-    from heqcodec.models import RATE
-    from heqcodec.rate import loading
+    from heqcodec.models import rate_loader
+    from heqcodec.models.registry import RATE
 
-    encoder = loading.make_encoder(
+    encoder = rate_loader.make_encoder(
         read_encoder(given.weights / f"{given.model}.encoder.safetensors", RATE)
     )
     device = read_tables(given.weights / f"{given.model}.device.safetensors")

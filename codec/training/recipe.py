@@ -12,7 +12,7 @@ from typing import Any
 
 from heqcodec.base.constants import STEPS
 from heqcodec.base.errors import HeqError
-from heqcodec.models import DECODERS, PLAIN
+from heqcodec.models.registry import DECODERS, PLAIN
 from heqcodec.nqe_vgg.skips import SKIPS
 
 from .recipe_values import check_keys, is_number, read_values

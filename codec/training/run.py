@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from heqcodec.base.errors import HeqError
-from heqcodec.models import RATE, STRONG, TRANSFORM
+from heqcodec.models.registry import RATE, STRONG, TRANSFORM
 from heqcodec.purenet.device import find_device
 from numpy.typing import NDArray
 from rich.console import Console

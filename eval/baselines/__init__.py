@@ -13,7 +13,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from heqcodec.base.errors import HeqError
-from heqcodec.models import model_names
+from heqcodec.models.registry import model_names
 
 if TYPE_CHECKING:
     from heqcodec.eval.baselines.codec import Codec

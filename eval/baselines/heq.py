@@ -7,10 +7,10 @@ from typing import Any
 
 import heqcodec
 import numpy as np
-from heqcodec import models
 from heqcodec.api import BITS_PER_PIXEL, CoderName, DecoderName
 from heqcodec.base.files import write_bytes
 from heqcodec.eval.baselines.pixels import rgb_image
+from heqcodec.models import registry
 from heqcodec.options import CODERS
 
 
@@ -39,7 +39,7 @@ class HeqPatch(_Heq):
     settings: tuple[float, ...] = tuple(sorted(BITS_PER_PIXEL))
 
     def __init__(self, model: str = "") -> None:
-        self._model = model or models.default_model("patch")
+        self._model = model or registry.default_model("patch")
         self.name = f"heq-patch-{model}" if model else "heq-patch"
         self.about = f"heqcodec, as many bits for each 32x32 patch, model {self._model}"
 
@@ -49,7 +49,7 @@ class HeqPatch(_Heq):
 
     def version(self) -> str:
         """See ``Codec``: weights make files and pictures as much as the program does."""
-        entry = models.manifest()["models"][self._model]
+        entry = registry.manifest()["models"][self._model]
         return (
             f"heqcodec {heqcodec.__version__}, {self._model}, "
             f"encoder {entry['encoder']['encoder_id']}, coder {entry['encoder']['coder_id']}, "
@@ -58,8 +58,8 @@ class HeqPatch(_Heq):
 
     def prepare(self) -> None:
         """Load encoder and decoder."""
-        encoder = models.load_encoder(self._model)
-        models.load_decoder(encoder.encoder_id, encoder.coder_id, "cpu")
+        encoder = registry.load_encoder(self._model)
+        registry.load_decoder(encoder.encoder_id, encoder.coder_id, "cpu")
 
     def encode(self, pixels: np.ndarray, setting: float, path: Path) -> None:
         """See ``Codec``."""
@@ -76,19 +76,19 @@ class HeqRate(_Heq):
     settings: tuple[float, ...] = (8, 15, 25, 35, 45, 55, 65, 75, 85)
     about = "heqcodec, variable rate, device coder"
     coder: CoderName = "device"
-    decoder: DecoderName = models.STRONG
+    decoder: DecoderName = registry.STRONG
 
     def missing(self) -> str | None:
         """See ``Codec``."""
-        if not models.model_names("rate"):
+        if not registry.model_names("rate"):
             return "this version of heqcodec has no model of variable rate; use heq-patch."
-        always = (models.STRONG, models.BEST)
+        always = (registry.STRONG, registry.BEST)
         if self.decoder not in always and self.decoder not in self._entry().get("decoders", {}):
-            return f"the model {models.default_model('rate')} has no decoder {self.decoder}."
+            return f"the model {registry.default_model('rate')} has no decoder {self.decoder}."
         return None
 
     def _entry(self) -> dict[str, Any]:
-        entry: dict[str, Any] = models.manifest()["models"][models.default_model("rate")]
+        entry: dict[str, Any] = registry.manifest()["models"][registry.default_model("rate")]
         return entry
 
     def version(self) -> str:
@@ -98,7 +98,7 @@ class HeqRate(_Heq):
         entry = self._entry()
         decoder = entry.get("decoders", {}).get(self.decoder, entry["decoder"])
         return (
-            f"heqcodec {heqcodec.__version__}, {models.default_model('rate')}, "
+            f"heqcodec {heqcodec.__version__}, {registry.default_model('rate')}, "
             f"encoder {entry['encoder']['encoder_id']}, "
             f"{self.coder} coder {entry['coders'][self.coder]['coder_id']}, "
             f"decoder {decoder['sha256'][:16]}"
@@ -106,10 +106,10 @@ class HeqRate(_Heq):
 
     def prepare(self) -> None:
         """Load encoder, coder and decoder."""
-        model = models.default_model("rate")
-        models.load_rate_encoder(model)
-        models.load_strip_coder(model, CODERS[self.coder])
-        models.load_rate_decoder(model, "cpu", self.decoder)
+        model = registry.default_model("rate")
+        registry.load_rate_encoder(model)
+        registry.load_strip_coder(model, CODERS[self.coder])
+        registry.load_rate_decoder(model, "cpu", self.decoder)
 
     def decode(self, path: Path) -> np.ndarray:
         """See ``Codec``."""
@@ -137,7 +137,7 @@ class HeqRateFast(HeqRatePacked):
 
     name = "heq-packed-fast"
     about = "heqcodec, variable rate, packed coder, fast decoder"
-    decoder = models.FAST
+    decoder = registry.FAST
 
 
 class HeqRateBest(HeqRatePacked):
@@ -145,4 +145,4 @@ class HeqRateBest(HeqRatePacked):
 
     name = "heq-packed-best"
     about = "heqcodec, variable rate, packed coder, strong decoder run twice"
-    decoder = models.BEST
+    decoder = registry.BEST

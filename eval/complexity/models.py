@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from heqcodec import models
 from heqcodec.base.constants import PATCH
 from heqcodec.eval.baselines.heq import HeqPatch
 from heqcodec.eval.weight_files import stored_tensors
 from heqcodec.image.patches import split_patches
+from heqcodec.models import registry
 from heqcodec.nqe_t.encoder import TransformNqe
 from heqcodec.nqe_vgg.integer import IntegerVgg
 from numpy.typing import NDArray
@@ -29,20 +29,20 @@ COUNTED_PATCHES = 64
 def our_contenders(frame: NDArray[np.uint8], begin: Begin = silent) -> list[Contender]:
     """All models on a frame, uint8 (H, W, 3), sides multiples of 32."""
     contenders = []
-    for name in models.model_names("patch"):
+    for name in registry.model_names("patch"):
         begin(name)
         contenders.append(_contender(name, frame))
-    for name in models.model_names("rate"):
+    for name in registry.model_names("rate"):
         begin(name)
         contenders += rate_contenders(name, frame, BITS / PATCH**2)
     return contenders
 
 
 def _contender(name: str, frame: NDArray[np.uint8]) -> Contender:
-    entry = models.manifest()["models"][name]
-    encoder: Any = models.load_encoder(name)
+    entry = registry.manifest()["models"][name]
+    encoder: Any = registry.load_encoder(name)
     patches = split_patches(frame)
-    parts = models.weight_bits(name)
+    parts = registry.weight_bits(name)
     if isinstance(encoder, TransformNqe):
         tables = stored_tensors(entry["encoder"])
         stages, detail = _transform_stages(encoder, tables, patches, parts)

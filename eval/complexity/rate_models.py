@@ -6,12 +6,12 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from heqcodec import models
 from heqcodec.base.constants import PATCH
 from heqcodec.container.header import Coder
 from heqcodec.eval.baselines.heq import HeqRate, HeqRatePacked
 from heqcodec.eval.weight_files import stored_tensors
 from heqcodec.image.patches import split_patches
+from heqcodec.models import registry
 from heqcodec.nqe_r.device_coder.coder import DeviceCoder
 from heqcodec.nqe_r.device_coder.tables import check_tables
 from heqcodec.nqe_r.encoder import RateNqe
@@ -38,8 +38,8 @@ def rate_contenders(name: str, frame: NDArray[np.uint8], bpp: float) -> list[Con
         frame: uint8 (H, W, 3), sides multiples of 32.
         bpp: most that the payloads of the device coder take; the step follows.
     """
-    entry = models.manifest()["models"][name]
-    encoder = models.load_rate_encoder(name)
+    entry = registry.manifest()["models"][name]
+    encoder = registry.load_rate_encoder(name)
     if not isinstance(encoder, RateNqe):
         raise TypeError(f"no one has said how to count the encoder of {name}")
     parts = RateParts(
@@ -70,7 +70,7 @@ def rate_contenders(name: str, frame: NDArray[np.uint8], bpp: float) -> list[Con
     note = _note(parts, work, stem_bits + coder_bits, step)
     patches = split_patches(frame)
     quality = min(max(quality_of_step(step), LOWEST), HIGHEST)
-    is_default = name == models.default_model("rate")
+    is_default = name == registry.default_model("rate")
     extra = _inverse_work(work)
 
     def contender(
@@ -119,10 +119,10 @@ def _note(parts: RateParts, work: FrameWork, bits: int, step: int) -> str:
     return (
         "The encoder takes one 32x32 patch at a time, in integers, and is counted at step "
         f"{step}, where the device coder takes {8 * work.device_bytes / work.pixels:.3f} bpp; it "
-        f"holds {bits:,} bits of weights of {models.BUDGET_BITS:,}, and the coder {tables:,} bytes "
-        f"of tables and {device_work.strip_bytes():,} of state. Skipping zeros brings the sums of "
-        f"the cost layer to {work.sparse / work.pixels:.1f} additions; asking it only where it "
-        f"decides brings it to {work.doubtful / work.pixels:.1f}."
+        f"holds {bits:,} bits of weights of {registry.BUDGET_BITS:,}, and the coder {tables:,} "
+        f"bytes of tables and {device_work.strip_bytes():,} of state. Skipping zeros brings the "
+        f"sums of the cost layer to {work.sparse / work.pixels:.1f} additions; asking it only "
+        f"where it decides brings it to {work.doubtful / work.pixels:.1f}."
     )
 
 

@@ -20,7 +20,7 @@ from typing import Any
 
 import heqcodec
 import numpy as np
-from heqcodec import models
+from heqcodec.models import registry
 from PIL import Image
 
 FOLDER = Path(__file__).parent
@@ -58,8 +58,8 @@ def entries(source: str, model: str) -> Iterator[dict[str, Any]]:
 
     Both coders write the same levels, so that their files share the expected pixels.
     """
-    if models.mode_of(model) == "patch":
-        for bits in models.load_encoder(model).rates:
+    if registry.mode_of(model) == "patch":
+        for bits in registry.load_encoder(model).rates:
             stem = f"{source}-{model}-{bits}"
             yield _entry(stem, source, model, stem, bits=bits)
         return
@@ -97,7 +97,7 @@ def write_file(folder: Path, image: Image.Image, entry: dict[str, Any]) -> None:
 
 def main(names: Sequence[str], folder: Path = FOLDER) -> None:
     """Write sources, files, expected pixels and ``index.json``."""
-    chosen = list(names) or models.model_names()
+    chosen = list(names) or registry.model_names()
     path = folder / "index.json"
     known = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
     index = [entry for entry in known if entry["model"] not in chosen]

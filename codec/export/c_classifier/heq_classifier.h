@@ -9,7 +9,7 @@ SPDX-License-Identifier: Apache-2.0
 heqcodec is a learned image codec whose encoder needs only additions, shifts and comparisons; the
 same encoder classifies images with other weights. This is that classifier in C99: no
 multiplication, division or floating point, no malloc, nothing of libc but memset and memcpy. Its
-scores are those of `heqcodec.classifiers` on any machine.
+scores are those of `heqcodec.models.classifiers` on any machine.
 
 @ACCURACY@ % of the images that it was tested on are classified right
 (@PROTOCOL@).

@@ -12,11 +12,11 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from heqcodec import models
 from heqcodec.container import ContainerReader
 from heqcodec.container.header import Coder
 from heqcodec.export.c_project import export_c, model_parts
 from heqcodec.export.vectors import pnm
+from heqcodec.models import registry
 from heqcodec.nqe_r.device_coder.coder import DeviceCoder
 from heqcodec.nqe_r.packed_coder.coder import PackedCoder
 from numpy.typing import NDArray
@@ -33,7 +33,7 @@ PIECE = (17, 35)
 def write_tables(folder: Path) -> None:
     """``device.bin``, ``packed.bin`` and ``patch.bin``: each coder's tables one after another."""
     folder.mkdir(parents=True, exist_ok=True)
-    packed = models.load_strip_coder("nqe-r", Coder.PACKED)
+    packed = registry.load_strip_coder("nqe-r", Coder.PACKED)
     assert isinstance(packed, PackedCoder)
     for name, tables in (
         ("device", tables_of("nqe-r", "device", "start weights stretch squash widths")),
@@ -57,7 +57,7 @@ def levels_seed(file: Path, kind: int) -> bytes:
         file: of the device coder.
         kind: 0 for the device coder, 2 for the packed one.
     """
-    coder = models.load_strip_coder("nqe-r", Coder.DEVICE)
+    coder = registry.load_strip_coder("nqe-r", Coder.DEVICE)
     assert isinstance(coder, DeviceCoder)
     with file.open("rb") as stream:
         reader = ContainerReader(stream)

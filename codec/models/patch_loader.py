@@ -7,11 +7,10 @@ from typing import Any
 
 from heqcodec.base.patch_protocols import PatchEncoder
 from heqcodec.nqe_t.encoder import TransformCodeReader, TransformNqe
+from heqcodec.purenet.backends import load_network
+from heqcodec.purenet.decoder import PurenetDecoder
+from heqcodec.purenet.patch_readers import BinaryReader, Reader, TransformReader
 from numpy.typing import NDArray
-
-from .backends import load_network
-from .decoder import PurenetDecoder
-from .patch_readers import BinaryReader, Reader, TransformReader
 
 
 def make_decoder(

@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, get_args
 import numpy as np
 from heqcodec.base.arguments import DecoderName
 from heqcodec.base.errors import HeqError, HeqUnsupportedError
-
-from .container.header import Coder
+from heqcodec.container.header import Coder
 
 if TYPE_CHECKING:
     # importlib.abc until Python 3.10; type checkers know this place from 3.11 on.

@@ -1,6 +1,7 @@
 """The models that ship in ``heqcodec.weights``: their encoders, coders and decoders, loaded once.
 
-What there is, `heqcodec.manifest` knows; its names are also found here. No library of networks is
+What there is, `heqcodec.models.manifest` knows; its names are also found here. No library of
+networks is
 imported until a decoder is loaded.
 """
 
@@ -12,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 from heqcodec.base.constants import BUDGET_BITS
 from heqcodec.base.errors import HeqError
 from heqcodec.base.patch_protocols import FrameDecoder, PatchEncoder
+from heqcodec.container.header import Coder
 
-from .container.header import Coder
 from .manifest import (
     BEST,
     DECODERS,
@@ -272,7 +273,7 @@ def _check_ids(name: str, found: object, told: object) -> None:
 
 @cache
 def _rate_encoder(name: str) -> RateEncoder:
-    from heqcodec.rate import loading
+    from . import rate_loader as loading
 
     entry = manifest()["models"][name]["encoder"]
     encoder = loading.make_encoder(stored_tensors(entry))
@@ -282,7 +283,7 @@ def _rate_encoder(name: str) -> RateEncoder:
 
 @cache
 def _strip_coder(name: str, coder: Coder) -> StripCoder:
-    from heqcodec.rate import loading
+    from . import rate_loader as loading
 
     entry = manifest()["models"][name]["coders"][coder.name.lower()]
     made = loading.make_strip_coder(coder, stored_tensors(entry))
@@ -292,7 +293,7 @@ def _strip_coder(name: str, coder: Coder) -> StripCoder:
 
 @cache
 def _rate_decoder(name: str, device: str, decoder: str, backend: str | None) -> RateDecoder:
-    from heqcodec.rate import loading
+    from . import rate_loader as loading
 
     encoder = load_rate_encoder(name)
     own = decoder in decoder_names(name)
@@ -304,7 +305,7 @@ def _rate_decoder(name: str, device: str, decoder: str, backend: str | None) -> 
 
 @cache
 def _dequantizer(name: str) -> Dequantizer:
-    from heqcodec.rate import loading
+    from . import rate_loader as loading
 
     tensors, _ = decoder_weights(name, STRONG)
     return loading.make_dequantizer(load_rate_encoder(name), tensors)
@@ -312,7 +313,7 @@ def _dequantizer(name: str) -> Dequantizer:
 
 @cache
 def _decoder(name: str, device: str, backend: str | None) -> FrameDecoder:
-    from heqcodec.purenet import loading
+    from . import patch_loader as loading
 
     encoder = load_encoder(name)
     return loading.make_decoder(encoder, *decoder_weights(name, STRONG), device, backend)

@@ -59,7 +59,7 @@ class ShippedClassifier:
 
 @cache
 def index() -> dict[str, Any]:
-    """The parsed ``classifiers.json``; raises as `heqcodec.manifest.read_list`."""
+    """The parsed ``classifiers.json``; raises as `heqcodec.models.manifest.read_list`."""
     path = files("heqcodec.weights") / INDEX
     return read_list(path, "classifiers", "the list of the shipped classifiers")
 

@@ -1,0 +1,1 @@
+"""The models that ship: manifest, registry, and loaders that know each family."""
