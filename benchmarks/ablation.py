@@ -150,11 +150,11 @@ def measure(
         images: uint8 (H, W, C) each.
     """
     from heqcodec.eval.metrics import psnr
+    from heqcodec.file.quality import step_of_quality
+    from heqcodec.file.rate_encoding import rate_file, rate_header
     from heqcodec.image.patches import patch_batches
     from heqcodec.nqe_r.layout import LEVELS
     from heqcodec.nqe_r.levels import StripLevels, regrouped
-    from heqcodec.rate.encoding import rate_file, rate_header
-    from heqcodec.rate.quality import step_of_quality
 
     found = []
     for quality in QUALITIES:

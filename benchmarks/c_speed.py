@@ -218,8 +218,8 @@ def main(
     from heqcodec.base.threads import limit_threads
     from heqcodec.eval.folder import image_files, read_pixels
     from heqcodec.export.c_project import export_c
+    from heqcodec.file.quality import step_of_quality
     from heqcodec.models import registry
-    from heqcodec.rate.quality import step_of_quality
 
     if model.startswith("nqe-vgg"):
         raise typer.BadParameter("vgg_speed.py measures encoders of convolutions")

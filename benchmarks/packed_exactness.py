@@ -26,11 +26,11 @@ import typer
 from heqcodec.base.constants import PATCH
 from heqcodec.container.header import Coder
 from heqcodec.container.reader import ContainerReader
+from heqcodec.file.quality import step_of_quality
+from heqcodec.file.rate_encoding import rate_file
 from heqcodec.image.patches import patch_batches
 from heqcodec.models import registry
 from heqcodec.nqe_r.layout import LEVELS
-from heqcodec.rate.encoding import rate_file
-from heqcodec.rate.quality import step_of_quality
 
 if TYPE_CHECKING:
     from heqcodec.base.rate_protocols import RateEncoder, StripCoder

@@ -120,9 +120,9 @@ def encode(
 
     from heqcodec.api import encode as encode_image
     from heqcodec.container.header import DEFAULT_MAX_PIXELS
+    from heqcodec.file.options import EncodeOptions
     from heqcodec.image.images import load_image
     from heqcodec.models import registry
-    from heqcodec.options import EncodeOptions
 
     limit = max_pixels or DEFAULT_MAX_PIXELS
 
@@ -176,7 +176,7 @@ def _check_sizes(
     target_size: int | None,
 ) -> None:
     """Refuse what no image could be encoded at, as a wrong command."""
-    from heqcodec.rate.quality import HIGHEST, LOWEST
+    from heqcodec.file.quality import HIGHEST, LOWEST
 
     given = [
         option

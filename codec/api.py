@@ -10,9 +10,9 @@ from heqcodec.base.progress import Progress, reported_to
 from heqcodec.container.header import DEFAULT_MAX_PIXELS, Coder, check_pixels
 from heqcodec.container.reader import ContainerReader
 from heqcodec.container.source import Source, open_source
-from heqcodec.decoding import Metadata, PartialImage, Region, collect_metadata, decode_file
-from heqcodec.file_info import ChunkInfo, FileInfo, file_info
-from heqcodec.options import BITS_PER_PIXEL, DEFAULT_BPP, EncodeOptions
+from heqcodec.file.decoding import Metadata, PartialImage, Region, collect_metadata, decode_file
+from heqcodec.file.info import ChunkInfo, FileInfo, file_info
+from heqcodec.file.options import BITS_PER_PIXEL, DEFAULT_BPP, EncodeOptions
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ def encode(
     """
     choice = EncodeOptions(bpp, quality, target_size, mode, coder, model, strip_rows).resolved()
     limit = checked_limit(max_pixels)
-    from heqcodec.encoding import coded_samples, encode_patch_file, side_chunks
+    from heqcodec.file.encoding import coded_samples, encode_patch_file, side_chunks
     from heqcodec.image import images
 
     loaded = images.load_image(image, limit)
@@ -112,7 +112,7 @@ def encode(
     with reported_to(progress):
         if choice.mode == "patch":
             return encode_patch_file(pixels, choice, chunks, gray_as_rgb)
-        from heqcodec.rate.encoding import encode_rate_file
+        from heqcodec.file.rate_encoding import encode_rate_file
 
         return encode_rate_file(pixels, choice, chunks, gray_as_rgb)
 
@@ -145,7 +145,7 @@ def pack(
         OSError: the file cannot be opened or read; ``FileNotFoundError`` if there is none.
         TypeError: ``data`` is none of these, or a file object in text mode.
     """
-    from heqcodec.rate.repacking import repack
+    from heqcodec.file.repacking import repack
 
     with reported_to(progress):
         return repack(data, Coder.PACKED, strip_rows, checked_limit(max_pixels))
@@ -161,7 +161,7 @@ def unpack(
 
     Arguments and errors are those of :func:`pack`, save that a device file is the error.
     """
-    from heqcodec.rate.repacking import repack
+    from heqcodec.file.repacking import repack
 
     with reported_to(progress):
         return repack(data, Coder.DEVICE, None, checked_limit(max_pixels))

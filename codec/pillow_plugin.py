@@ -105,7 +105,7 @@ class HeqImageFile(ImageFile.ImageFile):
         """
         if size is None or self._loaded or self._scale > 1 or not self._reducible:
             return None
-        from heqcodec.reduced import SCALES
+        from heqcodec.file.reduced import SCALES
 
         largest = min(self.width // max(size[0], 1), self.height // max(size[1], 1))
         self._scale = next((scale for scale in SCALES if scale <= largest), 1)
@@ -145,7 +145,7 @@ class HeqImageFile(ImageFile.ImageFile):
     def _decoded(self, stream: BinaryIO) -> NDArray[np.uint8]:
         partial = ImageFile.LOAD_TRUNCATED_IMAGES
         if self._scale > 1:
-            from heqcodec.reduced import decode_reduced
+            from heqcodec.file.reduced import decode_reduced
 
             return decode_reduced(stream, self._scale, partial)
         from heqcodec.api import decode

@@ -10,8 +10,8 @@ import heqcodec
 import numpy as np
 import pytest
 from conftest import LightModels
-from heqcodec import options
 from heqcodec.base import arguments
+from heqcodec.file import options
 from heqcodec.models import manifest
 from heqcodec.purenet import backends
 from light_rate_model import LightRateModels

@@ -13,9 +13,9 @@ import heqcodec
 import numpy as np
 import pytest
 from conftest import LightModels
-from heqcodec.concealment import fill_rows
 from heqcodec.container import HEADER_LENGTH, MAGIC, Header, strip_offset
 from heqcodec.container.header import FIELDS
+from heqcodec.file.concealment import fill_rows
 from heqcodec.image.images import LoadedImage
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st

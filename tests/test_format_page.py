@@ -16,6 +16,7 @@ from heqcodec.container import chunks, header, strips
 from heqcodec.container.header import Coder, Header, Mode
 from heqcodec.container.repair import byte_syndromes
 from heqcodec.container.writer import smallest_size, total_size
+from heqcodec.file import quality, rate_encoding
 from heqcodec.models import registry
 from heqcodec.nqe_r import cost_layer, quantizer
 from heqcodec.nqe_r import transform as rate_transform
@@ -27,7 +28,6 @@ from heqcodec.nqe_t.zones import cell, zones
 from heqcodec.nqe_vgg import payload
 from heqcodec.nqe_vgg.integer import IntegerVgg
 from heqcodec.nqe_vgg.layout import VGG_LAYERS
-from heqcodec.rate import encoding, quality
 
 PAGE = (Path(__file__).resolve().parent.parent / "docs" / "FORMAT.md").read_text("utf-8")
 STRUCT_OF_TYPE = {"u8": "B", "u16": "H", "u32": "I"}
@@ -86,7 +86,7 @@ def test_coders_of_the_modes() -> None:
 def test_steps_and_strips_of_the_rate_mode() -> None:
     values = {row[2]: row[4] for row in table("| offset | size | field | type | value |")}
     assert f"mode 1: step index, 0 (finest) to {header.STEPS - 1}" in values["rate"]
-    rows = encoding.STRIP_ROWS
+    rows = rate_encoding.STRIP_ROWS
     assert (
         f"heqcodec writes 1 in mode 0, {rows[Coder.DEVICE]} with coder 2, {rows[Coder.PACKED]} "
         "with coder 3"

@@ -8,7 +8,7 @@ import heqcodec
 import numpy as np
 import pytest
 from heqcodec.container.header import Header
-from heqcodec.frame import Grids, paint_window, region_window, whole_window
+from heqcodec.file.frame import Grids, paint_window, region_window, whole_window
 from heqcodec.purenet import tiles
 from light_rate_model import LightRateDecoder, LightRateModels
 from test_rate_api import PHOTO, extents

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from heqcodec.base.errors import HeqFormatError
 from heqcodec.container.header import GRAY_AS_RGB, HEADER_LENGTH, Header, field_offsets
-from heqcodec.encoding import ROWS, is_neutral
+from heqcodec.file.encoding import ROWS, is_neutral
 from PIL import Image, ImageCms
 from skimage import data
 

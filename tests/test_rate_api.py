@@ -10,13 +10,13 @@ from typing import Any
 import heqcodec
 import numpy as np
 import pytest
-from heqcodec import options
 from heqcodec.base.constants import STEPS
 from heqcodec.container import ContainerReader
 from heqcodec.container.header import HEADER_LENGTH
+from heqcodec.file import options
+from heqcodec.file.quality import quality_of_step, step_of_quality
+from heqcodec.file.rate_encoding import finest_fitting_step
 from heqcodec.nqe_r import levels
-from heqcodec.rate.encoding import finest_fitting_step
-from heqcodec.rate.quality import quality_of_step, step_of_quality
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from light_rate_model import LightRateModels

@@ -8,8 +8,8 @@ import heqcodec
 import numpy as np
 import pytest
 from heqcodec.container.header import HEADER_LENGTH
+from heqcodec.file.reduced import SCALES, decode_reduced
 from heqcodec.models import registry
-from heqcodec.reduced import SCALES, decode_reduced
 from PIL import Image
 from small_models import photograph
 

@@ -51,12 +51,12 @@ def rate_parts(tensors: Tensors, default_quality: float) -> CParts:
     Raises:
         HeqError: it does not fit the C source.
     """
+    from heqcodec.file.quality import step_of_quality
+    from heqcodec.file.rate_encoding import STRIP_ROWS
     from heqcodec.nqe_r.device_coder.coder import DeviceCoder
     from heqcodec.nqe_r.encoder import RateNqe
     from heqcodec.nqe_r.native_encoder import packed_cross, packed_near
     from heqcodec.nqe_r.transform import STAGE_SHIFT
-    from heqcodec.rate.encoding import STRIP_ROWS
-    from heqcodec.rate.quality import step_of_quality
 
     encoder = RateNqe(tensors, native=False)
     coder = DeviceCoder(tensors)
@@ -175,7 +175,7 @@ def vgg_constants(packed: PackedVgg) -> tuple[str, ...]:
 
 def patch_words(rates: tuple[int, ...], encoder_bytes: int, stack: str) -> dict[str, str]:
     """Words for the header of a patch-constant model."""
-    from heqcodec.options import BITS_PER_PIXEL, DEFAULT_BPP
+    from heqcodec.file.options import BITS_PER_PIXEL, DEFAULT_BPP
 
     return {
         "RATES": ", ".join(map(str, rates)),

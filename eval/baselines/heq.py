@@ -10,8 +10,8 @@ import numpy as np
 from heqcodec.api import BITS_PER_PIXEL, CoderName, DecoderName
 from heqcodec.base.files import write_bytes
 from heqcodec.eval.baselines.pixels import rgb_image
+from heqcodec.file.options import CODERS
 from heqcodec.models import registry
-from heqcodec.options import CODERS
 
 
 class _Heq:

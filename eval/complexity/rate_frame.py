@@ -11,6 +11,7 @@ import numpy as np
 from heqcodec.base.constants import PATCH
 from heqcodec.container.header import Coder
 from heqcodec.export.operations import colour_operations
+from heqcodec.file.rate_encoding import STRIP_ROWS, finest_fitting_step
 from heqcodec.image.patches import split_patches
 from heqcodec.nqe_r.device_coder.coder import DeviceCoder
 from heqcodec.nqe_r.device_coder.tables import check_tables
@@ -18,7 +19,6 @@ from heqcodec.nqe_r.encoder import RateNqe
 from heqcodec.nqe_r.layout import LEVELS
 from heqcodec.nqe_r.levels import ImageLevels
 from heqcodec.nqe_r.transform import SIZES
-from heqcodec.rate.encoding import STRIP_ROWS, finest_fitting_step
 from numpy.typing import NDArray
 
 from . import device_work, packed_work, rate_work

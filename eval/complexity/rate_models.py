@@ -10,14 +10,14 @@ from heqcodec.base.constants import PATCH
 from heqcodec.container.header import Coder
 from heqcodec.eval.baselines.heq import HeqRate, HeqRatePacked
 from heqcodec.eval.weight_files import stored_tensors
+from heqcodec.file.quality import HIGHEST, LOWEST, quality_of_step
+from heqcodec.file.rate_encoding import STRIP_ROWS
 from heqcodec.image.patches import split_patches
 from heqcodec.models import registry
 from heqcodec.nqe_r.device_coder.coder import DeviceCoder
 from heqcodec.nqe_r.device_coder.tables import check_tables
 from heqcodec.nqe_r.encoder import RateNqe
 from heqcodec.nqe_r.transform import QUARTER, SIZE
-from heqcodec.rate.encoding import STRIP_ROWS
-from heqcodec.rate.quality import HIGHEST, LOWEST, quality_of_step
 from numpy.typing import NDArray
 
 from . import device_work, packed_work, rate_work

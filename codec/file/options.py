@@ -96,7 +96,8 @@ class EncodeOptions:
 
     def _rate_choice(self, model: str, strip_rows: int | None) -> Choice:
         from heqcodec.models import registry
-        from heqcodec.rate.quality import step_of_quality
+
+        from .quality import step_of_quality
 
         choice = Choice(model, "rate", coder=CODERS[self.coder], strip_rows=strip_rows)
         if self.target_size is not None:

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import numpy as np
 from heqcodec.base.constants import PATCH
-from heqcodec.concealment import fill_rows
 from heqcodec.container.reader import ContainerReader
 from heqcodec.container.source import Source, open_source
 from heqcodec.container.strips import strip_patch_rows
-from heqcodec.decoding import all_channels, alpha_plane
 from heqcodec.purenet.dequantizer import Dequantizer
-from heqcodec.rate.painter import RatePainter
 from numpy.typing import NDArray
 from PIL import Image
+
+from .concealment import fill_rows
+from .decoding import all_channels, alpha_plane
+from .rate_painter import RatePainter
 
 __all__ = ["SCALES", "decode_reduced"]
 

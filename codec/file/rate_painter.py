@@ -10,8 +10,9 @@ from heqcodec.base.rate_protocols import RateDecoder
 from heqcodec.container.header import Coder
 from heqcodec.container.reader import ContainerReader
 from heqcodec.container.strips import strip_patch_rows
-from heqcodec.frame import Grids
 from numpy.typing import NDArray
+
+from .frame import Grids
 
 
 class SlicedCoder(Protocol):
@@ -36,7 +37,7 @@ class SlicedCoder(Protocol):
 
 
 class RatePainter:
-    """A `heqcodec.frame.Painter` of levels.
+    """A `heqcodec.file.frame.Painter` of levels.
 
     Args:
         reader: of the file, whose coder is loaded.

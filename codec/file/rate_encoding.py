@@ -16,8 +16,9 @@ from heqcodec.container.chunks import Chunk
 from heqcodec.container.header import Coder, Header, Mode
 from heqcodec.container.writer import ContainerWriter, fixed_size
 from heqcodec.nqe_r.levels import ImageLevels
-from heqcodec.options import Choice
 from numpy.typing import NDArray
+
+from .options import Choice
 
 STRIP_ROWS = {Coder.DEVICE: 4, Coder.PACKED: 32}
 """Rows of patches in a strip, unless told otherwise: a camera holds few rows, a server many."""

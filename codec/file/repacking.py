@@ -13,9 +13,9 @@ from heqcodec.container.reader import ContainerReader
 from heqcodec.container.source import Source, open_source
 from heqcodec.container.strips import strip_patch_rows
 from heqcodec.nqe_r.levels import StripLevels, regrouped
-from heqcodec.options import checked_strip_rows
 
-from .encoding import STRIP_ROWS, rate_file
+from .options import checked_strip_rows
+from .rate_encoding import STRIP_ROWS, rate_file
 
 
 def repack(data: Source, coder: Coder, strip_rows: int | None, max_pixels: int | None) -> bytes:

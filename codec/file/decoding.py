@@ -13,15 +13,9 @@ from heqcodec.container.chunks import Chunk, read_alpha
 from heqcodec.container.header import Coder, Header, Mode
 from heqcodec.container.reader import ContainerReader
 from heqcodec.container.source import Source, open_source
-from heqcodec.frame import (
-    Grids,
-    Painter,
-    PatchPainter,
-    paint_window,
-    region_window,
-    whole_window,
-)
 from numpy.typing import NDArray
+
+from .frame import Grids, Painter, PatchPainter, paint_window, region_window, whole_window
 
 Region = tuple[int, int, int, int]
 
@@ -136,7 +130,7 @@ def _painter(
         ids = header.encoder_id, header.coder_id
         decoder = registry.load_decoder(*ids, device, backend, wanted)
         return PatchPainter(header, decoder), set()
-    from heqcodec.rate.painter import RatePainter
+    from .rate_painter import RatePainter
 
     name = registry.model_of_file(header.encoder_id, header.coder_id)
     painter = RatePainter(reader, registry.load_rate_decoder(name, device, wanted, backend), slices)

@@ -14,8 +14,9 @@ from heqcodec.container.strips import strip_length
 from heqcodec.container.writer import ContainerWriter
 from heqcodec.image.patches import patch_batches
 from heqcodec.image.transparency import fill_transparent
-from heqcodec.options import BITS_PER_PIXEL, Choice, no_such_rate
 from numpy.typing import NDArray
+
+from .options import BITS_PER_PIXEL, Choice, no_such_rate
 
 if TYPE_CHECKING:
     from heqcodec.image.images import LoadedImage

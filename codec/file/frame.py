@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from heqcodec.base.constants import PATCH
 from heqcodec.base.progress import report
-from heqcodec.concealment import MID_GREY, fill_rows
 from heqcodec.container.header import Header
 from heqcodec.container.strips import strip_patch_rows
 from heqcodec.purenet import tiles
+
+from .concealment import MID_GREY, fill_rows
 
 if TYPE_CHECKING:
     from heqcodec.base.patch_protocols import FrameDecoder

@@ -1,0 +1,1 @@
+"""From pixels to a file and back: options, encoding, decoding, repacking, concealment."""
