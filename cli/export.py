@@ -79,7 +79,7 @@ def export_onnx(
 
     The encoder is compared with integers, bit for bit, and PURENET with torch, which this needs.
     """
-    from heqcodec.onnx.exporting import export_onnx as write
+    from heqcodec.export.onnx.exporting import export_onnx as write
 
     figures = write(model, out)
     if as_json:

@@ -12,15 +12,15 @@ import pytest
 import torch
 from adversarial import adversarial_patches
 from command_runner import run
+from heqcodec.export.onnx import exporting
+from heqcodec.export.onnx.encoders import Encoder, encoder_model
+from heqcodec.export.onnx.exporting import exact_run, probes
 from heqcodec.image.patches import split_patches
 from heqcodec.models import registry
 from heqcodec.nqe.vgg import NqeVgg
 from heqcodec.nqe_r.encoder import RateNqe, stem_tensors
 from heqcodec.nqe_t.encoder import TransformNqe
 from heqcodec.nqe_vgg.integer import IntegerVgg
-from heqcodec.onnx import exporting
-from heqcodec.onnx.encoders import Encoder, encoder_model
-from heqcodec.onnx.exporting import exact_run, probes
 from heqcodec.onnx.session import open_session
 from sample_cost_layers import random_cost_layer
 from small_models import photograph, transform_tensors

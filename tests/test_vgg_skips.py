@@ -13,6 +13,7 @@ from adversarial import adversarial_patches
 from heqcodec.base.constants import BUDGET_BITS
 from heqcodec.base.errors import HeqError, HeqFormatError
 from heqcodec.eval.complexity.vgg_work import vgg_work
+from heqcodec.export.onnx.encoders import encoder_model
 from heqcodec.models import registry
 from heqcodec.models.registry import TRANSFORM, VGG
 from heqcodec.nqe.logic_gates import make_skip, opening_sums, or_gate, thresholded_pool
@@ -21,7 +22,6 @@ from heqcodec.nqe.vgg import NqeVgg
 from heqcodec.nqe_vgg.bit_planes import pack_vgg
 from heqcodec.nqe_vgg.integer import IntegerVgg
 from heqcodec.nqe_vgg.skips import SKIPPED, joined, pooled, skip_bits
-from heqcodec.onnx.encoders import encoder_model
 from heqcodec.onnx.session import open_session
 from heqcodec.training.recipe import Recipe
 from heqcodec.training.run import train

@@ -26,9 +26,9 @@ from heqcodec.nqe_t.encoder import TransformNqe
 from heqcodec.nqe_t.transform import STAGE_SHIFT as PATCH_SHIFT
 from heqcodec.nqe_vgg.integer import IntegerLayer, IntegerVgg
 from heqcodec.nqe_vgg.layout import PIXEL_CENTRE
+from heqcodec.onnx.graph import Graph
 from numpy.typing import NDArray
 
-from .graph import Graph
 from .rate_levels import add_levels
 
 MEANS = np.array([[1, 1, 1, 1], [1, -1, 1, -1], [1, 1, -1, -1], [1, -1, -1, 1]])

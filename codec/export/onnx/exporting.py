@@ -13,6 +13,7 @@ from heqcodec.nqe_r.encoder import RateNqe
 from heqcodec.nqe_r.quantizer import choose_levels
 from heqcodec.nqe_t.encoder import TransformNqe
 from heqcodec.nqe_vgg.integer import IntegerVgg
+from heqcodec.onnx.session import open_session
 from heqcodec.purenet.backends import is_installed
 from heqcodec.purenet.config import CELLS, PurenetConfig
 from heqcodec.purenet.features import BaseFeatures, CellFeatures, Features
@@ -20,7 +21,6 @@ from heqcodec.purenet.onnx_graph import purenet_model
 from numpy.typing import NDArray
 
 from .encoders import Encoder, encoder_model
-from .session import open_session
 
 TOLERANCE = 1e-4
 """Largest difference of a sample of RGB / 255 from torch: a fortieth of a grey level."""

@@ -20,9 +20,8 @@ from heqcodec.nqe_r.encoder import RateNqe
 from heqcodec.nqe_r.layout import LEVELS, QUARTERS, SUBS, level_maps
 from heqcodec.nqe_r.quantizer import LARGEST, WEIGHTS
 from heqcodec.nqe_r.transform import QUARTER, SIZES
+from heqcodec.onnx.graph import Graph
 from numpy.typing import NDArray
-
-from .graph import Graph
 
 MAPS = PLANES * SUBS
 """Maps of frequencies of a patch in one size."""

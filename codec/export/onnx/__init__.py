@@ -1,0 +1,1 @@
+"""The encoders as ONNX graphs, and the export of a model to ONNX files."""
