@@ -28,9 +28,9 @@ def step_cost(batch: int, steps: int, kept: bool) -> tuple[float, float]:
     import resource
 
     import torch
-    from heqcodec.classifier.batches import smoothed_loss
-    from heqcodec.classifier.nqe_classifier import NqeClassifier
-    from heqcodec.training.allocator import keep_freed_memory
+    from heqcodec.lab.classifier.batches import smoothed_loss
+    from heqcodec.lab.classifier.nqe_classifier import NqeClassifier
+    from heqcodec.lab.training.allocator import keep_freed_memory
 
     if kept and not keep_freed_memory():
         raise SystemExit("this C library is not glibc: nothing can be set, and nothing compared.")

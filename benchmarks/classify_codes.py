@@ -107,8 +107,8 @@ def main(
     ),
 ) -> None:
     """Print the table."""
-    from heqcodec.classifier import load_images
     from heqcodec.eval.report import environment
+    from heqcodec.lab.classifier import load_images
     from heqcodec.models import registry
     from heqcodec.models.classifiers import load_shipped
 

@@ -2,7 +2,8 @@
 
     python benchmarks/codes.py PHOTOGRAPHS --held-out HELD_OUT --minutes 1.5 --out DIR
 
-Trains as `variants` says with each of the codes of `heqcodec.nqe.code_quantizers`: at most 256 bits
+Trains as `variants` says with each of the codes of `heqcodec.lab.networks.code_quantizers`: at most
+256 bits
 a patch. Prints the PSNR of the middles of held-out photographs.
 
 Writes codes.json and codes.md after each training; the same command goes on where it stopped.
@@ -37,7 +38,7 @@ POSITIONS = 16
 
 def about(kind: str) -> dict[str, Any]:
     """Channels of a code, and bits of a patch."""
-    from heqcodec.nqe.code_quantizers import make_code
+    from heqcodec.lab.networks.code_quantizers import make_code
 
     made = make_code(kind)
     return {"channels": made.channels, "bits": POSITIONS * made.bits}
@@ -74,7 +75,7 @@ def main(
     device: Device = "auto",
 ) -> None:
     """Train with each code for equal minutes, and print a table."""
-    from heqcodec.nqe.code_quantizers import CODES
+    from heqcodec.lab.networks.code_quantizers import CODES
 
     variants = Variants("codes", "code", CODES, about, lambda task, network: {}, markdown)
     lengths = Lengths(minutes, float_minutes, width, seeds)

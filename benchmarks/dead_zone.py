@@ -235,9 +235,9 @@ def main(
     from heqcodec.eval.bjontegaard import compare
     from heqcodec.image.images import load_image
     from heqcodec.image.patches import split_patches
+    from heqcodec.lab.training.photographs import image_files, load_tiles
     from heqcodec.models import registry
     from heqcodec.models.manifest import stored_tensors
-    from heqcodec.training.photographs import image_files, load_tiles
 
     images = [load_image(path).pixels for path in image_files(folder)]
     loaded, digest = load_tiles(train)

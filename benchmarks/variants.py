@@ -66,8 +66,8 @@ def train_one(
         minutes: of training with quantized weights.
         float_minutes: of training in full precision, before.
     """
-    from heqcodec.eval.quantizers.training import train_for
-    from heqcodec.nqe.layer_quantizers import layer_quantizer
+    from heqcodec.lab.comparison.training import train_for
+    from heqcodec.lab.networks.layer_quantizers import layer_quantizer
 
     network = task.build()
     steps = train_for(task, network, 60 * float_minutes, seed)
@@ -86,10 +86,10 @@ def compare(
     NAME.json and NAME.md are written after each training; the same call goes on where it stopped.
     """
     from heqcodec.base.files import write_bytes
-    from heqcodec.eval.quantizers.codec_task import CodecTask
     from heqcodec.eval.report import environment
+    from heqcodec.lab.comparison.codec_task import CodecTask
+    from heqcodec.lab.training.photographs import load_frames, load_tiles
     from heqcodec.purenet.device import find_device
-    from heqcodec.training.photographs import load_frames, load_tiles
 
     name, key, kinds, about, measured, markdown = variants
     minutes, float_minutes, width, seeds = lengths

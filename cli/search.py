@@ -22,8 +22,8 @@ from heqcodec.cli.options import (
 from heqcodec.cli.terminal import print_table, reports_errors, say, set_threads
 
 if TYPE_CHECKING:
-    from heqcodec.eval.precision.exploration import Explored
-    from heqcodec.eval.precision.space import NqeSpace
+    from heqcodec.lab.precision.exploration import Explored
+    from heqcodec.lab.precision.space import NqeSpace
     from rich.table import Table
 
 
@@ -66,18 +66,18 @@ def search(
     """
     set_threads(threads)
     from heqcodec.base.errors import HeqError
-    from heqcodec.nqe.reduced import require_even
+    from heqcodec.lab.networks.reduced import require_even
 
     require_even(width)
     if (out / "search.json").exists() and not force:
         raise HeqError(f"{out / 'search.json'} exists; give another --out, or -f to replace it.")
-    from heqcodec.eval.precision.exploration import SearchSettings, explore
-    from heqcodec.eval.precision.results import write_search
-    from heqcodec.eval.precision.space import NqeSpace
-    from heqcodec.eval.precision.supernet import ElasticCodec
     from heqcodec.eval.report import environment
+    from heqcodec.lab.precision.exploration import SearchSettings, explore
+    from heqcodec.lab.precision.results import write_search
+    from heqcodec.lab.precision.space import NqeSpace
+    from heqcodec.lab.precision.supernet import ElasticCodec
+    from heqcodec.lab.training.run_start import run_photographs
     from heqcodec.purenet.device import find_device
-    from heqcodec.training.run_start import run_photographs
 
     words = [f"heqcodec search --budget-bits {budget_bits}"]
     words += [f"--budget-macs {budget_macs}"] if budget_macs else []

@@ -70,7 +70,7 @@ def train(
 ) -> None:
     """Train a model from RECIPE on a folder of images; it can be stopped and resumed any time."""
     try:
-        from heqcodec.training.run import train as run_training
+        from heqcodec.lab.training.run import train as run_training
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("heqcodec"):
             raise

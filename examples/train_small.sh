@@ -37,4 +37,4 @@ RECIPE
 heqcodec train "$out/small.toml" --encoder "$weights/nqe-t.encoder.safetensors" \
     --data "$photographs" --out "$out/run" --device cpu
 ls -l "$out/run/weights"
-echo "python -m heqcodec.training.install $out/run/weights/small.json --weights WEIGHTS enters it in a folder of weights."
+echo "python -m heqcodec.lab.training.install $out/run/weights/small.json --weights WEIGHTS enters it in a folder of weights."

@@ -122,7 +122,7 @@ def encoder() -> TransformNqe:
 def light_training(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Calibrates on few patches, and in one thread: there is little to share out."""
     import torch
-    from heqcodec.training import vgg_task
+    from heqcodec.lab.training import vgg_task
 
     monkeypatch.setattr(vgg_task, "CALIBRATION_BATCHES", 2)
     monkeypatch.setattr(vgg_task, "CALIBRATION_PATCHES", 9)
@@ -154,7 +154,7 @@ def held_out(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def encoder_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A transform encoder that a run can be given."""
-    from heqcodec.training.given_weights import write_tensors
+    from heqcodec.lab.training.given_weights import write_tensors
     from small_models import transform_tensors
 
     path = tmp_path_factory.mktemp("encoder") / "given.safetensors"
@@ -165,7 +165,7 @@ def encoder_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def tiles() -> np.ndarray:
     """Two training tiles, uint8 (2, 256, 256, 3)."""
-    from heqcodec.training.photographs import TILE
+    from heqcodec.lab.training.photographs import TILE
     from small_models import photograph
 
     return np.stack([photograph()[:TILE, :TILE], photograph("chelsea")[:TILE, 100 : 100 + TILE]])

@@ -6,7 +6,7 @@ import pickle
 from pathlib import Path
 
 import numpy as np
-from heqcodec.classifier import LabelledImages
+from heqcodec.lab.classifier import LabelledImages
 from numpy.typing import NDArray
 
 CLASSES = ("dark", "red", "stripes")

@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 import torch
+from heqcodec.lab.networks.nqe_vgg import NqeVgg
+from heqcodec.lab.training.export import export_model, install
+from heqcodec.lab.training.recipe import Recipe
+from heqcodec.lab.training.transform_task import fit_encoder
 from heqcodec.models.registry import TRANSFORM, VGG
-from heqcodec.nqe.vgg import NqeVgg
 from heqcodec.nqe_t.encoder import TransformCodeReader
 from heqcodec.nqe_vgg.integer import IntegerVgg
 from heqcodec.purenet.network import Purenet, PurenetConfig
-from heqcodec.training.export import export_model, install
-from heqcodec.training.recipe import Recipe
-from heqcodec.training.transform_task import fit_encoder
 from PIL import Image
 
 TRANSFORM_NAME, VGG_NAME = "small-t", "small-vgg"

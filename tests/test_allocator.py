@@ -9,7 +9,7 @@ import sys
 from typing import Any
 
 import pytest
-from heqcodec.training.allocator import LEFT_ALONE, keep_freed_memory
+from heqcodec.lab.training.allocator import LEFT_ALONE, keep_freed_memory
 
 
 @pytest.mark.parametrize("taken", [True, False])

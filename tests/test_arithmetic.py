@@ -7,8 +7,8 @@ from fractions import Fraction
 import numpy as np
 import pytest
 from heqcodec.base.interval_table import RANGE_STEPS, STATES, lps_table
+from heqcodec.lab.training.coder_tables import state_probabilities
 from heqcodec.nqe_t.arithmetic import EVEN, NO_SYMBOL, ArithmeticDecoder, ArithmeticEncoder
-from heqcodec.training.coder_tables import state_probabilities
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -7,18 +7,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 from heqcodec.base.errors import HeqError
-from heqcodec.training.camera.development import (
+from heqcodec.lab.training.camera.development import (
     as_jpeg,
     photographed,
     to_linear,
     to_srgb,
     with_noise,
 )
-from heqcodec.training.camera.drawings import DRAWINGS
-from heqcodec.training.camera.optics import blurred, defocus_kernel, motion_kernel
-from heqcodec.training.camera.pack import main as make_pack
-from heqcodec.training.camera.sensor import bilinear, malvar, mosaic, noise_levels, noisy
-from heqcodec.training.photographs import load_frame_groups, load_tiles
+from heqcodec.lab.training.camera.drawings import DRAWINGS
+from heqcodec.lab.training.camera.optics import blurred, defocus_kernel, motion_kernel
+from heqcodec.lab.training.camera.pack import main as make_pack
+from heqcodec.lab.training.camera.sensor import bilinear, malvar, mosaic, noise_levels, noisy
+from heqcodec.lab.training.photographs import load_frame_groups, load_tiles
 from PIL import Image
 from small_models import photograph
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 from heqcodec.base.errors import HeqError
+from heqcodec.lab.training.checkpoint import load_checkpoint, read_facts, save_checkpoint
 from heqcodec.models.registry import VGG
-from heqcodec.training.checkpoint import load_checkpoint, read_facts, save_checkpoint
 from small_models import (
     randomised,
     small_purenet,

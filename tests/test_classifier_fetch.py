@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 from heqcodec.base.errors import HeqError
-from heqcodec.classifier import fetch
-from heqcodec.classifier.fetch import DataSet, fetch_images
+from heqcodec.lab.classifier import fetch
+from heqcodec.lab.classifier.fetch import DataSet, fetch_images
 from labelled_images import write_cifar, write_stl
 from typer.testing import CliRunner
 

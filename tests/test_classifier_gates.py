@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 from heqcodec.base.errors import HeqError
-from heqcodec.classifier import ClassifierRecipe, build_network
-from heqcodec.nqe.logic_gates import (
+from heqcodec.lab.classifier import ClassifierRecipe, build_network
+from heqcodec.lab.networks.logic_gates import (
     MuxOrSkip,
     OrSkip,
     heaviside,

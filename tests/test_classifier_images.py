@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import torch
 from heqcodec.base.errors import HeqError
-from heqcodec.classifier.batches import CUT_VALUE, DeviceImages
-from heqcodec.classifier.images import CIFAR_CLASSES, STL_CLASSES, load_images, square
+from heqcodec.lab.classifier.batches import CUT_VALUE, DeviceImages
+from heqcodec.lab.classifier.images import CIFAR_CLASSES, STL_CLASSES, load_images, square
 from labelled_images import easy_images, some_pixels, write_cifar, write_stl
 from PIL import Image
 

@@ -7,20 +7,20 @@ from pathlib import Path
 import pytest
 import torch
 from heqcodec.base.errors import HeqError
-from heqcodec.classifier import (
+from heqcodec.lab.classifier import (
     ClassifierRecipe,
     NqeClassifier,
     build_network,
     load_classifier,
     save_classifier,
 )
-from heqcodec.classifier.blocks import WeightedConv2d, block_diagonal, weighted_convolutions
-from heqcodec.classifier.nqe_classifier import NQE_LAYERS, weight_bits
-from heqcodec.classifier.packed_nqe import pack_nqe
-from heqcodec.classifier.recipe import NETWORKS
-from heqcodec.classifier.run import weight_figures
-from heqcodec.classifier.vgg_small import VggSmall
-from heqcodec.classifier.weight_quantizers import weight_quantizer
+from heqcodec.lab.classifier.blocks import WeightedConv2d, block_diagonal, weighted_convolutions
+from heqcodec.lab.classifier.nqe_classifier import NQE_LAYERS, weight_bits
+from heqcodec.lab.classifier.packed_nqe import pack_nqe
+from heqcodec.lab.classifier.recipe import NETWORKS
+from heqcodec.lab.classifier.run import weight_figures
+from heqcodec.lab.classifier.vgg_small import VggSmall
+from heqcodec.lab.classifier.weight_quantizers import weight_quantizer
 from heqcodec.quantizers.fixed_step import FixedStepQuantizer
 from torch.nn import functional as F
 

@@ -13,11 +13,11 @@ import pytest
 import torch
 from command_runner import run
 from heqcodec.base.errors import HeqError, HeqFormatError, HeqUnsupportedError
-from heqcodec.classifier import NqeClassifier, export, load_images
-from heqcodec.classifier.export import export_classifier
-from heqcodec.classifier.networks import save_classifier
-from heqcodec.classifier.packed_nqe import pack_nqe
-from heqcodec.classifier.recipe import ClassifierRecipe
+from heqcodec.lab.classifier import NqeClassifier, export, load_images
+from heqcodec.lab.classifier.export import export_classifier
+from heqcodec.lab.classifier.networks import save_classifier
+from heqcodec.lab.classifier.packed_nqe import pack_nqe
+from heqcodec.lab.classifier.recipe import ClassifierRecipe
 from heqcodec.models import classifiers as shipped
 from heqcodec.nqe_vgg.classifier import IntegerClassifier
 from labelled_images import easy_images, some_pixels

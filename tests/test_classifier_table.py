@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 import torch
 from heqcodec.base.errors import HeqError
-from heqcodec.classifier import ClassifierRecipe, build_network, save_classifier
-from heqcodec.classifier.blocks import weighted_convolutions
-from heqcodec.classifier.dither import dither_run, dithered
-from heqcodec.classifier.networks import load_latent_state, read_tensors
-from heqcodec.classifier.table import write_table
+from heqcodec.lab.classifier import ClassifierRecipe, build_network, save_classifier
+from heqcodec.lab.classifier.blocks import weighted_convolutions
+from heqcodec.lab.classifier.dither import dither_run, dithered
+from heqcodec.lab.classifier.networks import load_latent_state, read_tensors
+from heqcodec.lab.classifier.table import write_table
 from heqcodec.quantizers import layer_report
 
 ROOT = Path(__file__).parents[1]

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 import torch
 from heqcodec.base.errors import HeqError
-from heqcodec.classifier import ClassifierRecipe, training
-from heqcodec.classifier.queue import pack, read_list, run_queue
-from heqcodec.classifier.run import run_recipe
+from heqcodec.lab.classifier import ClassifierRecipe, training
+from heqcodec.lab.classifier.queue import pack, read_list, run_queue
+from heqcodec.lab.classifier.run import run_recipe
 from labelled_images import easy_images
 from safetensors.torch import load_file
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from heqcodec.nqe.code_quantizers import CODES, POSITION_BITS, PairCode, make_code
-from heqcodec.nqe.reduced import ReducedNqe
+from heqcodec.lab.networks.code_quantizers import CODES, POSITION_BITS, PairCode, make_code
+from heqcodec.lab.networks.reduced import ReducedNqe
 from test_benchmarks import load
 from typer.testing import CliRunner
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import heqcodec.training.coded_tiles as coded_tiles
+import heqcodec.lab.training.coded_tiles as coded_tiles
 import numpy as np
 import pytest
 import torch
 from heqcodec.image.patches import split_patches
+from heqcodec.lab.training.coded_tiles import code_frames, coded_view
+from heqcodec.lab.training.photographs import turned
 from heqcodec.nqe_t.encoder import TransformCodeReader, TransformNqe
 from heqcodec.purenet.patch_readers import TransformReader
-from heqcodec.training.coded_tiles import code_frames, coded_view
-from heqcodec.training.photographs import turned
 from small_models import transform_tensors
 
 pytestmark = pytest.mark.usefixtures("light_training")

@@ -29,10 +29,10 @@ from heqcodec.eval.peers.factorized import Factorized
 from heqcodec.eval.peers.gdn import Gdn
 from heqcodec.eval.peers.load import build
 from heqcodec.eval.peers.mcucoder import McuCoder
-from heqcodec.eval.peers.run import save_peer
 from heqcodec.image.patches import split_patches
+from heqcodec.lab.networks.nqe_vgg import NqeVgg
+from heqcodec.lab.peers.run import save_peer
 from heqcodec.models import registry
-from heqcodec.nqe.vgg import NqeVgg
 from heqcodec.nqe_t.arithmetic import ArithmeticDecoder
 from heqcodec.nqe_t.patch_decoder import decode_coefficients
 from heqcodec.nqe_t.transform import dct_layers

@@ -86,7 +86,7 @@ def test_refuses_weights_that_are_not_quinary_and_ones_that_see_their_own_level(
 
 def test_what_is_trained_lets_lonely_levels_go_and_keeps_crowded_ones() -> None:
     pytest.importorskip("torch")
-    from heqcodec.training.cost_fit import fit_cost_layer
+    from heqcodec.lab.training.cost_fit import fit_cost_layer
     from skimage import data
 
     tile = data.astronaut()[:256, 64:320]

@@ -12,10 +12,10 @@ import pytest
 from c_compilers import COMPILERS, build, needs_compiler, sanitized
 from heqcodec.base.errors import HeqFormatError
 from heqcodec.base.rate_protocols import StripCoder
+from heqcodec.lab.training.device_tables import Strip, first_tables, fit_tables, tile_strips
 from heqcodec.nqe_r.device_coder import contexts, patch, tables
 from heqcodec.nqe_r.device_coder.coder import DeviceCoder
 from heqcodec.nqe_r.layout import band_frequencies
-from heqcodec.training.device_tables import Strip, first_tables, fit_tables, tile_strips
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_format_page import table

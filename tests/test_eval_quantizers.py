@@ -12,13 +12,13 @@ import pytest
 import torch
 from command_runner import names, run
 from heqcodec.base.errors import HeqError
-from heqcodec.eval.quantizers.classifier_task import ClassifierTask, load_labelled
-from heqcodec.eval.quantizers.codec_task import CodecTask
-from heqcodec.eval.quantizers.comparison import layer_use
-from heqcodec.eval.quantizers.contestants import CONTESTANTS, chosen
-from heqcodec.eval.quantizers.results import markdown
-from heqcodec.eval.quantizers.seeds import merged, seed_deviation
-from heqcodec.nqe.reduced import ReducedNqe, reduced_layers
+from heqcodec.lab.comparison.classifier_task import ClassifierTask, load_labelled
+from heqcodec.lab.comparison.codec_task import CodecTask
+from heqcodec.lab.comparison.comparison import layer_use
+from heqcodec.lab.comparison.contestants import CONTESTANTS, chosen
+from heqcodec.lab.comparison.results import markdown
+from heqcodec.lab.comparison.seeds import merged, seed_deviation
+from heqcodec.lab.networks.reduced import ReducedNqe, reduced_layers
 from heqcodec.nqe_vgg.layout import VGG_LAYERS
 from heqcodec.quantizers import make_quantizer
 

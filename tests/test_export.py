@@ -10,6 +10,10 @@ import numpy as np
 import pytest
 import torch
 from heqcodec.image.patches import split_patches
+from heqcodec.lab.training.export import export_model
+from heqcodec.lab.training.install import main as install_main
+from heqcodec.lab.training.loop import TrainingLoop
+from heqcodec.lab.training.run import train
 from heqcodec.models import registry
 from heqcodec.models.registry import TRANSFORM, VGG
 from heqcodec.nqe_t.encoder import TransformCodeReader, TransformNqe
@@ -17,10 +21,6 @@ from heqcodec.nqe_vgg.integer import IntegerVgg
 from heqcodec.purenet.decoder import PurenetDecoder
 from heqcodec.purenet.patch_readers import TransformReader
 from heqcodec.purenet.torch_network import TorchNetwork
-from heqcodec.training.export import export_model
-from heqcodec.training.install import main as install_main
-from heqcodec.training.loop import TrainingLoop
-from heqcodec.training.run import train
 from rich.progress import Progress
 from small_models import (
     photograph,

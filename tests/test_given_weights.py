@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 from heqcodec.base.errors import HeqError
+from heqcodec.lab.training.run import train
 from heqcodec.models.registry import TRANSFORM, VGG
-from heqcodec.training.run import train
 from safetensors.torch import save_file
 from small_models import (
     small_purenet,

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 import torch
 from heqcodec.base.errors import HeqError
+from heqcodec.lab.training.guide import SHARPNESS, Guide, guide_loss
+from heqcodec.lab.training.loop import TrainingLoop
+from heqcodec.lab.training.recipe import Recipe
+from heqcodec.lab.training.tasks import cosine
+from heqcodec.lab.training.vgg_task import VggTask
 from heqcodec.models.registry import VGG
 from heqcodec.quantizers import RunningBatchNorm2d
-from heqcodec.training.guide import SHARPNESS, Guide, guide_loss
-from heqcodec.training.loop import TrainingLoop
-from heqcodec.training.recipe import Recipe
-from heqcodec.training.tasks import cosine
-from heqcodec.training.vgg_task import VggTask
 from rich.progress import Progress
 from small_models import photograph, write_recipe
 

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 import torch
 from heqcodec.base.errors import HeqError
+from heqcodec.lab.networks.layer_quantizers import layer_choices
+from heqcodec.lab.networks.nqe_vgg import NqeVgg
+from heqcodec.lab.training.recipe import Recipe
+from heqcodec.lab.training.run import train
 from heqcodec.models.registry import TRANSFORM, VGG
-from heqcodec.nqe.layer_quantizers import layer_choices
-from heqcodec.nqe.vgg import NqeVgg
 from heqcodec.nqe_vgg.integer import IntegerVgg
 from heqcodec.quantizers.registry import quantizer_names
-from heqcodec.training.recipe import Recipe
-from heqcodec.training.run import train
 from small_models import write_recipe
 
 FLOATS = ("lsq", "eqnet", "int4-hadamard", "codeq", "q2d2", "tinyllava")

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 import torch
 from heqcodec.base.errors import HeqError
+from heqcodec.lab.training.border_loss import STEP_FLOOR, border_loss
+from heqcodec.lab.training.loop import TrainingLoop
+from heqcodec.lab.training.run import train
+from heqcodec.lab.training.vgg_task import VggTask
 from heqcodec.models.registry import TRANSFORM, VGG
-from heqcodec.training.border_loss import STEP_FLOOR, border_loss
-from heqcodec.training.loop import TrainingLoop
-from heqcodec.training.run import train
-from heqcodec.training.vgg_task import VggTask
 from rich.progress import Progress
 from small_models import write_recipe
 from training_runs import CPU, checkpoint_of, stop_after, task_of

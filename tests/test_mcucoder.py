@@ -16,7 +16,7 @@ from heqcodec.eval.baselines.string_file import StringFile
 from heqcodec.eval.peers.huffman import HuffmanCode, code_lengths
 from heqcodec.eval.peers.latent_code import SYMBOLS, LatentCode
 from heqcodec.eval.peers.mcucoder import CHANNELS, McuCoder
-from heqcodec.eval.peers.run import save_peer
+from heqcodec.lab.peers.run import save_peer
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_models import photograph

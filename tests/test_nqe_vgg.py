@@ -13,7 +13,7 @@ import torch
 from adversarial import adversarial_patches
 from heqcodec.base.constants import BUDGET_BITS
 from heqcodec.base.errors import HeqError, HeqFormatError, HeqUnsupportedError
-from heqcodec.nqe.vgg import NqeVgg, random_channels, truncate_code
+from heqcodec.lab.networks.nqe_vgg import NqeVgg, random_channels, truncate_code
 from heqcodec.nqe_vgg.convolution import convolve_floats, convolve_integers
 from heqcodec.nqe_vgg.integer import IntegerVgg
 from heqcodec.nqe_vgg.layer import check_float32_exact

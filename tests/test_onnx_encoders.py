@@ -16,8 +16,8 @@ from heqcodec.export.onnx import exporting
 from heqcodec.export.onnx.encoders import Encoder, encoder_model
 from heqcodec.export.onnx.exporting import exact_run, probes
 from heqcodec.image.patches import split_patches
+from heqcodec.lab.networks.nqe_vgg import NqeVgg
 from heqcodec.models import registry
-from heqcodec.nqe.vgg import NqeVgg
 from heqcodec.nqe_r.encoder import RateNqe, stem_tensors
 from heqcodec.nqe_t.encoder import TransformNqe
 from heqcodec.nqe_vgg.integer import IntegerVgg

@@ -307,11 +307,11 @@ def test_the_id_covers_every_table() -> None:
 
 @needs_native
 def test_fitted_tables_save_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    from heqcodec.lab.training import packed_priors, packed_tables
+    from heqcodec.lab.training.packed_networks import Effort
+    from heqcodec.lab.training.packed_strips import TileStrips, blank_tables
+    from heqcodec.lab.training.packed_tables import fit_packed_tables
     from heqcodec.nqe_r.encoder import RateNqe, stem_tensors
-    from heqcodec.training import packed_priors, packed_tables
-    from heqcodec.training.packed_networks import Effort
-    from heqcodec.training.packed_strips import TileStrips, blank_tables
-    from heqcodec.training.packed_tables import fit_packed_tables
     from skimage import data
 
     for module, name, less in (
@@ -333,7 +333,7 @@ def test_fitted_tables_save_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_fitting_needs_the_extension(monkeypatch: pytest.MonkeyPatch) -> None:
-    from heqcodec.training import packed_tables
+    from heqcodec.lab.training import packed_tables
 
     monkeypatch.setattr(packed_tables, "native_extension", lambda: None)
     with pytest.raises(HeqError, match="C extension"):

@@ -9,7 +9,7 @@ from itertools import product
 import numpy as np
 import pytest
 from heqcodec.base.errors import HeqFormatError
-from heqcodec.eval.baselines.patch import dct_code, klt, klt_fit, sensing, sensing_fit
+from heqcodec.eval.baselines.patch import dct_code, klt, sensing
 from heqcodec.eval.baselines.patch import jpeg2000_markers as markers
 from heqcodec.eval.baselines.patch.dct import scan_order
 from heqcodec.eval.baselines.patch.jpeg2000_packets import (
@@ -29,6 +29,7 @@ from heqcodec.eval.baselines.patch.planes import (
     planes_of,
 )
 from heqcodec.eval.baselines.patch.tables import load_tables
+from heqcodec.lab.peers import klt_fit, sensing_fit
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, features

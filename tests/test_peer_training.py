@@ -18,9 +18,9 @@ from heqcodec.base.errors import HeqError
 from heqcodec.cli.application import app
 from heqcodec.eval.peers.factorized import Factorized
 from heqcodec.eval.peers.load import ARCHITECTURES, build, load_peer
-from heqcodec.eval.peers.recipe import SIZES, PeerRecipe
-from heqcodec.eval.peers.run import train_peer
-from heqcodec.eval.peers.training import PeerLoop, PeerTask
+from heqcodec.lab.peers.recipe import SIZES, PeerRecipe
+from heqcodec.lab.peers.run import train_peer
+from heqcodec.lab.peers.training import PeerLoop, PeerTask
 from rich.progress import Progress
 from safetensors.torch import load_file
 from small_models import photograph, write_photographs
@@ -33,7 +33,7 @@ SMALL: dict[str, dict[str, int]] = {
     "mean-scale": {"width": 8, "latents": 12},
     "mcucoder": {"width": 8},
 }
-RECIPES = sorted((Path(__file__).parents[1] / "eval/peers/recipes").glob("*.toml"))
+RECIPES = sorted((Path(__file__).parents[1] / "lab/peers/recipes").glob("*.toml"))
 
 
 @pytest.fixture(autouse=True)
@@ -370,7 +370,7 @@ class TestRun:
 
 def tiles_psnr(network: Any, folder: Path) -> float:
     """PSNR of the only photograph of a folder, coded by hand."""
-    from heqcodec.training.photographs import load_frames
+    from heqcodec.lab.training.photographs import load_frames
 
     (frame,) = load_frames(folder)
     truth = torch.from_numpy(frame).permute(2, 0, 1)[None] / 255

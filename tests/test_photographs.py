@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from heqcodec.base.errors import HeqError
-from heqcodec.training.photographs import TILE, load_frames, load_tiles, turned
+from heqcodec.lab.training.photographs import TILE, load_frames, load_tiles, turned
 from PIL import Image
 from small_models import photograph
 

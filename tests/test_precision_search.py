@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 import torch
 from command_runner import names, run
-from heqcodec.eval.precision.results import recipe_text
-from heqcodec.eval.precision.space import NqePrecision, NqeSpace, layer_costs
-from heqcodec.eval.precision.switched_quantizer import SwitchedQuantizer
-from heqcodec.nqe.layer_quantizers import layer_choices
-from heqcodec.nqe.vgg import NqeVgg
+from heqcodec.lab.networks.layer_quantizers import layer_choices
+from heqcodec.lab.networks.nqe_vgg import NqeVgg
+from heqcodec.lab.precision.results import recipe_text
+from heqcodec.lab.precision.space import NqePrecision, NqeSpace, layer_costs
+from heqcodec.lab.precision.switched_quantizer import SwitchedQuantizer
+from heqcodec.lab.training.recipe import Recipe
 from heqcodec.nqe_vgg.layout import VGG_LAYERS, weight_bits
 from heqcodec.quantizers.elastic import ElasticQuantizer
-from heqcodec.training.recipe import Recipe
 
 MIXED = (3, 3, 2, 2, 1, 1, 1)
 

@@ -10,6 +10,7 @@ import pytest
 import torch
 from heqcodec.base.errors import HeqUnsupportedError
 from heqcodec.image.patches import split_patches
+from heqcodec.lab.training.recipe import Recipe
 from heqcodec.models.registry import TRANSFORM, VGG
 from heqcodec.nqe_t.encoder import TransformCodeReader, TransformNqe
 from heqcodec.purenet.config import CELLS
@@ -18,7 +19,6 @@ from heqcodec.purenet.device import find_device
 from heqcodec.purenet.network import Purenet, PurenetConfig
 from heqcodec.purenet.patch_readers import BinaryReader, Reader, TransformReader
 from heqcodec.purenet.torch_network import TorchNetwork
-from heqcodec.training.recipe import Recipe
 from small_models import photograph, randomised, small_purenet, transform_tensors
 
 RATES = (64, 128, 256, 512)

@@ -11,6 +11,14 @@ import numpy as np
 import pytest
 import torch
 from heqcodec.base.errors import HeqError, HeqUnsupportedError
+from heqcodec.lab.training import packed_priors, packed_tables, rate_coders
+from heqcodec.lab.training.given_weights import read_purenet, write_tensors
+from heqcodec.lab.training.install import main as install_main
+from heqcodec.lab.training.muon import Muon, orthogonalized
+from heqcodec.lab.training.packed_fit import main as fit_packed
+from heqcodec.lab.training.photographs import CropSource, turned
+from heqcodec.lab.training.run import train
+from heqcodec.lab.training.similarity_loss import similarity_loss
 from heqcodec.models import registry
 from heqcodec.models.rate_loader import PLACES
 from heqcodec.models.registry import RATE
@@ -19,14 +27,6 @@ from heqcodec.purenet.network import Purenet, PurenetConfig
 from heqcodec.purenet.rate_decoder import INPUTS, KNOTS
 from heqcodec.purenet.stored_weights import restored_weights, stored_weights
 from heqcodec.purenet.torch_network import decode_base
-from heqcodec.training import packed_priors, packed_tables, rate_coders
-from heqcodec.training.given_weights import read_purenet, write_tensors
-from heqcodec.training.install import main as install_main
-from heqcodec.training.muon import Muon, orthogonalized
-from heqcodec.training.packed_fit import main as fit_packed
-from heqcodec.training.photographs import CropSource, turned
-from heqcodec.training.run import train
-from heqcodec.training.similarity_loss import similarity_loss
 from small_models import SIZES, photograph, randomised, write_recipe
 from training_runs import checkpoint_of
 

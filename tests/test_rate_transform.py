@@ -202,7 +202,7 @@ class TestPlainInverse:
         self, kind: str, photograph: NDArray[np.uint8], request: pytest.FixtureRequest
     ) -> None:
         torch = pytest.importorskip("torch")
-        from heqcodec.training.rate_frames import RateFrames
+        from heqcodec.lab.training.rate_frames import RateFrames
 
         encoder: RateNqe = request.getfixturevalue(kind)
 

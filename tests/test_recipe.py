@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 from heqcodec.base.errors import HeqError
+from heqcodec.lab.training.recipe import Recipe
 from heqcodec.models import registry
 from heqcodec.models.registry import TRANSFORM, VGG
-from heqcodec.training.recipe import Recipe
 from small_models import write_recipe
 
 RECIPES = sorted((Path(__file__).parents[1] / "weights" / "recipes").glob("*.toml"))

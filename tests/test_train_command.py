@@ -23,9 +23,9 @@ class TestTrain:
             calls.append((arguments, options))
             return {"training": {"steps": 7}, "held_out": {"psnr at 64 bits": 25.0}}
 
-        module: Any = ModuleType("heqcodec.training.run")
+        module: Any = ModuleType("heqcodec.lab.training.run")
         module.train = train
-        monkeypatch.setitem(sys.modules, "heqcodec.training.run", module)
+        monkeypatch.setitem(sys.modules, "heqcodec.lab.training.run", module)
         recipe, weights, out = (tmp_path / name for name in ("r.toml", "w.safetensors", "o"))
         recipe.touch()
         weights.touch()

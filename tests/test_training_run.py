@@ -9,14 +9,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import heqcodec.training.loop as loop_module
+import heqcodec.lab.training.loop as loop_module
 import pytest
 import torch
 from heqcodec.base.errors import HeqError
+from heqcodec.lab.training.checkpoint import read_facts
+from heqcodec.lab.training.loop import TrainingLoop
+from heqcodec.lab.training.run import train
 from heqcodec.models.registry import TRANSFORM, VGG
-from heqcodec.training.checkpoint import read_facts
-from heqcodec.training.loop import TrainingLoop
-from heqcodec.training.run import train
 from small_models import write_recipe
 from training_runs import FAMILIES, checkpoint_of, stop_after
 

@@ -9,11 +9,11 @@ import sys
 from pathlib import Path
 
 import torch
-from heqcodec.training.workers import Workers
+from heqcodec.lab.training.workers import Workers
 
 PROGRAM = """
 import sys, torch
-from heqcodec.training.workers import Workers
+from heqcodec.lab.training.workers import Workers
 workers = Workers()
 net = torch.nn.Conv2d(3, 4, 3).to(memory_format=torch.channels_last)
 torch.manual_seed(workers.rank)

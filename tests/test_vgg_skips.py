@@ -14,17 +14,17 @@ from heqcodec.base.constants import BUDGET_BITS
 from heqcodec.base.errors import HeqError, HeqFormatError
 from heqcodec.eval.complexity.vgg_work import vgg_work
 from heqcodec.export.onnx.encoders import encoder_model
+from heqcodec.lab.networks.logic_gates import make_skip, opening_sums, or_gate, thresholded_pool
+from heqcodec.lab.networks.nqe_vgg import NqeVgg
+from heqcodec.lab.networks.reduced import ReducedNqe
+from heqcodec.lab.training.recipe import Recipe
+from heqcodec.lab.training.run import train
 from heqcodec.models import registry
 from heqcodec.models.registry import TRANSFORM, VGG
-from heqcodec.nqe.logic_gates import make_skip, opening_sums, or_gate, thresholded_pool
-from heqcodec.nqe.reduced import ReducedNqe
-from heqcodec.nqe.vgg import NqeVgg
 from heqcodec.nqe_vgg.bit_planes import pack_vgg
 from heqcodec.nqe_vgg.integer import IntegerVgg
 from heqcodec.nqe_vgg.skips import SKIPPED, joined, pooled, skip_bits
 from heqcodec.onnx.session import open_session
-from heqcodec.training.recipe import Recipe
-from heqcodec.training.run import train
 from safetensors.numpy import load_file
 from small_models import write_recipe
 

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from heqcodec.lab.training.loop import TrainingLoop
+from heqcodec.lab.training.recipe import Recipe
+from heqcodec.lab.training.transform_task import TransformTask
+from heqcodec.lab.training.vgg_task import VggTask
 from heqcodec.models.registry import TRANSFORM, VGG
-from heqcodec.training.loop import TrainingLoop
-from heqcodec.training.recipe import Recipe
-from heqcodec.training.transform_task import TransformTask
-from heqcodec.training.vgg_task import VggTask
 from rich.progress import Progress
 from safetensors.torch import load_file
 from small_models import transform_tensors, write_recipe

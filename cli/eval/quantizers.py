@@ -65,8 +65,8 @@ def quantizers(
     """
     set_threads(threads)
     from heqcodec.base.errors import HeqError
-    from heqcodec.eval.quantizers.contestants import chosen
-    from heqcodec.nqe.reduced import require_even
+    from heqcodec.lab.comparison.contestants import chosen
+    from heqcodec.lab.networks.reduced import require_even
 
     contestants = chosen(quantizer or [])
     require_even(width)
@@ -99,14 +99,14 @@ def _compare(
     device: str,
     command: str,
 ) -> None:
-    from heqcodec.eval.quantizers.classifier_task import ClassifierTask, load_labelled
-    from heqcodec.eval.quantizers.codec_task import CodecTask
-    from heqcodec.eval.quantizers.comparison import compare
-    from heqcodec.eval.quantizers.results import markdown, write_plots, write_results
-    from heqcodec.eval.quantizers.seeds import merged
     from heqcodec.eval.report import environment
+    from heqcodec.lab.comparison.classifier_task import ClassifierTask, load_labelled
+    from heqcodec.lab.comparison.codec_task import CodecTask
+    from heqcodec.lab.comparison.comparison import compare
+    from heqcodec.lab.comparison.results import markdown, write_plots, write_results
+    from heqcodec.lab.comparison.seeds import merged
+    from heqcodec.lab.training.photographs import load_frames, load_tiles
     from heqcodec.purenet.device import find_device
-    from heqcodec.training.photographs import load_frames, load_tiles
 
     data, held_out, cifar = sources
     where, width, first = find_device(device), settings["width"], settings["seed"]

@@ -48,7 +48,7 @@ def train_peer(
     NAME.json. A factorized or mean-scale peer loads into CompressAI's class of that architecture.
     """
     set_threads(threads)
-    from heqcodec.eval.peers.run import train_peer as run_training
+    from heqcodec.lab.peers.run import train_peer as run_training
 
     record = run_training(
         recipe,

@@ -15,7 +15,8 @@
 
 A level that stands alone costs many bits, one among others few; at a step of D, a bit is worth
 about 0.14 D^2 of squared error. The layer is trained to say the log odds of a level being 0, given
-the levels around it (`heqcodec.training.cost_fit`); with them a coefficient becomes 1 only where
+the levels around it (`heqcodec.lab.training.cost_fit`); with them a coefficient becomes 1 only
+where
 that pays (our choice: rate-distortion optimized quantization in one pass, in additions, with no
 coder in the loop). Sums are integers below 2^15.
 """

@@ -10,7 +10,7 @@ x ---+---> convolution ---> 2x2 maximum ---> level 0..3 ---> main ---+
 
 Levels 0 .. 3 are three binary maps, "level at least k", and their OR is the maximum. MUX takes the
 OR in channels whose main map has a large enough sum, and main alone in the others. All of it is
-comparisons and, for MUX, one sum a channel. See `heqcodec.nqe.logic_gates` for training.
+comparisons and, for MUX, one sum a channel. See `heqcodec.lab.networks.logic_gates` for training.
 """
 
 from __future__ import annotations

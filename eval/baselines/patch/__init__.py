@@ -11,5 +11,5 @@
 
 Each codes one patch without knowledge of any other, and decodes it so: no smoothing across
 borders. Each has an attribute ``cost``, see ``cost.py``. Tables that were fitted to photographs
-lie beside the modules and are made by ``python -m heqcodec.eval.baselines.patch.fit``.
+lie beside the modules and are made by ``python -m heqcodec.lab.peers.patch_fit``.
 """

@@ -1,0 +1,1 @@
+"""Training and comparisons; nothing of the codec imports it."""

@@ -1,0 +1,140 @@
+"""The codec's task: patches to 256 bits each and back, measured by the PSNR of whole frames."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import cast
+
+import numpy as np
+import torch
+from heqcodec.lab.networks.code_quantizers import make_code
+from heqcodec.lab.networks.reduced import CODE_CHANNELS, ReducedNqe
+from heqcodec.lab.training.photographs import CropSource
+from heqcodec.lab.training.tasks import psnr
+from heqcodec.lab.training.vgg_task import VARIANCE_FLOOR, laid_out, patches_of
+from heqcodec.nqe_vgg.skips import Skip
+from heqcodec.purenet.network import Purenet, PurenetConfig
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+CROP = 64
+"""Side of a training crop in pixels: two patches, so that the decoder sees borders both ways."""
+BATCH = 8
+CALIBRATION = 32
+PATCHES_AT_ONCE = 256
+MIDDLE = 256
+"""Side of the square in the middle of a held-out photograph that is measured."""
+DECODER = PurenetConfig(
+    inputs=CODE_CHANNELS,
+    has_base=False,
+    rates=1,
+    width=48,
+    blocks=1,
+    local_blocks=1,
+    fine_width=12,
+    fine_blocks=1,
+)
+
+
+class CodecNetwork(nn.Module):
+    """A reduced NQE and a small PURENET.
+
+    Args:
+        width: of the encoder.
+        seed: of all initial weights.
+        skips: of the encoder, see `heqcodec.nqe_vgg.skips`.
+        code: what makes its code, see `heqcodec.lab.networks.code_quantizers`.
+    """
+
+    def __init__(self, width: int, seed: int, skips: Skip = "none", code: str = "binary") -> None:
+        super().__init__()
+        self.encoder = ReducedNqe(width, code=True, seed=seed, skips=skips, code_quantizer=code)
+        channels = make_code(code).channels
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self.decoder = Purenet(replace(DECODER, inputs=channels))
+
+    def forward(self, frames: Tensor) -> Tensor:
+        """uint8 (B, 3, 32 R, 32 C) -> decoded, RGB / 255, float32, same shape."""
+        rows, columns = frames.shape[2] // 32, frames.shape[3] // 32
+        parts = patches_of(frames).split(PATCHES_AT_ONCE)
+        cells = laid_out(torch.cat([self.encoder(part) for part in parts]), rows, columns)
+        rate = torch.zeros(len(frames), dtype=torch.int64, device=frames.device)
+        cells = cells.contiguous(memory_format=torch.channels_last)
+        return cast(Tensor, self.decoder(cells, None, rate))
+
+
+def _middle(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """At most 256 x 256 pixels of a frame (H, W, 3) of whole patches, from its middle; a copy."""
+    sides = [min(size, MIDDLE) for size in frame.shape[:2]]
+    row, column = ((size - side) // 2 for size, side in zip(frame.shape, sides, strict=False))
+    return frame[row : row + sides[0], column : column + sides[1]].copy()
+
+
+class CodecTask:
+    """See ``TimedTask``. The loss is the squared error of crops over the root of their variance.
+
+    Args:
+        tiles: photographs to train on, uint8 (N, 256, 256, 3).
+        frames: held-out photographs, uint8 (H, W, 3) each, whole patches.
+        width: of the encoder.
+        device: where.
+        seed: of initial weights and of the calibration.
+        skips: of the encoder.
+        code: what makes its code.
+    """
+
+    name, unit, rate = "codec", "dB", 2e-3
+
+    def __init__(
+        self,
+        tiles: NDArray[np.uint8],
+        frames: list[NDArray[np.uint8]],
+        width: int,
+        device: torch.device,
+        seed: int,
+        skips: Skip = "none",
+        code: str = "binary",
+    ) -> None:
+        self._crops = CropSource(tiles, device)
+        self._frames = [_middle(frame) for frame in frames]
+        self._width, self._device, self._seed = width, device, seed
+        self._skips: Skip = skips
+        self._code = code
+
+    def build(self) -> nn.Module:
+        """A fresh ``CodecNetwork`` on the device."""
+        return CodecNetwork(self._width, self._seed, self._skips, self._code).to(self._device)
+
+    def encoder(self, network: nn.Module) -> ReducedNqe:
+        """The encoder of a ``CodecNetwork``."""
+        return cast(CodecNetwork, network).encoder
+
+    def loss(self, network: nn.Module, generator: torch.Generator) -> Tensor:
+        """Of a batch of crops, scalar float32."""
+        crops = self._crops(CROP, BATCH, generator)
+        target = crops.float() / 255
+        error = (network(crops) - target).pow(2).mean(dim=(1, 2, 3))
+        spread = target.var(dim=(1, 2, 3)) + VARIANCE_FLOOR
+        return (error / spread.sqrt()).mean()
+
+    def training_crops(self, side: int, count: int) -> Tensor:
+        """The same random training crops at each call: uint8 (count, 3, side, side)."""
+        return self._crops(side, count, torch.Generator().manual_seed(self._seed))
+
+    def calibrate(self, network: nn.Module) -> None:
+        """Measure the encoder's statistics on training crops."""
+        generator = torch.Generator().manual_seed(self._seed)
+        crops = (self._crops(CROP, BATCH, generator) for _ in range(CALIBRATION))
+        self.encoder(network).calibrate(patches_of(crop) for crop in crops)
+
+    @torch.no_grad()
+    def measure(self, network: nn.Module) -> float:
+        """Mean PSNR in dB of the middles of held-out frames, after a calibration."""
+        self.calibrate(network)
+        network.eval()
+        figures = []
+        for truth in self._frames:
+            pixels = torch.from_numpy(truth).permute(2, 0, 1)[None].to(self._device)
+            figures.append(psnr(network(pixels)[0], truth))
+        return float(np.mean(figures))

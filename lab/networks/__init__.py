@@ -1,0 +1,1 @@
+"""Training graphs of `nqe-vgg`: layers, quantizers and gates in torch."""

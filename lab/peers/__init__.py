@@ -1,0 +1,1 @@
+"""Training of the learned baselines, and fitting of the patch-constant ones."""

@@ -1,0 +1,136 @@
+"""Makes a pack of training tiles: clean photographs, camera images, drawings.
+
+::
+
+    python -m heqcodec.lab.training.camera.pack tiles.npy --clean tiles/ --native photographs/
+
+Of the tiles, half are clean, 35 in a hundred as cameras give them, 15 drawn; of the camera images,
+a third are cuts of photographs at their own resolution, as they are. The pack is one array, uint8
+(N, 256, 256, 3), which ``heqcodec train --data tiles.npy`` reads. Tile ``i`` is drawn from the seed
+and ``i`` alone, so processes do not matter.
+"""
+
+from __future__ import annotations
+
+import argparse
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from heqcodec.lab.training.photographs import TILE, image_files, load_tiles
+from numpy.lib.format import open_memmap
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+from .development import photographed
+from .drawings import drawing
+
+CAMERA_SHARE, DRAWN_SHARE = 0.35, 0.15
+NATIVE_SHARE = 0.33
+"""Of the camera images."""
+REDUCTIONS = (1.0, 1.5, 2.0)
+LEAST_SPREAD = 4.0
+"""Standard deviation of a cut, in samples: sky without anything in it teaches little."""
+
+
+def cut_photograph(path: Path, count: int, reduction: float, seed: int) -> list[NDArray[np.uint8]]:
+    """Tiles at random places of a photograph, first reduced (Lanczos); flat ones are left out."""
+    rng = np.random.default_rng([seed, *path.name.encode()])
+    with Image.open(path) as opened:
+        image = ImageOps.exif_transpose(opened).convert("RGB")
+    if reduction != 1:
+        wide, high = (round(side / reduction) for side in image.size)
+        image = image.resize((wide, high), Image.Resampling.LANCZOS)
+    tiles: list[NDArray[np.uint8]] = []
+    for _ in range(4 * count):
+        if min(image.size) < TILE or len(tiles) == count:
+            break
+        # On the grid of JPEG blocks, which a reader of JPEG files sees.
+        x, y = (int(rng.integers(0, side - TILE + 1)) // 8 * 8 for side in image.size)
+        tile = np.asarray(image.crop((x, y, x + TILE, y + TILE)))
+        if tile.std() > LEAST_SPREAD:
+            tiles.append(tile)
+    return tiles
+
+
+def _cuts(paths: list[Path], wanted: int, reduced: bool, seed: int) -> NDArray[np.uint8]:
+    each = -(-wanted // max(1, len(paths)))
+    with ProcessPoolExecutor() as pool:
+        jobs = [
+            pool.submit(cut_photograph, path, each, _reduction(index, reduced), seed)
+            for index, path in enumerate(paths)
+        ]
+        found = [tile for job in jobs for tile in job.result()]
+    return np.stack(found) if found else np.empty((0, TILE, TILE, 3), np.uint8)
+
+
+def _reduction(index: int, reduced: bool) -> float:
+    return 2.0 if reduced else REDUCTIONS[index % 2]
+
+
+def make_tile(
+    index: int, seed: int, kind: str, clean: NDArray[np.uint8] | None
+) -> NDArray[np.uint8]:
+    """One tile of a kind, "camera", "drawn" or "clean" (as it is)."""
+    rng = np.random.default_rng([seed, index])
+    if kind == "drawn":
+        return drawing(rng)
+    assert clean is not None
+    return photographed(clean, rng) if kind == "camera" else clean
+
+
+def make_pack(out: Path, clean_dir: Path, native_dir: Path | None, count: int, seed: int) -> None:
+    """Write a pack of ``count`` tiles; see the module."""
+    rng = np.random.default_rng(seed)
+    clean, _ = load_tiles(clean_dir)
+    native = np.empty((0, TILE, TILE, 3), np.uint8)
+    if native_dir:
+        paths = image_files(native_dir)
+        # As many clean tiles again, from what is half as large.
+        clean = np.concatenate([clean, _cuts(paths, len(clean), True, seed)])
+        native = _cuts(paths, int(count * CAMERA_SHARE * NATIVE_SHARE), False, seed + 1)
+    kinds = rng.choice(
+        ["clean", "camera", "drawn"],
+        count,
+        p=[1 - CAMERA_SHARE - DRAWN_SHARE, CAMERA_SHARE, DRAWN_SHARE],
+    )
+    order = rng.permutation(np.resize(np.arange(len(clean)), count))
+    camera = np.flatnonzero(kinds == "camera")
+    kept = dict(zip(camera[: len(native)].tolist(), native, strict=False))
+    pack = open_memmap(out, mode="w+", dtype=np.uint8, shape=(count, TILE, TILE, 3))
+    with ProcessPoolExecutor() as pool:
+        jobs = {}
+        for index, kind in enumerate(kinds.tolist()):
+            if index in kept:
+                pack[index] = kept[index]
+                continue
+            tile = None if kind == "drawn" else clean[order[index]]
+            if kind == "clean":
+                pack[index] = tile
+            else:
+                jobs[index] = pool.submit(partial(make_tile, index, seed, kind, tile))
+        for index, job in jobs.items():
+            pack[index] = job.result()
+    pack.flush()
+    shares = {kind: int((kinds == kind).sum()) for kind in ("clean", "camera", "drawn")}
+    print(f"{out}: {count} tiles, {shares}, {len(kept)} of the camera tiles at native resolution")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """See the module."""
+    parser = argparse.ArgumentParser(
+        prog="python -m heqcodec.lab.training.camera.pack", description=__doc__
+    )
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--clean", type=Path, required=True, help="photographs without noise")
+    parser.add_argument("--native", type=Path, help="photographs at their own resolution")
+    parser.add_argument("--count", type=int, default=9000)
+    parser.add_argument("--seed", type=int, default=1)
+    given = parser.parse_args(arguments)
+    make_pack(given.out, given.clean, given.native, given.count, given.seed)
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

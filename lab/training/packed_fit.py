@@ -1,0 +1,69 @@
+"""Fit the packed coder of a variable-rate model anew, beside its device coder.
+
+    python -m heqcodec.lab.training.packed_fit nqe-r --weights weights/ --data train/ --out coders/
+
+``heqcodec train`` fits both coders of a new encoder; this is for an encoder that stays, where more
+photographs or a longer fit are to make packed files smaller. The folder it writes is what
+``heqcodec train --coders`` takes. Files of the device coder stay as they are; packed files of the
+old tables cannot be read with the new ones.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from heqcodec.base.errors import HeqError
+
+from .given_weights import read_encoder, read_tables, write_tensors
+from .packed_networks import Effort
+from .packed_strips import TileStrips
+from .packed_tables import fit_packed_tables
+from .photographs import load_tiles
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Fit as the arguments say (``sys.argv`` if None); returns the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m heqcodec.lab.training.packed_fit",
+        description="Fit the packed coder of a variable-rate model anew.",
+    )
+    parser.add_argument("model", metavar="NAME", help="of the model, such as nqe-r")
+    parser.add_argument("--weights", type=Path, required=True, metavar="DIR", help="of the model")
+    parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="photographs")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR")
+    parser.add_argument("--iterations", type=int, default=60_000)
+    parser.add_argument("--batch", type=int, default=1024, help="decisions of each network")
+    parser.add_argument("--strips", type=int, default=112, help="drawn at a time")
+    parser.add_argument("--minutes", type=float, help="after which the schedule has ended")
+    parser.add_argument("--device", default="cpu", help="of the networks")
+    parser.add_argument("--seed", type=int, default=0)
+    given = parser.parse_args(arguments)
+    try:
+        _fit(given)
+    except (HeqError, OSError) as error:
+        print(f"heqcodec: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _fit(given: argparse.Namespace) -> None:
+    from heqcodec.models import rate_loader
+    from heqcodec.models.registry import RATE
+
+    encoder = rate_loader.make_encoder(
+        read_encoder(given.weights / f"{given.model}.encoder.safetensors", RATE)
+    )
+    device = read_tables(given.weights / f"{given.model}.device.safetensors")
+    tiles, _ = load_tiles(given.data)
+    effort = Effort(given.iterations, given.batch, given.strips, given.minutes, given.device)
+    packed = fit_packed_tables(TileStrips(tiles, encoder), seed=given.seed, effort=effort)
+    given.out.mkdir(parents=True, exist_ok=True)
+    write_tensors(given.out / f"{given.model}.device.safetensors", device)
+    write_tensors(given.out / f"{given.model}.packed.safetensors", packed)
+    print(f"wrote the coders of {given.model} to {given.out}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

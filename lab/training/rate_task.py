@@ -1,0 +1,160 @@
+"""Training `nqe-r`: PURENET by regression on true levels of any step.
+
+::
+
+    random crops of tiles, any place, flip and turn; a random step each
+        │  RateFrames: the integer encoder and its plain inverse
+        ▼
+    base, hints, step ──► Purenet ──► frame ── squared error ◄── crop
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from heqcodec.image.patches import split_patches
+from heqcodec.nqe_r.encoder import RateNqe, stem_tensors
+from heqcodec.purenet.dequantizer import fit_places
+from heqcodec.purenet.network import Purenet, PurenetConfig
+from heqcodec.purenet.rate_decoder import INPUTS, KNOTS
+from heqcodec.purenet.torch_network import decode_base
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from .cost_fit import fit_cost_layer
+from .given_weights import read_purenet
+from .photographs import CropSource, FrameGroups
+from .rate_frames import RateFrames
+from .recipe import Recipe
+from .similarity_loss import similarity_loss
+from .tasks import correction_loss, cosine, psnr, purenet_of
+
+FIGURE_STEPS = (425, 553, 681, 830)
+"""Steps of 20, 40, 80 and 180: about 1, 0.5, 0.25 and 0.1 bit per pixel."""
+JPEG_BLOCK = 8
+"""Half of the crops begin on this grid, as images that were JPEG files do."""
+PLACES_PATCHES = 6000
+PLACES_STEPS = range(64, 1024, 128)
+
+
+def fit_rate_encoder(
+    tiles: NDArray[np.uint8], recipe: Recipe, report: Callable[[str], None]
+) -> dict[str, NDArray[Any]]:
+    """The tensors of an encoder whose cost layer is trained on the tiles."""
+    stem = stem_tensors()
+    layer = fit_cost_layer(RateNqe(stem), tiles, recipe.tables_seed, recipe.cost_iterations, report)
+    return {**stem, **layer}
+
+
+def fit_reconstruction(
+    encoder: RateNqe, tiles: NDArray[np.uint8], seed: int
+) -> NDArray[np.float32]:
+    """Reconstruction points on random patches of the tiles; see `fit_places`."""
+    each = len(split_patches(tiles[0]))
+    order = np.random.default_rng(seed).permutation(each * len(tiles))[:PLACES_PATCHES]
+    patches = np.stack([split_patches(tiles[at // each])[at % each] for at in order])
+    return fit_places(encoder, encoder.coefficients(patches), list(PLACES_STEPS))
+
+
+class RateTask:
+    """See `heqcodec.lab.training.tasks.Task`.
+
+    Args:
+        recipe: of the run.
+        tiles: training photographs, uint8 (N, S, S, 3).
+        frames: held-out photographs, uint8 (H, W, 3) each, by group.
+        tensors: of the encoder, from `fit_rate_encoder` or given.
+        device: where the networks live.
+        start: safetensors of a PURENET to begin from; its reconstruction points are kept.
+    """
+
+    figure_name = "psnr at step {}"
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        tiles: NDArray[np.uint8],
+        frames: FrameGroups,
+        tensors: dict[str, NDArray[Any]],
+        device: torch.device,
+        start: Path | None = None,
+    ) -> None:
+        self._recipe, self._device = recipe, device
+        self._crops, self._frames = CropSource(tiles, device), frames
+        self._tensors = tensors
+        self.encoder = RateNqe(self._tensors)
+        torch.manual_seed(recipe.seed)
+        config = PurenetConfig(inputs=INPUTS, has_base=True, rates=KNOTS, **recipe.purenet)
+        network = Purenet(config)
+        given = read_purenet(start, network) if start else None
+        self.places = (
+            fit_reconstruction(self.encoder, tiles, recipe.tables_seed) if given is None else given
+        )
+        self._codec = RateFrames(self.encoder, self.places).to(device)
+        self.networks: dict[str, nn.Module] = {"purenet": network}
+        self._code: Callable[..., tuple[Tensor, Tensor]] = self._codec
+        self._decode: Callable[..., Tensor] = decode_base
+        if device.type == "cuda":
+            # Fused, since there the time goes into memory traffic; a CPU gains nothing.
+            self._code, self._decode = torch.compile(self._codec), torch.compile(decode_base)
+            torch.backends.cudnn.benchmark = True
+
+    def prepare(self, step: int) -> None:
+        """Nothing to make before the first step."""
+
+    def batch(self, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Random crops uint8 (batch, 3, S, S), and a step index for each, int64 (batch,)."""
+        recipe = self._recipe
+        count, crop = recipe.batch, 32 * recipe.crop
+        low, high = recipe.step_range
+        steps = torch.randint(low, high + 1, (count,), generator=generator)
+        pixels = self._crops(crop, count, generator, JPEG_BLOCK).contiguous()
+        return pixels, steps.to(self._device)
+
+    def loss(self, generator: torch.Generator) -> Tensor:
+        """See `correction_loss` and `similarity_loss`."""
+        pixels, steps = self.batch(generator)
+        base, hints = self._code(pixels, steps)
+        target = pixels.float() / 255
+        with torch.autocast(self._device.type, dtype=torch.bfloat16):
+            frame = self._decode(purenet_of(self.networks), base, hints, steps).float()
+        loss = correction_loss(frame, base, target, self._recipe.border)
+        return loss if self._recipe.loss == "mse" else similarity_loss(frame, target, loss)
+
+    def rates(self, step: int) -> dict[str, float]:
+        """Learning rates of a step; see `Task`."""
+        recipe = self._recipe
+        return {"purenet": recipe.rate * cosine(step, 0, recipe.steps, recipe.warmup)}
+
+    def after_step(self, step: int) -> bool:
+        """Nothing to do."""
+        return False
+
+    @torch.inference_mode()
+    def held_out(
+        self, networks: dict[str, nn.Module], images: int | None, ship: bool = False
+    ) -> dict[int | str, float]:
+        """Mean PSNR by step index and group, such as "553" and "553 camera"; see `Task`."""
+        network, figures = purenet_of(networks), {}
+        for group, frames in self._frames.items():
+            for step in FIGURE_STEPS:
+                index = torch.tensor([step], device=self._device)
+                values = []
+                for truth in frames[:images]:
+                    frame = torch.from_numpy(truth).to(self._device).permute(2, 0, 1)[None]
+                    base, hints = self._codec(frame.contiguous(), index)
+                    values.append(psnr(decode_base(network, base, hints, index)[0], truth))
+                figures[f"{step} {group}" if group else step] = float(np.mean(values))
+        return figures
+
+    def rows(self, step: int) -> list[dict[str, Any]]:
+        """No layer is quantized while training."""
+        return []
+
+    def encoder_tensors(self, networks: dict[str, nn.Module]) -> dict[str, NDArray[Any]]:
+        """The encoder as it was given."""
+        return self._tensors
