@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from heqcodec.cli.batch import run_jobs
 from heqcodec.cli.decoding import is_heq
 from heqcodec.cli.encoding import is_image
-from heqcodec.cli.options import Json, MaxPixels, Recursive, Threads, Verbose
-from heqcodec.cli.sources import Job, Plan, find_sources
-from heqcodec.cli.terminal import about, read_input, reports_errors, say, set_threads
+
+from .common.batch import run_jobs
+from .common.options import Json, MaxPixels, Recursive, Threads, Verbose
+from .common.sources import Job, Plan, find_sources
+from .common.terminal import about, read_input, reports_errors, say, set_threads
 
 if TYPE_CHECKING:
     import numpy as np

@@ -9,8 +9,9 @@ from typing import Annotated, Any
 
 import typer
 from heqcodec.base.progress import Progress
-from heqcodec.cli.batch import run_jobs
-from heqcodec.cli.options import (
+
+from .common.batch import run_jobs
+from .common.options import (
     BackendChoice,
     Device,
     Force,
@@ -21,8 +22,8 @@ from heqcodec.cli.options import (
     Threads,
     Verbose,
 )
-from heqcodec.cli.sources import Job, check_image_name, plan_jobs
-from heqcodec.cli.terminal import (
+from .common.sources import Job, check_image_name, plan_jobs
+from .common.terminal import (
     STANDARD,
     about,
     check_output,

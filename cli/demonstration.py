@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from heqcodec.base.errors import HeqError
-from heqcodec.cli.names import shown
-from heqcodec.cli.options import Force, Model, Verbose
-from heqcodec.cli.sources import check_image_name
-from heqcodec.cli.terminal import check_output, reports_errors, say, tell
+
+from .common.names import shown
+from .common.options import Force, Model, Verbose
+from .common.sources import check_image_name
+from .common.terminal import check_output, reports_errors, say, tell
 
 if TYPE_CHECKING:
     import numpy as np

@@ -11,8 +11,9 @@ from typing import Annotated, Any
 
 import typer
 from heqcodec.base.progress import Progress
-from heqcodec.cli.batch import run_jobs
-from heqcodec.cli.options import (
+
+from .common.batch import run_jobs
+from .common.options import (
     Force,
     Json,
     MaxPixels,
@@ -23,8 +24,8 @@ from heqcodec.cli.options import (
     Threads,
     Verbose,
 )
-from heqcodec.cli.sources import Job, check_heq_name, plan_jobs
-from heqcodec.cli.terminal import (
+from .common.sources import Job, check_heq_name, plan_jobs
+from .common.terminal import (
     STANDARD,
     check_output,
     reports_errors,

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from heqcodec.cli.options import JsonFacts, Verbose, model_names
-from heqcodec.cli.terminal import print_json, reports_errors, say, usage_error
+
+from .common.options import JsonFacts, Verbose, model_names
+from .common.terminal import print_json, reports_errors, say, usage_error
 
 app = typer.Typer(
     name="export",

@@ -5,15 +5,9 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import typer
-from heqcodec.cli.options import JsonFacts, Verbose
-from heqcodec.cli.terminal import (
-    about,
-    print_json,
-    print_table,
-    read_input,
-    reports_errors,
-    tell,
-)
+
+from .common.options import JsonFacts, Verbose
+from .common.terminal import about, print_json, print_table, read_input, reports_errors, tell
 
 
 @reports_errors

@@ -8,20 +8,12 @@ from typing import Annotated, Any
 
 import typer
 from heqcodec.base.progress import Progress
-from heqcodec.cli.batch import run_jobs
 from heqcodec.cli.decoding import is_heq
-from heqcodec.cli.options import (
-    Force,
-    Json,
-    MaxPixels,
-    Quiet,
-    Recursive,
-    StripRows,
-    Threads,
-    Verbose,
-)
-from heqcodec.cli.sources import Job, check_heq_name, plan_jobs
-from heqcodec.cli.terminal import (
+
+from .common.batch import run_jobs
+from .common.options import Force, Json, MaxPixels, Quiet, Recursive, StripRows, Threads, Verbose
+from .common.sources import Job, check_heq_name, plan_jobs
+from .common.terminal import (
     about,
     check_output,
     read_input,

@@ -7,7 +7,8 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from heqcodec.cli.options import (
+
+from .common.options import (
     Device,
     Force,
     HeldOut,
@@ -19,7 +20,7 @@ from heqcodec.cli.options import (
     Verbose,
     Width,
 )
-from heqcodec.cli.terminal import print_table, reports_errors, say, set_threads
+from .common.terminal import print_table, reports_errors, say, set_threads
 
 if TYPE_CHECKING:
     from heqcodec.lab.precision.exploration import Explored

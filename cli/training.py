@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from heqcodec.cli.options import Device, HeldOut, Photographs, Resume, StopAfter, Verbose
-from heqcodec.cli.terminal import reports_errors, say
+
+from .common.options import Device, HeldOut, Photographs, Resume, StopAfter, Verbose
+from .common.terminal import reports_errors, say
 
 
 @reports_errors

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from heqcodec.cli.names import as_json, shown
+from heqcodec.cli.common.names import as_json, shown
 
 COMMAND = Path(__file__).with_name("light_command.py")
 LATIN = b"caf\xe9.png"

@@ -89,7 +89,9 @@ class TestProcess:
         assert names(photo.parent) == ["photo.png"]
 
     @pytest.mark.skipif(os.name != "posix", reason="POSIX signals")
-    @pytest.mark.parametrize("module", ["heqcodec.api", "heqcodec.cli.sources", "rich.console"])
+    @pytest.mark.parametrize(
+        "module", ["heqcodec.api", "heqcodec.cli.common.sources", "rich.console"]
+    )
     def test_ctrl_c_while_modules_are_imported(self, module: str) -> None:
         import signal
 

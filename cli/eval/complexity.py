@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from heqcodec.cli.options import Force, Threads, Verbose
-from heqcodec.cli.terminal import print_table, reports_errors, say, set_threads
+from heqcodec.cli.common.options import Force, Threads, Verbose
+from heqcodec.cli.common.terminal import print_table, reports_errors, say, set_threads
 
 if TYPE_CHECKING:
     from heqcodec.eval.complexity.contender import Contender

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from heqcodec.cli.options import Force, Verbose
-from heqcodec.cli.terminal import print_table, reports_errors, say, tell
+from heqcodec.cli.common.options import Force, Verbose
+from heqcodec.cli.common.terminal import print_table, reports_errors, say, tell
 
 if TYPE_CHECKING:
     from heqcodec.eval.bd_table import Row

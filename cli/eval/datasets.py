@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from heqcodec.cli.options import JsonFacts, Verbose
-from heqcodec.cli.terminal import print_json, reports_errors, usage_error
+from heqcodec.cli.common.options import JsonFacts, Verbose
+from heqcodec.cli.common.terminal import print_json, reports_errors, usage_error
 
 if TYPE_CHECKING:
     from heqcodec.eval.datasets import Dataset

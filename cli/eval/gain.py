@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from heqcodec.cli.options import Force, Threads, Verbose
-from heqcodec.cli.terminal import (
+from heqcodec.cli.common.options import Force, Threads, Verbose
+from heqcodec.cli.common.terminal import (
     DATA_ERROR,
     print_table,
     reports_errors,

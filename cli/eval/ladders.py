@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from heqcodec.base.errors import HeqError
-from heqcodec.cli.terminal import say, usage_error
+from heqcodec.cli.common.terminal import say, usage_error
 
 if TYPE_CHECKING:
     from heqcodec.eval.baselines import CodecMaker

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from heqcodec.cli.options import (
+from heqcodec.cli.common.options import (
     Device,
     Force,
     Photographs,
@@ -17,7 +17,7 @@ from heqcodec.cli.options import (
     Verbose,
     Width,
 )
-from heqcodec.cli.terminal import reports_errors, say, set_threads
+from heqcodec.cli.common.terminal import reports_errors, say, set_threads
 
 
 @reports_errors

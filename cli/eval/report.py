@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from heqcodec.cli.options import Force, Verbose
-from heqcodec.cli.terminal import (
+from heqcodec.cli.common.options import Force, Verbose
+from heqcodec.cli.common.terminal import (
     check_output,
     reports_errors,
     say,

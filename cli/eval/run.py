@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from heqcodec.cli.common.options import Verbose
+from heqcodec.cli.common.terminal import DATA_ERROR, print_table, reports_errors, say, tell
 from heqcodec.cli.eval.ladders import present_ladders, read_request
-from heqcodec.cli.options import Verbose
-from heqcodec.cli.terminal import DATA_ERROR, print_table, reports_errors, say, tell
 
 if TYPE_CHECKING:
     from heqcodec.eval.baselines import CodecMaker

@@ -6,8 +6,16 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from heqcodec.cli.options import Device, HeldOut, Photographs, Resume, StopAfter, Threads, Verbose
-from heqcodec.cli.terminal import reports_errors, say, set_threads
+from heqcodec.cli.common.options import (
+    Device,
+    HeldOut,
+    Photographs,
+    Resume,
+    StopAfter,
+    Threads,
+    Verbose,
+)
+from heqcodec.cli.common.terminal import reports_errors, say, set_threads
 
 
 @reports_errors

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, ParamSpec
 
 import typer
 from heqcodec.base.errors import HeqError, HeqLimitError
-from heqcodec.cli import names
+
+from . import names
 
 if TYPE_CHECKING:
     from rich.table import Table

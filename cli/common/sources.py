@@ -12,7 +12,8 @@ from itertools import takewhile
 from pathlib import Path
 
 from heqcodec.base.errors import HeqError, HeqUnsupportedError
-from heqcodec.cli.terminal import STANDARD, usage_error
+
+from .terminal import STANDARD, usage_error
 
 __all__ = [
     "Job",

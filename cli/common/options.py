@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from heqcodec.cli.terminal import usage_error
+
+from .terminal import usage_error
 
 
 class BackendChoice(str, Enum):

@@ -10,8 +10,9 @@ from typing import Any
 import typer
 from heqcodec.base.errors import HeqError
 from heqcodec.base.progress import Progress
-from heqcodec.cli.sources import Job, Plan
-from heqcodec.cli.terminal import DATA_ERROR, STANDARD, print_json, say, sentence, tell
+
+from .sources import Job, Plan
+from .terminal import DATA_ERROR, STANDARD, print_json, say, sentence, tell
 
 __all__ = ["run_jobs"]
 
