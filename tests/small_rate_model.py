@@ -24,8 +24,8 @@ from heqcodec.purenet.stored_weights import stored_weights
 from numpy.typing import NDArray
 from safetensors.numpy import save
 from sample_cost_layers import random_cost_layer
-from test_device_coder import some_tables
-from test_packed_coder import TABLES as PACKED_TABLES
+from sample_device_strips import some_tables
+from sample_packed_strips import TABLES as PACKED_TABLES
 
 NAME = "r"
 STRONG = {"width": 8, "mid_width": 6, "mid_blocks": 2}

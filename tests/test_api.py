@@ -10,6 +10,7 @@ import heqcodec
 import numpy as np
 import pytest
 from conftest import LightModels
+from counting_file import CountingFile
 from heqcodec import api
 from heqcodec.container import ContainerReader, Header, patch_offset, strip_offset, total_size
 from heqcodec.image import patches
@@ -29,20 +30,6 @@ FUNCTIONS: list[Any] = [
     heqcodec.pack,
     heqcodec.unpack,
 ]
-
-
-class CountingFile(io.BytesIO):
-    """A file that notes which of its bytes are read."""
-
-    def __init__(self, data: bytes) -> None:
-        super().__init__(data)
-        self.touched = np.zeros(len(data), bool)
-
-    def read(self, size: int | None = -1) -> bytes:
-        start = self.tell()
-        data = super().read(size)
-        self.touched[start : start + len(data)] = True
-        return data
 
 
 class Pipe(io.RawIOBase):

@@ -13,20 +13,10 @@ from typing import Any
 import heqcodec
 import numpy as np
 import pytest
+from benchmark_scripts import load
 from light_model import LightEncoder
 from PIL import Image
 from typer.testing import CliRunner
-
-SCRIPTS = Path(__file__).resolve().parents[1] / "benchmarks"
-
-
-def load(name: str) -> Any:
-    spec = importlib.util.spec_from_file_location(f"benchmark_{name}", SCRIPTS / f"{name}.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    return module
 
 
 class BatchDependentEncoder(LightEncoder):

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from benchmark_scripts import load
 from heqcodec.lab.networks.code_quantizers import CODES, POSITION_BITS, PairCode, make_code
 from heqcodec.lab.networks.reduced import ReducedNqe
-from test_benchmarks import load
 from typer.testing import CliRunner
 
 POINTS = {

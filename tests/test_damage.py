@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import struct
-import time
 import tracemalloc
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
 
 import heqcodec
 import numpy as np
@@ -19,6 +17,7 @@ from heqcodec.file.concealment import fill_rows
 from heqcodec.image.images import LoadedImage
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from hypothesis_profiles import quick
 
 RNG = np.random.default_rng(3)
 HEIGHT, WIDTH = 150, 40
@@ -37,14 +36,6 @@ def file(light: LightModels) -> bytes:
         xmp=b"<x/>",
     )
     return heqcodec.encode(image, bpp=0.0625)
-
-
-@contextmanager
-def quick(seconds: float = 1.0) -> Iterator[None]:
-    """Fails if its block takes more time of the processor, which others do not lengthen."""
-    start = time.process_time()
-    yield
-    assert time.process_time() - start < seconds
 
 
 class TestEveryTruncation:

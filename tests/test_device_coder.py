@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 import subprocess
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import pytest
 from c_compilers import COMPILERS, build, needs_compiler, sanitized
+from format_tables import table
 from heqcodec.base.errors import HeqFormatError
 from heqcodec.base.rate_protocols import StripCoder
 from heqcodec.lab.training.device_tables import Strip, first_tables, fit_tables, tile_strips
@@ -18,29 +18,9 @@ from heqcodec.nqe_r.device_coder.coder import DeviceCoder
 from heqcodec.nqe_r.layout import band_frequencies
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_format_page import table
+from sample_device_strips import NATIVE, SOURCES, some_levels, some_tables
 
-SOURCES = Path(__file__).resolve().parent.parent / "codec" / "native"
-NATIVE = find_spec("heqcodec._native") is not None
 needs_native = pytest.mark.skipif(not NATIVE, reason="the C extension is not built")
-
-
-def some_tables(seed: int = 5) -> dict[str, np.ndarray]:
-    """Tables of a coder that believes something else in every context."""
-    random = np.random.default_rng(seed)
-    made = first_tables()._asdict()
-    made["start"] = random.integers(-60, 61, made["start"].shape).astype(np.int8)
-    made["weights"] = random.integers(-20, 41, made["weights"].shape).astype(np.int8)
-    return made
-
-
-def some_levels(
-    random: np.random.Generator, shape: tuple[int, ...], scale: float = 3.0
-) -> np.ndarray:
-    """Levels that fall off with frequency, more in some patches than in others."""
-    falling = scale / (1 + np.arange(1024) / 40.0)
-    wide = random.exponential(1.0, (*shape[:2], 1, 1)) * falling
-    return np.rint(random.laplace(size=(*shape, 1024)) * wide).astype(np.int16)
 
 
 CODERS = [

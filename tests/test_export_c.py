@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from adversarial import adversarial_patches
 from c_compilers import ARM, COMPILERS, STRICT, build, needs_compiler, sanitized
+from c_toolchains import FORBIDDEN, arm_code
 from command_runner import run
 from heqcodec.container.header import GRAY_AS_RGB
 from heqcodec.export.vectors import pnm
@@ -22,10 +23,8 @@ from heqcodec.models import registry
 from heqcodec.nqe_r.device_coder.coder import DeviceCoder
 from heqcodec.nqe_r.encoder import RateNqe, stem_tensors
 from sample_cost_layers import random_cost_layer
+from sample_device_strips import some_tables
 from sample_vgg import OTHER, random_encoder
-from test_device_coder import some_tables
-
-FORBIDDEN = re.compile(r"\t(s?mul|mla|mls|sml|smm|smu|umu|uml|umaal|sdiv|udiv|v(mul|add|ldr|mov))")
 
 pytestmark = needs_compiler
 
@@ -234,18 +233,6 @@ def test_heads_with_comments(exported: Exported, heqenc: Path, tmp_path: Path) -
     image.write_bytes(b"P5 # a comment\n# 7 7\n3\t2 #\n255\n" + bytes(range(6)))
     subprocess.run([heqenc, image, out], check=True)
     assert heqcodec.info(out)["width"] == 3
-
-
-def arm_code(source: Path, made: Path, level: str) -> str:
-    """The machine code of a source for a Cortex-M4, disassembled; the object file is kept."""
-    command = [str(ARM), "-mcpu=cortex-m4", "-mthumb", level, *STRICT, "-c"]
-    done = subprocess.run([*command, source, "-o", made], capture_output=True, text=True)
-    if "fatal error" in done.stderr:
-        pytest.skip("arm-none-eabi-gcc has no headers of a C library")
-    assert done.returncode == 0, done.stderr
-    return subprocess.run(
-        ["arm-none-eabi-objdump", "-d", made], capture_output=True, text=True, check=True
-    ).stdout
 
 
 @pytest.mark.skipif(ARM is None, reason="there is no arm-none-eabi-gcc")

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 from adversarial import adversarial_patches
 from c_compilers import ARM, COMPILERS, build, needs_compiler, sanitized
+from c_toolchains import FORBIDDEN, arm_code
 from command_runner import names, run
 from heqcodec.export.vectors import pnm, scene
 from heqcodec.models import classifiers
 from heqcodec.models.classifiers import ShippedClassifier
 from heqcodec.nqe_vgg.classifier import CODE_BITS, IntegerClassifier
 from sample_vgg import random_encoder
-from test_export_c import FORBIDDEN, arm_code
 
 pytestmark = needs_compiler
 HEAD_CLASSES = 7

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from format_tables import PAGE, table
 from heqcodec.base import patch_protocols
 from heqcodec.container import chunks, header, strips
 from heqcodec.container.header import Coder, Header, Mode
@@ -29,22 +30,11 @@ from heqcodec.nqe_vgg import payload
 from heqcodec.nqe_vgg.integer import IntegerVgg
 from heqcodec.nqe_vgg.layout import VGG_LAYERS
 
-PAGE = (Path(__file__).resolve().parent.parent / "docs" / "FORMAT.md").read_text("utf-8")
 STRUCT_OF_TYPE = {"u8": "B", "u16": "H", "u32": "I"}
 
 
 PATCH_PAYLOAD = PAGE[PAGE.index("\n## Patch payload\n") : PAGE.index("\n## Variable rate ")]
 RATE_LEVELS = PAGE[PAGE.index("\n### Levels of nqe-r\n") : PAGE.index("\n### Device payload ")]
-
-
-def table(columns: str, page: str = PAGE) -> list[list[str]]:
-    """Rows of every table of a page whose heading is ``columns``."""
-    rows = []
-    pattern = re.escape(columns) + r"\n\|[-|]+\|\n((?:\|.*\|\n)+)"
-    for body in re.findall(pattern, page):
-        rows += [[cell.strip() for cell in line[1:-1].split("|")] for line in body.splitlines()]
-    assert rows, f"the page has no table {columns}"
-    return rows
 
 
 def test_header_table_is_the_field_list() -> None:

@@ -11,7 +11,7 @@ from heqcodec.container.header import Header
 from heqcodec.file.frame import Grids, paint_window, region_window, whole_window
 from heqcodec.purenet import tiles
 from light_rate_model import LightRateDecoder, LightRateModels
-from test_rate_api import PHOTO, extents
+from sample_rate_files import PHOTO, extents
 
 IMAGE = np.tile(PHOTO, (3, 2, 1))[:500, :330]
 HEADER = Header(330, 500, 3, 64, b"lightenc", strip_rows=2)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -18,29 +17,14 @@ from heqcodec.purenet import backends
 from heqcodec.purenet.backends import choose_backend
 from PIL import Image
 from small_models import photograph
+from without_torch import run_without_torch
 
 DATA = Path(os.environ.get("HEQCODEC_DATA", Path(__file__).parents[2] / "shared" / "data"))
 NAMES = registry.model_names()
-WITHOUT_TORCH = """
-import sys
-
-class Refuses:
-    def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] in {"torch", "pytorch_msssim"}:
-            raise ImportError(f"{name} is not to be imported")
-
-sys.meta_path.insert(0, Refuses())
-"""
 
 
 def decoders_of(name: str) -> list[str]:
     return [registry.STRONG, *registry.manifest()["models"][name].get("decoders", {})]
-
-
-def run_without_torch(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    program = f"{WITHOUT_TORCH}\n{code}"
-    command = [sys.executable, "-c", program, *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from test_light_runtime import run_without_torch
+from without_torch import run_without_torch
 
 COMMAND = """
 import sys

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import zlib
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -22,11 +21,10 @@ from heqcodec.nqe_r.packed_coder.tables import (
     SLICE_STARTS,
     SLICES,
     PackedTables,
-    fixed_tables,
 )
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy.typing import NDArray
+from sample_packed_strips import TABLES, some_levels
 
 try:
     from heqcodec import _native
@@ -34,41 +32,7 @@ except ImportError:
     _native = None
 
 PAGE = (Path(__file__).resolve().parent.parent / "docs" / "FORMAT.md").read_text("utf-8")
-Tables = dict[str, NDArray[Any]]
 needs_native = pytest.mark.skipif(_native is None, reason="the C extension is not built")
-
-
-def invented_tables(seed: int = 1) -> Tables:
-    """Tables that predict nonsense, with every path in use, by integer arithmetic alone."""
-    tables: Tables = dict(fixed_tables())
-    state = seed
-    for name, (kind, shape) in KINDS.items():
-        if name in tables:
-            continue
-        count = int(np.prod(shape))
-        numbers = np.empty(count, dtype=np.int64)
-        for index in range(count):
-            state = (state * 1103515245 + 12345) & 0x7FFFFFFF
-            numbers[index] = (state >> 12) % 2001 - 1000
-        tables[name] = numbers.reshape(shape).astype(np.dtype(kind))
-    tables["mixing"][...] = 12000
-    tables["mixing"][..., 0] = 60000
-    tables["third"] //= 4
-    return tables
-
-
-TABLES = invented_tables()
-
-
-def some_levels(
-    rows: int, columns: int, planes: int, scale: float, seed: int = 0
-) -> tuple[NDArray[np.int16], NDArray[np.uint8]]:
-    """A strip whose levels fall off with frequency, as those of photographs do."""
-    rng = np.random.default_rng(seed)
-    fall = np.exp(-np.arange(LEVELS) / 40)
-    levels = np.rint(rng.laplace(size=(rows, columns, planes, LEVELS)) * scale * fall)
-    levels = np.clip(levels, -32767, 32767).astype(np.int16)
-    return levels, rng.integers(0, 2, (rows, columns)).astype(np.uint8)
 
 
 @pytest.fixture(params=["native", "python"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import math
 from functools import cache
 from typing import Any
@@ -10,33 +9,18 @@ from typing import Any
 import heqcodec
 import numpy as np
 import pytest
+from counting_file import CountingFile
 from heqcodec.base.constants import STEPS
-from heqcodec.container import ContainerReader
-from heqcodec.container.header import HEADER_LENGTH
 from heqcodec.file import options
 from heqcodec.file.quality import quality_of_step, step_of_quality
 from heqcodec.file.rate_encoding import finest_fitting_step
 from heqcodec.nqe_r import levels
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from light_rate_model import LightRateModels
-from small_models import photograph
-from test_api import CountingFile
+from sample_rate_files import PHOTO, extents, per_example
 
-PHOTO = np.ascontiguousarray(photograph()[20:220, 120:390])
 RNG = np.random.default_rng(6)
-per_example = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
-
-
-def extents(data: bytes) -> list[tuple[int, int]]:
-    """Where the strips of a file lie, followed by hand."""
-    count = ContainerReader(io.BytesIO(data)).header.strip_count
-    places, start = [], HEADER_LENGTH
-    for _ in range(count):
-        stop = start + 12 + int.from_bytes(data[start + 4 : start + 8], "little")
-        places.append((start, stop))
-        start = stop
-    return places
 
 
 @cache

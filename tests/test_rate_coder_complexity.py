@@ -37,10 +37,10 @@ from heqcodec.nqe_r.packed_coder import coder as packed_module
 from heqcodec.nqe_r.packed_coder import strip as packed_strip
 from heqcodec.nqe_r.packed_coder.mixing import Predictor
 from numpy.typing import NDArray
-from test_device_coder import NATIVE, SOURCES, some_tables
-from test_device_coder import some_levels as device_levels
-from test_packed_coder import TABLES as PACKED_TABLES
-from test_packed_coder import some_levels as packed_levels
+from sample_device_strips import NATIVE, SOURCES, some_tables
+from sample_device_strips import some_levels as device_levels
+from sample_packed_strips import TABLES as PACKED_TABLES
+from sample_packed_strips import some_levels as packed_levels
 
 TABLES: DeviceTables = check_tables(some_tables())
 FLAT = np.zeros((1, 1), dtype=np.uint8)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from command_runner import names, run
 from PIL import Image
-from test_rate_api import PHOTO, extents
+from sample_rate_files import PHOTO, extents
 
 pytestmark = pytest.mark.usefixtures("light_rate")
 

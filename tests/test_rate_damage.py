@@ -15,9 +15,9 @@ from heqcodec.container.header import FIELDS
 from heqcodec.image.images import LoadedImage
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis_profiles import quick
 from light_rate_model import SLICES, LightRateModels
-from test_damage import quick
-from test_rate_api import PHOTO, extents, per_example
+from sample_rate_files import PHOTO, extents, per_example
 
 pytestmark = pytest.mark.usefixtures("light_rate")
 HEIGHT, WIDTH = 150, 40

@@ -22,7 +22,7 @@ from light_rate_model import (
     LightRateEncoder,
 )
 from safetensors.numpy import save
-from test_rate_api import PHOTO
+from sample_rate_files import PHOTO
 
 SHARED = {"stem.a": np.arange(3, dtype=np.int8), "device.b": np.arange(5, dtype=np.uint16)}
 PACKED = {"c": np.arange(7, dtype=np.int16)}

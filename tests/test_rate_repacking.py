@@ -13,7 +13,7 @@ from heqcodec.image.images import LoadedImage
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from light_rate_model import LightDeviceCoder, LightRateModels
-from test_rate_api import PHOTO, extents, per_example
+from sample_rate_files import PHOTO, extents, per_example
 
 pytestmark = pytest.mark.usefixtures("light_rate")
 RNG = np.random.default_rng(9)

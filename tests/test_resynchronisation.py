@@ -19,7 +19,7 @@ from heqcodec.image.images import LoadedImage
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sample_containers import HEADER, build
-from test_rate_api import PHOTO, per_example
+from sample_rate_files import PHOTO, per_example
 
 pytestmark = pytest.mark.usefixtures("light_rate")
 STRIPS = 5
