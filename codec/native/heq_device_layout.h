@@ -1,4 +1,4 @@
-/* Fixed tables of the device coder; tests/test_device_coder.py derives them anew. */
+/* Fixed tables of the device coder; tests/nqe_r/test_device_coder.py derives them anew. */
 #ifndef HEQ_DEVICE_LAYOUT_H
 #define HEQ_DEVICE_LAYOUT_H
 

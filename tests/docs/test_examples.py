@@ -1,0 +1,85 @@
+"""Each of ``examples/`` does what it says, as a user would run it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import heqcodec
+import numpy as np
+import pytest
+from PIL import Image
+from skimage.data import astronaut
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+
+
+def run(*command: str | Path, **kwargs: object) -> str:
+    done = subprocess.run([str(part) for part in command], capture_output=True, **kwargs)  # type: ignore[call-overload]
+    assert done.returncode == 0, done.stderr
+    return str(done.stdout.decode(errors="replace"))
+
+
+@pytest.fixture
+def photo(tmp_path: Path) -> Path:
+    path = tmp_path / "photo.png"
+    Image.fromarray(astronaut()[:97, :130]).save(path)
+    return path
+
+
+def test_encode_and_decode_region(photo: Path, tmp_path: Path) -> None:
+    file, part = tmp_path / "out.heq", tmp_path / "part.png"
+    told = run(sys.executable, EXAMPLES / "encode.py", photo, file)
+    data = heqcodec.encode(photo, quality=40)
+    assert f"quality 40: {len(data)} bytes" in told
+    assert file.read_bytes() == heqcodec.encode(photo, target_size=len(data) // 2)
+    run(sys.executable, EXAMPLES / "decode_region.py", file, part, "20", "31", "50", "40")
+    crop = heqcodec.decode(file)[31:71, 20:70]
+    assert np.array_equal(np.asarray(Image.open(part)), crop)
+
+
+@pytest.mark.skipif(not shutil.which("cc"), reason="no C compiler")
+def test_camera_writes_the_file_of_the_command(photo: Path, tmp_path: Path) -> None:
+    heqcodec_command = [sys.executable, "-m", "heqcodec.cli"]
+    run(*heqcodec_command, "export", "c", "--out", tmp_path / "camera")
+    strict = ["-std=c99", "-O1", "-Wall", "-Wextra", "-Werror", "-I", tmp_path / "camera"]
+    sources = [EXAMPLES / "camera.c", tmp_path / "camera" / "heq_encoder.c"]
+    run("cc", *strict, *sources, "-o", tmp_path / "heqcam")
+    pixels = np.asarray(Image.open(photo))
+    done = subprocess.run(
+        [tmp_path / "heqcam", "130", "97", "45"],
+        input=pixels.tobytes(),
+        capture_output=True,
+        check=True,
+    )
+    assert done.stdout == heqcodec.encode(pixels, quality=45, strip_rows=1)
+    short = subprocess.run(
+        [tmp_path / "heqcam", "130", "97", "45"], input=b"\0" * 999, capture_output=True
+    )
+    assert short.returncode == 1 and b"too early" in short.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not shutil.which("bash"), reason="no bash")
+def test_train_small(tmp_path: Path) -> None:
+    pytest.importorskip("pytorch_msssim")
+    photographs = tmp_path / "photographs"
+    photographs.mkdir()
+    for number in range(3):
+        part = astronaut()[64 * number : 64 * number + 256, :256]
+        Image.fromarray(part).save(photographs / f"{number}.png")
+    # The script calls `heqcodec` and `python`; both are to be those of this test.
+    commands = tmp_path / "bin"
+    commands.mkdir()
+    (commands / "python").write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+    (commands / "heqcodec").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m heqcodec.cli "$@"\n')
+    for command in commands.iterdir():
+        command.chmod(0o755)
+    environment = os.environ | {"PATH": f"{commands}{os.pathsep}{os.environ['PATH']}"}
+    out = tmp_path / "out"
+    run("bash", EXAMPLES / "train_small.sh", photographs, out, "2", env=environment)
+    assert (out / "run/weights/small.purenet.safetensors").stat().st_size > 10_000
+    assert (out / "run/weights/small.json").is_file()

@@ -1,0 +1,80 @@
+"""Recipes: those that ship, and what is told about wrong ones."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from heqcodec.base.errors import HeqError
+from heqcodec.lab.training.recipe import Recipe
+from heqcodec.models import registry
+from heqcodec.models.registry import TRANSFORM, VGG
+from small_models import write_recipe
+
+RECIPES = sorted((Path(__file__).parents[2] / "weights" / "recipes").glob("*.toml"))
+
+
+class TestRecipe:
+    @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+    def test_of_the_shipped_models(self, path: Path) -> None:
+        recipe = Recipe.load(path)
+        assert recipe.name in registry.model_names() and path.stem.startswith(recipe.name)
+        assert len(recipe.rate_weights) == 4
+
+    @pytest.mark.parametrize(
+        ("changes", "told"),
+        [
+            ({"stesp": 3, "colour": 1}, "unknown keys colour, stesp; those known are about, "),
+            ({"family": "gan"}, "family must be one of transform, vgg"),
+            ({"steps": 0}, "steps must be a whole number from 1"),
+            ({"steps": "many"}, "steps must be a whole number from 1"),
+            ({"batch": 2.5}, "batch must be a whole number"),
+            ({"crop": 2}, "crop must be a whole number from 3 to 8"),
+            ({"crop": 9}, "crop must be a whole number from 3 to 8"),
+            ({"views": 0}, "views must be a whole number from 1 to 8"),
+            ({"rate": 0}, "rate must be a number above 0"),
+            ({"rate_weights": [1, 1]}, "rate_weights must be 4 numbers"),
+            ({"rate_weights": [0, 0, 0, 0]}, "rate_weights must be 4 numbers"),
+            ({"rate_weights": 1}, "rate_weights must be 4 numbers"),
+            ({"norm_init": "wild"}, "norm_init must be one of balanced, halfwave"),
+            ({"rule": "D"}, "rule must be one of A, B, C"),
+            ({"average": 1.5}, "average must be a number from 0 to 1"),
+            ({"tables_bits": 100}, "tables_bits must be a multiple of 16"),
+            ({"name": "a/b"}, "name must be letters"),
+            ({"purenet": {"depth": 3}}, "purenet.depth must be one of width, blocks"),
+            ({"purenet": {"inputs": 3}}, "purenet.inputs must be one of width, blocks"),
+            ({"purenet": {"width": 0}}, "purenet.width must be"),
+        ],
+        ids=str,
+    )
+    def test_errors_name_file_and_key(
+        self, tmp_path: Path, changes: dict[str, Any], told: str
+    ) -> None:
+        path = write_recipe(tmp_path / "wrong.toml", TRANSFORM, **changes)
+        with pytest.raises(HeqError) as error:
+            Recipe.load(path)
+        assert str(path) in str(error.value) and told in str(error.value)
+
+    def test_all_faults_are_told_at_once(self, tmp_path: Path) -> None:
+        path = write_recipe(tmp_path / "wrong.toml", VGG, crop=1, views=9)
+        with pytest.raises(HeqError, match=r"crop must be .*; views must be"):
+            Recipe.load(path)
+
+    @pytest.mark.parametrize(
+        ("text", "told"),
+        [
+            ('name = "x"\nfamily = "vgg"\n', "lacks about, steps"),
+            ("name =", "cannot be read as a recipe"),
+            ("\x00", "cannot be read as a recipe"),
+        ],
+    )
+    def test_what_is_no_recipe(self, tmp_path: Path, text: str, told: str) -> None:
+        path = tmp_path / "wrong.toml"
+        path.write_text(text)
+        with pytest.raises(HeqError, match=told):
+            Recipe.load(path)
+
+    def test_missing_file(self, tmp_path: Path) -> None:
+        with pytest.raises(HeqError, match="cannot be read as a recipe"):
+            Recipe.load(tmp_path / "none.toml")

@@ -1,0 +1,257 @@
+"""The device coder: what is coded comes back, C and Python agree, no bytes do harm."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+from c_compilers import COMPILERS, build, needs_compiler, sanitized
+from format_tables import table
+from heqcodec.base.errors import HeqFormatError
+from heqcodec.base.rate_protocols import StripCoder
+from heqcodec.lab.training.device_tables import Strip, first_tables, fit_tables, tile_strips
+from heqcodec.nqe_r.device_coder import contexts, patch, tables
+from heqcodec.nqe_r.device_coder.coder import DeviceCoder
+from heqcodec.nqe_r.layout import band_frequencies
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sample_device_strips import NATIVE, SOURCES, some_levels, some_tables
+
+needs_native = pytest.mark.skipif(not NATIVE, reason="the C extension is not built")
+
+
+CODERS = [
+    pytest.param(DeviceCoder(some_tables(), native=native), id=name, marks=marks)
+    for native, name, marks in (
+        (False, "python", ()),
+        (NATIVE, "c", needs_native),
+    )
+]
+
+
+def test_follows_the_protocol() -> None:
+    coder = DeviceCoder(some_tables())
+    assert isinstance(coder, StripCoder)
+    assert coder.coder == 2
+    assert len(coder.coder_id) == 8
+    assert coder.coder_id != DeviceCoder(some_tables(6)).coder_id
+
+
+@pytest.mark.parametrize("coder", CODERS)
+@pytest.mark.parametrize(("rows", "columns", "planes"), [(1, 1, 1), (2, 3, 3), (3, 1, 3)])
+@pytest.mark.parametrize("step", [0, 500, 1023])
+def test_levels_come_back(
+    coder: DeviceCoder, rows: int, columns: int, planes: int, step: int
+) -> None:
+    random = np.random.default_rng(step)
+    levels = some_levels(random, (rows, columns, planes))
+    sizes = random.integers(0, 2, (rows, columns)).astype(np.uint8)
+    payload = coder.encode(levels, sizes, step)
+    back, back_sizes = coder.decode(payload, rows, columns, planes, step)
+    np.testing.assert_array_equal(back, levels)
+    np.testing.assert_array_equal(back_sizes, sizes)
+    assert back.dtype == np.int16
+    assert back_sizes.dtype == np.uint8
+
+
+@pytest.mark.parametrize("coder", CODERS)
+def test_extreme_levels_come_back(coder: DeviceCoder) -> None:
+    random = np.random.default_rng(1)
+    levels = np.where(random.integers(0, 2, (1, 3, 3, 1024)) > 0, 32767, -32767).astype(np.int16)
+    levels[0, 1] = 0
+    sizes = np.array([[0, 1, 1]], dtype=np.uint8)
+    back, _ = coder.decode(coder.encode(levels, sizes, 7), 1, 3, 3, 7)
+    np.testing.assert_array_equal(back, levels)
+
+
+@needs_native
+@given(seed=st.integers(0, 2**32 - 1), scale=st.floats(-2, 4), step=st.integers(0, 1023))
+@settings(max_examples=20, deadline=None)
+def test_c_and_python_write_the_same_bytes(seed: int, scale: float, step: int) -> None:
+    random = np.random.default_rng(seed)
+    planes = (1, 3)[seed % 2]
+    levels = some_levels(random, (2, 2, planes), 10**scale)
+    sizes = random.integers(0, 2, (2, 2)).astype(np.uint8)
+    made = some_tables(seed % 7)
+    native, python = DeviceCoder(made, native=True), DeviceCoder(made, native=False)
+    payload = native.encode(levels, sizes, step)
+    assert payload == python.encode(levels, sizes, step)
+    for coder in (native, python):
+        np.testing.assert_array_equal(coder.decode(payload, 2, 2, planes, step)[0], levels)
+
+
+@pytest.mark.parametrize("coder", CODERS)
+def test_payloads_stay_what_they_are(coder: DeviceCoder) -> None:
+    # Files exist: if this fails, the format has changed.
+    levels = np.zeros((1, 2, 3, 1024), dtype=np.int16)
+    levels[0, :, 0, :6] = [[-40, 3, 0, -1, 2, 0], [-37, 0, 1, 0, 0, -20]]
+    levels[0, 1, 1, [0, 2, 700]] = [5, -1, 1]
+    payload = coder.encode(levels, np.array([[0, 1]], dtype=np.uint8), 425)
+    assert payload.hex() == GOLDEN
+
+
+GOLDEN = (
+    "691156ea6c94893fa5977ffffcf2fb0004ac62e5b9e405662a7adef27ffd1dc6f9b43bdd3000000026863fbe287062"
+)
+
+
+@pytest.mark.parametrize("coder", CODERS)
+def test_steps_are_told_apart(coder: DeviceCoder) -> None:
+    levels = some_levels(np.random.default_rng(0), (1, 2, 3))
+    sizes = np.zeros((1, 2), dtype=np.uint8)
+    assert coder.encode(levels, sizes, 400) != coder.encode(levels, sizes, 600)
+
+
+@pytest.mark.parametrize("coder", CODERS)
+def test_other_lengths_are_refused(coder: DeviceCoder) -> None:
+    levels = some_levels(np.random.default_rng(0), (1, 2, 3))
+    sizes = np.zeros((1, 2), dtype=np.uint8)
+    payload = coder.encode(levels, sizes, 400)
+    for wrong in (payload + b"\0", payload + b"\1", payload + bytes(300), b"\xff" * 40):
+        with pytest.raises(HeqFormatError, match="no device code of 1 x 2 patches"):
+            coder.decode(wrong, 1, 2, 3, 400)
+
+
+@pytest.mark.parametrize("coder", CODERS)
+@given(payload=st.binary(max_size=400), planes=st.sampled_from([1, 3]), step=st.integers(0, 1023))
+@settings(max_examples=25, deadline=None)
+def test_any_bytes_are_levels_or_an_error(
+    coder: DeviceCoder, payload: bytes, planes: int, step: int
+) -> None:
+    try:
+        levels, sizes = coder.decode(payload, 1, 2, planes, step)
+    except HeqFormatError:
+        return
+    assert int(np.abs(levels.astype(int)).max()) <= 32767
+    back, back_sizes = coder.decode(coder.encode(levels, sizes, step), 1, 2, planes, step)
+    np.testing.assert_array_equal(back, levels)
+    np.testing.assert_array_equal(back_sizes, sizes)
+
+
+@needs_native
+@given(payload=st.binary(max_size=300))
+@settings(max_examples=25, deadline=None)
+def test_c_and_python_read_any_bytes_alike(payload: bytes) -> None:
+    found = []
+    for native in (False, True):
+        try:
+            levels, sizes = DeviceCoder(some_tables(), native=native).decode(payload, 1, 2, 3, 600)
+            found.append((levels.tobytes(), sizes.tobytes()))
+        except HeqFormatError as error:
+            found.append((str(error).encode(), b""))
+    assert found[0] == found[1]
+
+
+@pytest.mark.parametrize("coder", CODERS)
+def test_wrong_arrays_are_refused(coder: DeviceCoder) -> None:
+    levels = np.zeros((1, 1, 3, 1024), dtype=np.int16)
+    sizes = np.zeros((1, 1), dtype=np.uint8)
+    with pytest.raises(ValueError, match="int16"):
+        coder.encode(levels.astype(np.int32), sizes, 0)
+    with pytest.raises(ValueError, match="sizes"):
+        coder.encode(levels, sizes + 2, 0)
+    with pytest.raises(ValueError, match="step 1024"):
+        coder.encode(levels, sizes, 1024)
+    with pytest.raises(ValueError, match="2 planes"):
+        coder.decode(b"", 1, 1, 2, 0)
+    levels[0, 0, 0, 9] = -32768
+    with pytest.raises(ValueError, match="-32767"):
+        coder.encode(levels, sizes, 0)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("start", None),
+        ("start", np.zeros((5, 9), np.int8)),
+        ("start", np.full((tables.KNOTS, tables.CONTEXTS), -128, np.int8)),
+        ("weights", np.full((tables.SETS, tables.INPUTS), 64, np.int8)),
+        ("widths", np.zeros((128, 8), np.uint16)),
+        ("widths", np.full((128, 8), 65535, np.uint16)),
+        ("squash", np.zeros(256, np.int32)),
+    ],
+)
+def test_unfit_tables_are_refused(name: str, value: np.ndarray | None) -> None:
+    made = some_tables()
+    if value is None:
+        del made[name]
+    else:
+        made[name] = value
+    with pytest.raises(HeqFormatError, match="device coder"):
+        DeviceCoder(made)
+
+
+def test_kinds_fill_the_tables() -> None:
+    assert sum(contexts.CONTEXT_KINDS.values()) == tables.CONTEXTS
+    assert sum(contexts.SET_KINDS.values()) == tables.SETS
+
+
+def test_format_page() -> None:
+    assert {row[0]: int(row[1]) for row in table("| contexts | number | indices |")} == (
+        contexts.CONTEXT_KINDS
+    )
+    assert {row[0]: int(row[1]) for row in table("| sets | number | indices |")} == (
+        contexts.SET_KINDS
+    )
+    cuts = {"bin10": patch.CUTS_10, "bin7": patch.CUTS_7}
+    cuts |= {"bin6": patch.CUTS_6, "bin4": patch.CUTS_4}
+    assert {row[0]: tuple(map(int, row[1].split(","))) for row in table("| bin | cuts |")} == cuts
+    tensors = {row[0]: row[1:3] for row in table("| table | type | shape | holds |")}
+    for name, array in first_tables()._asdict().items():
+        shape = ", ".join(str(side) for side in array.shape)
+        assert tensors[name] == [str(array.dtype), shape]
+
+
+def test_memory_of_a_camera() -> None:
+    made = first_tables()
+    assert 2 * tables.CONTEXTS <= 12 * 1024
+    assert sum(table.nbytes for table in made) <= 40_000
+
+
+def test_layout_of_the_c_source() -> None:
+    text = (SOURCES / "heq_device_layout.h").read_text("utf-8")
+    found = {
+        name: [int(number) for number in re.findall(r"\d+", body)]
+        for name, body in re.findall(r"(\w+)\[[^]]*\] = \{([^}]*)\}", text)
+    }
+    frequencies = band_frequencies()
+    rank = np.full((18, 18), 256)
+    rank[frequencies[:, 0] + 1, frequencies[:, 1] + 1] = np.arange(256)
+    assert found["band_frequency"] == (16 * frequencies[:, 0] + frequencies[:, 1]).tolist()
+    assert found["band_rank"] == rank.reshape(-1).tolist()
+    assert found["third"] == [n // 3 for n in range(192)]
+    assert found["quarter_square"] == [n * n // 4 for n in range(192)]
+
+
+@needs_native
+def test_training_saves_bits() -> None:
+    random = np.random.default_rng(3)
+    strips = []
+    for step, scale in ((400, 4.0), (600, 1.5), (800, 0.5)):
+        levels = np.stack([some_levels(random, (4, 4, 3), scale) for _ in range(4)])
+        sizes = random.integers(0, 2, levels.shape[:3]).astype(np.uint8)
+        strips += tile_strips(levels, sizes, step, across=2)
+    assert [strip.levels.shape for strip in strips] == [(4, 8, 3, 1024)] * 6
+    unknown = Strip(some_levels(random, (1, 2, 3), 0.5), np.zeros((1, 2), np.uint8), 800)
+    lengths = [
+        len(DeviceCoder(made._asdict()).encode(*unknown))
+        for made in (first_tables(), fit_tables(strips))
+    ]
+    assert lengths[1] < 0.9 * lengths[0]
+
+
+@needs_compiler
+@pytest.mark.parametrize("compiler", COMPILERS)
+def test_c_source_is_clean_and_safe(compiler: str, tmp_path: Path) -> None:
+    """Strict C99, and under the sanitizers: coded levels, and thousands of random bytes."""
+    sources = [Path(__file__).parents[1] / "support" / "device_harness.c", SOURCES / "heq_device.c"]
+    flags = [*sanitized(compiler), f"-I{SOURCES}"]
+    program = build(compiler, flags, sources, tmp_path / "harness")
+    made = some_tables()
+    names = tables.DeviceTables._fields
+    data = b"".join(np.ascontiguousarray(made[name]).tobytes() for name in names)
+    run = subprocess.run([program], input=data, capture_output=True, timeout=120)
+    assert run.returncode == 0, run.stderr.decode()

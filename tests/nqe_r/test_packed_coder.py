@@ -1,0 +1,304 @@
+"""The packed coder of the variable-rate mode: bytes and levels, both engines, hostile bytes."""
+
+from __future__ import annotations
+
+import itertools
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from heqcodec.base.errors import HeqError, HeqFormatError
+from heqcodec.base.rate_protocols import StripCoder
+from heqcodec.nqe_r.layout import LEVELS
+from heqcodec.nqe_r.packed_coder import PackedCoder, borders, mixing
+from heqcodec.nqe_r.packed_coder import tables as tables_module
+from heqcodec.nqe_r.packed_coder.arithmetic import BitDecoder, BitEncoder
+from heqcodec.nqe_r.packed_coder.slices import join_slices, split_slices
+from heqcodec.nqe_r.packed_coder.tables import (
+    KINDS,
+    SEGMENT_STARTS,
+    SLICE_STARTS,
+    SLICES,
+    PackedTables,
+)
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sample_packed_strips import TABLES, some_levels
+
+try:
+    from heqcodec import _native
+except ImportError:
+    _native = None
+
+PAGE = (Path(__file__).resolve().parents[2] / "docs" / "FORMAT.md").read_text("utf-8")
+needs_native = pytest.mark.skipif(_native is None, reason="the C extension is not built")
+
+
+@pytest.fixture(params=["native", "python"])
+def coder(request: pytest.FixtureRequest) -> PackedCoder:
+    if request.param == "native" and _native is None:
+        pytest.skip("the C extension is not built")
+    return PackedCoder(TABLES, native=request.param == "native")
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 1), st.sampled_from([1, 6, 900, 32768, 65000, 65535])),
+        max_size=300,
+    )
+)
+def test_bits_come_back(decisions: list[tuple[int, int]]) -> None:
+    encoder = BitEncoder()
+    for bit, ones in decisions:
+        encoder.code(bit, ones)
+    decoder = BitDecoder(encoder.finish())
+    assert [decoder.code(0, ones) for _, ones in decisions] == [bit for bit, _ in decisions]
+
+
+def test_bits_cost_what_they_should() -> None:
+    rng = np.random.default_rng(3)
+    encoder = BitEncoder()
+    bits = (rng.random(20000) < 0.03).astype(int)
+    for bit in bits:
+        encoder.code(int(bit), 1966)
+    ideal = -(np.where(bits, np.log2(0.03), np.log2(0.97))).sum()
+    assert len(encoder.finish()) * 8 == pytest.approx(ideal, rel=0.005, abs=16)
+
+
+@given(st.lists(st.binary(max_size=300), min_size=SLICES, max_size=SLICES))
+def test_slices_come_back(slices: list[bytes]) -> None:
+    assert split_slices(join_slices(slices)) == (slices, 0)
+
+
+@given(st.lists(st.binary(min_size=1, max_size=200), min_size=SLICES, max_size=SLICES), st.data())
+def test_cut_slices_are_left_out(slices: list[bytes], data: st.DataObject) -> None:
+    payload = join_slices(slices)
+    cut = data.draw(st.integers(0, len(payload) - 1))
+    found, _ = split_slices(payload[:cut])
+    assert found == slices[: len(found)] and len(found) < SLICES
+
+
+def test_lengths_have_one_spelling() -> None:
+    payload = join_slices([b"", *[b"abc"] * (SLICES - 1)])
+    assert split_slices(b"\x80\x00" + payload[1:])[0] == []
+
+
+def test_is_a_strip_coder(coder: PackedCoder) -> None:
+    assert isinstance(coder, StripCoder) and len(coder.coder_id) == 8 and coder.coder == 3
+
+
+@pytest.mark.parametrize(
+    ("planes", "scale"), [(1, 0.0), (1, 2.0), (3, 0.3), (3, 20.0), (1, 30000.0)]
+)
+def test_levels_come_back(coder: PackedCoder, planes: int, scale: float) -> None:
+    levels, sizes = some_levels(1, 2, planes, scale)
+    payload = coder.encode(levels, sizes, 500)
+    got, got_sizes = coder.decode(payload, 1, 2, planes, 500)
+    assert np.array_equal(got, levels) and np.array_equal(got_sizes, sizes)
+    assert got.dtype == np.int16 and got_sizes.dtype == np.uint8
+
+
+@needs_native
+@settings(max_examples=60, deadline=None)
+@given(
+    st.integers(1, 3),
+    st.integers(1, 3),
+    st.sampled_from([1, 3]),
+    st.integers(0, 1023),
+    st.lists(st.tuples(st.integers(0, 2**31), st.integers(-32767, 32767)), min_size=0, max_size=60),
+    st.integers(0, 511),
+)
+def test_any_levels_come_back(
+    rows: int,
+    columns: int,
+    planes: int,
+    step: int,
+    places: list[tuple[int, int]],
+    sizes_seed: int,
+) -> None:
+    levels = np.zeros((rows, columns, planes, LEVELS), dtype=np.int16)
+    for place, level in places:
+        levels.reshape(-1)[place % levels.size] = level
+    sizes = np.array([sizes_seed >> i & 1 for i in range(rows * columns)], dtype=np.uint8)
+    sizes = sizes.reshape(rows, columns)
+    coder = PackedCoder(TABLES)
+    got, got_sizes = coder.decode(coder.encode(levels, sizes, step), rows, columns, planes, step)
+    assert np.array_equal(got, levels) and np.array_equal(got_sizes, sizes)
+
+
+@needs_native
+@pytest.mark.parametrize(("planes", "scale", "seed"), [(3, 1.0, 0), (3, 40.0, 1), (1, 9000.0, 2)])
+def test_both_engines_write_the_same(planes: int, scale: float, seed: int) -> None:
+    levels, sizes = some_levels(2, 2, planes, scale, seed)
+    native, reference = PackedCoder(TABLES), PackedCoder(TABLES, native=False)
+    payload = native.encode(levels, sizes, 77 * seed)
+    assert payload == reference.encode(levels, sizes, 77 * seed)
+    assert np.array_equal(reference.decode(payload, 2, 2, planes, 77 * seed)[0], levels)
+
+
+def test_golden_bytes(coder: PackedCoder) -> None:
+    levels = np.zeros((2, 2, 3, LEVELS), dtype=np.int16)
+    flat = levels.reshape(-1, LEVELS)
+    for index in range(len(flat)):
+        flat[index, : 40 + 20 * index] = (np.arange(40 + 20 * index) * 7 + index) % 5 - 2
+        flat[index, 0] = 60 - 9 * index
+    flat[5, 900] = -3000
+    payload = coder.encode(levels, np.array([[0, 1], [1, 0]], dtype=np.uint8), 640)
+    assert (len(payload), zlib.crc32(payload)) == (GOLDEN_LENGTH, GOLDEN_CRC)
+
+
+GOLDEN_LENGTH, GOLDEN_CRC = 968, 3223045089
+
+
+def test_a_prefix_gives_the_lower_bands(coder: PackedCoder) -> None:
+    levels, sizes = some_levels(1, 2, 3, 12.0)
+    payload = coder.encode(levels, sizes, 300)
+    slices, _ = split_slices(payload)
+    seen = set()
+    for cut in (0, 1, 8, 60, len(payload) // 2, len(payload) - 1, len(payload)):
+        got = coder.decode_prefix(payload[:cut], 1, 2, 3, 300)
+        known = SLICE_STARTS[got.slices]
+        assert np.array_equal(got.levels[..., :known], levels[..., :known])
+        assert not got.levels[..., known:].any()
+        if got.slices:
+            assert np.array_equal(got.sizes, sizes)
+        assert len(join_slices(slices[: got.slices])) <= cut
+        seen.add(got.slices)
+    assert {0, SLICES} < seen
+
+
+def test_damage_is_an_error_and_leaves_the_slices_before(coder: PackedCoder) -> None:
+    levels, sizes = some_levels(1, 2, 1, 12.0)
+    payload = bytearray(coder.encode(levels, sizes, 300))
+    slices, _ = split_slices(bytes(payload))
+    payload[len(join_slices(slices[:3])) + 4] ^= 1
+    with pytest.raises(HeqFormatError, match="slice 3"):
+        coder.decode(bytes(payload), 1, 2, 1, 300)
+    got = coder.decode_prefix(bytes(payload), 1, 2, 1, 300)
+    assert got.slices == 3 and np.array_equal(got.levels[..., :64], levels[..., :64])
+    with pytest.raises(HeqFormatError, match="1 bytes too many"):
+        coder.decode(coder.encode(levels, sizes, 300) + b"\0", 1, 2, 1, 300)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.binary(max_size=400), min_size=SLICES, max_size=SLICES), st.integers(0, 1023))
+@needs_native
+def test_hostile_bytes_do_no_harm(slices: list[bytes], step: int) -> None:
+    coder = PackedCoder(TABLES)
+    try:
+        levels, sizes = coder.decode(join_slices(slices), 2, 2, 3, step)
+    except HeqFormatError:
+        return
+    assert np.abs(levels.astype(int)).max() <= 32767 and sizes.max() <= 1
+
+
+@pytest.mark.parametrize("fill", [0x00, 0xFF, 0x5A])
+def test_hostile_bytes_end_alike(fill: int) -> None:
+    payload = join_slices([bytes([fill]) * 90] * SLICES)
+    found = []
+    for native in (True, False):
+        try:
+            found.append(PackedCoder(TABLES, native=native).decode(payload, 1, 2, 1, 400))
+        except HeqFormatError as error:
+            found.append(str(error))
+    assert np.array_equal(found[0][0], found[1][0]) if len(found[0]) == 2 else found[0] == found[1]
+
+
+def test_wrong_arguments_are_named(coder: PackedCoder) -> None:
+    levels, sizes = some_levels(1, 1, 1, 1.0)
+    for wrong in (
+        (levels.astype(np.int32), sizes, 0),
+        (levels[..., :64], sizes, 0),
+        (levels, sizes + np.uint8(2), 0),
+        (levels, sizes[0], 0),
+        (levels, sizes, 1024),
+        (np.full_like(levels, -32768), sizes, 0),
+        (np.repeat(levels, 2, axis=2), sizes, 0),
+    ):
+        with pytest.raises(ValueError):
+            coder.encode(*wrong)
+
+
+def test_wrong_tables_are_named() -> None:
+    with pytest.raises(ValueError, match=r"table dc .* missing"):
+        PackedCoder({name: table for name, table in TABLES.items() if name != "dc"})
+    with pytest.raises(ValueError, match="table first"):
+        PackedCoder({**TABLES, "first": TABLES["first"].astype(np.int32)})
+    with pytest.raises(ValueError, match="32 bits"):
+        PackedCoder({**TABLES, "second": np.full_like(TABLES["second"], 32767)})
+    sources = TABLES["sources"].copy()
+    sources[3, 3] = -4
+    with pytest.raises(ValueError, match="sources"):
+        PackedCoder({**TABLES, "sources": sources})
+
+
+def _page_rows(heading: str) -> list[list[str]]:
+    lines = PAGE[PAGE.index("### Packed payload (coder 3)") :].splitlines()
+    start = lines.index(heading) + 2
+    rows = itertools.takewhile(lambda line: line.startswith("|"), lines[start:])
+    return [[cell.strip() for cell in row[1:-1].split("|")] for row in rows]
+
+
+def test_the_format_page_lists_the_tables() -> None:
+    rows = _page_rows("| tensor | type | shape | holds |")
+    assert [(row[0], np.dtype(row[1]), row[2]) for row in rows] == [
+        (name, np.dtype(kind), str(shape)[1:-1].rstrip(","))
+        for name, (kind, shape) in KINDS.items()
+    ]
+    assert tuple(KINDS) == PackedTables._fields
+
+
+def test_the_format_page_lists_constants_and_slices() -> None:
+    for name, value, _ in _page_rows("| constant | value | meaning |"):
+        owner = next(m for m in (mixing, borders, tables_module) if hasattr(m, name))
+        assert getattr(owner, name) == int(value)
+    rows = _page_rows("| slice | first level | first levels of its segments |")
+    assert [int(row[1]) for row in rows] == list(SLICE_STARTS[:-1])
+    segments = [[int(start) for start in row[2].split(",")] for row in rows]
+    assert list(itertools.chain(*segments)) == list(SEGMENT_STARTS[:-1])
+    assert [row[0] for row in segments] == list(SLICE_STARTS[:-1])
+
+
+def test_the_id_covers_every_table() -> None:
+    ids = {PackedCoder(TABLES).coder_id}
+    for name in KINDS:
+        changed = TABLES[name].copy()
+        changed.reshape(-1)[-2] ^= 1
+        ids.add(PackedCoder({**TABLES, name: changed}).coder_id)
+    assert len(ids) == 1 + len(KINDS)
+
+
+@needs_native
+def test_fitted_tables_save_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    from heqcodec.lab.training import packed_priors, packed_tables
+    from heqcodec.lab.training.packed_networks import Effort
+    from heqcodec.lab.training.packed_strips import TileStrips, blank_tables
+    from heqcodec.lab.training.packed_tables import fit_packed_tables
+    from heqcodec.nqe_r.encoder import RateNqe, stem_tensors
+    from skimage import data
+
+    for module, name, less in (
+        (packed_priors, "PRIOR_STRIPS", 25),
+        (packed_tables, "MIX_STRIPS", 3),
+    ):
+        assert getattr(module, name) > less
+        monkeypatch.setattr(module, name, less)
+    photograph = data.astronaut()
+    tiles = photograph[:480, :480].reshape(5, 96, 5, 96, 3).swapaxes(1, 2).reshape(-1, 96, 96, 3)
+    source = TileStrips(tiles[:20], RateNqe(stem_tensors()))
+    lines: list[str] = []
+    fitted = fit_packed_tables(source, report=lines.append, effort=Effort(60, strips=10))
+    assert len(lines) >= 2
+    held_out = TileStrips(tiles[20:], RateNqe(stem_tensors()))(np.random.default_rng(0), 5)
+    strip = (held_out.levels, held_out.sizes, held_out.step)
+    blank, trained = (len(PackedCoder(t).encode(*strip)) for t in (blank_tables(), fitted))
+    assert trained < 0.93 * blank
+
+
+def test_fitting_needs_the_extension(monkeypatch: pytest.MonkeyPatch) -> None:
+    from heqcodec.lab.training import packed_tables
+
+    monkeypatch.setattr(packed_tables, "native_extension", lambda: None)
+    with pytest.raises(HeqError, match="C extension"):
+        packed_tables.fit_packed_tables(lambda rng, tiles: pytest.fail("asked for a strip"))
