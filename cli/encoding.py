@@ -123,7 +123,6 @@ def encode(
     from heqcodec.container.header import DEFAULT_MAX_PIXELS
     from heqcodec.file.options import EncodeOptions
     from heqcodec.image.images import load_image
-    from heqcodec.models import registry
 
     limit = max_pixels or DEFAULT_MAX_PIXELS
 
@@ -151,7 +150,9 @@ def encode(
         height, width, channels = image.pixels.shape
         if verbose:
             sizes = bpp, quality, target_size
-            used = EncodeOptions(*sizes, mode.value, coder.value, model).resolved().model
+            from heqcodec.models import registry
+
+            used = EncodeOptions(*sizes, mode.value, coder.value, model).resolved(registry).model
             kept = [k for k in ("alpha", "icc", "exif", "xmp") if getattr(image, k) is not None]
             say(f"{job.source}: {channels} channels; beside them: {', '.join(kept) or 'nothing'}.")
             say(f"{job.source}: encoded by {used}, {registry.encoder_kernel(used)}.")

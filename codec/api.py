@@ -99,7 +99,11 @@ def encode(
 
     Numbers may be NumPy's, and a whole number may be a float: ``target_size=2e4``.
     """
-    choice = EncodeOptions(bpp, quality, target_size, mode, coder, model, strip_rows).resolved()
+    from heqcodec.models import registry
+
+    choice = EncodeOptions(bpp, quality, target_size, mode, coder, model, strip_rows).resolved(
+        registry
+    )
     limit = checked_limit(max_pixels)
     from heqcodec.file.encoding import coded_samples, encode_patch_file, side_chunks
     from heqcodec.image import images

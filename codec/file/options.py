@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import get_args
+from typing import Protocol, get_args
 
 from heqcodec.base.arguments import CoderName, ModeName, real, shown, whole
 from heqcodec.base.constants import PATCH
@@ -20,6 +20,26 @@ MODES: tuple[ModeName, ...] = get_args(ModeName)
 CODERS: dict[CoderName, Coder] = {"device": Coder.DEVICE, "packed": Coder.PACKED}
 
 
+class Catalog(Protocol):
+    """What there is to choose from."""
+
+    def model_names(self, mode: str | None = None) -> list[str]:
+        """Names of the models, of a mode or of all."""
+        ...
+
+    def default_model(self, mode: str = "auto") -> str:
+        """The model that is taken unless one is named."""
+        ...
+
+    def mode_of(self, name: str) -> str:
+        """ "patch" or "rate"."""
+        ...
+
+    def default_quality(self, name: str) -> float:
+        """The quality that a model of variable rate has unless one is given."""
+        ...
+
+
 @dataclass(frozen=True)
 class EncodeOptions:
     """The options of :func:`heqcodec.encode` that decide on mode, model and size."""
@@ -32,8 +52,11 @@ class EncodeOptions:
     model: str = "default"
     strip_rows: int | None = None
 
-    def resolved(self) -> Choice:
+    def resolved(self, catalog: Catalog) -> Choice:
         """Check them, one by one and together, and find the model. Loads nothing.
+
+        Args:
+            catalog: of the models that there are, `heqcodec.models.registry`.
 
         Raises:
             HeqUnsupportedError: there is no model that can do it.
@@ -48,19 +71,17 @@ class EncodeOptions:
         given = [name for name, value in sizes.items() if value is not None]
         if len(given) > 1:
             raise HeqError(f"{' and '.join(given)} contradict each other; give one of them.")
-        model, mode = self._model()
+        model, mode = self._model(catalog)
         if mode == "patch":
             bpp = DEFAULT_BPP if self.bpp is None else real(self.bpp)
             bits = None if bpp is None else BITS_PER_PIXEL.get(bpp)
             if bits is None:
                 raise no_such_rate(self.bpp, tuple(BITS_PER_PIXEL.values()))
             return Choice(model, mode, bits=bits, strip_rows=strip_rows)
-        return self._rate_choice(model, strip_rows)
+        return self._rate_choice(model, strip_rows, catalog)
 
-    def _model(self) -> tuple[str, str]:
+    def _model(self, catalog: Catalog) -> tuple[str, str]:
         """Name and mode of the model."""
-        from heqcodec.models import registry
-
         wanted = [
             option
             for option, asked in (
@@ -71,17 +92,17 @@ class EncodeOptions:
             )
             if asked
         ]
-        if wanted and not registry.model_names("rate"):
+        if wanted and not catalog.model_names("rate"):
             raise HeqUnsupportedError(
                 f"{wanted[0]} belongs to the variable-rate mode, and this version has models for "
                 "patch-constant files only; choose a rate with bpp instead."
             )
         if self.model == "default":
             # Whoever asks for what only one mode has need not name the mode as well.
-            name = registry.default_model("rate" if wanted and self.mode == "auto" else self.mode)
-            mode = registry.mode_of(name)
+            name = catalog.default_model("rate" if wanted and self.mode == "auto" else self.mode)
+            mode = catalog.mode_of(name)
         else:
-            name, mode = self.model, registry.mode_of(self.model)
+            name, mode = self.model, catalog.mode_of(self.model)
             if self.mode not in ("auto", mode):
                 raise HeqError(
                     f"The model {name} is of mode {mode!r}, not {self.mode!r}; leave one of the "
@@ -94,9 +115,7 @@ class EncodeOptions:
             )
         return name, mode
 
-    def _rate_choice(self, model: str, strip_rows: int | None) -> Choice:
-        from heqcodec.models import registry
-
+    def _rate_choice(self, model: str, strip_rows: int | None, catalog: Catalog) -> Choice:
         from .quality import step_of_quality
 
         choice = Choice(model, "rate", coder=CODERS[self.coder], strip_rows=strip_rows)
@@ -113,7 +132,7 @@ class EncodeOptions:
             if bpp is None or not 0 < bpp < math.inf:
                 raise HeqError(f"bpp is {shown(self.bpp)}; give bits per pixel, a number above 0.")
             return replace(choice, target_bpp=bpp)
-        quality = registry.default_quality(model) if self.quality is None else self.quality
+        quality = catalog.default_quality(model) if self.quality is None else self.quality
         return replace(choice, step=step_of_quality(quality))
 
 

@@ -14,6 +14,7 @@ from heqcodec.base.constants import STEPS
 from heqcodec.file import options
 from heqcodec.file.quality import quality_of_step, step_of_quality
 from heqcodec.file.rate_encoding import finest_fitting_step
+from heqcodec.models import registry
 from heqcodec.nqe_r import levels
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -244,7 +245,7 @@ class TestOptions:
     def test_no_image_is_read_before_the_options_are_right(self) -> None:
         with pytest.raises(heqcodec.HeqError, match="1 to 100"):
             heqcodec.encode("not-there.png", quality=0)
-        assert options.EncodeOptions().resolved().step == 512
+        assert options.EncodeOptions().resolved(registry).step == 512
 
 
 @pytest.mark.usefixtures("light_rate")
