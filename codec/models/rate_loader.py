@@ -59,6 +59,17 @@ def make_dequantizer(encoder: RateEncoder, tensors: Tensors) -> Dequantizer:
     return Dequantizer(encoder, tensors[PLACES].astype(np.float32))
 
 
+def network_tensors(tensors: Tensors) -> dict[str, NDArray[Any]]:
+    """Those of a decoder's tensors that are its network's."""
+    from heqcodec.purenet.trust import PREFIX
+
+    return {
+        name: tensor
+        for name, tensor in tensors.items()
+        if name != PLACES and not name.startswith(PREFIX)
+    }
+
+
 def make_decoder(
     encoder: RateEncoder,
     tensors: Tensors,
@@ -71,7 +82,8 @@ def make_decoder(
 
     Args:
         encoder: from `make_encoder`, whose steps and transform the decoder inverts.
-        tensors: of the network, and `PLACES`.
+        tensors: of the network, `PLACES`, and where they were fitted those of
+            `heqcodec.purenet.trust`.
         config: of the network.
         device, backend: see `heqcodec.purenet.backends.choose_backend`; no backend is no network,
             the plain inverse alone.
@@ -81,10 +93,12 @@ def make_decoder(
     from heqcodec.purenet.backends import load_network
     from heqcodec.purenet.mirrored import MirroredNetwork
     from heqcodec.purenet.rate_decoder import PurenetRateDecoder
+    from heqcodec.purenet.trust import Trust
 
     assert isinstance(encoder, RateNqe)
-    stored = {name: tensor for name, tensor in tensors.items() if name != PLACES}
+    stored = network_tensors(tensors)
     network = load_network(stored, config, device, backend) if backend else None
     if network and mirrored:
         network = MirroredNetwork(network)
-    return PurenetRateDecoder(encoder, make_dequantizer(encoder, tensors), network)
+    trust = Trust(tensors) if len(stored) + 1 < len(tensors) else None
+    return PurenetRateDecoder(encoder, make_dequantizer(encoder, tensors), network, trust)

@@ -1,12 +1,15 @@
-"""A network's frame under the guard, or the plain inverse where there is no network."""
+"""A network's frame, followed as far as shares say and under the guard; or the plain inverse."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .features import BaseFeatures, Features, FrameNetwork, plain_pixels
 from .guard import Bounds, guarded
+from .trust import between_patches, patch_energy
 
 
 def network_frame(
@@ -16,6 +19,7 @@ def network_frame(
     bounds: Bounds | None,
     known: NDArray[np.bool_],
     channels: int,
+    trust: Callable[[NDArray[np.float32]], NDArray[np.float32]] | None = None,
 ) -> NDArray[np.float32]:
     """Decode a window of patches.
 
@@ -25,6 +29,8 @@ def network_frame(
         bounds: of the window's patches; None for a code that says nothing of them.
         known: bool (R, C), false where a patch was lost.
         channels: 1 or 3.
+        trust: from the energies of the patches' corrections to shares of them, both (R, C), see
+            `heqcodec.purenet.trust`; None follows the network all the way.
 
     Returns:
         RGB / 255 or gray / 255, float32 (32 R, 32 C, channels), not limited to 0..1.
@@ -37,4 +43,9 @@ def network_frame(
         frame = frame.mean(axis=2, keepdims=True)
     if bounds is None or not isinstance(features, BaseFeatures):
         return frame
-    return guarded(frame, plain_pixels(features.base, channels), bounds, known)
+    plain = plain_pixels(features.base, channels)
+    if trust:
+        # Of a lost patch the plain inverse knows nothing.
+        shares = np.where(known, trust(patch_energy(frame, plain)), 1).astype(np.float32)
+        frame = plain + between_patches(shares)[..., None] * (frame - plain)
+    return guarded(frame, plain, bounds, known)

@@ -7,10 +7,12 @@
     levels ──► shares of levels that are not 0 ───────────► + 16  (networks of `INPUTS` inputs)
                       step ──► shares of nine knots, an octave apart ──► gains and shifts
                                                             │
-                                                        Purenet ──► frame ──► guard ──► frame
+                                          Purenet ──► frame ──► trust, guard ──► frame
 """
 
 from __future__ import annotations
+
+from functools import partial
 
 import numpy as np
 from heqcodec.base.constants import STEPS
@@ -25,6 +27,7 @@ from .guard import GUARD_REACH
 from .guarded_network import network_frame
 from .level_hints import LEVEL_HINTS, level_hints
 from .tiles import Window, paint_tiles
+from .trust import Trust
 
 KNOTS = STEPS // OCTAVE + 1
 """Steps that the network has gains of its own for: 2, 4, ... 512."""
@@ -47,12 +50,18 @@ class PurenetRateDecoder:
         dequantizer: of the encoder's levels.
         network: of `KNOTS` rates, trained, wherever it runs; of `INPUTS` inputs, or of 193, which
             knows the sizes of patches alone; None for the plain inverse alone.
+        trust: how far to follow the network; None for all the way.
     """
 
     def __init__(
-        self, encoder: RateNqe, dequantizer: Dequantizer, network: FrameNetwork | None
+        self,
+        encoder: RateNqe,
+        dequantizer: Dequantizer,
+        network: FrameNetwork | None,
+        trust: Trust | None = None,
     ) -> None:
-        self._encoder, self._dequantizer, self._network = encoder, dequantizer, network
+        self._encoder, self._dequantizer = encoder, dequantizer
+        self._network, self._trust = network, trust
         self.radius = network.radius + GUARD_REACH if network else 0
 
     def decode_frame(
@@ -71,13 +80,15 @@ class PurenetRateDecoder:
         def run(around: Window) -> NDArray[np.float32]:
             flat = levels[around].reshape(-1, *levels.shape[2:])
             pixels = self._dequantizer.pixels(flat, sizes[around].reshape(-1), step)
-            hints = sizes[around].astype(np.float32)[None]
-            if self._network and self._network.hints > 1:
-                shares_of_levels = level_hints(flat).T.reshape(LEVEL_HINTS, *hints.shape[1:])
-                hints = np.concatenate([hints, shares_of_levels])
+            hints = level_hints(flat).T.reshape(LEVEL_HINTS, *known[around].shape)
+            hints = np.concatenate([sizes[around].astype(np.float32)[None], hints])
             hints *= known[around]
-            features = BaseFeatures(base_frame(pixels, known[around]), hints)
+            taken = self._network.hints if self._network else 1
+            features = BaseFeatures(base_frame(pixels, known[around]), hints[:taken])
             bounds = LevelBounds(self._encoder, flat, sizes[around].reshape(-1), step)
-            return network_frame(self._network, features, shares, bounds, known[around], channels)
+            trust = partial(self._trust.of_patches, hints, step) if self._trust else None
+            return network_frame(
+                self._network, features, shares, bounds, known[around], channels, trust
+            )
 
         return paint_tiles(run, rows, columns, channels, self.radius, core)

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from heqcodec.base.errors import HeqError
 from heqcodec.base.files import write_bytes
-from heqcodec.models.rate_loader import PLACES
+from heqcodec.models.rate_loader import PLACES, network_tensors
 from heqcodec.models.registry import RATE, TRANSFORM
 from heqcodec.nqe_r.encoder import RateNqe
 from heqcodec.nqe_t.encoder import TransformNqe
@@ -92,8 +92,8 @@ def read_purenet(path: Path, network: Purenet) -> NDArray[np.float32] | None:
     """
     try:
         stored = dict(load_file(path))
-        places = stored.pop(PLACES, None)
-        state = restored_weights(stored)
+        places = stored.get(PLACES)
+        state = restored_weights(network_tensors(stored))
         state["enter.weight"] = _widened(state["enter.weight"], network.config.inputs)
         network.load_state_dict(state)
     except (OSError, SafetensorError, RuntimeError, TypeError, KeyError) as error:

@@ -8,7 +8,7 @@ import pytest
 import torch
 from heqcodec.models import registry
 from heqcodec.models.manifest import stored_tensors
-from heqcodec.models.rate_loader import PLACES
+from heqcodec.models.rate_loader import network_tensors
 from heqcodec.purenet.config import PurenetConfig
 from heqcodec.purenet.features import BaseFeatures, CellFeatures, Features
 from heqcodec.purenet.network import Purenet
@@ -103,8 +103,7 @@ def test_missing_tensor_is_told() -> None:
 def test_of_shipped_decoders(name: str) -> None:
     model = registry.manifest()["models"][name]
     for entry in (model["decoder"], *model.get("decoders", {}).values()):
-        tensors = stored_tensors(entry)
-        tensors.pop(PLACES, None)
+        tensors = network_tensors(stored_tensors(entry))
         config = PurenetConfig(**entry["config"])
         onnx.checker.check_model(
             onnx.load_from_string(purenet_model(name, config, tensors)), full_check=True

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from heqcodec.base.errors import HeqError, HeqUnsupportedError
 from heqcodec.base.files import write_bytes
-from heqcodec.models.rate_loader import PLACES
+from heqcodec.models.rate_loader import network_tensors
 from heqcodec.nqe_r.encoder import RateNqe
 from heqcodec.nqe_r.quantizer import choose_levels
 from heqcodec.nqe_t.encoder import TransformNqe
@@ -58,9 +58,8 @@ def export_onnx(model: str, folder: Path) -> dict[str, Any]:
     for decoder in registry.decoder_names(name):
         suffix = "" if decoder == registry.STRONG else f"-{decoder}"
         tensors, config = registry.decoder_weights(name, decoder)
-        tensors.pop(PLACES, None)
         graphs[f"{name}.purenet{suffix}.onnx"] = _checked_purenet(
-            f"{name} {decoder}", PurenetConfig(**config), tensors
+            f"{name} {decoder}", PurenetConfig(**config), network_tensors(tensors)
         )
     try:
         folder.mkdir(exist_ok=True)

@@ -1,0 +1,121 @@
+"""How far a decoder follows its network: a share of the correction for each patch.
+
+::
+
+    hints of a patch, place of the step, energy of the correction ──► 24 ──► share, 0 to 1.2
+    plain inverse + share * (network - plain inverse) ──► frame
+
+Noise and the blocks of JPEG files, which the encoder was given, are what a network removes at best,
+and its correction then costs more than it gains. What the levels of a patch say
+(`heqcodec.purenet.level_hints`), and how much the network would change in units of the step, tell
+such patches from others (our choice; with one share for all, a decoder that learned from clean
+photographs was 0.16 dB below its plain inverse on camera images at fine steps, with these 0.05
+above it, and clean photographs gained 0.03 dB). Shares are fitted by `heqcodec.lab.training.trust_fit`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from heqcodec.base.constants import PATCH
+from heqcodec.base.constants import STEPS
+from heqcodec.nqe_r.quantizer import step_size
+from numpy.typing import NDArray
+
+from .level_hints import LEVEL_HINTS
+
+PREFIX = "trust."
+"""Of the tensors' names, beside those of the network."""
+HIDDEN = 24
+TRUST_INPUTS = 1 + LEVEL_HINTS + 2
+"""Size of the patch, hints of its levels, place of the step, energy."""
+MOST = 1.2
+"""A correction can be too timid, too."""
+TENSORS = {
+    "first": (HIDDEN, TRUST_INPUTS),
+    "first_bias": (HIDDEN,),
+    "second": (HIDDEN,),
+    "second_bias": (),
+}
+_LEAST_ENERGY = 1e-4
+
+
+class Trust:
+    """Shares of patches.
+
+    Args:
+        tensors: floats by the names of `TENSORS`, each behind `PREFIX`; others are not looked at.
+
+    Raises:
+        KeyError: one is missing.
+        ValueError: one has another shape.
+    """
+
+    def __init__(self, tensors: Mapping[str, NDArray[Any]]) -> None:
+        found = {name: tensors[PREFIX + name].astype(np.float32) for name in TENSORS}
+        for name, shape in TENSORS.items():
+            if found[name].shape != shape:
+                raise ValueError(f"{PREFIX}{name} has the shape {found[name].shape}, not {shape}")
+        self._tensors = found
+
+    def of_patches(
+        self, hints: NDArray[np.float32], step: int, energies: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        """Shares of the patches of a window, (R, C).
+
+        Args:
+            hints: (1 + LEVEL_HINTS, R, C), see `trust_inputs`.
+            step: index.
+            energies: from `patch_energy`, (R, C).
+        """
+        flat = hints.reshape(len(hints), -1).T
+        relative = energies.reshape(-1) * np.float32((255 / step_size(step)) ** 2)
+        return self.shares(trust_inputs(flat, step, relative)).reshape(energies.shape)
+
+    def shares(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Inputs (N, TRUST_INPUTS), from `trust_inputs`, to shares (N,), 0 to `MOST`."""
+        first, bias, second, second_bias = self._tensors.values()
+        hidden = np.maximum(inputs @ first.T + bias, 0)
+        shares: NDArray[np.float32] = np.clip(hidden @ second + second_bias, 0, MOST)
+        return shares
+
+
+def trust_inputs(
+    hints: NDArray[np.float32], step: int, energy: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """What shares depend on.
+
+    Args:
+        hints: sizes of patches and hints of their levels, (N, 1 + LEVEL_HINTS), 0..1.
+        step: index.
+        energy: mean squared correction of a sample, in squared steps, (N,).
+    """
+    scaled = np.log10(_LEAST_ENERGY + energy) / 2 + 1
+    place = np.full((len(hints), 1), 2 * step / STEPS - 1)
+    return np.concatenate([place, 2 * hints - 1, scaled[:, None]], axis=1).astype(np.float32)
+
+
+def between_patches(shares: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Shares of patches (R, C) to pixels (32 R, 32 C), linear between the middles of patches."""
+    return _along(_along(shares).T).T
+
+
+def _along(shares: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(M, N) to (M, 32 N)."""
+    around = np.pad(shares, ((0, 0), (1, 1)), mode="edge")[:, :, None]
+    place = (np.arange(PATCH, dtype=np.float32) + 0.5) / PATCH - 0.5
+    before, after = np.maximum(-place, 0), np.maximum(place, 0)
+    own = around[:, 1:-1] * (1 - before - after)
+    mixed = own + around[:, :-2] * before + around[:, 2:] * after
+    return mixed.reshape(len(shares), -1)
+
+
+def patch_energy(frame: NDArray[np.float32], plain: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Mean squared difference of each patch of frames (32 R, 32 C, C), within 0..1: (R, C)."""
+    apart = np.clip(frame, 0, 1) - np.clip(plain, 0, 1)
+    rows, columns = (side // PATCH for side in frame.shape[:2])
+    grid = apart.reshape(rows, PATCH, columns, -1)
+    mean: NDArray[np.float32] = np.einsum("rpcx,rpcx->rc", grid, grid) / (PATCH * grid.shape[3])
+    return mean

@@ -1,0 +1,162 @@
+"""Fits how far a decoder follows its network, and puts that beside the network's weights.
+
+::
+
+    python -m heqcodec.lab.training.trust_fit --data tiles.npy --weights weights/ --model nqe-r
+
+Crops of the tiles are coded at random steps and decoded. For each patch three sums are kept: the
+squared error of the plain inverse, that of the network's correction, and their product; they give
+the error for any share of the correction. A network of one hidden layer then learns shares that
+make the mean of the errors, each over the plain inverse's, least.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from heqcodec.base.constants import PATCH
+from heqcodec.base.files import write_bytes
+from heqcodec.models.registry import STRONG
+from heqcodec.purenet.config import PurenetConfig
+from heqcodec.purenet.network import Purenet
+from heqcodec.purenet.torch_network import decode_base
+from heqcodec.purenet.trust import HIDDEN, MOST, PREFIX, TRUST_INPUTS, trust_inputs
+from heqcodec.nqe_r.quantizer import step_size
+from heqcodec.nqe_r.encoder import RateNqe
+from numpy.typing import NDArray
+from safetensors.numpy import load_file, save
+from torch import Tensor, nn
+
+from .given_weights import read_purenet
+from .photographs import CropSource, load_tiles
+from .rate_frames import RateFrames
+from .rate_task import JPEG_BLOCK
+
+CROP = 192
+STEP_RANGE = (112, 904)
+FLOOR = 1.0
+"""Added to a patch's error, in squared steps, before it divides: half a millistep a sample."""
+ITERATIONS = 3000
+BATCH = 1024
+RATE = 4e-3
+
+
+class Corrections(NamedTuple):
+    """Of patches.
+
+    inputs: float32 (N, TRUST_INPUTS).
+    plain, cross, energy: sums over the samples of the squared error of the plain inverse, of its
+        product with the network's correction, and of the squared correction, in squared steps,
+        float32 (N,).
+    """
+
+    inputs: NDArray[np.float32]
+    plain: NDArray[np.float32]
+    cross: NDArray[np.float32]
+    energy: NDArray[np.float32]
+
+
+@torch.inference_mode()
+def measure_corrections(
+    network: Purenet, codec: RateFrames, tiles: NDArray[np.uint8], count: int, seed: int
+) -> Corrections:
+    """Code and decode ``count`` random crops of tiles uint8 (N, S, S, 3), each at a random step."""
+    network = network.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    generator = torch.Generator().manual_seed(seed)
+    crops = CropSource(tiles, torch.device("cpu"))
+    parts = []
+    for _ in range(count):
+        pixels = crops(CROP, 1, generator, JPEG_BLOCK).contiguous()
+        step = torch.randint(STEP_RANGE[0], STEP_RANGE[1] + 1, (1,), generator=generator)
+        base, hints = codec(pixels, step)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            frame = decode_base(network, base, hints, step).float()
+        unit = step_size(int(step)) / 255
+        plain = base.clamp(0, 1)
+        wrong, change = (pixels / 255 - plain) / unit, (frame.clamp(0, 1) - plain) / unit
+        sums = [_by_patch(a * b) for a, b in ((wrong, wrong), (wrong, change), (change, change))]
+        mean = sums[2] / (3 * PATCH**2)
+        inputs = trust_inputs(hints[0].flatten(1).numpy().T, int(step), mean)
+        parts.append((inputs, *sums))
+    return Corrections(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
+
+
+def _by_patch(samples: Tensor) -> NDArray[np.float32]:
+    """Sums of (1, 3, 32 R, 32 C) over patches, (R C,)."""
+    summed = nn.functional.avg_pool2d(samples.sum(1, keepdim=True), PATCH) * PATCH**2
+    found: NDArray[np.float32] = summed.flatten().numpy()
+    return found
+
+
+def fit_trust(found: Corrections, seed: int = 0) -> dict[str, NDArray[np.float16]]:
+    """Tensors of a `heqcodec.purenet.trust.Trust`; it begins with a share of 1 everywhere."""
+    torch.manual_seed(seed)
+    network = nn.Sequential(nn.Linear(TRUST_INPUTS, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, 1))
+    first, last = network[0], network[2]
+    nn.init.zeros_(last.weight)
+    nn.init.constant_(last.bias, 1.0)
+    inputs, plain, cross, energy = (torch.from_numpy(array) for array in found)
+    weight = 1 / (plain + FLOOR)
+    optimizer = torch.optim.AdamW(network.parameters(), lr=RATE)
+    falling = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, ITERATIONS)
+    for _ in range(ITERATIONS):
+        drawn = torch.randint(len(inputs), (BATCH,))
+        free = network(inputs[drawn])[:, 0]
+        # A share at a limit still feels where it would go.
+        share = free.clamp(0, MOST) + 0.01 * (free - free.detach())
+        change = (share * energy[drawn] - 2 * cross[drawn]) * share * weight[drawn]
+        optimizer.zero_grad()
+        change.clamp(max=20).mean().backward()
+        optimizer.step()
+        falling.step()
+    named = {
+        "first": first.weight,
+        "first_bias": first.bias,
+        "second": last.weight[0],
+        "second_bias": last.bias[0],
+    }
+    return {
+        PREFIX + name: value.detach().numpy().astype(np.float16) for name, value in named.items()
+    }
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """See the module."""
+    parser = argparse.ArgumentParser(prog="python -m heqcodec.lab.training.trust_fit")
+    parser.add_argument("--data", type=Path, required=True, help="tiles: a pack, or photographs")
+    parser.add_argument("--weights", type=Path, required=True, help="folder of manifest.json")
+    parser.add_argument("--model", default="nqe-r")
+    parser.add_argument("--decoder", default=STRONG)
+    parser.add_argument("--crops", type=int, default=1500)
+    parser.add_argument("--seed", type=int, default=1)
+    given = parser.parse_args(arguments)
+    path = given.weights / "manifest.json"
+    manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    model = manifest["models"][given.model]
+    part = model["decoder"] if given.decoder == STRONG else model["decoders"][given.decoder]
+    file = given.weights / part["file"]
+    network = Purenet(PurenetConfig(**part["config"]))
+    places = read_purenet(file, network)
+    assert places is not None
+    prefix = model["encoder"].get("prefix", "")
+    stored = load_file(given.weights / model["encoder"]["file"])
+    encoder = RateNqe({name.removeprefix(prefix): value for name, value in stored.items()})
+    tiles, data_hash = load_tiles(given.data)
+    codec = RateFrames(encoder, places)
+    found = measure_corrections(network, codec, tiles, given.crops, given.seed)
+    data = save({**load_file(file), **fit_trust(found, given.seed)})
+    write_bytes(file, data)
+    part |= {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
+    part["trust"] = {"crops": given.crops, "seed": given.seed, "data_sha256": data_hash}
+    write_bytes(path, (json.dumps(manifest, indent=1) + "\n").encode())
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,190 @@
+"""How far a decoder follows its network: shares, their fit, and what they do to a frame."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import heqcodec
+import numpy as np
+import pytest
+import torch
+from heqcodec.eval.metrics import psnr
+from heqcodec.models.manifest import encoder_tensors
+from heqcodec.image.patches import split_patches
+from heqcodec.purenet.features import BaseFeatures, Features
+from heqcodec.purenet.network import Purenet, PurenetConfig
+from heqcodec.purenet.rate_decoder import KNOTS, PurenetRateDecoder
+from heqcodec.purenet.torch_network import decode_base
+from heqcodec.purenet.trust import (
+    MOST,
+    PREFIX,
+    TENSORS,
+    TRUST_INPUTS,
+    Trust,
+    between_patches,
+    patch_energy,
+    trust_inputs,
+)
+from heqcodec.purenet.dequantizer import Dequantizer, default_places
+from heqcodec.nqe_r.quantizer import step_size
+from heqcodec.nqe_r.encoder import RateNqe
+from heqcodec.lab.training import trust_fit
+from heqcodec.lab.training.rate_frames import RateFrames
+from heqcodec.lab.training.trust_fit import Corrections, fit_trust, measure_corrections
+from numpy.typing import NDArray
+from small_models import SIZES, photograph, randomised
+from small_rate_model import only_weights, write_rate_weights
+
+
+@pytest.fixture(scope="module")
+def encoder() -> RateNqe:
+    return RateNqe(encoder_tensors("nqe-r"))
+
+
+def constant(share: float) -> Trust:
+    """One share for every patch."""
+    tensors = {PREFIX + name: np.zeros(shape, np.float32) for name, shape in TENSORS.items()}
+    return Trust({**tensors, PREFIX + "second_bias": np.float32(share)})
+
+
+STEP = 850
+"""So coarse that levels allow the network below what it adds."""
+
+
+def checks(rows: int, columns: int) -> NDArray[np.float32]:
+    """A checkerboard of +1 and -1, (rows, columns, 1)."""
+    y, x = np.mgrid[:rows, :columns]
+    return (1 - 2 * ((y + x) % 2)).astype(np.float32)[..., None]
+
+
+class Checks:
+    """A network that adds a checkerboard of 5 samples."""
+
+    radius, hints = 0, 1
+
+    def frame(self, features: Features, shares: NDArray[np.float32]) -> NDArray[np.float32]:
+        assert isinstance(features, BaseFeatures) and len(features.hints) == 1
+        plain = features.base.transpose(1, 2, 0)
+        return np.ascontiguousarray(plain + checks(*plain.shape[:2]) * np.float32(0.02))
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_frame_follows_its_network_so_far(encoder: RateNqe, channels: int) -> None:
+    image = photograph()[96:192, 96:224, :channels]
+    levels, sizes = encoder.levels(encoder.coefficients(split_patches(image)), STEP)
+    grid = levels.reshape(3, 4, channels, 1024), sizes.reshape(3, 4), STEP
+    frames = [
+        PurenetRateDecoder(
+            encoder, Dequantizer(encoder, default_places()), network, trust
+        ).decode_frame(*grid)
+        for network, trust in (
+            (None, None),
+            (Checks(), None),
+            (Checks(), constant(0)),
+            (Checks(), constant(0.5)),
+            (Checks(), constant(7)),
+        )
+    ]
+    plain, *others = (frame.astype(float) for frame in frames)
+    added = [((frame - plain) * checks(96, 128)).mean() for frame in others]
+    np.testing.assert_allclose(added, [5.1, 0, 2.55, 5.1 * MOST], atol=0.3)
+    assert (others[1] == plain).all()
+
+
+def test_lost_patches_are_the_networks(encoder: RateNqe) -> None:
+    image = photograph()[96:192, 96:224]
+    levels, sizes = encoder.levels(encoder.coefficients(split_patches(image)), STEP)
+    grid = levels.reshape(3, 4, 3, 1024), sizes.reshape(3, 4), STEP
+    valid = np.ones((3, 4), dtype=bool)
+    valid[1, 2] = False
+    decoder = PurenetRateDecoder(
+        encoder, Dequantizer(encoder, default_places()), Checks(), constant(0)
+    )
+    lost = decoder.decode_frame(*grid, valid)
+    # Only the middle of the patch is its own alone.
+    assert np.abs(np.abs(lost[47:49, 79:81].astype(int) - 128) - 5).max() <= 0
+
+
+def test_shares_change_evenly_between_patches() -> None:
+    np.testing.assert_allclose(between_patches(np.full((2, 3), 0.7, np.float32)), 0.7, rtol=1e-6)
+    ramp = between_patches(np.array([[0.0, 1.0, 2.0]], dtype=np.float32))
+    wanted = np.clip((np.arange(96) - 15.5) / 32, 0, 2)
+    np.testing.assert_allclose(ramp, np.tile(wanted, (32, 1)), atol=1e-6)
+    np.testing.assert_allclose(between_patches(ramp[:1, ::32].T).shape, (96, 32))
+
+
+def test_energy_is_the_mean_square_of_what_is_seen() -> None:
+    plain = np.full((32, 64, 3), 0.5, dtype=np.float32)
+    frame = plain.copy()
+    frame[:, 32:] += np.float32(0.1)
+    frame[:, 32:, 0] = 7.0
+    np.testing.assert_allclose(
+        patch_energy(frame, plain), [[0, (2 * 0.1**2 + 0.5**2) / 3]], atol=1e-6
+    )
+
+
+def test_fit_finds_where_corrections_help() -> None:
+    rng = np.random.default_rng(0)
+    hints = rng.random((4000, TRUST_INPUTS - 2)).astype(np.float32)
+    energy = np.full(4000, 50.0, dtype=np.float32)
+    helps = hints[:, 3] > 0.5
+    cross = np.where(helps, 45.0, 5.0).astype(np.float32)
+    inputs = trust_inputs(hints, 500, energy / 3072)
+    found = Corrections(inputs, np.full(4000, 100.0, np.float32), cross, energy)
+    fitted = fit_trust(found)
+    shares = Trust(fitted).shares(inputs)
+    clear = np.abs(hints[:, 3] - 0.5) > 0.2
+    # The best share is that of the product in the energy.
+    assert np.abs(shares - np.where(helps, 0.9, 0.1))[clear].mean() < 0.1
+    again = fit_trust(found)
+    assert all((again[name] == fitted[name]).all() for name in fitted)
+
+
+def test_corrections_say_the_error_of_any_share(encoder: RateNqe) -> None:
+    torch.manual_seed(1)
+    config = PurenetConfig(inputs=193, has_base=True, rates=KNOTS, **SIZES)
+    network = randomised(Purenet(config), scale=0.2)
+    codec = RateFrames(encoder, default_places())
+    tiles = photograph()[None, :256, :256].copy()
+    found = measure_corrections(network, codec, tiles, 2, seed=4)
+    assert found.inputs.shape == (72, TRUST_INPUTS) and found.energy.min() > 0
+    again = measure_corrections(network, codec, tiles, 2, seed=4)
+    np.testing.assert_array_equal(found.cross, again.cross)
+    # Where the network is right, the product is the energy.
+    exact = Corrections(found.inputs, found.energy, found.energy, found.energy)
+    assert np.mean(Trust(fit_trust(exact)).shares(exact.inputs)) == pytest.approx(1, abs=0.05)
+    error = found.plain - 2 * found.cross + found.energy
+    assert (error > -1e-3 * found.plain).all()
+    step = torch.tensor([560])
+    pixels = torch.from_numpy(tiles[0, :64, :64].transpose(2, 0, 1).copy())[None]
+    base, hints = codec(pixels, step)
+    with torch.no_grad():
+        frame = decode_base(network, base, hints, step).clamp(0, 1)
+    unit = step_size(560) / 255
+    direct = float((((pixels / 255 - frame) / unit) ** 2).sum())
+    plain = (pixels / 255 - base.clamp(0, 1)) / unit
+    change = (frame - base.clamp(0, 1)) / unit
+    told = sum(
+        float(trust_fit._by_patch(part).sum())
+        for part in (plain * plain, -2 * plain * change, change * change)
+    )
+    assert told == pytest.approx(direct, rel=1e-4)
+
+
+def test_command_puts_shares_beside_the_network(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_rate_weights(tmp_path)
+    np.save(tmp_path / "tiles.npy", photograph()[None, :256, :256])
+    monkeypatch.setattr(trust_fit, "ITERATIONS", 40)
+    options = ["--data", str(tmp_path / "tiles.npy"), "--weights", str(tmp_path), "--crops", "2"]
+    for decoder in ("strong", "fast"):
+        assert trust_fit.main([*options, "--model", "r", "--decoder", decoder]) == 0
+    entry = json.loads((tmp_path / "manifest.json").read_text())["models"]["r"]
+    assert entry["decoder"]["trust"]["crops"] == 2 and "trust" in entry["decoders"]["fast"]
+    image = photograph()[:96, 160:288]
+    with only_weights(tmp_path, monkeypatch):
+        data = heqcodec.encode(image, model="r", quality=60)
+        for decoder in ("strong", "fast", "best"):
+            assert psnr(image, heqcodec.decode(data, decoder=decoder)) > 25
