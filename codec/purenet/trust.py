@@ -10,7 +10,8 @@ and its correction then costs more than it gains. What the levels of a patch say
 (`heqcodec.purenet.level_hints`), and how much the network would change in units of the step, tell
 such patches from others (our choice; with one share for all, a decoder that learned from clean
 photographs was 0.16 dB below its plain inverse on camera images at fine steps, with these 0.05
-above it, and clean photographs gained 0.03 dB). Shares are fitted by `heqcodec.lab.training.trust_fit`.
+above it, and clean photographs gained 0.03 dB). Shares are fitted by
+`heqcodec.lab.training.trust_fit`.
 """
 
 from __future__ import annotations
@@ -19,8 +20,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from heqcodec.base.constants import PATCH
-from heqcodec.base.constants import STEPS
+from heqcodec.base.constants import PATCH, STEPS
 from heqcodec.nqe_r.quantizer import step_size
 from numpy.typing import NDArray
 

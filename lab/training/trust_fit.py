@@ -23,12 +23,12 @@ import torch
 from heqcodec.base.constants import PATCH
 from heqcodec.base.files import write_bytes
 from heqcodec.models.registry import STRONG
+from heqcodec.nqe_r.encoder import RateNqe
+from heqcodec.nqe_r.quantizer import step_size
 from heqcodec.purenet.config import PurenetConfig
 from heqcodec.purenet.network import Purenet
 from heqcodec.purenet.torch_network import decode_base
 from heqcodec.purenet.trust import HIDDEN, MOST, PREFIX, TRUST_INPUTS, trust_inputs
-from heqcodec.nqe_r.quantizer import step_size
-from heqcodec.nqe_r.encoder import RateNqe
 from numpy.typing import NDArray
 from safetensors.numpy import load_file, save
 from torch import Tensor, nn

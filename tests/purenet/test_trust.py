@@ -10,8 +10,14 @@ import numpy as np
 import pytest
 import torch
 from heqcodec.eval.metrics import psnr
-from heqcodec.models.manifest import encoder_tensors
 from heqcodec.image.patches import split_patches
+from heqcodec.lab.training import trust_fit
+from heqcodec.lab.training.rate_frames import RateFrames
+from heqcodec.lab.training.trust_fit import Corrections, fit_trust, measure_corrections
+from heqcodec.models.manifest import encoder_tensors
+from heqcodec.nqe_r.encoder import RateNqe
+from heqcodec.nqe_r.quantizer import step_size
+from heqcodec.purenet.dequantizer import Dequantizer, default_places
 from heqcodec.purenet.features import BaseFeatures, Features
 from heqcodec.purenet.network import Purenet, PurenetConfig
 from heqcodec.purenet.rate_decoder import KNOTS, PurenetRateDecoder
@@ -26,12 +32,6 @@ from heqcodec.purenet.trust import (
     patch_energy,
     trust_inputs,
 )
-from heqcodec.purenet.dequantizer import Dequantizer, default_places
-from heqcodec.nqe_r.quantizer import step_size
-from heqcodec.nqe_r.encoder import RateNqe
-from heqcodec.lab.training import trust_fit
-from heqcodec.lab.training.rate_frames import RateFrames
-from heqcodec.lab.training.trust_fit import Corrections, fit_trust, measure_corrections
 from numpy.typing import NDArray
 from small_models import SIZES, photograph, randomised
 from small_rate_model import only_weights, write_rate_weights
