@@ -97,8 +97,8 @@ def _by_patch(samples: Tensor) -> NDArray[np.float32]:
 def fit_trust(found: Corrections, seed: int = 0) -> dict[str, NDArray[np.float16]]:
     """Tensors of a `heqcodec.purenet.trust.Trust`; it begins with a share of 1 everywhere."""
     torch.manual_seed(seed)
-    network = nn.Sequential(nn.Linear(TRUST_INPUTS, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, 1))
-    first, last = network[0], network[2]
+    first, last = nn.Linear(TRUST_INPUTS, HIDDEN), nn.Linear(HIDDEN, 1)
+    network = nn.Sequential(first, nn.ReLU(), last)
     nn.init.zeros_(last.weight)
     nn.init.constant_(last.bias, 1.0)
     inputs, plain, cross, energy = (torch.from_numpy(array) for array in found)
