@@ -1,0 +1,249 @@
+"""What is fuzzed: functions of any bytes. Each returns where a `heqcodec.HeqError` refused them or
+all that must hold held, and raises otherwise. Plain callables: no fuzzer is needed to call one.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import zlib
+from collections.abc import Callable
+from functools import cache
+
+import heqcodec
+import numpy as np
+from heqcodec import models
+from heqcodec.container import ContainerReader
+from heqcodec.container.chunks import ALPHA, Chunk, read_alpha
+from heqcodec.container.header import Coder, Header
+from heqcodec.container.strips import strip_patch_rows
+from heqcodec.decoding import Metadata, collect_metadata
+from heqcodec.images import load_image, save_image
+from heqcodec.nqe.patch_code import Coefficients, PatchCoderTables
+from heqcodec.nqe.patch_decoder import decode_coefficients
+from heqcodec.nqe.transform_nqe import TransformNqe
+from heqcodec.rate.backend import StripCoder
+from heqcodec.rate.device.coder import DeviceCoder
+from heqcodec.rate.packed.coder import PackedCoder
+
+MOST_PATCHES = 6
+"""Of a strip that is decoded, so that one input takes milliseconds."""
+MOST_CODES, MOST_CODE_BYTES = 2, 24
+"""The patch coder, which takes longest, decodes so many codes of a strip, and so much of each."""
+REFERENCE_SHARE = 16
+"""One of so many payloads is decoded by the Python coder as well."""
+LEVEL_LIMIT = 32767
+
+
+class CountedFile(io.BytesIO):
+    """Bytes that count what is read: the number of reads and of bytes."""
+
+    def __init__(self, data: bytes) -> None:
+        super().__init__(data)
+        self.reads = self.bytes_read = 0
+
+    def read(self, size: int | None = -1) -> bytes:
+        assert size is not None and size >= 0, "a length that was not compared with what is left"
+        assert size <= len(self.getvalue()), "more bytes asked for than the file has"
+        data = super().read(size)
+        self.reads += 1
+        self.bytes_read += len(data)
+        return data
+
+    def check(self, passes: int) -> None:
+        """Reading grows with the file and with nothing that the file says of itself."""
+        size = len(self.getvalue())
+        assert self.reads <= 16 + passes * size // 2, f"{self.reads} reads of {size} bytes"
+        assert self.bytes_read <= 256 + 4 * passes * size, f"{self.bytes_read} of {size} bytes read"
+
+
+Contents = tuple[Header, dict[int, bytes | None], list[Chunk], ContainerReader]
+
+
+def read_all(data: bytes, partial: bool) -> Contents | None:
+    """Header, strips and chunks of a file; None if an error of ours refused it."""
+    file = CountedFile(data)
+    try:
+        reader = ContainerReader(file, max_pixels=None, partial=partial)
+        strips = reader.read_strips(range(reader.strips_present))
+        if not partial:
+            assert len(strips) == reader.header.strip_count
+            assert None not in strips.values()
+        chunks = reader.read_chunks()
+        for index in reader.damaged_strips:
+            assert len(reader.read_remains(index)) <= len(data)
+    except heqcodec.HeqError:
+        return None
+    finally:
+        file.check(2)
+    return reader.header, strips, chunks, reader
+
+
+def container(data: bytes) -> None:
+    """Strict and partial reading. What is read strictly reads partially to the same, undamaged."""
+    strict, partial = read_all(data, False), read_all(data, True)
+    if strict is None:
+        return
+    assert partial is not None and strict[:3] == partial[:3]
+    reader = partial[3]
+    assert not reader.damaged_strips and not reader.damaged_chunks and not reader.repaired
+    header = strict[0]
+    assert header.pack() == data[:44]
+    assert all(chunk.pack() in data for chunk in strict[2])
+
+
+def file_info(data: bytes) -> None:
+    """``info``: valid JSON, the same from strict and from partial reading."""
+    found = {}
+    for partial in (False, True):
+        file = CountedFile(data)
+        try:
+            found[partial] = heqcodec.info(file, partial=partial)
+        except heqcodec.HeqError:
+            continue
+        finally:
+            file.check(2)
+        assert found[partial] == json.loads(json.dumps(found[partial], allow_nan=False))
+        assert found[partial]["file_bytes"] == len(data)
+    assert False not in found or found[False] == found[True]
+
+
+@cache
+def strip_coders(coder: Coder) -> tuple[StripCoder, StripCoder]:
+    """The coder of the shipped model as it is used, and its Python form."""
+    made = models.load_strip_coder("nqe-r", coder)
+    if isinstance(made, DeviceCoder):
+        return made, DeviceCoder(made._tables._asdict(), native=False)
+    assert isinstance(made, PackedCoder)
+    return made, PackedCoder(made._tables._asdict(), native=False)
+
+
+def strips_of(data: bytes, coder: Coder) -> list[tuple[Header, bytes, tuple[int, int, int]]]:
+    """Payloads of a file of this coder, and rows, columns and planes of each: small strips only."""
+    found = read_all(data, True)
+    if found is None or found[0].coder != coder:
+        return []
+    header, payloads, _, _ = found
+    strips = []
+    for index, payload in payloads.items():
+        shape = strip_patch_rows(header, index), header.patch_columns, header.channels
+        if payload is not None and shape[0] * shape[1] <= MOST_PATCHES:
+            strips.append((header, payload, shape))
+    return strips
+
+
+def _strip_coder(data: bytes, kind: Coder) -> None:
+    coder, reference = strip_coders(kind)
+    for header, payload, shape in strips_of(data, kind):
+        results = []
+        used = (coder, reference) if zlib.crc32(payload) % REFERENCE_SHARE == 0 else (coder,)
+        for each in used:
+            try:
+                results.append(each.decode(payload, *shape, header.rate))
+            except heqcodec.HeqFormatError:
+                results.append(None)
+        first = results[0]
+        assert all((first is None) == (other is None) for other in results)
+        if kind == Coder.PACKED and isinstance(coder, PackedCoder):
+            prefix = coder.decode_prefix(payload, *shape, header.rate)
+            assert 0 <= prefix.slices <= 6 and prefix.levels.shape == (*shape, 1024)
+        if first is None:
+            continue
+        levels, sizes = first
+        for other in results[1:]:
+            assert other is not None
+            assert np.array_equal(other[0], levels) and np.array_equal(other[1], sizes)
+        assert levels.shape == (*shape, 1024) and sizes.shape == shape[:2]
+        assert levels.min() >= -LEVEL_LIMIT and sizes.max() <= 1
+        again = coder.decode(coder.encode(levels, sizes, header.rate), *shape, header.rate)
+        assert np.array_equal(again[0], levels) and np.array_equal(again[1], sizes)
+
+
+def device_coder(data: bytes) -> None:
+    """Strips of the device coder: C and Python agree; what decodes codes again to the same."""
+    _strip_coder(data, Coder.DEVICE)
+
+
+def packed_coder(data: bytes) -> None:
+    """Strips of the packed coder, as `device_coder`; their beginnings decode as well."""
+    _strip_coder(data, Coder.PACKED)
+
+
+@cache
+def patch_tables() -> PatchCoderTables:
+    """Of the shipped model."""
+    encoder = models.load_encoder("nqe-t")
+    assert isinstance(encoder, TransformNqe)
+    return encoder.tables
+
+
+def patch_coder(data: bytes) -> None:
+    """Patch codes: any bytes decode; a shorter code tells less of the same coefficients."""
+    for header, payload, shape in strips_of(data, Coder.PATCH):
+        codes = np.frombuffer(payload, np.uint8).reshape(shape[0] * shape[1], -1)
+        codes = codes[:MOST_CODES, :MOST_CODE_BYTES]
+        told = decode_coefficients(codes, header.channels, patch_tables())
+        _check_intervals(told)
+        shorter = decode_coefficients(
+            codes[:, : codes.shape[1] // 2], header.channels, patch_tables()
+        )
+        _check_intervals(shorter)
+        known = shorter.width > 0
+        low, high = told.low, told.low + told.width
+        assert (told.width[known] > 0).all()
+        assert (shorter.low[known] <= low[known]).all()
+        assert (high[known] <= (shorter.low + shorter.width)[known]).all()
+        assert np.array_equal(told.negative[known], shorter.negative[known])
+        assert (told.reached >= shorter.reached).all()
+
+
+def _check_intervals(told: Coefficients) -> None:
+    width, low = told.width, told.low
+    assert low.min() >= 0 and int((low + width).max()) <= 1 << 18
+    assert ((width & (width - 1)) == 0).all() and (low[width == 0] == 0).all()
+    known = width > 0
+    assert (low[known] >= width[known]).all() and (low[known] % width[known] == 0).all()
+
+
+def metadata(data: bytes) -> None:
+    """ICC, EXIF, XMP and alpha of a file: each is written into images of every format that has a
+    place for it, and those are read again."""
+    found = read_all(data, True)
+    if found is None:
+        return
+    header, _, chunks, _ = found
+    told = collect_metadata(chunks)
+    assert told == heqcodec.read_metadata(data, partial=True)
+    for chunk in chunks:
+        if chunk.type == ALPHA and header.width * header.height <= 1 << 16:
+            try:
+                plane = read_alpha(chunk.data, header.width, header.height)
+            except heqcodec.HeqFormatError:
+                continue
+            assert plane.shape == (header.height, header.width) and plane.dtype == np.uint8
+    for name in ("PNG", "JPEG", "TIFF", "WEBP"):
+        _write_and_read(told, name)
+
+
+def _write_and_read(told: Metadata, name: str) -> None:
+    pixels = np.full((2, 3, 3), 77, np.uint8)
+    image = io.BytesIO()
+    try:
+        save_image(pixels, image, name, told.icc, told.exif, told.xmp)
+    except heqcodec.HeqError:
+        return
+    try:
+        again = load_image(image.getvalue())
+    except heqcodec.HeqError:
+        return
+    assert again.pixels.size == pixels.size
+
+
+TARGETS: dict[str, Callable[[bytes], None]] = {
+    "container": container,
+    "device_coder": device_coder,
+    "packed_coder": packed_coder,
+    "patch_coder": patch_coder,
+    "metadata": metadata,
+    "info": file_info,
+}
