@@ -24,7 +24,14 @@ from heqcodec.container.header import (
 )
 from heqcodec.container.repair import repair_header
 from heqcodec.container.strip_places import StripPlaces, strip_places
-from heqcodec.container.strips import STRIP_CRC, STRIP_HEAD, check_strip, repair_strip
+from heqcodec.container.strips import (
+    STRIP_CRC,
+    STRIP_HEAD,
+    STRIP_OVERHEAD,
+    check_strip,
+    repair_strip,
+    strip_length,
+)
 from heqcodec.container.writer import smallest_size
 
 
@@ -107,6 +114,9 @@ class ContainerReader:
             self._damaged_strips.add(index)
             return None
         data = self._read(extent.start, extent.stop - extent.start)
+        if not self._fits(index, len(data)):
+            self._damaged_strips.add(index)
+            return None
         try:
             return check_strip(self.header, index, data)
         except (HeqChecksumError, HeqFormatError):
@@ -118,6 +128,12 @@ class ContainerReader:
         else:
             self._repaired[f"strip {index}"] = None
         return payload
+
+    def _fits(self, index: int, length: int) -> bool:
+        """Whether a strip can be so long: in patch mode the header fixes it, and what a search has
+        found between two whole strips can be shorter or longer, with a checksum of its own."""
+        fixed = self.header.mode == Mode.PATCH
+        return not fixed or length == STRIP_OVERHEAD + strip_length(self.header, index)
 
     def read_strips(self, indices: Iterable[int]) -> dict[int, bytes | None]:
         """Verified payloads of several strips, by index; see :meth:`read_strip`."""

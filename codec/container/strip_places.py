@@ -28,6 +28,9 @@ from numpy.typing import NDArray
 
 BLOCK = 1 << 20
 """Bytes read at once."""
+MOST_LOST = 1 << 16
+"""Strips in a row, 2 million rows of pixels or more, over which a search looks for the next one.
+Without a limit 500 bytes could name the last of 2^27 strips, and all before it would be listed."""
 
 
 class Extent(NamedTuple):
@@ -258,12 +261,13 @@ class _SearchedPlaces:
     def _strips_from(self, first: int) -> Wanted:
         """Of the heads of strips from ``first`` on, which can be right."""
         count = self._count
+        beyond = min(count, first + MOST_LOST + self._size // STRIP_OVERHEAD)
         if self._header.mode != Mode.PATCH:
-            return lambda words, _: (words >= first) & (words < count)
+            return lambda words, _: (words >= first) & (words < beyond)
         full, last = strip_length(self._header, 0), strip_length(self._header, count - 1)
 
         def wanted(words: NDArray[np.uint32], lengths: NDArray[np.uint32]) -> NDArray[np.bool_]:
-            indices = (words >= first) & (words < count)
+            indices = (words >= first) & (words < beyond)
             expected: NDArray[np.bool_] = lengths == np.where(words == count - 1, last, full)
             return indices & expected
 

@@ -121,3 +121,39 @@ class TestReader:
             assert tracemalloc.get_traced_memory()[1] < 1 << 20
         finally:
             tracemalloc.stop()
+
+
+class TestChain:
+    """Strict reading of the rate mode follows the lengths of the strips."""
+
+    header = Header(
+        width=40, height=96, channels=1, rate=500, encoder_id=b"encoder.", coder=2, mode=1
+    )
+
+    def whole(self, *lengths: int) -> bytes:
+        stream = io.BytesIO()
+        writer = ContainerWriter(stream, self.header)
+        for length in lengths:
+            writer.write_strip(bytes(length))
+        writer.finish()
+        return stream.getvalue()
+
+    @pytest.mark.parametrize("left", [0, 1, 11])
+    def test_a_file_that_ends_before_a_strip_says_which(self, left: int) -> None:
+        data = self.whole(100, 7, 7)[: 44 + 112 + left]
+        with pytest.raises(HeqTruncatedError, match="before strip 1 of 3"):
+            ContainerReader(io.BytesIO(data)).read_strip(1)
+
+    @pytest.mark.parametrize("left", [12, 18])
+    def test_a_file_that_ends_in_a_strip_says_how_much_is_there(self, left: int) -> None:
+        data = self.whole(100, 7, 7)[: 44 + 112 + left]
+        with pytest.raises(HeqTruncatedError, match=f"announces 7 bytes and only {left - 12} are"):
+            ContainerReader(io.BytesIO(data)).read_strip(1)
+
+    @pytest.mark.parametrize("last", [0, 7])
+    def test_a_file_may_end_where_its_last_strip_does(self, last: int) -> None:
+        data = self.whole(100, 7, last)[:-12]
+        reader = ContainerReader(io.BytesIO(data))
+        assert reader.read_strip(2) == bytes(last)
+        with pytest.raises(HeqTruncatedError, match="without its END_ chunk"):
+            reader.read_chunks()

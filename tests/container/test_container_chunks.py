@@ -83,6 +83,13 @@ class TestAlpha:
         alpha = np.random.default_rng(1).integers(0, 256, (31, 47), np.uint8)
         assert np.array_equal(read_alpha(alpha_chunk(alpha).data, 47, 31), alpha)
 
+    def test_is_compressed_as_well_as_zlib_can(self) -> None:
+        alpha = np.add.outer(np.arange(99), np.arange(99) // 3).astype(np.uint8)
+        best = zlib.compress(alpha.tobytes(), 9)
+        assert alpha_chunk(alpha).data == best and len(best) < len(
+            zlib.compress(alpha.tobytes(), 1)
+        )
+
     def test_bomb(self) -> None:
         stream = zlib.compressobj(9)
         bomb = b"".join(stream.compress(bytes(1 << 20)) for _ in range(256)) + stream.flush()

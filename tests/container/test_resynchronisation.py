@@ -15,6 +15,8 @@ from field_files import FIELD
 from heqcodec.container import Chunk, ContainerReader, Header
 from heqcodec.container.crc_ranges import CrcRanges
 from heqcodec.container.record_search import Record, longest_rising
+from heqcodec.container.strip_places import MOST_LOST
+from heqcodec.container.strips import strip_length
 from heqcodec.image.images import LoadedImage
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -317,3 +319,47 @@ def test_a_thousand_duplicates_of_a_real_file(monkeypatch: pytest.MonkeyPatch) -
     data = (FIELD / "quadratic_chunks_12k.heq").read_bytes()
     _, read, checked = work(data, monkeypatch)
     assert read <= 3 * len(data) and checked == 0
+
+
+def rate_file(height: int, *strips: bytes) -> bytes:
+    """A header of the device coder, 4 patches wide, and then these bytes."""
+    header = Header(
+        width=128, height=height, channels=1, rate=500, encoder_id=b"encoder.", coder=2, mode=1
+    )
+    return header.pack() + b"".join(strips)
+
+
+def test_a_strip_far_away_does_not_make_a_list_of_all_before_it() -> None:
+    """Of 500 bytes that name the last of 2^27 strips, ``info`` listed the others: 3.3 GB, 33 s."""
+    whole = [pack_strip_of(index, b"payload") for index in (70_000, 2**27 - 1)]
+    reader = ContainerReader(
+        io.BytesIO(rate_file(2**32 - 1, bytes(40), *whole)), max_pixels=None, partial=True
+    )
+    assert reader.header.strip_count == 2**27
+    assert reader.strips_present <= MOST_LOST + 100
+    assert reader.read_strip(70_000) is None
+    near = rate_file(2**32 - 1, bytes(40), pack_strip_of(MOST_LOST - 1, b"payload"))
+    reader = ContainerReader(io.BytesIO(near), max_pixels=None, partial=True)
+    assert reader.read_strip(MOST_LOST - 1) == b"payload"
+    assert reader.strips_present == MOST_LOST
+    told = heqcodec.info(rate_file(2**32 - 1, bytes(40), whole[1]), partial=True)
+    assert told["missing_strips"] == 2**27 and told["damaged_strips"] == []
+
+
+def pack_strip_of(index: int, payload: bytes) -> bytes:
+    """A strip of the rate mode, whatever the header says."""
+    body = index.to_bytes(4, "little") + len(payload).to_bytes(4, "little") + payload
+    return body + zlib.crc32(body).to_bytes(4, "little")
+
+
+@pytest.mark.parametrize("length", [0, 16, 48 * 3])
+def test_a_strip_of_another_length_is_damaged_though_its_checksum_is_right(length: int) -> None:
+    """In patch mode the header fixes the length; decoding ended with numpy's words."""
+    header = Header(width=40, height=70, channels=3, rate=64, encoder_id=b"encoder.", strip_rows=3)
+    chunk = Chunk(b"note", b"any").pack()
+    data = header.pack() + pack_strip_of(0, bytes(length)) + chunk + Chunk(b"END_").pack()
+    reader = ContainerReader(io.BytesIO(data), partial=True)
+    assert strip_length(header, 0) == 48
+    assert reader.read_strip(0) is None
+    assert reader.damaged_strips == [0]
+    assert [found.type for found in reader.read_chunks()] == [b"note"]

@@ -27,6 +27,9 @@ def custom_mutator(data: bytes, most: int, seed: int) -> bytes:
 
 def main() -> None:
     """Run the target that is named first."""
+    if sys.argv[1:] == ["--list"]:
+        print("\n".join(TARGETS))
+        return
     if len(sys.argv) < 2 or sys.argv[1] not in TARGETS:
         sys.exit(f"name a target: {', '.join(TARGETS)}")
     target = TARGETS[sys.argv.pop(1)]

@@ -1,12 +1,15 @@
 """Make the committed seeds anew: small files of every coder, with strips, chunks and damage.
+Those named ``found-*`` are what fuzzing found, and stay as they are.
 
     python tests/fuzz/python/seeds.py FOLDER
+    python tests/fuzz/python/seeds.py --copy FOLDER    # all seeds, for a fuzzer
 
 Golden files of ``tests/conformance`` below 700 bytes are seeds too, and are not kept twice.
 """
 
 from __future__ import annotations
 
+import shutil
 import sys
 from io import BytesIO
 from pathlib import Path
@@ -78,4 +81,8 @@ def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    if sys.argv[1] == "--copy":
+        for seed in seed_files():
+            shutil.copy(seed, sys.argv[2])
+    else:
+        main(Path(sys.argv[1]))

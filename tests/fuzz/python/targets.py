@@ -12,24 +12,24 @@ from functools import cache
 
 import heqcodec
 import numpy as np
-from heqcodec import models
+from heqcodec.base.rate_protocols import StripCoder
 from heqcodec.container import ContainerReader
 from heqcodec.container.chunks import ALPHA, Chunk, read_alpha
 from heqcodec.container.header import Coder, Header
 from heqcodec.container.strips import strip_patch_rows
-from heqcodec.decoding import Metadata, collect_metadata
-from heqcodec.images import load_image, save_image
-from heqcodec.nqe.patch_code import Coefficients, PatchCoderTables
-from heqcodec.nqe.patch_decoder import decode_coefficients
-from heqcodec.nqe.transform_nqe import TransformNqe
-from heqcodec.rate.backend import StripCoder
-from heqcodec.rate.device.coder import DeviceCoder
-from heqcodec.rate.packed.coder import PackedCoder
+from heqcodec.file.decoding import Metadata, collect_metadata
+from heqcodec.image.images import load_image, save_image
+from heqcodec.models import registry
+from heqcodec.nqe_r.device_coder.coder import DeviceCoder
+from heqcodec.nqe_r.packed_coder.coder import PackedCoder
+from heqcodec.nqe_t.encoder import TransformNqe
+from heqcodec.nqe_t.patch_code import Coefficients, PatchCoderTables
+from heqcodec.nqe_t.patch_decoder import decode_coefficients
 
 MOST_PATCHES = 6
 """Of a strip that is decoded, so that one input takes milliseconds."""
 MOST_CODES, MOST_CODE_BYTES = 2, 24
-"""The patch coder, which takes longest, decodes so many codes of a strip, and so much of each."""
+"""The patch coder, which takes longest, decodes so many codes of one strip, and so much of each."""
 REFERENCE_SHARE = 16
 """One of so many payloads is decoded by the Python coder as well."""
 LEVEL_LIMIT = 32767
@@ -111,7 +111,7 @@ def file_info(data: bytes) -> None:
 @cache
 def strip_coders(coder: Coder) -> tuple[StripCoder, StripCoder]:
     """The coder of the shipped model as it is used, and its Python form."""
-    made = models.load_strip_coder("nqe-r", coder)
+    made = registry.load_strip_coder("nqe-r", coder)
     if isinstance(made, DeviceCoder):
         return made, DeviceCoder(made._tables._asdict(), native=False)
     assert isinstance(made, PackedCoder)
@@ -172,14 +172,14 @@ def packed_coder(data: bytes) -> None:
 @cache
 def patch_tables() -> PatchCoderTables:
     """Of the shipped model."""
-    encoder = models.load_encoder("nqe-t")
+    encoder = registry.load_encoder("nqe-t")
     assert isinstance(encoder, TransformNqe)
     return encoder.tables
 
 
 def patch_coder(data: bytes) -> None:
     """Patch codes: any bytes decode; a shorter code tells less of the same coefficients."""
-    for header, payload, shape in strips_of(data, Coder.PATCH):
+    for header, payload, shape in strips_of(data, Coder.PATCH)[:1]:
         codes = np.frombuffer(payload, np.uint8).reshape(shape[0] * shape[1], -1)
         codes = codes[:MOST_CODES, :MOST_CODE_BYTES]
         told = decode_coefficients(codes, header.channels, patch_tables())
