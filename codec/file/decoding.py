@@ -15,7 +15,14 @@ from heqcodec.container.reader import ContainerReader
 from heqcodec.container.source import Source, open_source
 from numpy.typing import NDArray
 
-from .frame import Grids, Painter, PatchPainter, paint_window, region_window, whole_window
+from .frame import (
+    Grids,
+    PatchStripDecoder,
+    StripDecoder,
+    decode_window,
+    region_window,
+    whole_window,
+)
 
 Region = tuple[int, int, int, int]
 
@@ -92,21 +99,21 @@ def decode_file(
         chunks = reader.read_chunks(frozenset({chunk_types.ALPHA}) if only_alpha else None)
         alpha = alpha_plane(chunks, reader)
 
-        painter, coarse = _painter(reader, device, slices, decoder, backend)
+        strip_decoder, coarse = _strip_decoder(reader, device, slices, decoder, backend)
 
         def read(number: int) -> Grids | None:
             payload = payloads.pop(number) if number in payloads else reader.read_strip(number)
-            return painter.grids(number, payload)
+            return strip_decoder.grids(number, payload)
 
-        window = region_window(header, box, painter.radius)
-        pixels = paint_window(header, window, box, read, painter)
+        window = region_window(header, box, strip_decoder.radius)
+        pixels = decode_window(header, window, box, read, strip_decoder)
         # Before the fill looks further than the region's own strips.
         damaged = [number for number in reader.damaged_strips if number not in coarse]
         coarse_strips = sorted(coarse)
         if damaged and region is not None:
             # The fill reaches to the next intact rows, wherever they are.
             everything = (0, 0, header.width, header.height)
-            whole = paint_window(header, whole_window(header), everything, read, painter)
+            whole = decode_window(header, whole_window(header), everything, read, strip_decoder)
             pixels = whole[y : y + height, x : x + width]
     crop = None if alpha is None else alpha[y : y + height, x : x + width]
     return PartialImage(
@@ -119,9 +126,9 @@ def decode_file(
     )
 
 
-def _painter(
+def _strip_decoder(
     reader: ContainerReader, device: str, slices: int | None, wanted: str, backend: str
-) -> tuple[Painter, set[int]]:
+) -> tuple[StripDecoder, set[int]]:
     """What decodes the file, and the set to which it adds the strips that it decodes coarsely."""
     from heqcodec.models import registry
 
@@ -129,12 +136,14 @@ def _painter(
     if header.mode == Mode.PATCH:
         ids = header.encoder_id, header.coder_id
         decoder = registry.load_decoder(*ids, device, backend, wanted)
-        return PatchPainter(header, decoder), set()
-    from .rate_painter import RatePainter
+        return PatchStripDecoder(header, decoder), set()
+    from .rate_strip_decoder import RateStripDecoder
 
     name = registry.model_of_file(header.encoder_id, header.coder_id)
-    painter = RatePainter(reader, registry.load_rate_decoder(name, device, wanted, backend), slices)
-    return painter, painter.coarse_strips
+    strip_decoder = RateStripDecoder(
+        reader, registry.load_rate_decoder(name, device, wanted, backend), slices
+    )
+    return strip_decoder, strip_decoder.coarse_strips
 
 
 def _checked_slices(slices: int | None, header: Header) -> int | None:

@@ -68,7 +68,7 @@ Grids = tuple[np.ndarray, ...]
 """What a strip holds, patch by patch: arrays (rows, columns, ...)."""
 
 
-class Painter(Protocol):
+class StripDecoder(Protocol):
     """Turns the strips of a file into pixels."""
 
     radius: int
@@ -82,7 +82,7 @@ class Painter(Protocol):
         """
         ...
 
-    def paint(
+    def decode(
         self, grids: Grids, valid: np.ndarray | None, core: tuple[slice, slice]
     ) -> np.ndarray:
         """Pixels uint8 (32 R, 32 C, channels) of the R x C patches ``core`` of grids; see
@@ -90,7 +90,7 @@ class Painter(Protocol):
         ...
 
 
-class PatchPainter:
+class PatchStripDecoder:
     """The strips of a file of the patch mode: codes, all of one length.
 
     Args:
@@ -103,23 +103,23 @@ class PatchPainter:
         self._header, self._decoder = header, decoder
 
     def grids(self, index: int, payload: bytes | None) -> Grids | None:
-        """See `Painter`: one grid, uint8 (rows, columns, rate / 8)."""
+        """See `StripDecoder`: one grid, uint8 (rows, columns, rate / 8)."""
         if payload is None:
             return None
         rows = strip_patch_rows(self._header, index)
         codes = np.frombuffer(payload, np.uint8)
         return (codes.reshape(rows, self._header.patch_columns, self._header.patch_bytes),)
 
-    def paint(
+    def decode(
         self, grids: Grids, valid: np.ndarray | None, core: tuple[slice, slice]
     ) -> np.ndarray:
-        """See `Painter`."""
+        """See `StripDecoder`."""
         header = self._header
         return self._decoder.decode_frame(grids[0], header.rate, header.channels, valid, core)
 
 
 class _Strips:
-    """The strips around the tile that is painted: those above are dropped, so few are held."""
+    """The strips around the tile that is decoded: those above are dropped, so few are held."""
 
     def __init__(self, header: Header, window: Window, read: Callable[[int], Grids | None]) -> None:
         self._header, self._window, self._read = header, window, read
@@ -160,12 +160,12 @@ class _Strips:
         return cut, valid
 
 
-def paint_window(
+def decode_window(
     header: Header,
     window: Window,
     box: tuple[int, int, int, int],
     read: Callable[[int], Grids | None],
-    painter: Painter,
+    strip_decoder: StripDecoder,
 ) -> np.ndarray:
     """Decode a rectangle of pixels, tile by tile; rows of lost strips are filled from their
     neighbours within it.
@@ -185,7 +185,7 @@ def paint_window(
     grid = (slice(0, window.row1 - window.row0), slice(0, window.column1 - window.column0))
     strips = _Strips(header, window, read)
     lost = np.zeros(height, bool)
-    parts = list(tiles.tiles(grid, grid[0].stop, grid[1].stop, painter.radius))
+    parts = list(tiles.tiles(grid, grid[0].stop, grid[1].stop, strip_decoder.radius))
     for done, (inner, around) in enumerate(parts, 1):
         grids, valid = strips.cut(around)
         core = tiles.within(inner, around)
@@ -195,7 +195,7 @@ def paint_window(
         if rows.start < rows.stop and columns.start < columns.stop:
             if grids:
                 known = np.repeat(valid[:, None], around[1].stop - around[1].start, axis=1)
-                pixels = painter.paint(grids, None if valid.all() else known, core)
+                pixels = strip_decoder.decode(grids, None if valid.all() else known, core)
                 inside = pixels[rows.start - top : rows.stop - top]
                 out[rows.start - y : rows.stop - y, columns.start - x : columns.stop - x] = inside[
                     :, columns.start - left : columns.stop - left

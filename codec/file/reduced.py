@@ -17,7 +17,7 @@ from PIL import Image
 
 from .concealment import fill_rows
 from .decoding import all_channels, alpha_plane
-from .rate_painter import RatePainter
+from .rate_strip_decoder import RateStripDecoder
 
 __all__ = ["SCALES", "decode_reduced"]
 
@@ -78,18 +78,20 @@ def decode_reduced(data: Source, scale: int, partial: bool = False) -> NDArray[n
         payloads = reader.read_strips(range(header.strip_count))
         alpha = alpha_plane(reader.read_chunks(), reader)
         name = registry.model_of_file(header.encoder_id, header.coder_id)
-        painter = RatePainter(reader, ReducedDecoder(registry.load_dequantizer(name), scale))
+        strip_decoder = RateStripDecoder(
+            reader, ReducedDecoder(registry.load_dequantizer(name), scale)
+        )
         side = PATCH // scale
         shape = header.patch_rows * side, header.patch_columns * side, header.channels
         frame, lost = np.empty(shape, np.uint8), np.zeros(shape[0], bool)
         start = 0
         for index in range(header.strip_count):
             stop = start + strip_patch_rows(header, index) * side
-            grids = painter.grids(index, payloads.pop(index))
+            grids = strip_decoder.grids(index, payloads.pop(index))
             if grids is None:
                 lost[start:stop] = True
             else:
-                frame[start:stop] = painter.paint(grids, None, (slice(None), slice(None)))
+                frame[start:stop] = strip_decoder.decode(grids, None, (slice(None), slice(None)))
             start = stop
         fill_rows(frame, lost)
     if alpha is not None:

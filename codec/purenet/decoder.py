@@ -9,7 +9,7 @@ from .features import FrameNetwork
 from .guard import GUARD_REACH
 from .guarded_network import network_frame
 from .patch_readers import Reader
-from .tiles import Window, paint_tiles
+from .tiles import Window, run_tiles
 
 
 class PurenetDecoder:
@@ -47,7 +47,7 @@ class PurenetDecoder:
             features, bounds = self._reader.read(codes[around], bits, channels, known[around])
             return network_frame(self._network, features, shares, bounds, known[around], channels)
 
-        return paint_tiles(run, rows, columns, channels, self.radius, core)
+        return run_tiles(run, rows, columns, channels, self.radius, core)
 
     def _rate_index(self, bits: int) -> int:
         # A code of a length in between is treated like the next one known.

@@ -26,7 +26,7 @@ from .features import BaseFeatures, FrameNetwork, base_frame
 from .guard import GUARD_REACH
 from .guarded_network import network_frame
 from .level_hints import LEVEL_HINTS, level_hints
-from .tiles import Window, paint_tiles
+from .tiles import Window, run_tiles
 from .trust import Trust
 
 KNOTS = STEPS // OCTAVE + 1
@@ -91,4 +91,4 @@ class PurenetRateDecoder:
                 self._network, features, shares, bounds, known[around], channels, trust
             )
 
-        return paint_tiles(run, rows, columns, channels, self.radius, core)
+        return run_tiles(run, rows, columns, channels, self.radius, core)

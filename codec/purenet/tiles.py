@@ -14,7 +14,7 @@ TILE = 24
 Window = tuple[slice, slice]
 
 
-def paint_tiles(
+def run_tiles(
     run: Callable[[Window], NDArray[np.float32]],
     rows: int,
     columns: int,

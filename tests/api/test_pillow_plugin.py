@@ -353,7 +353,7 @@ class TestErrors:
             raise MemoryError
 
         image = Image.open(io.BytesIO(saved(picture("RGB"))))
-        monkeypatch.setattr("heqcodec.file.decoding.paint_window", exhausted)
+        monkeypatch.setattr("heqcodec.file.decoding.decode_window", exhausted)
         with pytest.raises(OSError, match="Not enough memory"):
             image.load()
 

@@ -1,4 +1,4 @@
-"""Frames are painted tile by tile: what is held meanwhile, and that it changes no pixel."""
+"""Frames are decoded tile by tile: what is held meanwhile, and that it changes no pixel."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import heqcodec
 import numpy as np
 import pytest
 from heqcodec.container.header import Header
-from heqcodec.file.frame import Grids, paint_window, region_window, whole_window
+from heqcodec.file.frame import Grids, decode_window, region_window, whole_window
 from heqcodec.purenet import tiles
 from light_rate_model import LightRateDecoder, LightRateModels
 from sample_rate_files import PHOTO, extents
@@ -17,8 +17,8 @@ IMAGE = np.tile(PHOTO, (3, 2, 1))[:500, :330]
 HEADER = Header(330, 500, 3, 64, b"lightenc", strip_rows=2)
 
 
-class Painter:
-    """Paints each patch in the colour of its row and column, and remembers what it was given."""
+class ColourfulDecoder:
+    """Fills each patch with the colour of its row and column, and remembers what it was given."""
 
     radius = 40
 
@@ -28,7 +28,7 @@ class Painter:
     def grids(self, index: int, payload: bytes | None) -> Grids | None:
         raise AssertionError
 
-    def paint(
+    def decode(
         self, grids: Grids, valid: np.ndarray | None, core: tuple[slice, slice]
     ) -> np.ndarray:
         (grid,) = grids
@@ -48,7 +48,7 @@ def test_every_patch_lands_at_its_place(
     monkeypatch: pytest.MonkeyPatch, box: tuple[int, int, int, int]
 ) -> None:
     monkeypatch.setattr(tiles, "TILE", 3)
-    painter, asked = Painter(), []
+    strip_decoder, asked = ColourfulDecoder(), []
 
     def read(index: int) -> Grids:
         asked.append(index)
@@ -56,14 +56,14 @@ def test_every_patch_lands_at_its_place(
 
     x, y, width, height = box
     whole = box == (0, 0, 330, 500)
-    window = whole_window(HEADER) if whole else region_window(HEADER, box, painter.radius)
-    pixels = paint_window(HEADER, window, box, read, painter)
+    window = whole_window(HEADER) if whole else region_window(HEADER, box, strip_decoder.radius)
+    pixels = decode_window(HEADER, window, box, read, strip_decoder)
     rows, columns = np.arange(y, y + height) // 32, np.arange(x, x + width) // 32
     assert pixels.shape == (height, width, 3)
     assert (pixels[..., 0] == rows[:, None]).all() and (pixels[..., 1] == columns).all()
     # Each strip is read once, from top to bottom, and tiles are no larger than they must be.
     assert asked == list(window.strips(HEADER))
-    assert max(max(shape[:2]) for shape in painter.given) <= 3 + 2 * 2
+    assert max(max(shape[:2]) for shape in strip_decoder.given) <= 3 + 2 * 2
 
 
 def test_lost_strips_are_filled_across_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -72,13 +72,13 @@ def test_lost_strips_are_filled_across_tiles(monkeypatch: pytest.MonkeyPatch) ->
     def read(index: int) -> Grids | None:
         return None if index in (0, 3, 4, 7) else strip(index)
 
-    expected = paint_window(HEADER, whole_window(HEADER), box, read, Painter())
+    expected = decode_window(HEADER, whole_window(HEADER), box, read, ColourfulDecoder())
     assert (expected[:64, :, 0] == 2).all() and (expected[448:, :, 0] == 13).all()
     between = expected[192:320, 0, 0].astype(int)
     assert (np.diff(between) >= 0).all() and between[0] == 5 and between[-1] == 10
     monkeypatch.setattr(tiles, "TILE", 3)
     assert np.array_equal(
-        paint_window(HEADER, whole_window(HEADER), box, read, Painter()), expected
+        decode_window(HEADER, whole_window(HEADER), box, read, ColourfulDecoder()), expected
     )
 
 

@@ -1,7 +1,7 @@
 """A light encoder and decoder for tests of the container and the interface: no torch, no weights.
 
 The code of a patch is the mean colour of each of its cells, quantised to one byte; how fine the
-cells are follows from the rate. The decoder paints the cells and smooths across patch borders
+cells are follows from the rate. The decoder fills the cells and smooths across patch borders
 with a known reach, so that region and damage tests meet a decoder that looks beyond one patch.
 """
 
@@ -52,15 +52,15 @@ class LightDecoder:
         rows, columns, cells = codes.shape
         assert cells == bits // 8
         self.shapes.append((rows, columns))
-        painted = np.repeat(codes, PATCH * PATCH // cells, axis=2).astype(np.int64)
-        painted = painted.reshape(rows, columns, PATCH, PATCH).swapaxes(1, 2)
-        painted = painted.reshape(rows * PATCH, columns * PATCH)
+        filled = np.repeat(codes, PATCH * PATCH // cells, axis=2).astype(np.int64)
+        filled = filled.reshape(rows, columns, PATCH, PATCH).swapaxes(1, 2)
+        filled = filled.reshape(rows * PATCH, columns * PATCH)
         present = np.ones((rows, columns), bool) if valid is None else valid
         weight = np.repeat(np.repeat(present, PATCH, 0), PATCH, 1).astype(np.int64)
-        painted = painted * weight
+        filled = filled * weight
         for axis in (0, 1):
-            painted, weight = _box(painted, axis), _box(weight, axis)
-        smooth = painted // np.maximum(weight, 1)
+            filled, weight = _box(filled, axis), _box(weight, axis)
+        smooth = filled // np.maximum(weight, 1)
         # What a decoder shows in a lost patch is its own affair: here, something plainly wrong.
         smooth[~np.repeat(np.repeat(present, PATCH, 0), PATCH, 1)] = 255
         return cropped(np.repeat(smooth[..., None], channels, axis=2).astype(np.uint8), core)

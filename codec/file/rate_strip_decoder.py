@@ -16,7 +16,7 @@ from .frame import Grids
 
 
 class SlicedCoder(Protocol):
-    """What the packed coder can do beside a `StripCoder`."""
+    """What the packed coder can do more than a `StripCoder`."""
 
     def decode_prefix(
         self,
@@ -36,8 +36,8 @@ class SlicedCoder(Protocol):
         ...
 
 
-class RatePainter:
-    """A `heqcodec.file.frame.Painter` of levels.
+class RateStripDecoder:
+    """A `heqcodec.file.frame.StripDecoder` of levels.
 
     Args:
         reader: of the file, whose coder is loaded.
@@ -63,7 +63,7 @@ class RatePainter:
         """Damaged strips of which some slices were decoded."""
 
     def grids(self, index: int, payload: bytes | None) -> Grids | None:
-        """See `Painter`: levels int16 (rows, columns, planes, 1024), sizes uint8 (rows, columns).
+        """See `StripDecoder`: levels int16 (rows, columns, planes, 1024), sizes uint8 of patches.
 
         Of a damaged strip of a packed file, the slices before the damage are decoded.
         """
@@ -86,10 +86,10 @@ class RatePainter:
             self._reader.mark_damaged(index)
             return self._coarse(index, payload, shape)
 
-    def paint(
+    def decode(
         self, grids: Grids, valid: np.ndarray | None, core: tuple[slice, slice]
     ) -> np.ndarray:
-        """See `Painter`."""
+        """See `StripDecoder`."""
         levels, sizes = grids
         return self._decoder.decode_frame(levels, sizes, self._reader.header.rate, valid, core)
 
