@@ -255,3 +255,12 @@ def test_rows_are_kept_by_the_lengths_of_gradient_and_input():
         expected = 1 - (1 - p[0]) * (1 - p[1])
         deviation = (expected * (1 - expected) / draws).sqrt()
         assert ((count / draws - expected).abs() <= 5 * deviation + 1e-9).all()
+
+
+def test_lsq_takes_2_to_16_bits_and_4_by_itself():
+    assert LsqQuantizer().levels == tuple(range(-8, 8))
+    assert LsqQuantizer(2).levels == (-2, -1, 0, 1)
+    assert LsqQuantizer(16).bits == 16
+    for bits in (1, 17):
+        with pytest.raises(ValueError, match="2 to 16 bits"):
+            LsqQuantizer(bits)
