@@ -2,37 +2,37 @@
 
 from __future__ import annotations
 
-import math
-import re
-import sys
-from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from heqcodec.base.errors import HeqError
 from heqcodec.lab.networks.logic_gates import OPENS, SPARSITY_THRESHOLD, Opens
-from heqcodec.lab.training.recipe_values import check_keys, is_number, read_values
+from heqcodec.lab.training.recipe_values import (
+    ABOVE_ZERO,
+    FILE_NAME,
+    FLAG,
+    SHARE,
+    TABLE,
+    Check,
+    check_keys,
+    faults,
+    key,
+    number,
+    one_of,
+    read_values,
+    refuse,
+    required_keys,
+    whole,
+)
 
 from .blocks import NORM_INITS
 
 NETWORKS = ("vgg-small", "vgg-11", "ornet-11", "muxornet-11", "nqe")
+TEXT = Check("text", lambda value: isinstance(value, str))
 ACTIVATIONS = ("relu", "hwmsb", "binary")
-OPTIMIZERS = ("sgd", "adamw")
-WHOLE_NUMBERS = {
-    "epochs": (1, None),
-    "fine_epochs": (0, None),
-    "batch": (1, None),
-    "fine_batch": (1, None),
-    "width": (1, None),
-    "padding": (0, 31),
-    "cutout": (0, None),
-    "refresh": (0, None),
-    "bsn_fade_epochs": (0, None),
-    "seed": (0, None),
-}
-"""Least and largest values."""
-SHARES = ("smoothing", "average", "momentum", "bsn_quantile", "gate_threshold")
+OWN_OR_ACTIVATION = Check(
+    f"one of {', '.join(ACTIVATIONS)}", lambda value: value in ("", *ACTIVATIONS)
+)
 
 
 @dataclass(frozen=True)
@@ -68,42 +68,42 @@ class ClassifierRecipe:
     keep_weights: whether weights are worth keeping beside the figures.
     """
 
-    name: str
-    network: str
-    epochs: int
-    about: str = ""
-    width: int = 0
-    active: str = ""
-    weights: str = "none"
-    options: dict[str, Any] = field(default_factory=dict)
-    norm_init: str = "plain"
-    gate_threshold: float = SPARSITY_THRESHOLD
-    gate_opens: Opens = "dense"
-    binary_code: bool = True
-    start: str = ""
-    start_norms: bool = True
-    batch: int = 512
-    rate: float = 0.3
-    warmup: float = 3.0
-    fine_epochs: int = 0
-    fine_batch: int = 1024
-    fine_rate: float = 0.02
-    optimizer: str = "sgd"
-    momentum: float = 0.9
-    weight_decay: float = 5e-4
-    smoothing: float = 0.1
-    padding: int = 4
-    flip: bool = True
-    cutout: int = 0
-    average: float = 0.0
-    refresh: int = 1
-    zero_median: bool = False
-    bsn: bool = False
-    bsn_quantile: float = 0.9
-    bsn_fade_epochs: int = 0
-    autocast: bool = True
-    seed: int = 1
-    keep_weights: bool = False
+    name: str = key(FILE_NAME)
+    network: str = key(one_of(NETWORKS))
+    epochs: int = key(whole(1))
+    about: str = key(TEXT, "")
+    width: int = key(whole(0), 0)
+    active: str = key(OWN_OR_ACTIVATION, "")
+    weights: str = key(TEXT, "none")
+    options: dict[str, Any] = field(default_factory=dict, metadata={"check": TABLE})
+    norm_init: str = key(one_of(NORM_INITS), "plain")
+    gate_threshold: float = key(SHARE, SPARSITY_THRESHOLD)
+    gate_opens: Opens = field(default="dense", metadata={"check": one_of(OPENS)})
+    binary_code: bool = key(FLAG, True)
+    start: str = key(TEXT, "")
+    start_norms: bool = key(FLAG, True)
+    batch: int = key(whole(1), 512)
+    rate: float = key(ABOVE_ZERO, 0.3)
+    warmup: float = key(number(0), 3.0)
+    fine_epochs: int = key(whole(0), 0)
+    fine_batch: int = key(whole(1), 1024)
+    fine_rate: float = key(ABOVE_ZERO, 0.02)
+    optimizer: str = key(one_of(("sgd", "adamw")), "sgd")
+    momentum: float = key(SHARE, 0.9)
+    weight_decay: float = key(number(0), 5e-4)
+    smoothing: float = key(SHARE, 0.1)
+    padding: int = key(whole(0, 31), 4)
+    flip: bool = key(FLAG, True)
+    cutout: int = key(whole(0), 0)
+    average: float = key(SHARE, 0.0)
+    refresh: int = key(whole(0), 1)
+    zero_median: bool = key(FLAG, False)
+    bsn: bool = key(FLAG, False)
+    bsn_quantile: float = key(SHARE, 0.9)
+    bsn_fade_epochs: int = key(whole(0), 0)
+    autocast: bool = key(FLAG, True)
+    seed: int = key(whole(0), 1)
+    keep_weights: bool = key(FLAG, False)
 
     @property
     def all_epochs(self) -> int:
@@ -123,42 +123,9 @@ class ClassifierRecipe:
     @classmethod
     def of(cls, values: dict[str, Any], origin: str = "the recipe") -> ClassifierRecipe:
         """A recipe of a TOML file's values; raises as ``load``."""
-        required = ("name", "network", "epochs")
-        check_keys(values, (item.name for item in fields(cls)), required, origin)
-        recipe = cls(**values)
-        faults = [told for told, kept in recipe._rules() if not kept]
-        if faults:
-            raise HeqError(f"{origin} is no recipe to train from: {'; '.join(faults)}.")
-        return recipe
-
-    def _rules(self) -> Iterator[tuple[str, bool]]:
-        """What each value must be, and whether it is."""
-        plain = r"[A-Za-z0-9][A-Za-z0-9._-]*"
-        named = isinstance(self.name, str) and re.fullmatch(plain, self.name) is not None
-        yield "name must be letters, digits, dots and hyphens: it names a folder", named
-        yield f"network must be one of {', '.join(NETWORKS)}", self.network in NETWORKS
-        yield f"active must be one of {', '.join(ACTIVATIONS)}", self.active in ("", *ACTIVATIONS)
-        yield f"gate_opens must be one of {', '.join(OPENS)}", self.gate_opens in OPENS
-        yield f"norm_init must be one of {', '.join(NORM_INITS)}", self.norm_init in NORM_INITS
-        yield f"optimizer must be one of {', '.join(OPTIMIZERS)}", self.optimizer in OPTIMIZERS
-        yield "options must be a table", isinstance(self.options, dict)
-        for item in fields(self):
-            value = getattr(self, item.name)
-            if item.type == "bool":
-                yield f"{item.name} must be true or false", isinstance(value, bool)
-            if item.type == "str":
-                yield f"{item.name} must be text", isinstance(value, str)
-        for key, (low, high) in WHOLE_NUMBERS.items():
-            if not (key == "width" and self.width == 0):
-                told = f"{key} must be a whole number from {low}" + (f" to {high}" if high else "")
-                yield told, is_number(getattr(self, key), low, high or math.inf, int)
-        for key in ("rate", "fine_rate"):
-            yield f"{key} must be above 0", is_number(getattr(self, key), sys.float_info.min)
-        for key in ("warmup", "weight_decay"):
-            yield f"{key} must be a number from 0", is_number(getattr(self, key), 0)
-        for key in SHARES:
-            yield f"{key} must be a number from 0 to 1", is_number(getattr(self, key), 0, 1)
-        yield (
-            'bsn needs network = "nqe" and start',
-            not self.bsn or (self.network == "nqe" and bool(self.start)),
-        )
+        check_keys(values, (item.name for item in fields(cls)), required_keys(cls), origin)
+        found = faults(cls, values)
+        if values.get("bsn") and not (values["network"] == "nqe" and values.get("start")):
+            found.append('bsn needs network = "nqe" and start')
+        refuse(found, origin)
+        return cls(**values)

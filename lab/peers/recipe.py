@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from heqcodec.base.errors import HeqError
-from heqcodec.lab.training.recipe_values import check_keys, read_values
+from heqcodec.lab.training.recipe_values import (
+    ABOVE_ZERO,
+    FILE_NAME,
+    FLAG,
+    LINE,
+    SHARE,
+    TABLE,
+    Check,
+    check_keys,
+    faults,
+    is_number,
+    key,
+    number,
+    one_of,
+    read_values,
+    refuse,
+    required_keys,
+    whole,
+)
 
 SIZES = {
     "factorized": ("width", "latents"),
@@ -17,7 +32,7 @@ SIZES = {
     "mcucoder": ("width",),
 }
 """Architectures, and the sizes that a recipe may give."""
-REQUIRED = ("name", "architecture", "about", "steps")
+CROP = Check("64, 128, 192 or 256", one_of((64, 128, 192, 256)).holds)
 
 
 @dataclass(frozen=True)
@@ -43,22 +58,22 @@ class PeerRecipe:
     sizes: of the networks, see the classes.
     """
 
-    name: str
-    architecture: str
-    about: str
-    steps: int
-    lmbda: float = 0.0
-    batch: int = 8
-    crop: int = 256
-    rate: float = 1e-4
-    density_rate: float = 0.0
-    aux_rate: float = 1e-3
-    warmup: int = 100
-    clip: float = 1.0
-    average: float = 0.999
-    bfloat16: bool = True
-    seed: int = 1
-    sizes: dict[str, int] = field(default_factory=dict)
+    name: str = key(FILE_NAME)
+    architecture: str = key(one_of(SIZES))
+    about: str = key(LINE)
+    steps: int = key(whole(1))
+    lmbda: float = key(ABOVE_ZERO, 0.0)
+    batch: int = key(whole(1), 8)
+    crop: int = key(CROP, 256)
+    rate: float = key(ABOVE_ZERO, 1e-4)
+    density_rate: float = key(number(0), 0.0)
+    aux_rate: float = key(ABOVE_ZERO, 1e-3)
+    warmup: int = key(whole(0), 100)
+    clip: float = key(ABOVE_ZERO, 1.0)
+    average: float = key(SHARE, 0.999)
+    bfloat16: bool = key(FLAG, True)
+    seed: int = key(whole(0), 1)
+    sizes: dict[str, int] = field(default_factory=dict, metadata={"check": TABLE})
 
     @classmethod
     def load(cls, path: Path) -> PeerRecipe:
@@ -69,71 +84,19 @@ class PeerRecipe:
                 cannot be; the message names all of them.
         """
         values = read_values(path)
-        check_keys(values, (item.name for item in fields(cls)), REQUIRED, path)
-        faults = [told for key, (good, told) in _RULES.items() if not good(values.get(key, _NONE))]
-        faults += _size_faults(values)
+        check_keys(values, (item.name for item in fields(cls)), required_keys(cls), path)
+        found = [*faults(cls, values), *_size_faults(values)]
         if values["architecture"] in ("factorized", "mean-scale") and "lmbda" not in values:
-            faults.append("lmbda must be given, the weight of the distortion")
-        if faults:
-            raise HeqError(f"{path} is no recipe to train from: {'; '.join(faults)}.")
+            found.append("lmbda must be given, the weight of the distortion")
+        refuse(found, path)
         return cls(**values)
-
-
-_NONE = object()
-
-
-def _whole(least: int) -> Callable[[Any], bool]:
-    return lambda value: value is _NONE or (type(value) is int and value >= least)
-
-
-def _above_zero(value: Any) -> bool:
-    return value is _NONE or (type(value) in (int, float) and 0 < value < float("inf"))
 
 
 def _size_faults(values: dict[str, Any]) -> list[str]:
     sizes, architecture = values.get("sizes", {}), values["architecture"]
-    if not isinstance(sizes, dict):
-        return ["sizes must be a table"]
     offered = SIZES.get(architecture, ()) if isinstance(architecture, str) else ()
     return [
-        f"sizes.{key} must be one of {', '.join(offered)}, a whole number from 2"
-        for key, value in sizes.items()
-        if key not in offered or type(value) is not int or value < 2
+        f"sizes.{name} must be one of {', '.join(offered)}, a whole number from 2"
+        for name, value in (sizes.items() if isinstance(sizes, dict) else ())
+        if name not in offered or not is_number(value, 2, kind=int)
     ]
-
-
-_RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
-    "name": (
-        lambda value: re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", str(value)) is not None,
-        "name must be letters, digits, dots and hyphens: it names files",
-    ),
-    "about": (lambda value: isinstance(value, str) and bool(value), "about must be a line of text"),
-    "architecture": (
-        lambda value: isinstance(value, str) and value in SIZES,
-        f"architecture must be one of {', '.join(SIZES)}",
-    ),
-    "steps": (_whole(1), "steps must be a whole number from 1"),
-    "batch": (_whole(1), "batch must be a whole number from 1"),
-    "warmup": (_whole(0), "warmup must be a whole number from 0"),
-    "seed": (_whole(0), "seed must be a whole number from 0"),
-    "crop": (
-        lambda value: value is _NONE or (type(value) is int and value in (64, 128, 192, 256)),
-        "crop must be 64, 128, 192 or 256",
-    ),
-    "lmbda": (_above_zero, "lmbda must be a number above 0"),
-    "rate": (_above_zero, "rate must be a number above 0"),
-    "density_rate": (
-        lambda value: value == 0 or _above_zero(value),
-        "density_rate must be a number from 0",
-    ),
-    "aux_rate": (_above_zero, "aux_rate must be a number above 0"),
-    "clip": (_above_zero, "clip must be a number above 0"),
-    "average": (
-        lambda value: value is _NONE or (type(value) in (int, float) and 0 <= value <= 1),
-        "average must be a number from 0 to 1",
-    ),
-    "bfloat16": (
-        lambda value: value is _NONE or isinstance(value, bool),
-        "bfloat16 must be true or false",
-    ),
-}

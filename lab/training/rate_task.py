@@ -29,7 +29,7 @@ from .cost_fit import fit_cost_layer
 from .given_weights import read_purenet
 from .photographs import CropSource, FrameGroups
 from .rate_frames import RateFrames
-from .recipe import Recipe
+from .recipe import RateRecipe
 from .similarity_loss import similarity_loss
 from .tasks import correction_loss, cosine, psnr, purenet_of
 
@@ -42,7 +42,7 @@ PLACES_STEPS = range(64, 1024, 128)
 
 
 def fit_rate_encoder(
-    tiles: NDArray[np.uint8], recipe: Recipe, report: Callable[[str], None]
+    tiles: NDArray[np.uint8], recipe: RateRecipe, report: Callable[[str], None]
 ) -> dict[str, NDArray[Any]]:
     """The tensors of an encoder whose cost layer is trained on the tiles."""
     stem = stem_tensors()
@@ -76,7 +76,7 @@ class RateTask:
 
     def __init__(
         self,
-        recipe: Recipe,
+        recipe: RateRecipe,
         tiles: NDArray[np.uint8],
         frames: FrameGroups,
         tensors: dict[str, NDArray[Any]],

@@ -1,47 +1,36 @@
-"""Recipes: everything that makes a model, in one TOML file."""
+"""Recipes: everything that makes a model, in one TOML file: common keys, and those of a family."""
 
 from __future__ import annotations
 
-import math
-import re
-import sys
-from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from heqcodec.base.constants import STEPS
 from heqcodec.base.errors import HeqError
-from heqcodec.models.registry import DECODERS, PLAIN
+from heqcodec.models.registry import DECODERS, PLAIN, RATE, TRANSFORM, VGG
 from heqcodec.nqe_vgg.skips import SKIPS
 
-from .recipe_values import check_keys, is_number, read_values
+from .recipe_values import (
+    ABOVE_ZERO,
+    FILE_NAME,
+    LINE,
+    SHARE,
+    TABLE,
+    Check,
+    check_keys,
+    faults,
+    is_number,
+    key,
+    number,
+    one_of,
+    read_values,
+    refuse,
+    required_keys,
+    whole,
+)
 
-FAMILIES = ("transform", "vgg", "rate")
-NORM_INITS = ("balanced", "halfwave")
-STEP_RULES = ("A", "B", "C")
-OPTIMIZERS = ("adam", "muon")
-LOSSES = ("mse", "ms-ssim")
 RATE_COUNT = 4
-WHOLE_NUMBERS = {
-    "guide_steps": (0, None),
-    "distil_steps": (0, None),
-    "float_steps": (0, None),
-    "steps": (1, None),
-    "batch": (1, None),
-    "crop": (3, 8),
-    "warmup": (0, None),
-    "seed": (0, None),
-    "tables_patches": (1, None),
-    "tables_bits": (16, None),
-    "tables_seed": (0, None),
-    "coder_iterations": (1, None),
-    "cost_iterations": (1, None),
-    "views": (1, 8),
-    "refresh": (1, None),
-    "fade_steps": (0, None),
-}
-"""Least and largest values. A crop is at most a tile."""
 PURENET_SIZES = {
     "width": 1,
     "blocks": 0,
@@ -54,194 +43,198 @@ PURENET_SIZES = {
 """Least values of what a recipe says about PURENET; inputs and rates follow from the family."""
 
 
+def _are_weights(value: Any) -> bool:
+    four = isinstance(value, list) and len(value) == RATE_COUNT
+    return four and all(is_number(weight, 0) for weight in value) and sum(value) > 0
+
+
+def _is_step_range(value: Any) -> bool:
+    pair = isinstance(value, list) and len(value) == 2
+    return pair and all(is_number(at, 0, STEPS - 1, int) for at in value) and value[0] <= value[1]
+
+
+RATE_WEIGHTS = Check(f"{RATE_COUNT} numbers from 0, not all 0", _are_weights)
+STEP_RANGE = Check(f"two step indices from 0 to {STEPS - 1}, in order", _is_step_range)
+
+
 @dataclass(frozen=True)
 class Recipe:
-    """One training run; the fields are the keys of the TOML file.
+    """One training run: the keys that all families have.
 
     name: of the model, which is also the stem of its weight files.
-    family: "transform" (`nqe-t`: the encoder is fitted by counting, PURENET is trained on true
-        codes), "vgg" (`nqe-vgg`: encoder and PURENET are trained together) or "rate" (`nqe-r`, of
-        variable rate: PURENET is trained on true levels).
+    family: a key of `RECIPES`.
     about: one line for ``heqcodec models``.
-    decoder: "strong", or the name of a further decoder beside that of a model that exists (rate).
-    loss: "mse", or "ms-ssim" for a decoder that is tuned for MS-SSIM (rate).
     steps: optimizer steps of the whole schedule; the learning rate falls to zero at the end.
-    batch: crops a step.  crop: side of a crop in patches, 3 to 8.
+    batch: crops a step.  crop: side of a crop in patches, 3 to 8 (8 are a tile).
     optimizer: "adam", or "muon" (see `heqcodec.lab.training.muon`).
-    rate, encoder_rate: peak learning rates of PURENET and of the encoder.
-    guide_steps, distil_steps: steps at first in which a guide and PURENET learn, and those after
-        them in which the encoder is asked for the guide's bits, see `heqcodec.lab.training.guide`;
-        guide: weight of that question when encoder and PURENET begin to learn together, from where
-        it falls to 0 at the last step (vgg).
-    float_steps, float_rate: steps of the encoder at first in which its weights and activations are
-        not quantized, and its learning rate then (vgg).
+    rate: peak learning rate of PURENET.
     warmup: steps of linear growth of the learning rate.
     clip: gradient norm limit, for each network alone.
     average: decay of the running average of the weights, which is what ships.
-    rate_weights: how often each of the four rates is drawn (transform, vgg).
-    step_range: the least and largest step index, between which one is drawn evenly (rate).
     seed: of everything.
     border: weight of the loss that keeps steps across patch borders as small beside other steps as
-        in the photograph (transform, rate).
-    tables_patches, tables_bits: patches counted for the coder's tables, and the code length while
-        counting (transform).  coder_iterations, cost_iterations: of the packed coder's networks
-        and of the encoder's cost layer (rate).
-        tables_seed: draws what tables are fitted to (transform, rate).
-    default_quality: of ``encode`` with the model, 1 to 100 (rate).
-    views: how many of the eight flips and turns of each tile are coded (transform).
-    refresh: steps between refreshes of the quantizers' delta (vgg).
-    bsn_at: share of the steps after which bit-shift normalization replaces batch normalization
-        (paper: 100 of 220 epochs); 1 or more never.  bsn_rate: the encoder's peak learning rate
-        from then on.  fade_steps: over how many steps what batch normalization did for each
-        channel fades out then (vgg).
-    norm_init, rule: see `heqcodec.lab.networks.nqe_vgg.NqeVgg` (vgg).
-    quantizers: of the encoder's weights, by layer or stage, see
-        `heqcodec.lab.networks.layer_quantizers.layer_choices` (vgg).
-    skips: logic gates around layers of the encoder, "none", "or" or "mux", see
-        `heqcodec.nqe_vgg.skips` (vgg).
+        in the photograph.
     purenet: sizes, see `heqcodec.purenet.network.PurenetConfig`.
     """
 
-    name: str
-    family: str
-    about: str
-    steps: int
-    decoder: str = "strong"
-    loss: str = "mse"
-    batch: int = 12
-    crop: int = 5
-    optimizer: str = "adam"
-    rate: float = 1e-3
-    encoder_rate: float = 1e-4
-    guide_steps: int = 0
-    distil_steps: int = 0
-    guide: float = 0.0
-    float_steps: int = 0
-    float_rate: float = 1e-3
-    warmup: int = 200
-    clip: float = 1.0
-    average: float = 0.999
-    rate_weights: tuple[float, ...] = (1.0, 1.0, 1.0, 1.0)
-    step_range: tuple[int, int] = (112, 904)
-    seed: int = 1
-    border: float = 0.0
-    tables_patches: int = 24000
-    tables_bits: int = 640
-    tables_seed: int = 0
-    coder_iterations: int = 6000
-    cost_iterations: int = 400
-    default_quality: float = 45.0
-    views: int = 2
-    refresh: int = 100
-    bsn_at: float = 100 / 220
-    bsn_rate: float = 1e-4
-    fade_steps: int = 0
-    norm_init: str = "balanced"
-    rule: str = "A"
-    quantizers: dict[str, Any] = field(default_factory=dict)
-    skips: str = "none"
-    purenet: dict[str, int] = field(default_factory=dict)
+    name: str = key(FILE_NAME)
+    family: str = key(one_of((TRANSFORM, VGG, RATE)))
+    about: str = key(LINE)
+    steps: int = key(whole(1))
+    batch: int = key(whole(1), 12)
+    crop: int = key(whole(3, 8), 5)
+    optimizer: str = key(one_of(("adam", "muon")), "adam")
+    rate: float = key(ABOVE_ZERO, 1e-3)
+    warmup: int = key(whole(0), 200)
+    clip: float = key(ABOVE_ZERO, 1.0)
+    average: float = key(SHARE, 0.999)
+    seed: int = key(whole(0), 1)
+    border: float = key(number(0), 0.0)
+    purenet: dict[str, int] = field(default_factory=dict, metadata={"check": TABLE})
 
-    @classmethod
-    def load(cls, path: Path) -> Recipe:
-        """Read a recipe.
+    @staticmethod
+    def load(path: Path) -> Recipe:
+        """Read a recipe; its class is that of its family in `RECIPES`.
 
         Raises:
-            HeqError: the file is no TOML, has unknown keys, lacks one, or holds a value that
-                cannot be; the message names all of them.
+            HeqError: the file is no TOML, has unknown keys or those of another family, lacks one,
+                or holds a value that cannot be; the message names all of them.
         """
         values = read_values(path)
-        required = ("name", "family", "about", "steps")
-        check_keys(values, (item.name for item in fields(cls)), required, path)
-        faults = [told for told, kept in _rules(values) if not kept]
-        if faults:
-            raise HeqError(f"{path} is no recipe to train from: {'; '.join(faults)}.")
-        if "rate_weights" in values:
-            values["rate_weights"] = tuple(values["rate_weights"])
-        if "step_range" in values:
-            values["step_range"] = tuple(values["step_range"])
-        return cls(**values)
+        known = {item.name for kind in RECIPES.values() for item in fields(kind)}
+        check_keys(values, known, required_keys(Recipe), path)
+        family = values["family"]
+        kind = RECIPES.get(family, Recipe) if isinstance(family, str) else Recipe
+        found = [*faults(kind, values), *kind.own_faults(values)]
+        if kind is not Recipe:
+            found = [*_foreign_keys(kind, values), *found]
+        refuse(found, path)
+        lists = {name: tuple(value) for name, value in values.items() if isinstance(value, list)}
+        return kind(**{**values, **lists})
+
+    @classmethod
+    def own_faults(cls, values: dict[str, Any]) -> list[str]:
+        """What is wrong with values that one field alone cannot tell."""
+        sizes = values.get("purenet", {})
+        return [
+            f"purenet.{name} must be one of {', '.join(PURENET_SIZES)}, a whole number from "
+            f"{PURENET_SIZES.get(name, 0)}"
+            for name, value in (sizes.items() if isinstance(sizes, dict) else ())
+            if name not in PURENET_SIZES or not is_number(value, PURENET_SIZES[name], kind=int)
+        ]
 
 
-def _quantizer_fault(table: Any) -> str:
-    """What is wrong with a table of quantizers, or nothing."""
-    from heqcodec.lab.networks.layer_quantizers import layer_choices
+@dataclass(frozen=True)
+class TransformRecipe(Recipe):
+    """`nqe-t`: the encoder is fitted by counting, PURENET is trained on true codes.
 
-    if not isinstance(table, dict):
-        return "quantizers must be a table"
-    try:
-        layer_choices(table)
-    except HeqError as error:
-        return str(error).rstrip(".")
-    return ""
+    rate_weights: how often each of the four rates is drawn.
+    views: how many of the eight flips and turns of each tile are coded.
+    tables_patches, tables_bits: patches counted for the coder's tables, and the code length while
+        counting, a multiple of 16.  tables_seed: draws the patches.
+    """
+
+    rate_weights: tuple[float, ...] = key(RATE_WEIGHTS, (1.0, 1.0, 1.0, 1.0))
+    views: int = key(whole(1, 8), 2)
+    tables_patches: int = key(whole(1), 24000)
+    tables_bits: int = key(
+        Check("a multiple of 16", lambda value: is_number(value, 16, kind=int) and value % 16 == 0),
+        640,
+    )
+    tables_seed: int = key(whole(0), 0)
 
 
-def _rules(values: dict[str, Any]) -> Iterator[tuple[str, bool]]:
-    """What each value must be, and whether it is."""
-    for key in ("name", "about"):
-        yield f"{key} must be a line of text", isinstance(values[key], str) and bool(values[key])
-    plain = re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", str(values["name"])) is not None
-    yield "name must be letters, digits, dots and hyphens: it names files", plain
-    choices = {
-        "family": FAMILIES,
-        "norm_init": NORM_INITS,
-        "rule": STEP_RULES,
-        "optimizer": OPTIMIZERS,
-        "decoder": tuple(name for name in DECODERS if name != PLAIN),
-        "loss": LOSSES,
-        "skips": SKIPS,
-    }
-    for key, offered in choices.items():
-        if key in values:
-            yield f"{key} must be one of {', '.join(offered)}", values[key] in offered
-    for key, (low, high) in WHOLE_NUMBERS.items():
-        if key in values:
-            told = f"{key} must be a whole number from {low}" + (f" to {high}" if high else "")
-            yield told, is_number(values[key], low, high or math.inf, int)
-    for key in ("rate", "encoder_rate", "float_rate", "bsn_rate", "clip"):
-        if key in values:
-            yield f"{key} must be a number above 0", is_number(values[key], sys.float_info.min)
-    if "average" in values:
-        yield "average must be a number from 0 to 1", is_number(values["average"], 0, 1)
-    for key in ("bsn_at", "guide", "border"):
-        if key in values:
-            yield f"{key} must be a number from 0", is_number(values[key], 0)
-    if "default_quality" in values:
-        good = is_number(values["default_quality"], 1, 100)
-        yield "default_quality must be a number from 1 to 100", good
-    if "tables_bits" in values and is_number(values["tables_bits"], 16, kind=int):
-        yield "tables_bits must be a multiple of 16", values["tables_bits"] % 16 == 0
-    stages = [values.get(key, 0) for key in ("guide_steps", "distil_steps")]
-    if all(is_number(value, 0, kind=int) for value in (*stages, values["steps"])):
-        yield "guide_steps and distil_steps must leave steps", sum(stages) < values["steps"]
-        asked = stages[1] or values.get("guide", 0)
-        yield "distil_steps and guide need guide_steps", not asked or stages[0] > 0
-    if "rate_weights" in values:
-        weights = values["rate_weights"]
-        four = isinstance(weights, list) and len(weights) == RATE_COUNT
-        good = four and all(is_number(weight, 0) for weight in weights) and sum(weights) > 0
-        yield f"rate_weights must be {RATE_COUNT} numbers from 0, not all 0", good
-    if "step_range" in values:
-        span = values["step_range"]
-        pair = isinstance(span, list) and len(span) == 2
-        good = pair and all(is_number(index, 0, STEPS - 1, int) for index in span)
-        yield (
-            f"step_range must be two step indices from 0 to {STEPS - 1}, in order",
-            good and span[0] <= span[1],
-        )
-    if "skips" in values:
-        yield "skips are of the family vgg", values["family"] == "vgg"
-    if "quantizers" in values:
-        yield "quantizers are of the family vgg", values["family"] == "vgg"
-        told = _quantizer_fault(values["quantizers"])
-        yield told, not told
-    if "purenet" in values:
-        sizes = values["purenet"]
-        table = isinstance(sizes, dict)
-        yield "purenet must be a table", table
-        for key, value in sizes.items() if table else ():
-            yield (
-                f"purenet.{key} must be one of {', '.join(PURENET_SIZES)}, a whole number from "
-                f"{PURENET_SIZES.get(key, 0)}",
-                key in PURENET_SIZES and is_number(value, PURENET_SIZES[key], kind=int),
-            )
+@dataclass(frozen=True)
+class VggRecipe(Recipe):
+    """`nqe-vgg`: encoder and PURENET are trained together.
+
+    rate_weights: how often each of the four rates is drawn.
+    encoder_rate: peak learning rate of the encoder.
+    guide_steps, distil_steps: steps at first in which a guide and PURENET learn, and those after
+        them in which the encoder is asked for the guide's bits, see `heqcodec.lab.training.guide`;
+        guide: weight of that question when encoder and PURENET begin to learn together, from where
+        it falls to 0 at the last step.
+    float_steps, float_rate: steps of the encoder at first in which its weights and activations are
+        not quantized, and its learning rate then.
+    refresh: steps between refreshes of the quantizers' delta.
+    bsn_at: share of the steps after which bit-shift normalization replaces batch normalization
+        (paper: 100 of 220 epochs); 1 or more never.  bsn_rate: the encoder's peak learning rate
+        from then on.  fade_steps: over how many steps what batch normalization did for each
+        channel fades out then.
+    norm_init, rule: see `heqcodec.lab.networks.nqe_vgg.NqeVgg`.
+    quantizers: of the encoder's weights, by layer or stage, see
+        `heqcodec.lab.networks.layer_quantizers.layer_choices`.
+    skips: logic gates around layers of the encoder, "none", "or" or "mux", see
+        `heqcodec.nqe_vgg.skips`.
+    """
+
+    rate_weights: tuple[float, ...] = key(RATE_WEIGHTS, (1.0, 1.0, 1.0, 1.0))
+    encoder_rate: float = key(ABOVE_ZERO, 1e-4)
+    guide_steps: int = key(whole(0), 0)
+    distil_steps: int = key(whole(0), 0)
+    guide: float = key(number(0), 0.0)
+    float_steps: int = key(whole(0), 0)
+    float_rate: float = key(ABOVE_ZERO, 1e-3)
+    refresh: int = key(whole(1), 100)
+    bsn_at: float = key(number(0), 100 / 220)
+    bsn_rate: float = key(ABOVE_ZERO, 1e-4)
+    fade_steps: int = key(whole(0), 0)
+    norm_init: str = key(one_of(("balanced", "halfwave")), "balanced")
+    rule: str = key(one_of(("A", "B", "C")), "A")
+    quantizers: dict[str, Any] = field(default_factory=dict, metadata={"check": TABLE})
+    skips: str = key(one_of(SKIPS), "none")
+
+    @classmethod
+    def own_faults(cls, values: dict[str, Any]) -> list[str]:
+        """Stages that leave no steps, a guide without steps, quantizers that there are not."""
+        from heqcodec.lab.networks.layer_quantizers import layer_choices
+
+        found = super().own_faults(values)
+        guided, distilled = (values.get(name, 0) for name in ("guide_steps", "distil_steps"))
+        if all(is_number(steps, 0, kind=int) for steps in (guided, distilled, values["steps"])):
+            if guided + distilled >= values["steps"]:
+                found.append("guide_steps and distil_steps must leave steps")
+            if (distilled or values.get("guide", 0)) and not guided:
+                found.append("distil_steps and guide need guide_steps")
+        table = values.get("quantizers", {})
+        try:
+            layer_choices(table if isinstance(table, dict) else {})
+        except HeqError as error:
+            found.append(str(error).rstrip("."))
+        return found
+
+
+@dataclass(frozen=True)
+class RateRecipe(Recipe):
+    """`nqe-r`, of variable rate: PURENET is trained on true levels.
+
+    decoder: "strong", or the name of a further decoder of a model that exists.
+    loss: "mse", or "ms-ssim" for a decoder that is tuned for MS-SSIM.
+    step_range: the least and largest step index, between which one is drawn evenly.
+    coder_iterations, cost_iterations: of the packed coder's networks and of the encoder's cost
+        layer.  tables_seed: draws what these are fitted to.
+    default_quality: of ``encode`` with the model, 1 to 100.
+    """
+
+    decoder: str = key(one_of(name for name in DECODERS if name != PLAIN), "strong")
+    loss: str = key(one_of(("mse", "ms-ssim")), "mse")
+    step_range: tuple[int, int] = key(STEP_RANGE, (112, 904))
+    coder_iterations: int = key(whole(1), 6000)
+    cost_iterations: int = key(whole(1), 400)
+    tables_seed: int = key(whole(0), 0)
+    default_quality: float = key(number(1, 100), 45.0)
+
+
+RECIPES: dict[str, type[Recipe]] = {TRANSFORM: TransformRecipe, VGG: VggRecipe, RATE: RateRecipe}
+"""The class of each family."""
+
+
+def _foreign_keys(kind: type[Recipe], values: dict[str, Any]) -> list[str]:
+    """A line for each key that only other families have."""
+    own = {item.name for item in fields(kind)}
+    found = []
+    for name in values:
+        if name not in own:
+            users = [f for f, k in RECIPES.items() if name in {item.name for item in fields(k)}]
+            found.append(f"{name} is a key of the family {' and '.join(users)}")
+    return found

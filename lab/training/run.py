@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from heqcodec.base.errors import HeqError
-from heqcodec.models.registry import RATE, STRONG, TRANSFORM
+from heqcodec.models.registry import STRONG
 from heqcodec.purenet.device import find_device
 from numpy.typing import NDArray
 from rich.console import Console
@@ -21,18 +21,13 @@ from .loop import TrainingLoop
 from .photographs import load_frame_groups
 from .rate_coders import Coders, fit_coders
 from .rate_task import RateTask, fit_rate_encoder
-from .recipe import Recipe
+from .recipe import RECIPES, RateRecipe, Recipe, TransformRecipe, VggRecipe
 from .run_start import begin_run, claim_source, progress_columns, run_origin, run_photographs
 from .tasks import Task, purenet_of
 from .transform_task import TransformTask, fit_encoder
 from .vgg_task import VggTask
 
 ENCODER_FILE = "encoder.safetensors"
-ENCODER_FITS = {
-    TRANSFORM: lambda tiles, recipe, _: fit_encoder(tiles, recipe),
-    RATE: fit_rate_encoder,
-}
-"""Families whose encoder is there before the decoder learns, and who makes it."""
 
 
 def train(
@@ -80,10 +75,11 @@ def train(
     """
     recipe = Recipe.load(recipe_path)
     where = find_device(device)
-    if encoder_from and recipe.family not in ENCODER_FITS:
+    if encoder_from and isinstance(recipe, VggRecipe):
+        families = [family for family, kind in RECIPES.items() if kind is not VggRecipe]
         raise HeqError(
             f"{recipe_path} trains its own encoder; an encoder can be given to recipes of the "
-            f"families {' and '.join(ENCODER_FITS)}."
+            f"families {' and '.join(families)}."
         )
     facts = begin_run(out_dir, recipe.name, resume)
     tiles, frames, data_hash = run_photographs(data_dir, held_out_dir)
@@ -92,23 +88,24 @@ def train(
     out_dir.mkdir(parents=True, exist_ok=True)
     with Progress(*progress_columns(), console=Console(stderr=True)) as progress:
         task: Task
-        if recipe.family in ENCODER_FITS:
+        if isinstance(recipe, TransformRecipe):
             tensors = _fitted_encoder(out_dir, encoder_from, tiles, recipe, resume, progress)
-        if recipe.family == TRANSFORM:
             cache = claim_cache(out_dir / "coded", tensors, source, resume)
             task = TransformTask(recipe, tiles, frames, tensors, where, cache, progress)
-        elif recipe.family == RATE:
+        elif isinstance(recipe, RateRecipe):
+            tensors = _fitted_encoder(out_dir, encoder_from, tiles, recipe, resume, progress)
             start = None if resume else start_from
             groups = load_frame_groups(held_out_dir) if held_out_dir else {"": frames}
             task = RateTask(recipe, tiles, groups, tensors, where, start)
         else:
+            assert isinstance(recipe, VggRecipe)
             task = VggTask(recipe, tiles, frames, where)
             if floats := task.float_layers():
                 progress.console.print(
                     f"The quantizers of {', '.join(floats)} work in floating point only: this run "
                     "trains and measures, but its encoder cannot be exported."
                 )
-        if start_from and not resume and recipe.family != RATE:
+        if start_from and not resume and not isinstance(recipe, RateRecipe):
             read_purenet(start_from, purenet_of(task.networks))
         given = {
             "--data": data_dir,
@@ -141,7 +138,7 @@ def train(
     }
     held_out = {task.figure_name.format(key): round(value, 3) for key, value in figures.items()}
     rate_parts = None
-    if isinstance(task, RateTask):
+    if isinstance(task, RateTask) and isinstance(recipe, RateRecipe):
         if recipe.decoder != STRONG:
             return export_decoder(
                 out_dir / "weights",
@@ -186,7 +183,7 @@ def _given_coders(folder: Path, name: str) -> Coders:
 
 
 def _rate_coders(
-    out_dir: Path, task: RateTask, tiles: NDArray[np.uint8], recipe: Recipe, resume: bool
+    out_dir: Path, task: RateTask, tiles: NDArray[np.uint8], recipe: RateRecipe, resume: bool
 ) -> Coders:
     """The coders of this run's encoder: fitted once, and kept."""
     kept = {kind: out_dir / f"{kind}.safetensors" for kind in ("device", "packed")}
@@ -205,7 +202,7 @@ def _fitted_encoder(
     out_dir: Path,
     given: Path | None,
     tiles: NDArray[np.uint8],
-    recipe: Recipe,
+    recipe: TransformRecipe | RateRecipe,
     resume: bool,
     progress: Progress,
 ) -> dict[str, NDArray[Any]]:
@@ -214,8 +211,10 @@ def _fitted_encoder(
     if not (resume and kept.exists()):
         if given:
             tensors = read_encoder(given, recipe.family)
+        elif isinstance(recipe, TransformRecipe):
+            tensors = fit_encoder(tiles, recipe)
         else:
-            tensors = ENCODER_FITS[recipe.family](tiles, recipe, progress.console.print)
+            tensors = fit_rate_encoder(tiles, recipe, progress.console.print)
         write_tensors(kept, tensors)
         return tensors
     tensors = read_encoder(kept, recipe.family)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from .border_loss import border_loss
-from .recipe import Recipe
 
 RATES = (64, 128, 256, 512)
 PIXEL_FLOOR = 20.0 / 255**2
@@ -106,10 +105,9 @@ def correction_loss(frame: Tensor, base: Tensor, target: Tensor, border: float) 
     return loss + border * border_loss(frame, target) if border > 0 else loss
 
 
-def rate_indices(recipe: Recipe, count: int, generator: torch.Generator) -> Tensor:
-    """Random rates for a batch, int64 (count,)."""
-    weights = torch.tensor(recipe.rate_weights)
-    return torch.multinomial(weights, count, replacement=True, generator=generator)
+def rate_indices(weights: Sequence[float], count: int, generator: torch.Generator) -> Tensor:
+    """Random rates for a batch, each drawn as often as its weight says, int64 (count,)."""
+    return torch.multinomial(torch.tensor(weights), count, replacement=True, generator=generator)
 
 
 def crop_places(

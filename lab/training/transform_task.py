@@ -19,11 +19,11 @@ from torch import Tensor, nn
 from .coded_tiles import Coded, code_frames, coded_view, network_inputs
 from .coder_tables import WIDE_BITS, DecisionCounts, fit_tables, frequency_order, significance_order
 from .photographs import VIEW_ORDER, turned
-from .recipe import Recipe
+from .recipe import TransformRecipe
 from .tasks import correction_loss, cosine, crop_places, psnr, purenet_of, rate_indices
 
 
-def fit_encoder(tiles: NDArray[np.uint8], recipe: Recipe) -> dict[str, NDArray[Any]]:
+def fit_encoder(tiles: NDArray[np.uint8], recipe: TransformRecipe) -> dict[str, NDArray[Any]]:
     """The tensors of an `nqe-t` encoder with tables counted on random patches of the tiles."""
     patches = np.concatenate([split_patches(tile) for tile in tiles])
     order = np.random.default_rng(recipe.tables_seed).permutation(len(patches))[
@@ -59,7 +59,7 @@ class TransformTask:
 
     def __init__(
         self,
-        recipe: Recipe,
+        recipe: TransformRecipe,
         tiles: NDArray[np.uint8],
         frames: list[NDArray[np.uint8]],
         tensors: dict[str, NDArray[Any]],
@@ -99,7 +99,7 @@ class TransformTask:
     def loss(self, generator: torch.Generator) -> Tensor:
         """See `correction_loss`."""
         recipe, batch = self._recipe, self._recipe.batch
-        rate = rate_indices(recipe, batch, generator)
+        rate = rate_indices(recipe.rate_weights, batch, generator)
         views = torch.randint(len(self._coded), (batch,), generator=generator).tolist()
         side = self._targets[0].shape[-1]
         places = crop_places(len(self._targets[0]), side, recipe.crop, batch, generator)

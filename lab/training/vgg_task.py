@@ -29,7 +29,7 @@ from torch import Tensor, nn
 
 from .border_loss import border_loss
 from .guide import Guide, guide_loss
-from .recipe import Recipe
+from .recipe import VggRecipe
 from .tasks import RATES, cosine, crop_places, psnr, purenet_of, rate_indices
 
 CALIBRATION_BATCHES = 16
@@ -70,7 +70,7 @@ class VggTask:
 
     def __init__(
         self,
-        recipe: Recipe,
+        recipe: VggRecipe,
         tiles: NDArray[np.uint8],
         frames: list[NDArray[np.uint8]],
         device: torch.device,
@@ -155,7 +155,7 @@ class VggTask:
         if self._stage == "distil":
             patches = self._crops(recipe.batch * recipe.crop**2, 1, generator)
             return guide_loss(self._logits(patches), self._wanted(patches))
-        rate = rate_indices(recipe, recipe.batch, generator)
+        rate = rate_indices(recipe.rate_weights, recipe.batch, generator)
         crops = self._crops(recipe.batch, recipe.crop, generator)
         patches = patches_of(crops)
         logits = self._guided(patches) if self._stage == "guide" else self._logits(patches)

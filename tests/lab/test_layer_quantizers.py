@@ -53,7 +53,7 @@ class TestChoices:
 
     def test_of_another_family(self, tmp_path: Path) -> None:
         path = write_recipe(tmp_path / "wrong.toml", TRANSFORM, quantizers={"early": "heq5"})
-        with pytest.raises(HeqError, match="quantizers are of the family vgg"):
+        with pytest.raises(HeqError, match="quantizers is a key of the family vgg"):
             Recipe.load(path)
 
 

@@ -7,20 +7,20 @@ from typing import Any
 
 import pytest
 from heqcodec.base.errors import HeqError
-from heqcodec.lab.training.recipe import Recipe
+from heqcodec.lab.training.recipe import RECIPES, Recipe
 from heqcodec.models import registry
-from heqcodec.models.registry import TRANSFORM, VGG
+from heqcodec.models.registry import RATE, TRANSFORM, VGG
 from small_models import write_recipe
 
-RECIPES = sorted((Path(__file__).parents[2] / "weights" / "recipes").glob("*.toml"))
+SHIPPED = sorted((Path(__file__).parents[2] / "weights" / "recipes").glob("*.toml"))
 
 
 class TestRecipe:
-    @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+    @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
     def test_of_the_shipped_models(self, path: Path) -> None:
         recipe = Recipe.load(path)
         assert recipe.name in registry.model_names() and path.stem.startswith(recipe.name)
-        assert len(recipe.rate_weights) == 4
+        assert type(recipe) is RECIPES[recipe.family]
 
     @pytest.mark.parametrize(
         ("changes", "told"),
@@ -37,8 +37,6 @@ class TestRecipe:
             ({"rate_weights": [1, 1]}, "rate_weights must be 4 numbers"),
             ({"rate_weights": [0, 0, 0, 0]}, "rate_weights must be 4 numbers"),
             ({"rate_weights": 1}, "rate_weights must be 4 numbers"),
-            ({"norm_init": "wild"}, "norm_init must be one of balanced, halfwave"),
-            ({"rule": "D"}, "rule must be one of A, B, C"),
             ({"average": 1.5}, "average must be a number from 0 to 1"),
             ({"tables_bits": 100}, "tables_bits must be a multiple of 16"),
             ({"name": "a/b"}, "name must be letters"),
@@ -56,9 +54,39 @@ class TestRecipe:
             Recipe.load(path)
         assert str(path) in str(error.value) and told in str(error.value)
 
+    @pytest.mark.parametrize(
+        ("changes", "told"),
+        [
+            ({"norm_init": "wild"}, "norm_init must be one of balanced, halfwave"),
+            ({"rule": "D"}, "rule must be one of A, B, C"),
+            ({"refresh": 0}, "refresh must be a whole number from 1"),
+        ],
+        ids=str,
+    )
+    def test_keys_of_one_family(self, tmp_path: Path, changes: dict[str, Any], told: str) -> None:
+        with pytest.raises(HeqError, match=told):
+            Recipe.load(write_recipe(tmp_path / "wrong.toml", VGG, **changes))
+
+    @pytest.mark.parametrize(
+        ("family", "changes", "told"),
+        [
+            (VGG, {"cost_iterations": 3}, "cost_iterations is a key of the family rate"),
+            (VGG, {"tables_seed": 3}, "tables_seed is a key of the family transform and rate"),
+            (RATE, {"views": 3}, "views is a key of the family transform"),
+            (TRANSFORM, {"loss": "mse"}, "loss is a key of the family rate"),
+            (RATE, {"rate_weights": [1, 1, 1, 1]}, "a key of the family transform and vgg"),
+        ],
+        ids=str,
+    )
+    def test_keys_of_another_family(
+        self, tmp_path: Path, family: str, changes: dict[str, Any], told: str
+    ) -> None:
+        with pytest.raises(HeqError, match=told):
+            Recipe.load(write_recipe(tmp_path / "wrong.toml", family, **changes))
+
     def test_all_faults_are_told_at_once(self, tmp_path: Path) -> None:
-        path = write_recipe(tmp_path / "wrong.toml", VGG, crop=1, views=9)
-        with pytest.raises(HeqError, match=r"crop must be .*; views must be"):
+        path = write_recipe(tmp_path / "wrong.toml", VGG, crop=1, bsn_at=-1, views=9)
+        with pytest.raises(HeqError, match=r"views is a .*; crop must be .*; bsn_at must be"):
             Recipe.load(path)
 
     @pytest.mark.parametrize(

@@ -223,7 +223,7 @@ class TestRuns:
     def test_faults(self, tmp_path: Path) -> None:
         with pytest.raises(HeqError, match="skips must be one of none, or, mux"):
             Recipe.load(write_recipe(tmp_path / "a.toml", VGG, skips="xor"))
-        with pytest.raises(HeqError, match="skips are of the family vgg"):
+        with pytest.raises(HeqError, match="skips is a key of the family vgg"):
             Recipe.load(write_recipe(tmp_path / "b.toml", TRANSFORM, skips="or"))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import numpy as np
 import torch
 from heqcodec.lab.networks.nqe_vgg import NqeVgg
 from heqcodec.lab.training.export import export_model, install
-from heqcodec.lab.training.recipe import Recipe
+from heqcodec.lab.training.recipe import RECIPES, TransformRecipe
 from heqcodec.lab.training.transform_task import fit_encoder
 from heqcodec.models.registry import TRANSFORM, VGG
 from heqcodec.nqe_t.encoder import TransformCodeReader
@@ -37,7 +38,7 @@ def photograph(name: str = "astronaut") -> np.ndarray:
 def transform_tensors() -> dict[str, np.ndarray]:
     """An `nqe-t` encoder whose tables were counted on 96 patches."""
     tiles = photograph()[:256].reshape(256, 2, 256, 3).swapaxes(0, 1)
-    recipe = Recipe("small-t", TRANSFORM, "for tests", steps=1, tables_patches=96)
+    recipe = TransformRecipe("small-t", TRANSFORM, "for tests", steps=1, tables_patches=96)
     return fit_encoder(np.ascontiguousarray(tiles), recipe)
 
 
@@ -81,7 +82,7 @@ def write_small_weights(folder: Path) -> None:
 
 def write_recipe(path: Path, family: str, /, **changes: Any) -> Path:
     """A recipe that trains in seconds."""
-    values = {
+    common = {
         "name": f"tiny-{family}",
         "family": family,
         "about": "for tests",
@@ -92,8 +93,9 @@ def write_recipe(path: Path, family: str, /, **changes: Any) -> Path:
         "views": 1,
         "refresh": 2,
         "tables_patches": 64,
-        **changes,
     }
+    own = {item.name for item in fields(RECIPES[family])}
+    values = {**{key: value for key, value in common.items() if key in own}, **changes}
     lines = [f"{key} = {_toml(value)}" for key, value in values.items() if key != "purenet"]
     sizes = values.get("purenet", SIZES)
     lines += ["[purenet]", *(f"{key} = {_toml(value)}" for key, value in sizes.items())]
