@@ -59,8 +59,8 @@ def main(
     for _ in range(repeats):
         for kept, found in figures.items():
             command = [sys.executable, __file__, CHILD, str(batch), str(steps), str(int(kept))]
-            told = subprocess.run(command, check=True, stdout=-1, text=True).stdout
-            found.append([float(figure) for figure in told.split()])
+            output = subprocess.run(command, check=True, stdout=-1, text=True).stdout
+            found.append([float(figure) for figure in output.split()])
     medians = {kept: [*map(median, zip(*found, strict=True))] for kept, found in figures.items()}
     given, kept_one = (1000 * medians[kept][0] / batch for kept in (False, True))
     faults = [medians[kept][1] for kept in (False, True)]

@@ -146,13 +146,13 @@ def main(
     typer.echo("| decoded | rate | bits of a file | right, % |\n|---|---|---|---|")
     for row in files:
         rate = f"quality {row['quality']}" if "quality" in row else f"{row['bpp']} bpp"
-        told = f"{row['bits_of_file']:,.0f} | {row['accuracy']:.1f}"
-        typer.echo(f"| {row['model']} | {rate} | {told} |")
+        cells = f"{row['bits_of_file']:,.0f} | {row['accuracy']:.1f}"
+        typer.echo(f"| {row['model']} | {rate} | {cells} |")
     if out:
         out.mkdir(parents=True, exist_ok=True)
-        told = {"images_sha256": found.digest(), "images": images, "seed": 1, "model": MODEL}
-        told |= {"pixels": pixels, "heads": heads, "files": files, **environment()}
-        (out / "classify-codes.json").write_text(json.dumps(told, indent=1) + "\n")
+        cells = {"images_sha256": found.digest(), "images": images, "seed": 1, "model": MODEL}
+        cells |= {"pixels": pixels, "heads": heads, "files": files, **environment()}
+        (out / "classify-codes.json").write_text(json.dumps(cells, indent=1) + "\n")
 
 
 if __name__ == "__main__":

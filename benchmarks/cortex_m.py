@@ -79,13 +79,13 @@ def executed(program: Path, folder: Path, pixels: np.ndarray, options: Sequence[
     command.append("-f")
     files = [str(folder / "crop.ppm"), str(folder / "crop.heq")]
     with subprocess.Popen([*command, *options, *files], stdout=subprocess.PIPE) as process:
-        told = subprocess.run(
+        output = subprocess.run(
             ["grep", "-c", "^Trace"], stdin=process.stdout, capture_output=True, text=True
         ).stdout
     if process.returncode != 0:
         typer.echo(f"the encoder ended with {process.returncode}", err=True)
         raise typer.Exit(1)
-    return int(told)
+    return int(output)
 
 
 def instructions(made: Path, folder: Path, pixels: np.ndarray, options: Sequence[str]) -> float:

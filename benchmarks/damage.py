@@ -57,14 +57,14 @@ def main(
     shape = heqcodec.decode(data).shape
     bad = False
     for partial in (False, True):
-        told: Counter[str] = Counter()
+        outcomes: Counter[str] = Counter()
         longest = 0.0
         for kind, changed in damaged(data, flips, seed):
             begun = time.perf_counter()
-            told[f"{kind}: {outcome(changed, partial, shape)}"] += 1
+            outcomes[f"{kind}: {outcome(changed, partial, shape)}"] += 1
             longest = max(longest, time.perf_counter() - begun)
         typer.echo(f"{'partial' if partial else 'strict'}: longest {longest:.3f} s")
-        for name, count in sorted(told.items()):
+        for name, count in sorted(outcomes.items()):
             typer.echo(f"  {count:5d} {name}")
             bad = bad or any(word in name for word in ("ESCAPED", "WRONG", "UNNOTICED"))
     if bad:

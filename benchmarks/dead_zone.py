@@ -274,7 +274,7 @@ def main(
         rows[-1]["bd_rate"] = None if name == ANCHOR else compare(base, curve, RATES).rate
         rows[-1]["half_widths"] = told_widths(learned[name]) if name in learned else None
         print(json.dumps(rows[-1]), flush=True)
-    told = {
+    results = {
         "images": len(images),
         "folder": folder.name,
         "qualities": QUALITIES,
@@ -290,20 +290,20 @@ def main(
         f"--coder {coder} --tiles {tiles}",
         "rows": rows,
     }
-    write_results(out, told, markdown(told))
+    write_results(out, results, markdown(results))
 
 
-def markdown(told: dict[str, Any]) -> str:
+def markdown(results: dict[str, Any]) -> str:
     """The results as Markdown."""
     lines = [
-        f"{told['images']} images, real files of the {told['coder']} coder, plain inverse "
+        f"{results['images']} images, real files of the {results['coder']} coder, plain inverse "
         "transform, PSNR over RGB; BD-rate between 0.1 and 1 bpp: how many more bits than with the "
-        f"cost layer at equal PSNR. Made by `{told['command']}`.",
+        f"cost layer at equal PSNR. Made by `{results['command']}`.",
         "",
         "| levels | BD-rate | bpp | PSNR, dB |",
         "|---|---|---|---|",
     ]
-    for row in told["rows"]:
+    for row in results["rows"]:
         delta, bpp, psnr = cells(row)
         lines.append(f"| {row['name']} | {delta} | {bpp} | {psnr} |")
     return "\n".join(lines) + "\n"

@@ -136,8 +136,8 @@ def add_small(name: str, images: Path, vectors: Path) -> None:
             pixels = as_seen(read_pixels(path))
             scores = classifier.network.scores(pixels[None])[0]
             (vectors / f"small{number}.ppm").write_bytes(pnm(pixels))
-            told = " ".join(map(str, scores.tolist()))
-            listed.write(f"small{number}.ppm {classifier.classes[scores.argmax()]} {told}\n")
+            reported = " ".join(map(str, scores.tolist()))
+            listed.write(f"small{number}.ppm {classifier.classes[scores.argmax()]} {reported}\n")
 
 
 def sources_of(folder: Path) -> tuple[str, str]:
@@ -182,7 +182,7 @@ def other_scores(run: tuple[str, ...], vectors: Path) -> str | None:
     if ran.returncode != 0:
         return ran.stderr.strip()[-300:] or str(ran.returncode)
     pairs = zip(wanted, ran.stdout.splitlines(), strict=True)
-    return next((f"{told}: OTHER SCORES" for line, told in pairs if line != told), None)
+    return next((f"{reported}: OTHER SCORES" for line, reported in pairs if line != reported), None)
 
 
 def other_files(run: tuple[str, ...], vectors: Path) -> str | None:
@@ -259,11 +259,11 @@ def main(
                 for kernel in ("SCALAR",) if target.fast is None else ("SCALAR", "FAST"):
                     wrong = try_target(target, kernel, folder)
                     failed = failed or wrong is not None
-                    told = (
+                    reported = (
                         wrong
                         or f"{count} {'images, same scores' if classifies else 'files, same bytes'}"
                     )
-                    typer.echo(f"{name}, {target.name}, {kernel.lower()}: {told}")
+                    typer.echo(f"{name}, {target.name}, {kernel.lower()}: {reported}")
             for compiler in ARM_COMPILERS:
                 missing = lacking(compiler[0], "arm-none-eabi-gcc", "arm-none-eabi-objdump")
                 if missing:
@@ -272,8 +272,8 @@ def main(
                 for level in LEVELS:
                     found = multiplications(compiler, level, folder)
                     failed = failed or bool(found)
-                    told = f"{len(found)} multiplications or divisions"
-                    typer.echo(f"{name}, {' '.join(compiler[:3])} {level}: {told}")
+                    reported = f"{len(found)} multiplications or divisions"
+                    typer.echo(f"{name}, {' '.join(compiler[:3])} {level}: {reported}")
                     for line in found:
                         typer.echo(f"    {line}")
     if failed:

@@ -145,12 +145,12 @@ def main(
     sizes.add_column("packages", justify="right")
     sizes.add_column("MB", justify="right")
     rows = {"heqcodec": None, "heqcodec with torch": "torch"}
-    for told, extra in rows.items():
+    for label, extra in rows.items():
         if extra and extra not in BACKENDS:
             continue
         packages = installed_packages("heqcodec", extra)
         total = sum(package_bytes(package) for package in packages)
-        sizes.add_row(told, str(len(packages)), f"{total / 1e6:,.0f}")
+        sizes.add_row(label, str(len(packages)), f"{total / 1e6:,.0f}")
     console.print(sizes)
 
     names = model or registry.model_names()

@@ -114,8 +114,8 @@ def compare(
         network, figures = train_one(task, seed, minutes, float_minutes)
         row = {key: kind, **about(kind), "seed": seed, **figures}
         rows.append({**row, **measured(task, network)})
-        told = json.dumps({"run": {**run, **environment()}, "rows": rows}, indent=2)
-        write_bytes(stored, (told + "\n").encode())
+        text = json.dumps({"run": {**run, **environment()}, "rows": rows}, indent=2)
+        write_bytes(stored, (text + "\n").encode())
         write_bytes(out / f"{name}.md", markdown(rows).encode())
         typer.echo(json.dumps(rows[-1]))
     typer.echo(markdown(rows), nl=False)

@@ -91,8 +91,8 @@ def python_encoder(model: str, bits: int, native: bool) -> Encoder:
     from heqcodec.nqe_vgg.integer import IntegerVgg
 
     if native:
-        told: dict[str, Any] = {"model": model, "strip": True, "bpp": bits / PATCH**2}
-        return lambda pixels: heqcodec.encode(pixels, **told)
+        options: dict[str, Any] = {"model": model, "strip": True, "bpp": bits / PATCH**2}
+        return lambda pixels: heqcodec.encode(pixels, **options)
     loaded: Any = registry.load_encoder(model)
     plain = IntegerVgg(loaded.layers, native=False)
     return lambda pixels: plain.encode_patches(split_patches(pixels), bits)

@@ -86,9 +86,9 @@ def export_onnx(
     if as_json:
         print_json(figures)
         return
-    for file, told in figures.items():
+    for file, entry in figures.items():
         say(
-            f"{out / file}: {told['bytes']:,} bytes, within {told['largest_difference']:.1g} of "
+            f"{out / file}: {entry['bytes']:,} bytes, within {entry['largest_difference']:.1g} of "
             "what it stands for."
         )
 

@@ -114,8 +114,8 @@ def _front(explored: Explored, space: NqeSpace) -> Table:
     from rich.table import Table
 
     layers = ", ".join(layer.name for layer in VGG_LAYERS)
-    told = f"Subnets that no other one measured dominates; bits of {layers}"
-    table = Table(title=told)
+    shown = f"Subnets that no other one measured dominates; bits of {layers}"
+    table = Table(title=shown)
     for heading in ("bits", "form"):
         table.add_column(heading, no_wrap=True)
     for heading in ("PSNR", "predicted", "kbit", "bit op., M"):

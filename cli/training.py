@@ -93,5 +93,5 @@ def train(
         finish_in=finish_in,
         coders_from=coders,
     )
-    figures = ", ".join(f"{told} {value:.2f} dB" for told, value in entry["held_out"].items())
+    figures = ", ".join(f"{label} {value:.2f} dB" for label, value in entry["held_out"].items())
     say(f"Exported to {out / 'weights'} after {entry['training']['steps']} steps; {figures}.")

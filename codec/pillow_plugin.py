@@ -174,14 +174,14 @@ def _check_frame(width: int, height: int) -> None:
     pixels = math.prod(padded_size(width, height))
     if limit is None or pixels <= max(limit, SMALL_FRAME):
         return
-    told = f"The image pads to a frame of {pixels} pixels"
+    size_text = f"The image pads to a frame of {pixels} pixels"
     if pixels > 2 * limit:
         raise Image.DecompressionBombError(
-            f"{told}, more than the limit of {2 * limit}: it could be a decompression bomb."
+            f"{size_text}, more than the limit of {2 * limit}: it could be a decompression bomb."
         )
     if width * height <= limit:  # else Pillow warns
         warnings.warn(
-            f"{told}, more than {limit}: it could be a decompression bomb.",
+            f"{size_text}, more than {limit}: it could be a decompression bomb.",
             Image.DecompressionBombWarning,
             stacklevel=2,
         )

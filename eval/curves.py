@@ -93,7 +93,7 @@ def load_results(paths: Iterable[Path]) -> list[Curve]:
 
     Raises:
         HeqError: a path is not there or holds no curve, a file is not in the schema, or two
-            files cannot be told apart.
+            files cannot be distinguished.
     """
     files: dict[Path, None] = {}
     curves: list[tuple[Path, Curve]] = []

@@ -62,7 +62,7 @@ MEASURES: tuple[dict[str, Any], ...] = (
         "is logarithmic above 1. Lower is better.",
     },
 )
-"""What is drawn over the rate: a key of a point, and how it is told to readers."""
+"""What is drawn over the rate: a key of a point, and how it is named to readers."""
 
 _POINT = (*(field.name for field in fields(Point)), "ms_ssim_db")
 

@@ -81,7 +81,7 @@ def run_facts(runs: Sequence[Run]) -> list[list[str]]:
         for claim, data in run.claims.values():
             facts["Images", f"{data.images}, SHA-256 {data.sha256}"] = None
             record = claim.record
-            told = {
+            texts = {
                 "Command": record.get("command"),
                 "Machine": ", ".join(_machine(record)),
                 "Versions": ", ".join(
@@ -90,7 +90,7 @@ def run_facts(runs: Sequence[Run]) -> list[list[str]]:
                     if version
                 ),
             }
-            facts.update({(name, str(text)): None for name, text in told.items() if text})
+            facts.update({(name, str(text)): None for name, text in texts.items() if text})
     facts["This page", f"heqcodec {heqcodec.__version__}"] = None
     return [list(fact) for fact in sorted(facts, key=lambda fact: _FACTS.index(fact[0]))]
 

@@ -1,6 +1,6 @@
 """Plots of curves over the rate, for screens and for print.
 
-Curves are told apart by colour and by marker, so that a black-and-white print and a colour-blind
+Curves differ by colour and by marker, so that a black-and-white print and a colour-blind
 reader lose nothing: the colours are those of M. Okabe and K. Ito, "Color Universal Design" (2008),
 without their yellow, which paper hardly shows. Published curves are dashed, with open markers; a
 published and a measured curve of the same codec share colour and marker.

@@ -85,12 +85,14 @@ def comparison_warnings(shown: Sequence[Curve], images: str = KODAK) -> list[str
     if len(hashes) > 1:
         return ["The results are of different sets of images, so their means do not compare."]
     if len({curve.without for curve in measured}) > 1:
-        told = dict.fromkeys(
+        lacking = dict.fromkeys(
             f"{curve.label} without {', '.join(curve.without)}"
             for curve in measured
             if curve.without
         )
-        return [f"The results are of different images, so means do not compare: {'; '.join(told)}."]
+        return [
+            f"The results are of different images, so means do not compare: {'; '.join(lacking)}."
+        ]
     left_out = {name for curve in measured for name in curve.without}
     if left_out and any(curve.published for curve in shown):
         return [

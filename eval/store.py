@@ -114,9 +114,11 @@ class Store:
         """
         other = [claim for claim in claims if not self._claims.get(claim.codec, claim).same(claim)]
         if other and not anew:
-            told = " and ".join(_difference(self._claims[claim.codec], claim) for claim in other)
+            differences = " and ".join(
+                _difference(self._claims[claim.codec], claim) for claim in other
+            )
             raise HeqError(
-                f"{self.folder} holds results of {told}; add -f to measure "
+                f"{self.folder} holds results of {differences}; add -f to measure "
                 f"{'it' if len(other) == 1 else 'them'} anew, or give another --out."
             )
         for claim in claims:

@@ -200,8 +200,8 @@ def _outcome(
         return Outcome(job, failure=_line(error))
     # A library may raise anything for one image; hours of other measurements must not be lost.
     except Exception as error:
-        told = f"{type(error).__name__}: {_line(error)}"
-        return Outcome(job, failure=told, trace=traceback.format_exc())
+        message = f"{type(error).__name__}: {_line(error)}"
+        return Outcome(job, failure=message, trace=traceback.format_exc())
 
 
 def _line(error: Exception) -> str:

@@ -150,8 +150,12 @@ def _run(frame: ndarray, weights: list[Path], image: Path | None, rounds: int) -
     options += [f"--image {image.name}"] if image else []
     command = " ".join(["heqcodec eval complexity", *options, f"--rounds {rounds}"])
     height, width = frame.shape[:2]
-    told = {"width": width, "height": height, "source": image.name if image else "fixed pattern"}
-    return {**environment(), "command": command, "frame": told, "rounds": rounds}
+    frame_info = {
+        "width": width,
+        "height": height,
+        "source": image.name if image else "fixed pattern",
+    }
+    return {**environment(), "command": command, "frame": frame_info, "rounds": rounds}
 
 
 def _rich_table(table: Table) -> RichTable:

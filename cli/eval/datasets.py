@@ -41,14 +41,14 @@ def datasets(
     if (fetch is None) != (out is None):
         raise usage_error("--fetch NAME and --out DIR go together.", "--fetch")
     wanted = _named(fetch, "--fetch") if fetch else None
-    told = [_named(verify[0], "--verify")] if verify else []
+    requested = [_named(verify[0], "--verify")] if verify else []
     if wanted and out:
         _fetch(wanted, out)
         typer.echo(verify_set(wanted, out))
-    for dataset in told:
+    for dataset in requested:
         assert verify
         typer.echo(verify_set(dataset, verify[1]))
-    if wanted or told:
+    if wanted or requested:
         return
     if as_json:
         print_json({"datasets": [_entry(dataset) for dataset in DATASETS]})

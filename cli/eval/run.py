@@ -194,9 +194,9 @@ def _say_of_what(curve: dict[str, Any]) -> None:
 
     own = curve["heqcodec"]
     if own["without"]:
-        told = count_text(max(own["images"], default=0), own["data"]["images"])
+        requested = count_text(max(own["images"], default=0), own["data"]["images"])
         names = ", ".join(own["without"])
-        say(f"heqcodec: {curve['name']} is the mean of {told}, without {names}.")
+        say(f"heqcodec: {curve['name']} is the mean of {requested}, without {names}.")
     if own["settings"] and None in curve["results"]["ms-ssim-rgb"]:
         say(
             f"heqcodec: {curve['name']} has no mean of MS-SSIM: there are images with a side below "

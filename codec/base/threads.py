@@ -23,11 +23,11 @@ def processor_count() -> int:
 
 
 def thread_count() -> int:
-    """Threads for a library that has to be told: what `limit_threads` or OMP_NUM_THREADS says,
+    """Threads for a library that has to know: what `limit_threads` or OMP_NUM_THREADS says,
     else one for each of `processor_count`."""
-    told = os.environ.get(_VARIABLE, "")
-    if told.isdigit() and int(told):
-        return int(told)
+    setting = os.environ.get(_VARIABLE, "")
+    if setting.isdigit() and int(setting):
+        return int(setting)
     return processor_count()
 
 

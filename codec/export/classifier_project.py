@@ -83,8 +83,8 @@ def write_classifier_vectors(classifier: ShippedClassifier, folder: Path) -> Non
     for name, pixels in _images().items():
         (folder / name).write_bytes(pnm(pixels))
         scores = classifier.network.scores(pixels[None])[0]
-        told = " ".join(map(str, scores.tolist()))
-        lines.append(f"{name} {classifier.classes[int(scores.argmax())]} {told}\n")
+        listed = " ".join(map(str, scores.tolist()))
+        lines.append(f"{name} {classifier.classes[int(scores.argmax())]} {listed}\n")
     (folder / "expected").write_text("".join(lines), encoding="ascii", newline="\n")
 
 

@@ -25,7 +25,7 @@ from .operations import (
 PIXELS = 32 * 32
 PLANES = 3
 TOP_SEEN = 3
-"""Largest magnitude that the cost layer is told."""
+"""Largest magnitude that the cost layer takes."""
 Tensors = Mapping[str, NDArray[Any]]
 
 

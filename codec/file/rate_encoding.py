@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from .options import Choice
 
 STRIP_ROWS = {Coder.DEVICE: 4, Coder.PACKED: 32}
-"""Rows of patches in a strip, unless told otherwise: a camera holds few rows, a server many."""
+"""Rows of patches in a strip, by default: a camera holds few rows, a server many."""
 HALVING = 128
 """Steps that halve a file, roughly: the first guess of a search."""
 FIRST_GUESS = 553

@@ -42,7 +42,7 @@ def load_image(source: ImageSource, max_pixels: int | None = DEFAULT_MAX_PIXELS)
         max_pixels: largest width times height, checked before anything is decompressed; None for
             no limit.
 
-    Conversions of files and Pillow images, each told in ``notes``: samples of 12 and 16 bits are
+    Conversions of files and Pillow images, each named in ``notes``: samples of 12 and 16 bits are
     rounded to 8; 32-bit integers are read as 0..255 or else as 0..65535, floats as 0..1 or else as
     0..255; CMYK goes through its ICC profile if it has one; other RGB profiles are kept, and what
     PNG (cICP, gAMA, cHRM) and AVIF (nclx) say without one is converted to sRGB, where colours

@@ -38,13 +38,13 @@ best one has no weights of its own, it is the strong one run twice, see
 `heqcodec.purenet.mirrored`; the plain one has none."""
 
 
-def read_list(path: Traversable, key: str, told: str) -> dict[str, Any]:
+def read_list(path: Traversable, key: str, what: str) -> dict[str, Any]:
     """A list of what ships, with its default.
 
     Args:
         path: of the JSON file: ``default``, and under ``key`` entries by name.
         key: see above.
-        told: what it is, for the message.
+        what: what it is, for the message.
 
     Raises:
         HeqError: it is missing or no such list: the installation is damaged.
@@ -57,7 +57,7 @@ def read_list(path: Traversable, key: str, told: str) -> dict[str, Any]:
         reason = f"its default {parsed['default']} is not there"
     except (OSError, ValueError, KeyError, TypeError) as error:
         reason = f"{type(error).__name__}: {error}"
-    raise HeqError(f"{told} cannot be used ({reason}); install heqcodec again.")
+    raise HeqError(f"{what} cannot be used ({reason}); install heqcodec again.")
 
 
 @cache
@@ -91,7 +91,7 @@ def mode_of(name: str) -> str:
 
 
 def default_model(mode: str = "auto") -> str:
-    """Name of the model that ``encode`` takes unless told otherwise.
+    """Name of the model that ``encode`` takes by default.
 
     Args:
         mode: "auto" for the default of all; `PATCH_MODE` or `RATE_MODE` for that of a mode: the
@@ -112,7 +112,7 @@ def default_model(mode: str = "auto") -> str:
 
 
 def default_quality(name: str) -> float:
-    """The quality that ``encode`` takes with a model of variable rate unless told otherwise."""
+    """The quality that ``encode`` takes with a model of variable rate by default."""
     return float(manifest()["models"][name]["default_quality"])
 
 

@@ -261,13 +261,13 @@ def _encoder(name: str) -> PatchEncoder:
         from heqcodec.nqe_vgg.integer import IntegerVgg
 
         encoder = IntegerVgg.from_tensors(tensors)
-    told = entry["encoder"]["encoder_id"], entry["encoder"]["coder_id"]
-    _check_ids(name, (encoder.encoder_id.hex(), encoder.coder_id.hex()), told)
+    listed = entry["encoder"]["encoder_id"], entry["encoder"]["coder_id"]
+    _check_ids(name, (encoder.encoder_id.hex(), encoder.coder_id.hex()), listed)
     return encoder
 
 
-def _check_ids(name: str, found: object, told: object) -> None:
-    if found != told:
+def _check_ids(name: str, found: object, listed: object) -> None:
+    if found != listed:
         raise HeqError(f"the weights of {name} do not give the ids of the manifest.")
 
 

@@ -64,7 +64,7 @@ typedef struct {
     uint8_t magnitude[3 * HEQ_DEVICE_MAGNITUDES]; /* left patch, overwritten by this one */
     uint16_t state[HEQ_DEVICE_CONTEXTS];        /* probability of bit 1, of 65536 */
 #ifdef HEQ_DEVICE_TRACE
-    void *trace; /* not NULL: told of every decision, for training */
+    void *trace; /* not NULL: records every decision, for training */
 #endif
 } heq_device_strip;
 

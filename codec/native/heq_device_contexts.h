@@ -1,4 +1,4 @@
-/* Adaptive decisions of the device coder, and what they are told by: part of heq_device.c. */
+/* Adaptive decisions of the device coder, and their contexts: part of heq_device.c. */
 #ifndef HEQ_DEVICE_CONTEXTS_H
 #define HEQ_DEVICE_CONTEXTS_H
 

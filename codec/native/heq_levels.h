@@ -54,7 +54,7 @@ HEQ_INTERNAL void heq_combine_means(int32_t *means);
 /* What the coefficients of a plane cost in bits, roughly; below 17 each. */
 HEQ_INTERNAL int32_t heq_size_cost(const int32_t *coefficients, int32_t step);
 
-/* How the levels of a plane come about: all are 0, in every respect, until told otherwise. */
+/* How the levels of a plane come about: all are 0, in every respect, until set. */
 typedef struct {
     int32_t step;
     int32_t thresholds[HEQ_THRESHOLDS]; /* a coefficient below the first stays 0 */

@@ -20,7 +20,7 @@ class CodeBounds:
 
     Args:
         stem: of the encoder.
-        told: what the codes tell.
+        coefficients: what the codes tell.
         channels: 1 or 3.
     """
 
@@ -28,18 +28,20 @@ class CodeBounds:
     """On 9 validation photographs at three rates the network's squared error is 0.84 of the plain
     inverse's in patches of sums from 0.4 to 2.4, 1.06 from 2.4 to 14, and 2.4 times beyond."""
 
-    def __init__(self, stem: TransformStem, told: Coefficients, channels: int) -> None:
+    def __init__(self, stem: TransformStem, coefficients: Coefficients, channels: int) -> None:
         cells = geometry.cell_map()[: channels * SIZE**2]
         self._stem, self._shape = stem, (-1, channels, SIZE, SIZE)
-        significant = told.width[cells] > 0
+        significant = coefficients.width[cells] > 0
         zone_of = np.zeros(geometry.CELLS, dtype=np.int64)
         for index, zone in enumerate(geometry.zones()):
             zone_of[zone.cells] = index
-        unseen = np.ldexp(np.float32(1), TOP_PLANE + 1 - told.reached[zone_of[cells]].astype(int))
-        low = np.where(significant, told.low[cells], 0).astype(np.float32)
-        width = np.where(significant, told.width[cells], unseen).astype(np.float32)
+        unseen = np.ldexp(
+            np.float32(1), TOP_PLANE + 1 - coefficients.reached[zone_of[cells]].astype(int)
+        )
+        low = np.where(significant, coefficients.low[cells], 0).astype(np.float32)
+        width = np.where(significant, coefficients.width[cells], unseen).astype(np.float32)
         self._low, self._width = self._patches(low), self._patches(width)
-        sign = np.where(told.negative[cells], np.float32(-1), np.float32(1))
+        sign = np.where(coefficients.negative[cells], np.float32(-1), np.float32(1))
         self._sign = self._patches(np.where(significant, sign, 0))
 
     def violations(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:

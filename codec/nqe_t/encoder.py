@@ -126,7 +126,7 @@ class TransformCodeReader:
     def __init__(self, encoder: TransformNqe) -> None:
         self._encoder = encoder
 
-    def told(self, codes: NDArray[np.uint8], channels: int) -> Coefficients:
+    def coefficients(self, codes: NDArray[np.uint8], channels: int) -> Coefficients:
         """What codes, uint8 (N, bytes), tell of the coefficients; channels 1 or 3."""
         parts = [
             decode_coefficients(codes[start : start + _BATCH], channels, self._encoder.tables)
@@ -148,34 +148,34 @@ class TransformCodeReader:
         Returns:
             See `pixels` and `hints_of`.
         """
-        told = self.told(codes, channels)
-        return self.pixels(told), self.hints_of(told, channels)
+        coefficients = self.coefficients(codes, channels)
+        return self.pixels(coefficients), self.hints_of(coefficients, channels)
 
-    def bounds(self, told: Coefficients, channels: int) -> CodeBounds:
+    def bounds(self, coefficients: Coefficients, channels: int) -> CodeBounds:
         """Which coefficients the codes can come from."""
-        return CodeBounds(self._encoder.stem, told, channels)
+        return CodeBounds(self._encoder.stem, coefficients, channels)
 
-    def hints_of(self, told: Coefficients, channels: int) -> NDArray[np.float32]:
+    def hints_of(self, coefficients: Coefficients, channels: int) -> NDArray[np.float32]:
         """The share of bit planes known, float32 (N, zones), 0..1.
 
         Of grey the colour differences are known to be 0; their zones have the hint of the luminance
         beside them, as in a colour patch coded as far, which is what PURENET learned from.
         """
-        hints: NDArray[np.float32] = told.reached.T.astype(np.float32) / np.float32(PLANES)
+        hints: NDArray[np.float32] = coefficients.reached.T.astype(np.float32) / np.float32(PLANES)
         if channels == 1:
             chroma, luma = luma_beside_chroma()
             hints[:, chroma] = hints[:, luma]
         return hints
 
-    def pixels(self, told: Coefficients) -> NDArray[np.float32]:
+    def pixels(self, coefficients: Coefficients) -> NDArray[np.float32]:
         """The plain inverse transform of the middles of the intervals.
 
         Returns:
             RGB samples float32 (N, 3, 32, 32), around 0..255 but not limited to it.
         """
         stem = self._encoder.stem
-        magnitude = told.low + np.float32(CENTROID) * told.width
-        signed = np.where(told.negative, -magnitude, magnitude)[geometry.cell_map()]
+        magnitude = coefficients.low + np.float32(CENTROID) * coefficients.width
+        signed = np.where(coefficients.negative, -magnitude, magnitude)[geometry.cell_map()]
         count = signed.shape[1]
         planes: NDArray[np.float32] = signed.T.reshape(
             count, 3, geometry.SIZE, geometry.SIZE

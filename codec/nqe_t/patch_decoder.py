@@ -35,7 +35,7 @@ def decode_coefficients(
             decoder.read_refinement(zone, plane)
         if not decoder.any_open():
             break
-    return decoder.told
+    return decoder.coefficients
 
 
 class _PatchDecoder:
@@ -47,7 +47,7 @@ class _PatchDecoder:
         self._state = PatchState(count, channels)
         self._coder = ArithmeticDecoder(tables.lps, codes)
         self._even = np.full(count, EVEN, dtype=np.uint8)
-        self.told = Coefficients(
+        self.coefficients = Coefficients(
             low=np.zeros((geometry.CELLS, count), dtype=np.int32),
             width=np.zeros((geometry.CELLS, count), dtype=np.int32),
             negative=np.zeros((geometry.CELLS, count), dtype=bool),
@@ -76,7 +76,7 @@ class _PatchDecoder:
             coded = coded & opened
             if coded.any():
                 self._read_half(zone, half, plane, coded)
-        self.told.reached[zone][opened] = plane_index(plane) + 1
+        self.coefficients.reached[zone][opened] = plane_index(plane) + 1
 
     def _read_flag(self, zone: int, plane: int) -> None:
         levels = self._state.zone_levels[zone]
@@ -99,13 +99,13 @@ class _PatchDecoder:
             if now.any():
                 signed, minus = self._coder.decode(self._even, now)
                 self._state.levels[cells[row]][signed] = 1
-                self.told.negative[cells[row]] |= minus
+                self.coefficients.negative[cells[row]] |= minus
 
     def place_significant(self, plane: int) -> None:
         """Intervals of what became significant in this plane."""
         new = self._state.levels == 1
-        self.told.low[new] = 1 << plane
-        self.told.width[new] = 1 << plane
+        self.coefficients.low[new] = 1 << plane
+        self.coefficients.width[new] = 1 << plane
 
     def read_refinement(self, zone: int, plane: int) -> None:
         """One more bit of the coefficients that were significant before this plane."""
@@ -117,5 +117,5 @@ class _PatchDecoder:
         states = self._tables.refinement[zone, plane_index(plane)].take(levels == 2)
         for row in np.flatnonzero(asked.any(axis=1)):
             decided, bit = self._coder.decode(states[row], asked[row] & self._coder.open)
-            self.told.low[cells[row]] += bit * np.int32(1 << plane)
-            self.told.width[cells[row]][decided] = 1 << plane
+            self.coefficients.low[cells[row]] += bit * np.int32(1 << plane)
+            self.coefficients.width[cells[row]][decided] = 1 << plane

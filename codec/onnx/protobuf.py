@@ -56,14 +56,14 @@ def _field(field: int, value: bytes | str) -> bytes:
 
 def _attribute(name: str, value: Attribute) -> bytes:
     if isinstance(value, int):
-        told = _number(3, value) + _number(20, _INT)
+        encoded = _number(3, value) + _number(20, _INT)
     elif isinstance(value, float):
-        told = _varint(2 << 3 | _FIXED32) + struct.pack("<f", value) + _number(20, _FLOAT)
+        encoded = _varint(2 << 3 | _FIXED32) + struct.pack("<f", value) + _number(20, _FLOAT)
     elif isinstance(value, str):
-        told = _field(4, value) + _number(20, _STRING)
+        encoded = _field(4, value) + _number(20, _STRING)
     else:
-        told = b"".join(_number(8, item) for item in value) + _number(20, _INTS)
-    return _field(1, name) + told
+        encoded = b"".join(_number(8, item) for item in value) + _number(20, _INTS)
+    return _field(1, name) + encoded
 
 
 def node(

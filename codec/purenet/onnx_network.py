@@ -1,4 +1,4 @@
-"""PURENET by onnxruntime, on the CPU: what `decode` runs unless told otherwise."""
+"""PURENET by onnxruntime, on the CPU: what `decode` runs by default."""
 
 from __future__ import annotations
 
@@ -32,6 +32,6 @@ class OnnxNetwork:
     def frame(self, features: Features, shares: NDArray[np.float32]) -> NDArray[np.float32]:
         """See `FrameNetwork`."""
         inputs = {**features._asdict(), "shares": shares}
-        told = {name: array[None] for name, array in inputs.items()}
-        frame: NDArray[np.float32] = self._session.run(["frame"], told, run_options())[0]
+        batched = {name: array[None] for name, array in inputs.items()}
+        frame: NDArray[np.float32] = self._session.run(["frame"], batched, run_options())[0]
         return np.ascontiguousarray(frame[0].transpose(1, 2, 0))

@@ -40,12 +40,15 @@ class TransformReader:
     ) -> tuple[BaseFeatures, Bounds]:
         """See `Reader`."""
         rows, columns, length = codes.shape
-        told = self._reader.told(codes.reshape(-1, length), channels)
-        pixels, hints = self._reader.pixels(told), self._reader.hints_of(told, channels)
+        coefficients = self._reader.coefficients(codes.reshape(-1, length), channels)
+        pixels, hints = (
+            self._reader.pixels(coefficients),
+            self._reader.hints_of(coefficients, channels),
+        )
         hints[~valid.reshape(-1)] = 0
         grid = hints.reshape(rows, columns, -1).transpose(2, 0, 1)
         features = BaseFeatures(base_frame(pixels, valid), np.ascontiguousarray(grid))
-        return features, self._reader.bounds(told, channels)
+        return features, self._reader.bounds(coefficients, channels)
 
 
 class BinaryReader:

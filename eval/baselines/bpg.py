@@ -52,8 +52,8 @@ class Bpg:
     def version(self) -> str:
         """See ``Codec``; bpgenc tells its version in its help only."""
         # It ends with 1 after its help.
-        told = _output([ENCODER, "-h"], ends_with=(0, 1))
-        found = re.search(r"version\s+(\S+)", told)
+        help_text = _output([ENCODER, "-h"], ends_with=(0, 1))
+        found = re.search(r"version\s+(\S+)", help_text)
         return f"BPG {found.group(1)}" if found else "BPG of unknown version"
 
     def prepare(self) -> None:

@@ -46,8 +46,8 @@ class Heic:
         """See ``Codec``."""
         import pillow_heif
 
-        told = pillow_heif.libheif_info()
-        return f"pillow-heif {version('pillow-heif')}, libheif {told['libheif']}, {told['HEIF']}"
+        built = pillow_heif.libheif_info()
+        return f"pillow-heif {version('pillow-heif')}, libheif {built['libheif']}, {built['HEIF']}"
 
     def prepare(self) -> None:
         """Load the library and hold its decoder to one thread, as the encoder is."""

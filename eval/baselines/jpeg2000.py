@@ -63,7 +63,7 @@ class Jpeg2000AsFfmpeg(Jpeg2000):
         """See ``Codec``."""
         rgb = np.asarray(rgb_image(pixels), np.float64)
         ycbcr = np.clip(np.rint(rgb @ _TO_YCBCR.T + _YCBCR_ZERO), 0, 255).astype(np.uint8)
-        # Pillow is told RGB: it must store the three planes as they are.
+        # Pillow is given RGB: it must store the three planes as they are.
         self.save(Image.fromarray(ycbcr), setting, path)
 
     def decode(self, path: Path) -> np.ndarray:

@@ -24,12 +24,12 @@ def classical_contenders() -> list[Contender]:
         work = Work(
             multiplications=cost.multiplications_per_pixel, additions=cost.additions_per_pixel
         )
-        told = Cost(
+        costs = Cost(
             codec.name,
             codec.about,
             f"{NOTE} {cost.note}",
             [Stage("encoder", None, work, cost.memory_bytes)],
             {},
         )
-        contenders.append(Contender(told, None, codec, BPP))
+        contenders.append(Contender(costs, None, codec, BPP))
     return contenders

@@ -50,7 +50,7 @@ def measure_speeds(
         frame: uint8 (H, W, 3).
         rounds: at least 1.
         folder: for the files.
-        advance: told the name of each contender once a round.
+        advance: called with the name of each contender once a round.
     """
     height, width = frame.shape[:2]
     seconds: list[dict[str, list[float]]] = [{} for _ in contenders]

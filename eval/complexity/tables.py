@@ -59,8 +59,8 @@ def speed_table(contenders: Sequence[Contender], speeds: Sequence[Speed]) -> Tab
         cells = [contender.cost.name, "-" if speed.bpp is None else f"{speed.bpp:.3f}"]
         for figure in FIGURES:
             value, share = getattr(speed, figure), ratio(speed, reference, figure)
-            told = "-" if value is None else f"{value:.3g}"
-            cells.append(told if share is None else f"{told} ({share:.2f}x)")
+            reported = "-" if value is None else f"{value:.3g}"
+            cells.append(reported if share is None else f"{reported} ({share:.2f}x)")
         rows.append(tuple(cells))
     title = f"Megapixels a second, and as so many times {REFERENCE}"
     return Table(title, headings, tuple(rows))
@@ -74,10 +74,10 @@ def reference_speed(contenders: Sequence[Contender], speeds: Sequence[Speed]) ->
 
 def remarks(contenders: Sequence[Contender], speeds: Sequence[Speed]) -> list[str]:
     """What a reader must know, one sentence or two a codec."""
-    told = [f"{contender.cost.name}: {contender.cost.note}" for contender in contenders]
+    reported = [f"{contender.cost.name}: {contender.cost.note}" for contender in contenders]
     if speeds and reference_speed(contenders, speeds).files_encode is None:
-        told.append(NETWORKS_ONLY)
-    return told
+        reported.append(NETWORKS_ONLY)
+    return reported
 
 
 def markdown(table: Table) -> str:
@@ -98,7 +98,7 @@ def document(contenders: Sequence[Contender], speeds: Sequence[Speed], run: dict
     codecs = []
     for index, contender in enumerate(contenders):
         cost = contender.cost
-        told: dict[str, Any] = {
+        reported: dict[str, Any] = {
             "name": cost.name,
             "about": cost.about,
             "note": cost.note,
@@ -106,9 +106,9 @@ def document(contenders: Sequence[Contender], speeds: Sequence[Speed], run: dict
             "detail": cost.detail,
         }
         if speeds:
-            told["megapixels_per_second"] = asdict(speeds[index])
-            told["ratio"] = {key: ratio(speeds[index], reference, key) for key in FIGURES}
-        codecs.append(told)
+            reported["megapixels_per_second"] = asdict(speeds[index])
+            reported["ratio"] = {key: ratio(speeds[index], reference, key) for key in FIGURES}
+        codecs.append(reported)
     whole = {**run, "reference": REFERENCE, "codecs": codecs}
     return json.dumps(whole, indent=1, allow_nan=False) + "\n"
 

@@ -31,12 +31,12 @@ class Work:
     def text(self) -> str:
         """For a table: what is not zero, rounded to three digits."""
         units = ("MAC", "mul", "add", "shift", "symbols")
-        told = [
+        terms = [
             f"{_short(value)} {unit}"
             for value, unit in zip(vars(self).values(), units, strict=True)
             if value
         ]
-        return ", ".join(told) or "0"
+        return ", ".join(terms) or "0"
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from .mcucoder import CHANNELS, McuCoder
 TOP = 255
 DROPPED_BITS = 2
 SYMBOLS = 256 >> DROPPED_BITS
-"""64 of the 256 levels are told, as in the paper's public code."""
+"""64 of the 256 levels are stored, as in the paper's public code."""
 MIDDLE = (2**DROPPED_BITS - 1) / 2
 CALIBRATION_TILES = 256
 CALIBRATION_BATCH = 16

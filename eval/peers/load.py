@@ -49,9 +49,9 @@ def load_peer(path: Path) -> tuple[Peer, dict[str, torch.Tensor]]:
     """
     try:
         with safe_open(path, framework="pt") as stored:
-            told = stored.metadata() or {}
+            header = stored.metadata() or {}
             tensors = {key: stored.get_tensor(key) for key in stored.keys()}  # noqa: SIM118
-        network = build(told["architecture"], json.loads(told["sizes"]))
+        network = build(header["architecture"], json.loads(header["sizes"]))
         extra = {
             key.removeprefix(EXTRA): tensors.pop(key) for key in [*tensors] if key.startswith(EXTRA)
         }

@@ -82,8 +82,8 @@ def export_classifier(run: Path, images: LabelledImages, name: str, out: Path) -
     }
     write_bytes(out / entry["file"], data)
     entries = {**known.get("classifiers", {}), name: entry}
-    told = {"default": known.get("default", name), "classifiers": entries}
-    write_bytes(listed, f"{json.dumps(told, indent=1)}\n".encode())
+    entry_text = {"default": known.get("default", name), "classifiers": entries}
+    write_bytes(listed, f"{json.dumps(entry_text, indent=1)}\n".encode())
     return entry
 
 
@@ -103,8 +103,8 @@ def export(
     except HeqError as error:
         console.print(str(error), style="red", highlight=False)
         raise typer.Exit(1) from error
-    told = f"{entry['file']}: {entry['bytes']} bytes, {entry['accuracy']:.2f} %"
-    console.print(told, highlight=False)
+    entry_text = f"{entry['file']}: {entry['bytes']} bytes, {entry['accuracy']:.2f} %"
+    console.print(entry_text, highlight=False)
 
 
 if __name__ == "__main__":

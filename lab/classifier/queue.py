@@ -88,7 +88,7 @@ def run_queue(
     out: Path,
     state: Path,
     deadline: float = math.inf,
-    told: Callable[[dict[str, Any]], None] = say_row,
+    report: Callable[[dict[str, Any]], None] = say_row,
     packed: Path | None = None,
 ) -> dict[str, Any]:
     """Run recipes one after another.
@@ -101,7 +101,7 @@ def run_queue(
             they end, and all results in ``summary.json``.
         state: for checkpoints, a folder for each run.
         deadline: when to stop, in the units of ``time.monotonic``.
-        told: gets each epoch's row.
+        report: gets each epoch's row.
         packed: a ``.tar.gz`` of ``out``, written again after each run.
 
     Returns:
@@ -114,7 +114,7 @@ def run_queue(
 
     def note(row: dict[str, Any]) -> None:
         append_rows(out / EPOCHS, [row])
-        told(row)
+        report(row)
 
     for recipe in recipes:
         if time.monotonic() >= deadline:
@@ -155,8 +155,8 @@ def run_queue(
 
 
 def _write_summary(path: Path, results: dict[str, Any], failed: dict[str, str]) -> None:
-    told = {"results": list(results.values()), "failed": failed}
-    write_bytes(path, (json.dumps(told, indent=2) + "\n").encode())
+    report = {"results": list(results.values()), "failed": failed}
+    write_bytes(path, (json.dumps(report, indent=2) + "\n").encode())
 
 
 def pack(folder: Path, archive: Path) -> None:

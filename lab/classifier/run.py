@@ -63,7 +63,7 @@ def run_recipe(
     log_dir: Path,
     state_dir: Path,
     deadline: float = math.inf,
-    told: Callable[[dict[str, Any]], None] = lambda row: None,
+    report: Callable[[dict[str, Any]], None] = lambda row: None,
 ) -> dict[str, Any] | None:
     """Train by a recipe, or go on with it, and test the result.
 
@@ -75,7 +75,7 @@ def run_recipe(
         state_dir: of this run, for checkpoints; those of other runs, which ``start`` names, stand
             beside it.
         deadline: when to stop, in the units of ``time.monotonic``.
-        told: gets each epoch's row.
+        report: gets each epoch's row.
 
     Returns:
         What ``result.json`` holds, or None if time was over first.
@@ -94,7 +94,7 @@ def run_recipe(
             f"{recipe.name} starts from {recipe.start}, which is not finished; run that first."
         )
     training = ClassifierTraining(recipe, images, log_dir, state_dir, start)
-    if not training.go(deadline, told):
+    if not training.go(deadline, report):
         return None
     result = _result(training, images, device)
     log_dir.mkdir(parents=True, exist_ok=True)

@@ -105,12 +105,12 @@ class ClassifierTraining:
         """The network that is tested and kept: the running average if there is one."""
         return self.network if self.average is None else self.average
 
-    def go(self, deadline: float, told: Callable[[dict[str, Any]], None]) -> bool:
+    def go(self, deadline: float, report: Callable[[dict[str, Any]], None]) -> bool:
         """Train until all epochs are done, or the next one would end after the deadline.
 
         Args:
             deadline: in the units of ``time.monotonic``; infinity for none.
-            told: gets each epoch's row, after it was written.
+            report: gets each epoch's row, after it was written.
 
         Returns:
             Whether all epochs are done; then ``final.safetensors`` is written.
@@ -126,7 +126,7 @@ class ClassifierTraining:
                 return False
             row = self._one_epoch(begun)
             longest = max(longest if self.epoch > 2 else 0.0, time.monotonic() - begun)
-            told(row)
+            report(row)
             if time.monotonic() - saved > CHECKPOINT_SECONDS:
                 self._save()
                 saved = time.monotonic()

@@ -29,7 +29,7 @@ def compare(
     minutes: float,
     float_minutes: float,
     seed: int,
-    told: Callable[[str], None],
+    report: Callable[[str], None],
 ) -> Iterator[list[dict[str, Any]]]:
     """Train and measure; every quantizer begins from the same full-precision weights.
 
@@ -42,7 +42,7 @@ def compare(
         minutes: of training of each quantizer for each task.
         float_minutes: of the full-precision twin before.
         seed: of everything.
-        told: gets a line as each training ends.
+        report: gets a line as each training ends.
 
     Yields:
         All rows so far, as each is complete: ``label``, ``name``, ``options``, ``bits``,
@@ -56,7 +56,7 @@ def compare(
     for task in tasks:
         twin = task.build()
         steps = train_for(task, twin, 60 * float_minutes, seed)
-        told(f"{task.name}, {FLOAT}: {task.measure(twin):.2f} {task.unit} after {steps} steps.")
+        report(f"{task.name}, {FLOAT}: {task.measure(twin):.2f} {task.unit} after {steps} steps.")
         twins[task.name] = twin
     rows: list[dict[str, Any]] = []
     for contestant in (None, *contestants):
@@ -78,7 +78,7 @@ def compare(
                 "seconds": round(seconds, 1),
                 "layers": layer_use(task, network),
             }
-            told(f"{task.name}, {row['label']}: {figure:.2f} {task.unit} after {steps} steps.")
+            report(f"{task.name}, {row['label']}: {figure:.2f} {task.unit} after {steps} steps.")
         rows.append(row)
         yield rows
 

@@ -57,8 +57,8 @@ def markdown(rows: Sequence[dict[str, Any]]) -> str:
             cells += [used, str(row[task]["steps"])]
         lines.append("| " + " | ".join(cells) + " |")
     if several:
-        told = (_deviation(rows, task) for task in tasks)
-        lines += ["", f"A training varies with its seed by {' and by '.join(told)}."]
+        texts = (_deviation(rows, task) for task in tasks)
+        lines += ["", f"A training varies with its seed by {' and by '.join(texts)}."]
     return "\n".join(lines) + "\n"
 
 
@@ -131,8 +131,8 @@ def _plot_occupancy(path: Path, rows: Sequence[dict[str, Any]], task: str) -> No
             axis.set_ylim(0, 1)
             axis.set_xticks([])
             axis.set_yticks([])
-            told = f"{layer['entropy_ratio']:.2f}"
-            axis.text(0.97, 0.93, told, transform=axis.transAxes, ha="right", va="top", fontsize=7)
+            texts = f"{layer['entropy_ratio']:.2f}"
+            axis.text(0.97, 0.93, texts, transform=axis.transAxes, ha="right", va="top", fontsize=7)
         line[0].set_ylabel(row["label"], rotation=0, ha="right", va="center", fontsize=8)
     for axis, name in zip(axes[0], layers, strict=True):
         axis.set_title(name, fontsize=8)

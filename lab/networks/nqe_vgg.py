@@ -263,9 +263,9 @@ class NqeVgg(nn.Module):
             HeqError: a layer's quantizer does not give integers.
         """
         if floats := self.float_layers():
-            told = ", ".join(f"{layer} ({name})" for layer, name in floats.items())
+            names = ", ".join(f"{layer} ({name})" for layer, name in floats.items())
             raise HeqError(
-                f"the weights of {told} are no integers, so this encoder works in floating point "
+                f"the weights of {names} are no integers, so this encoder works in floating point "
                 "only; to export one, give its layers binary, bnn, heq, twn or uniform quantizers."
             )
         layers = [block.integer_layer() for block in self.quantized_blocks()]

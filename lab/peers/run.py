@@ -125,10 +125,10 @@ def _start(network: Peer, path: Path) -> None:
 
 def _told(figures: dict[str, float], network: Peer) -> dict[str, float]:
     """Held-out figures by names that say what they are."""
-    told = {"psnr": round(figures["psnr"], 3)}
+    described = {"psnr": round(figures["psnr"], 3)}
     if network.bottlenecks():
-        told["bpp by likelihoods"] = round(figures["bpp"], 4)
-    return told
+        described["bpp by likelihoods"] = round(figures["bpp"], 4)
+    return described
 
 
 def save_peer(
@@ -147,12 +147,12 @@ def save_peer(
     """
     tensors = {key: value.contiguous().clone() for key, value in network.state_dict().items()}
     tensors |= {f"{EXTRA}{key}": value.contiguous() for key, value in code.items()}
-    told = {
+    described = {
         "name": record["name"],
         "architecture": network.architecture,
         "sizes": json.dumps(network.sizes),
     }
-    data = save(tensors, metadata=told)
+    data = save(tensors, metadata=described)
     file = f"{record['name']}.safetensors"
     stored = {"file": file, "sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
     record = {**record, **stored}

@@ -153,7 +153,7 @@ class PeerLoop(TrainingLoop):
             group["lr"] = rate
         loss = task.loss(self.generator)
         loss.backward()
-        told = loss.detach()
+        detached = loss.detach()
         main = [*network.transforms(), *network.densities()]
         norm = nn.utils.clip_grad_norm_(main, self._peer_recipe.clip)
         self.optimizers[MAIN].step()
@@ -161,10 +161,10 @@ class PeerLoop(TrainingLoop):
         if auxiliary is not None:
             auxiliary.backward()
             self.optimizers[AUXILIARY].step()
-        self._healthy = torch.isfinite(told + norm)
+        self._healthy = torch.isfinite(detached + norm)
         self.step += 1
         self._average()
-        return told
+        return detached
 
     def _figures(self, losses: list[float]) -> None:
         self._figures_at = self.step

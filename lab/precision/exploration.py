@@ -83,7 +83,7 @@ def explore(
     frames: Sequence[NDArray[np.uint8]],
     settings: SearchSettings,
     device: torch.device,
-    told: Callable[[str], None],
+    report: Callable[[str], None],
 ) -> Explored:
     """Train the elastic network and search it.
 
@@ -92,7 +92,7 @@ def explore(
         frames: held-out photographs, uint8 (H, W, 3), from whose middles crops are measured.
         settings: of the search.
         device: where the network is.
-        told: gets a line after each stage.
+        report: gets a line after each stage.
 
     Raises:
         HeqError: nothing is within the budget, or too few samples.
@@ -108,17 +108,17 @@ def explore(
         raise HeqError(f"the predictor needs 5 samples or more, but got {settings.samples}.")
     network = task.build()
     first = train_for(task, network, 60 * settings.float_minutes, settings.seed)
-    told(f"The full-precision twin trained {first} steps.")
+    report(f"The full-precision twin trained {first} steps.")
     task.elastic(network)
     second = train_for(task, network, 60 * settings.minutes, settings.seed + 1)
-    told(f"The elastic network trained {second} steps.")
+    report(f"The elastic network trained {second} steps.")
     measure = _measure(task, network, frames, device)
     drawn = _samples(space, settings)
     vectors = torch.stack([space.precision(genes).vector() for genes in drawn])
     scores = [measure(space.precision(genes)) for genes in drawn]
     predictor = AccuracyPredictor(len(VGG_LAYERS), settings.seed)
     rmse = SCALE * fit_predictor(predictor, vectors, torch.tensor(scores) / SCALE, epochs=1500)
-    told(f"The predictor errs by {rmse:.3f} dB (RMSE) on subnets that it has not seen.")
+    report(f"The predictor errs by {rmse:.3f} dB (RMSE) on subnets that it has not seen.")
 
     @torch.no_grad()
     def predict(genes: Genes) -> float:
@@ -133,7 +133,7 @@ def explore(
         seed=settings.seed,
     )
     found = search.run()
-    told(f"The genetic search scored {len(search.seen)} subnets; {len(found)} are on its front.")
+    report(f"The genetic search scored {len(search.seen)} subnets; {len(found)} are on its front.")
     places = np.unique(np.linspace(0, len(found) - 1, MEASURED).round().astype(int))
     tried = [found[place].genes for place in places]
     measured = [

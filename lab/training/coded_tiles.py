@@ -71,7 +71,7 @@ def coded_view(
         tiles: uint8 (N, S, S, 3), N at least 1, not turned yet.
         view: see `turned`.
         folder: of the files; must belong to this encoder and these tiles, see `claim_cache`.
-        progress: told the number of tiles done.
+        progress: called with the number of tiles done.
     """
     folder.mkdir(parents=True, exist_ok=True)
     whole: Coded | None = None
@@ -102,7 +102,7 @@ def claim_cache(
         folder: of the cache; need not exist.
         tensors: of the encoder.
         source: what decides the tiles, JSON values.
-        resume: whether a checkpoint has told already that the tiles are the same; a cache without
+        resume: whether a checkpoint says already that the tiles are the same; a cache without
             a note is kept then.
 
     Returns:

@@ -83,10 +83,10 @@ class CostNet(nn.Module):
         """Steps by histogram equalization, then to the next power of two in units of the sums."""
         for name in self.quantizers:
             latent = getattr(self, name).detach()
-            told = latent[self.own > 0] if name == "near" else latent.flatten()
+            known = latent[self.own > 0] if name == "near" else latent.flatten()
             quantizer = self._quantizer(name)
             # With their negatives: nearly all weights are positive, and HEQ takes a median of 0.
-            quantizer.refresh(torch.cat([told, -told]))
+            quantizer.refresh(torch.cat([known, -known]))
             quantizer.step.fill_(2.0 ** self.shift(name) / PER_NAT)
 
     def _quantizer(self, name: str) -> HistogramEqualizedQuantizer:

@@ -132,8 +132,8 @@ def export_decoder(
         "training": training,
         "held_out": held_out,
     }
-    told = {"encoder_id": encoder_id.hex(), "decoders": {decoder: part}}
-    write_bytes(folder / f"{name}-{decoder}.json", _json({name: told}))
+    record = {"encoder_id": encoder_id.hex(), "decoders": {decoder: part}}
+    write_bytes(folder / f"{name}-{decoder}.json", _json({name: record}))
     return part
 
 

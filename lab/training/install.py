@@ -2,7 +2,7 @@
 
     python -m heqcodec.lab.training.install OUT/weights/NAME.json --weights weights/ --default
 
-With ``--retire VERSION``, files of the model that is replaced are told to be readable by that
+With ``--retire VERSION``, files of the model that is replaced are recorded as readable by that
 release of heqcodec.
 """
 

@@ -108,8 +108,12 @@ class TrainingLoop:
         self._check_health()
         if not self.workers.first:
             return
-        told = {"step": self.step, "minutes": self.minutes, "averaged_from": self._averaged_from}
-        facts = {**self._facts, **told}
+        reported = {
+            "step": self.step,
+            "minutes": self.minutes,
+            "averaged_from": self._averaged_from,
+        }
+        facts = {**self._facts, **reported}
         save_checkpoint(
             self.out_dir, self.task.networks, self.averages, self.optimizers, self.generator, facts
         )
@@ -129,7 +133,7 @@ class TrainingLoop:
         keep_freed_memory()
         self.task.prepare(self.step)
         bar = self._progress.add_task(
-            "training", total=self.recipe.steps, completed=self.step, told=""
+            "training", total=self.recipe.steps, completed=self.step, text=""
         )
         with self._asked_to_stop():
             losses = self._steps(limit, bar)
@@ -142,7 +146,7 @@ class TrainingLoop:
             self._figures(losses)
 
     def _steps(self, limit: float, bar: TaskID) -> list[float]:
-        """Steps until it is time to stop; returns the losses that no row has told yet."""
+        """Steps until it is time to stop; returns the losses that no row of the log holds yet."""
         begun = saved = shown = time.monotonic()
         before = self.minutes
         losses: list[float] = []
@@ -155,7 +159,7 @@ class TrainingLoop:
             if self.step % LOSS_EVERY == 0:
                 self._check_health()
                 losses.append(float(loss))
-                self._progress.update(bar, completed=self.step, told=f"loss {losses[-1]:.5f}")
+                self._progress.update(bar, completed=self.step, text=f"loss {losses[-1]:.5f}")
             now = time.monotonic()
             self.minutes = before + (now - begun) / 60
             if self.workers.count == 1:
@@ -208,8 +212,8 @@ class TrainingLoop:
         self._clock, self._stopped = self.workers.average(
             self.task.networks.values(), self.minutes, bool(self._signals) or self._over
         )
-        told = loss.detach()
-        health = told
+        reported = loss.detach()
+        health = reported
         for name, network in self.task.networks.items():
             # Each alone: the encoder's gradients, in integer levels, are of another size.
             health = health + nn.utils.clip_grad_norm_(network.parameters(), recipe.clip)
@@ -221,7 +225,7 @@ class TrainingLoop:
             self._averaged_from = self.step
             self.averages = {k: copy.deepcopy(net) for k, net in self.task.networks.items()}
         self._average()
-        return told
+        return reported
 
     def _check_health(self) -> None:
         if self._healthy is not None and not bool(self._healthy):

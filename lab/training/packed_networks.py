@@ -173,7 +173,7 @@ def fit_networks(
             if effort.minutes is not None:
                 place = max(place, (time.monotonic() - begun) / (60 * effort.minutes))
             if iteration % 500 == 0:
-                told = float(smooth) / (1 - 0.98**iteration)
-                report(f"networks, iteration {iteration}: {told:.4f} nats a decision")
+                average = float(smooth) / (1 - 0.98**iteration)
+                report(f"networks, iteration {iteration}: {average:.4f} nats a decision")
         coming.cancel()
     networks.cpu()

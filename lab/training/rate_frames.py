@@ -94,12 +94,12 @@ class RateFrames(nn.Module):
             value = self._placed(magnitude, field, step, size, steps)
             decoded.append(_lay(self._invert(value, size)))
         chosen = (costs[1] < costs[0]).float()
-        told = torch.lerp(hints[0], hints[1], chosen[:, None])
-        told = torch.cat([chosen[:, None], told], dim=1)
+        inputs = torch.lerp(hints[0], hints[1], chosen[:, None])
+        inputs = torch.cat([chosen[:, None], inputs], dim=1)
         spread = chosen.repeat_interleave(SIZE, 1).repeat_interleave(SIZE, 2)[:, None]
         planes = torch.lerp(decoded[0], decoded[1], spread)
         planes[:, 0] -= float(PIXEL_OFFSET[0])
-        return torch.einsum("dc,bchw->bdhw", self.colour_inverse, planes) / 255, told
+        return torch.einsum("dc,bchw->bdhw", self.colour_inverse, planes) / 255, inputs
 
     def _transform(self, blocks: Tensor, size: int) -> Tensor:
         """(B, 3, R, C, n, n) samples to integer coefficients of the same shape."""

@@ -122,5 +122,5 @@ def progress_columns() -> tuple[ProgressColumn, ...]:
         BarColumn(),
         MofNCompleteColumn(),
         TimeRemainingColumn(),
-        TextColumn("{task.fields[told]}"),
+        TextColumn("{task.fields[text]}"),
     )

@@ -81,7 +81,7 @@ class TransformTask:
     def prepare(self, step: int) -> None:
         """Code all tiles in all views, or read their codes from the cache."""
         views, progress = VIEW_ORDER[: self._recipe.views], self._progress
-        bar = progress.add_task("coding tiles", total=len(views) * len(self._tiles), told="")
+        bar = progress.add_task("coding tiles", total=len(views) * len(self._tiles), text="")
         for view in views:
             coded = coded_view(
                 self._encoder,

@@ -41,9 +41,9 @@ def test_without_torch(arguments: tuple[str, ...], extra: str, tmp_path: Path) -
     Image.new("RGB", (40, 40), "teal").save(image)
     made = run_without_torch(COMMAND, "encode", str(image), str(tmp_path / "file.heq"))
     assert made.returncode == 0, made.stderr
-    told = [item.replace("DIR", str(tmp_path)) for item in arguments]
-    told = [item.replace("FILE", str(tmp_path / "file.heq")) for item in told]
-    result = run_without_torch(COMMAND, *told)
+    expanded = [item.replace("DIR", str(tmp_path)) for item in arguments]
+    expanded = [item.replace("FILE", str(tmp_path / "file.heq")) for item in expanded]
+    result = run_without_torch(COMMAND, *expanded)
     assert result.returncode == 1, result.stderr
     assert f'pip install "heqcodec[{extra}]"' in result.stderr
     assert len(result.stderr.splitlines()) == 1

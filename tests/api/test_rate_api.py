@@ -210,7 +210,7 @@ class TestSearch:
 @pytest.mark.usefixtures("light_rate")
 class TestOptions:
     @pytest.mark.parametrize(
-        ("given_options", "told"),
+        ("given_options", "reported"),
         [
             ({"quality": 50, "bpp": 0.5}, "quality and bpp contradict"),
             ({"quality": 50, "target_size": 9000}, "quality and target_size contradict"),
@@ -233,8 +233,8 @@ class TestOptions:
             ({"model": "none"}, "none"),
         ],
     )
-    def test_refused(self, given_options: dict[str, Any], told: str) -> None:
-        with pytest.raises(heqcodec.HeqError, match=told):
+    def test_refused(self, given_options: dict[str, Any], reported: str) -> None:
+        with pytest.raises(heqcodec.HeqError, match=reported):
             heqcodec.encode(PHOTO, **given_options)
 
     def test_patch_strips_of_several_rows(self) -> None:

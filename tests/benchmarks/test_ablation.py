@@ -19,9 +19,9 @@ def test_every_ingredient_is_measured_beside_its_anchor(tmp_path: Path) -> None:
         (tmp_path / name).mkdir()
         Image.fromarray(photograph()).crop(box).save(tmp_path / name / "a.png")
     ablation.main(tmp_path / "images", tmp_path / "train", tmp_path / "out/small")
-    told = json.loads((tmp_path / "out/small.json").read_text())
-    rows = {row["name"]: row for row in told["rows"]}
-    assert {row["anchor"] for row in told["rows"]} == {"", ablation.WHOLE, ablation.INVERSE}
+    results = json.loads((tmp_path / "out/small.json").read_text())
+    rows = {row["name"]: row for row in results["rows"]}
+    assert {row["anchor"] for row in results["rows"]} == {"", ablation.WHOLE, ablation.INVERSE}
     for row in rows.values():
         assert row["bpp"] == sorted(row["bpp"]) and row["psnr"] == sorted(row["psnr"])
     whole, device = rows[ablation.WHOLE], rows["device coder"]

@@ -43,5 +43,5 @@ def test_both_backends_take_turns(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
     assert result.exit_code == 0, result.output
     chosen = [command[command.index("--backend") + 1] for command in commands]
     assert chosen == ["onnx", "torch"] * 4  # two models, two turns each
-    for told in ("cold start", "decode", "light onnx", "light-rate torch"):
-        assert told in result.output
+    for text in ("cold start", "decode", "light onnx", "light-rate torch"):
+        assert text in result.output

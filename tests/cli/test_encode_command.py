@@ -29,9 +29,9 @@ class TestEncode:
 
     def test_json(self, photo: Path, tmp_path: Path) -> None:
         out = tmp_path / "out.heq"
-        told = json.loads(run("encode", photo, out, "--json").stdout)
-        assert told["failed"] == []
-        (answer,) = told["files"]
+        answers = json.loads(run("encode", photo, out, "--json").stdout)
+        assert answers["failed"] == []
+        (answer,) = answers["files"]
         assert answer["bytes"] == out.stat().st_size
         assert answer["bpp"] == pytest.approx(8 * answer["bytes"] / (100 * 70))
         assert (answer["width"], answer["height"], answer["channels"]) == (100, 70, 3)
@@ -123,9 +123,9 @@ class TestEncode:
     def test_a_failure_is_in_the_json(self, photo: Path) -> None:
         missing = photo.with_name("missing.png")
         result = run("encode", missing, photo.with_suffix(".heq"), "--json")
-        told = json.loads(result.stdout)
-        assert result.exit_code == 1 and told["files"] == []
-        (failure,) = told["failed"]
+        answers = json.loads(result.stdout)
+        assert result.exit_code == 1 and answers["files"] == []
+        (failure,) = answers["failed"]
         assert failure["input"] == str(missing) and "No such file" in failure["error"]
         assert result.stderr == f"heqcodec: {failure['error']}\n"
 

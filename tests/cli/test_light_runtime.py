@@ -56,9 +56,9 @@ assert "torch" not in sys.modules
     "arguments", [("models",), ("demo", "--out", "OUT"), ("encode", "--help"), ("pack", "--help")]
 )
 def test_commands_need_no_torch(arguments: tuple[str, ...], tmp_path: Path) -> None:
-    told = [str(tmp_path / "out.png") if item == "OUT" else item for item in arguments]
+    expanded = [str(tmp_path / "out.png") if item == "OUT" else item for item in arguments]
     code = "import sys\nsys.argv[0] = 'heqcodec'\nfrom heqcodec.cli import main\nmain()"
-    result = run_without_torch(code, *told)
+    result = run_without_torch(code, *expanded)
     assert result.returncode == 0, result.stderr
 
 

@@ -78,12 +78,12 @@ class TestCommands:
 
     def test_json(self, folder: bytes, tmp_path: Path) -> None:
         done = command("encode", folder, tmp_path / "out", b"--json")
-        told = json.loads(done.stdout.decode("ascii"))
+        report = json.loads(done.stdout.decode("ascii"))
         found = {
             base64.b64decode(entry["input_base64"])
             if "input_base64" in entry
             else os.fsencode(entry["input"])
-            for entry in [*told["files"], *told["failed"]]
+            for entry in [*report["files"], *report["failed"]]
         }
         assert found == {os.path.join(folder, name) for name in os.listdir(folder)}
 

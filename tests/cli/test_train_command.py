@@ -64,9 +64,9 @@ class TestCommand:
         assert result.exit_code == 0, result.output
         assert f"Exported to {out / 'weights'} after 0 steps; psnr at 64 bits" in result.stderr
         assert (out / "weights" / "tiny-transform.json").exists()
-        for options, told in (
+        for options, message in (
             (["--resume"], "there is no checkpoint"),
             (["--device", "tpu9"], 'no device "tpu9" here'),
         ):
             result = run(*command, *options)
-            assert result.exit_code == 1 and told in result.stderr
+            assert result.exit_code == 1 and message in result.stderr

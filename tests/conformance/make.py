@@ -47,7 +47,7 @@ def sources() -> dict[str, Image.Image]:
 
 
 def encode_options(entry: dict[str, Any]) -> dict[str, Any]:
-    """What ``heqcodec.encode`` is told for an entry of the index."""
+    """What ``heqcodec.encode`` is given for an entry of the index."""
     if "bits" in entry:
         return {"model": entry["model"], "bpp": entry["bits"] / 1024}
     return {key: entry[key] for key in ("model", "quality", "coder")}

@@ -32,9 +32,9 @@ def photo(tmp_path: Path) -> Path:
 
 def test_encode_and_decode_region(photo: Path, tmp_path: Path) -> None:
     file, part = tmp_path / "out.heq", tmp_path / "part.png"
-    told = run(sys.executable, EXAMPLES / "encode.py", photo, file)
+    output = run(sys.executable, EXAMPLES / "encode.py", photo, file)
     data = heqcodec.encode(photo, quality=40)
-    assert f"quality 40: {len(data)} bytes" in told
+    assert f"quality 40: {len(data)} bytes" in output
     assert file.read_bytes() == heqcodec.encode(photo, target_size=len(data) // 2)
     run(sys.executable, EXAMPLES / "decode_region.py", file, part, "20", "31", "50", "40")
     crop = heqcodec.decode(file)[31:71, 20:70]

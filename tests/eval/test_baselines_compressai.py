@@ -299,7 +299,7 @@ def test_checkpoints_make_a_label_and_a_ladder(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("", "No checkpoint is given"),
         ("x=", "No checkpoint is given"),
@@ -310,10 +310,10 @@ def test_checkpoints_make_a_label_and_a_ladder(tmp_path: Path) -> None:
     ],
 )
 def test_checkpoints_that_are_not_there_are_told(
-    text: str, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    text: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "empty").mkdir()
     with pytest.raises(HeqError) as caught:
         make_codec(f"compressai-mbt2018@{text}")
-    assert told in str(caught.value)
+    assert message in str(caught.value)

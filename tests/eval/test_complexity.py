@@ -305,8 +305,8 @@ class TestTransform:
         from heqcodec.nqe_t import zones as geometry
 
         for zone, place in enumerate(geometry.zones()):
-            told = transform_work.decision_work("flag", zone).additions
-            assert told == max(len(place.near) - 1, 0) + 2 + 3
+            reported = transform_work.decision_work("flag", zone).additions
+            assert reported == max(len(place.near) - 1, 0) + 2 + 3
 
     def test_dct_layers_cost_what_they_hold(self) -> None:
         coarse, fine = dct_layers()
@@ -326,8 +326,8 @@ class TestModels:
     def test_every_model_of_the_registry(self) -> None:
         found = patch_contenders()
         assert [contender.cost.name for contender in found] == registry.model_names("patch")
-        told = [entry for entry in registry.describe_models() if entry["mode"] == "patch"]
-        for contender, described in zip(found, told, strict=True):
+        reported = [entry for entry in registry.describe_models() if entry["mode"] == "patch"]
+        for contender, described in zip(found, reported, strict=True):
             bits = [stage_of(contender, "encoder").weight_bits]
             coder = contender.cost.stage("entropy encoder")
             bits += [coder.weight_bits] if coder else []

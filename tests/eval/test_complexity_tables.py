@@ -80,9 +80,9 @@ class TestSpeed:
         monkeypatch.setattr(speed, "time", clock)
         networks = Networks(lambda: clock.pause(0.25), lambda: clock.pause(2.0))
         pair = [contender("a", SlowCodec(clock.pause)), contender("b", None, networks)]
-        told: list[str] = []
-        files, nets = measure_speeds(pair, FRAME, 3, tmp_path, told.append)
-        assert told == ["a", "b"] * 4
+        reported: list[str] = []
+        files, nets = measure_speeds(pair, FRAME, 3, tmp_path, reported.append)
+        assert reported == ["a", "b"] * 4
         size = FRAME.shape[0] * FRAME.shape[1] / 1e6
         assert (files.files_encode, files.files_decode) == (size / 0.5, size / 0.125)
         assert files.bpp == 800 / (128 * 64) and files.networks_encode is None
@@ -122,9 +122,9 @@ class TestTables:
             assert {line.count("|") for line in lines[2:]} == {len(table.headings) + 1}
 
     def test_document(self) -> None:
-        told = json.loads(document(self.pair, self.speeds, {"rounds": 3}))
-        assert told["rounds"] == 3 and told["reference"] == REFERENCE
-        mine = told["codecs"][0]
+        reported = json.loads(document(self.pair, self.speeds, {"rounds": 3}))
+        assert reported["rounds"] == 3 and reported["reference"] == REFERENCE
+        mine = reported["codecs"][0]
         assert mine["stages"][0]["work"]["additions"] == 2.5
         assert mine["megapixels_per_second"]["files_decode"] == 4.0
         assert mine["ratio"] == {
@@ -139,8 +139,8 @@ class TestTables:
         ("value", "told"),
         [(0.125, "0.125"), (715.0, "715"), (42176.0, "42.2 k"), (1.5e5, "150 k")],
     )
-    def test_numbers(self, value: float, told: str) -> None:
-        assert Work(multiply_accumulates=value).text() == f"{told} MAC"
+    def test_numbers(self, value: float, reported: str) -> None:
+        assert Work(multiply_accumulates=value).text() == f"{reported} MAC"
         assert Work().text() == "0"
 
 
@@ -157,13 +157,13 @@ class TestCommand:
         # Counting takes minutes on a photograph: each codec is named when its turn comes.
         for name in ("nqe-r", "nqe-vgg", REFERENCE, "mcucoder"):
             assert f"counting {name}." in result.stderr
-        told = json.loads((out / "complexity.json").read_text())
-        names = [codec["name"] for codec in told["codecs"]]
+        reported = json.loads((out / "complexity.json").read_text())
+        names = [codec["name"] for codec in reported["codecs"]]
         assert set(names) >= {*registry.model_names("patch"), REFERENCE, "mbt2018-mean", "mcucoder"}
         assert any(name.startswith("patch-") for name in names)
-        assert str(tmp_path) not in json.dumps(told)
-        assert told["command"] == "heqcodec eval complexity --image noise.png --rounds 1"
-        for codec in told["codecs"]:
+        assert str(tmp_path) not in json.dumps(reported)
+        assert reported["command"] == "heqcodec eval complexity --image noise.png --rounds 1"
+        for codec in reported["codecs"]:
             speed = codec["megapixels_per_second"]
             assert speed["files_encode"] or speed["networks_encode"], codec["name"]
         text = (out / "complexity.md").read_text()
@@ -183,15 +183,15 @@ class TestClassical:
         from heqcodec.eval.baselines.patch.cost import EncoderCost
         from heqcodec.eval.complexity import classical
 
-        told = SlowCodec()
-        told.cost = EncoderCost(64.5, 70.0, 4096, "The transform.")
+        reported = SlowCodec()
+        reported.cost = EncoderCost(64.5, 70.0, 4096, "The transform.")
         absent = SlowCodec()
-        absent.cost, absent.reason = told.cost, "it is not installed."
-        codecs = {"told": told, "plain": SlowCodec(), "absent": absent}
+        absent.cost, absent.reason = reported.cost, "it is not installed."
+        codecs = {"told": reported, "plain": SlowCodec(), "absent": absent}
         monkeypatch.setattr(classical, "codec_names", lambda: list(codecs))
         monkeypatch.setattr(classical, "make_codec", codecs.__getitem__)
         (found,) = classical.classical_contenders()
-        assert found.codec is told and found.setting == 0.25
+        assert found.codec is reported and found.setting == 0.25
         stage = found.cost.stage("encoder")
         assert stage == Stage("encoder", None, Work(multiplications=64.5, additions=70.0), 4096)
         assert found.cost.note.endswith("The transform.")

@@ -161,12 +161,12 @@ def test_curves_that_leave_out_images_are_pointed_out(tmp_path: Path) -> None:
     data = {"data": {"images": 24, "sha256": KODAK_SHA256}}
     result(tmp_path / "run", "jpeg", **data, without=["bad.png"], images=[23] * 4)
     result(tmp_path / "run", "webp", **data, without=[], images=[24] * 4)
-    told = run(tmp_path / "run", "--out", tmp_path / "a").stderr
-    assert "different images, so means do not compare: jpeg without bad.png." in told
+    message = run(tmp_path / "run", "--out", tmp_path / "a").stderr
+    assert "different images, so means do not compare: jpeg without bad.png." in message
     (tmp_path / "run" / "webp.json").unlink()
     assert "not compare" not in run(tmp_path / "run", "--out", tmp_path / "b").stderr
-    told = run(tmp_path / "run", "--out", tmp_path / "c", "--published", "vtm").stderr
-    assert "without bad.png, the published curves are not" in told
+    message = run(tmp_path / "run", "--out", tmp_path / "c", "--published", "vtm").stderr
+    assert "without bad.png, the published curves are not" in message
 
 
 @pytest.mark.parametrize("text", ["0,1", "1,0.5", "1", "a,b", "0.1,inf"])

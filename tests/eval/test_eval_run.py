@@ -269,10 +269,10 @@ class TestGoingOn:
         assert process.returncode == 130
         assert said.splitlines()[-1] == "heqcodec: Interrupted."
         kept = journal_lines(tmp_path / "out") - 3
-        told = re.search(r"heqcodec: (\d+) of 20 measurements are kept", said)
-        assert told
+        found = re.search(r"heqcodec: (\d+) of 20 measurements are kept", said)
+        assert found
         # A row may have got to the disk as the key was hit.
-        assert kept - 1 <= int(told[1]) <= kept
+        assert kept - 1 <= int(found[1]) <= kept
         assert "Traceback" not in said
         assert [path.name for path in (tmp_path / "out").glob(".*")] == []
 

@@ -45,8 +45,8 @@ def test_the_codecs_are_those_of_the_suite() -> None:
             for spec in dict.fromkeys(every):
                 codec = make_codec(spec)
                 settings = " ".join(f"{value:g}" for value in codec.settings)
-                told = codec.setting_name, settings, "one" if codec.single_threaded else "all"
-                assert told == (setting, ladder, threads), spec
+                documented = codec.setting_name, settings, "one" if codec.single_threaded else "all"
+                assert documented == (setting, ladder, threads), spec
                 listed.append(spec)
     assert sorted(listed) == sorted(codec_names())
 
@@ -66,8 +66,8 @@ def test_the_known_values_are_known() -> None:
     assert len(rows) == 3
     for anchor, codec, full, ranged in rows:
         first, second = (published_curve(*quoted(name)).pairs("psnr") for name in (anchor, codec))
-        for rates, told in ((None, full), ((0.1, 1.0), ranged)):
-            assert f"{compare(first, second, rates).rate:+.1f} %" == told
+        for rates, documented in ((None, full), ((0.1, 1.0), ranged)):
+            assert f"{compare(first, second, rates).rate:+.1f} %" == documented
 
 
 def test_the_columns_are_those_of_a_row() -> None:
@@ -157,13 +157,13 @@ def test_other_kinds_of_images_are_as_stored() -> None:
             for row in csv.DictReader(stream)
         }
     (first,) = re.findall(r"^\| set \|.*\|$", PAGE, re.MULTILINE)
-    told = {}
+    documented = {}
     for name, *cells in table(first):
         columns = [*(("heq-packed", anchor) for anchor in anchors), ("heq", "avif")]
         for column, cell in zip(columns, cells, strict=True):
             if cell:
-                told[(name, *column)] = f"{float(cell):g}"
-    assert told == stored
+                documented[(name, *column)] = f"{float(cell):g}"
+    assert documented == stored
     for set_name, anchor, said in (
         ("screenshots, 9", "avif", "276 % more bits than AVIF"),
         ("screenshots, 9", "jpeg2000", "185 % more than JPEG 2000"),
@@ -185,8 +185,8 @@ def test_the_counts_of_operations_are_stored() -> None:
         return tuple(round(sum(part[kind] for part in own)) for kind in ("additions", "shifts"))
 
     additions, shifts = work("nqe-r", "encoder")
-    told = f"{additions} additions and {shifts} shifts a pixel"
-    assert told in README and told in " ".join(PAGE.split())
+    documented = f"{additions} additions and {shifts} shifts a pixel"
+    assert documented in README and documented in " ".join(PAGE.split())
     assert f"its coder {work('nqe-r', 'entropy encoder')[0]} additions" in README
     additions, shifts = work("nqe-t", "encoder", "entropy encoder")
     assert f"{additions} additions, {shifts} shifts" in README

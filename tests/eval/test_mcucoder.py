@@ -194,8 +194,8 @@ class TestCodec:
         codec.encode(pixels, 7, tmp_path / "a.mcu")
         with torch.no_grad():
             latents = network.encoder(torch.from_numpy(pixels).permute(2, 0, 1)[None] / 255)
-            told = code.decode(code.encode(latents, 7), 8, 12)
-            expected = (network.decoder(told)[0] * 255).round().permute(1, 2, 0).numpy()
+            quantized = code.decode(code.encode(latents, 7), 8, 12)
+            expected = (network.decoder(quantized)[0] * 255).round().permute(1, 2, 0).numpy()
         assert np.array_equal(codec.decode(tmp_path / "a.mcu"), expected)
         file = StringFile.parse((tmp_path / "a.mcu").read_bytes())
         assert file.strings == code.encode(latents, 7)

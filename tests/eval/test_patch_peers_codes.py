@@ -107,14 +107,14 @@ def test_a_code_is_the_beginning_of_a_longer_one_and_true(
     assert np.array_equal(code, dct_code.encode(values, bits + more)[:bits])
     known = dct_code.decode(code, len(values))
     assert known.low[0] <= values[0] < known.low[0] + known.width[0] + (known.width[0] == 0)
-    told = known.width[1:] > 0
+    significant = known.width[1:] > 0
     magnitude = np.abs(values[1:])
-    assert np.all(known.low[1:][told] <= magnitude[told])
-    assert np.all(magnitude[told] < (known.low + known.width)[1:][told])
-    assert np.array_equal(known.negative[1:][told], values[1:][told] < 0)
+    assert np.all(known.low[1:][significant] <= magnitude[significant])
+    assert np.all(magnitude[significant] < (known.low + known.width)[1:][significant])
+    assert np.array_equal(known.negative[1:][significant], values[1:][significant] < 0)
     # What is not told is below all that is, up to the plane being scanned.
-    if told.any():
-        assert np.all(magnitude[~told] < 2 * known.width[1:][told].max())
+    if significant.any():
+        assert np.all(magnitude[~significant] < 2 * known.width[1:][significant].max())
 
 
 @given(code=st.lists(st.integers(0, 1), min_size=18, max_size=512), count=st.integers(2, 400))

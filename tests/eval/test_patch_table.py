@@ -189,7 +189,7 @@ def test_the_table_keeps_its_digits_on_a_narrow_terminal(
     for row in csv.DictReader((tmp_path / "patch-table.csv").open()):
         line = [f"{float(row['bpp']):.4f}", f"{float(row['psnr']):.2f}"]
         line += [f"{float(row['ms_ssim']):.4f}", f"{float(row['border_ratio']):.3f}"]
-        assert any(all(cell in told for cell in line) for told in result.stdout.splitlines())
+        assert any(all(cell in row for cell in line) for row in result.stdout.splitlines())
 
 
 def test_a_decoder_that_changes_the_shape_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -123,13 +123,13 @@ class TestEntropyBottleneck:
 
     def test_small_tails_keep_their_digits(self) -> None:
         density = EntropyBottleneck(1)
-        told = density.likelihood(torch.tensor([[[-150.0, 150.0]]]))[0, 0]
+        computed = density.likelihood(torch.tensor([[[-150.0, 150.0]]]))[0, 0]
         edges = density.logits(torch.tensor([[[-150.5, -149.5, 149.5, 150.5]]]).double())[0, 0]
         left = torch.sigmoid(edges[1]) - torch.sigmoid(edges[0])
         right = torch.sigmoid(-edges[2]) - torch.sigmoid(-edges[3])
         # A difference of two numbers near 1 would be a multiple of 6e-8, or 0.
         assert 0 < right < 1e-7
-        torch.testing.assert_close(told.double(), torch.stack([left, right]), rtol=1e-3, atol=0)
+        torch.testing.assert_close(computed.double(), torch.stack([left, right]), rtol=1e-3, atol=0)
 
     def test_the_value_at_the_median_is_as_likely_as_its_neighbourhood(self) -> None:
         density = spread_density()
@@ -193,9 +193,9 @@ class TestGaussianConditional:
 
     def test_is_the_integral_of_the_density(self) -> None:
         part = GaussianConditional()
-        told = part.likelihood(torch.tensor([2.0]), torch.tensor([1.5]), torch.tensor([0.4]))
+        computed = part.likelihood(torch.tensor([2.0]), torch.tensor([1.5]), torch.tensor([0.4]))
         cumulative = [0.5 * (1 + math.erf((x - 0.4) / 1.5 / 2**0.5)) for x in (1.5, 2.5)]
-        assert float(told) == pytest.approx(cumulative[1] - cumulative[0], rel=1e-5)
+        assert float(computed) == pytest.approx(cumulative[1] - cumulative[0], rel=1e-5)
 
 
 class TestNetworks:
@@ -315,5 +315,5 @@ class TestCompressAI:
             mine = ours(frames)
         torch.testing.assert_close(decoded, mine.frames.clamp(0, 1), atol=1e-5, rtol=0)
         real = 8 * sum(len(strings[0]) for strings in coded["strings"]) / (128 * 192)
-        told = float(mine.bits_per_pixel())
-        assert np.isclose(real, told, rtol=0.03, atol=0.02)
+        computed = float(mine.bits_per_pixel())
+        assert np.isclose(real, computed, rtol=0.03, atol=0.02)

@@ -272,24 +272,24 @@ class TestModel:
 
     def test_the_encoder_is_the_sum_of_its_parts(self, parts: RateParts) -> None:
         contender = rate_contenders(NAME, FRAME, 0.25)[0]
-        told = contender.cost.detail
+        reported = contender.cost.detail
         work = stage_of(contender, "encoder").work
         assert work is not None and work.multiply_accumulates == work.multiplications == 0
         sums = {
-            kind: sum(value for key, value in told.items() if key.endswith(f", {kind} a pixel"))
+            kind: sum(value for key, value in reported.items() if key.endswith(f", {kind} a pixel"))
             for kind in ("additions", "shifts")
         }
         assert work.additions == pytest.approx(sums["additions"])
         assert work.shifts == pytest.approx(sums["shifts"])
         for size, part in enumerate(("transform of 32 points", "transforms of 16 points")):
             own = rate_work.transform_work(parts.layers, size)
-            assert told[f"{part}, additions a pixel"] == pytest.approx(own.additions)
+            assert reported[f"{part}, additions a pixel"] == pytest.approx(own.additions)
             assert own.additions > 6 * 3
-        quarters = told["share of patches in quarters"]
+        quarters = reported["share of patches in quarters"]
         dense = [rate_work.cost_work(parts.encoder.costs, s).additions / 1024 for s in (0, 1)]
         mean = (1 - quarters) * dense[0] + quarters * dense[1]
-        assert told["cost layer, additions a pixel"] == pytest.approx(mean)
-        skipped = told["cost layer, additions a pixel where zeros are skipped"]
+        assert reported["cost layer, additions a pixel"] == pytest.approx(mean)
+        skipped = reported["cost layer, additions a pixel where zeros are skipped"]
         assert 0 < skipped < mean
         assert (
             f"brings the sums of the cost layer to {skipped:.1f} additions" in contender.cost.note
@@ -297,9 +297,9 @@ class TestModel:
 
     def test_is_counted_at_the_finest_step_that_fits(self, parts: RateParts) -> None:
         step = fitting_step(parts, FRAME, 0.25)
-        told = rate_contenders(NAME, FRAME, 0.25)[0].cost
-        assert f"counted at step {step}, " in told.note
-        assert told.detail["device coder, bpp"] <= 0.25
+        reported = rate_contenders(NAME, FRAME, 0.25)[0].cost
+        assert f"counted at step {step}, " in reported.note
+        assert reported.detail["device coder, bpp"] <= 0.25
         coder = DeviceCoder(parts.device)
         lengths = [
             len(coder.encode(*strip, step - 1))

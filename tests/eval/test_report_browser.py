@@ -78,24 +78,24 @@ def test_points_can_be_reached_with_the_keyboard(page: Any, folders: Folders) ->
     assert len(chart.find_elements(CSS, ".marker[tabindex='0']")) == 1
     page.find_elements(CSS, ".legend button")[-1].send_keys(Keys.TAB)
 
-    def told() -> list[str]:
+    def readout() -> list[str]:
         assert chart.find_element(CSS, ".tip").is_displayed()
         focused = page.switch_to.active_element
         text = chart.find_element(CSS, ".tip").text
         assert focused.get_attribute("aria-label") == text.replace("\n", ", ")
         return str(text).split("\n")
 
-    assert told()[0] == "jpeg"
+    assert readout()[0] == "jpeg"
     rates = [f"{point.bpp:.4f} bpp" for point in measured["jpeg"].points]
-    seen = [told()[2]]
+    seen = [readout()[2]]
     for _ in rates[1:]:
         page.switch_to.active_element.send_keys(Keys.ARROW_RIGHT)
-        seen.append(told()[2])
+        seen.append(readout()[2])
     assert seen == rates
     page.switch_to.active_element.send_keys(Keys.ARROW_DOWN)
-    assert told()[0] == "webp"
+    assert readout()[0] == "webp"
     page.switch_to.active_element.send_keys(Keys.HOME)
-    assert told()[2] == f"{measured['webp'].points[0].bpp:.4f} bpp"
+    assert readout()[2] == f"{measured['webp'].points[0].bpp:.4f} bpp"
     page.switch_to.active_element.send_keys(Keys.ESCAPE)
     assert not chart.find_element(CSS, ".tip").is_displayed()
 

@@ -241,7 +241,7 @@ def test_images_are_chosen_by_number_or_name(folders: Folders, tmp_path: Path) -
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "message"),
     [
         (("--anchor", "nothing"), "There is no curve nothing to compare with"),
         (("--published", "nothing"), "no published curve nothing"),
@@ -251,7 +251,7 @@ def test_images_are_chosen_by_number_or_name(folders: Folders, tmp_path: Path) -
     ],
 )
 def test_what_cannot_be_shown_is_refused_in_one_sentence(
-    folders: Folders, tmp_path: Path, options: tuple[str, ...], told: str
+    folders: Folders, tmp_path: Path, options: tuple[str, ...], message: str
 ) -> None:
     empty = tmp_path / "empty"
     empty.mkdir()
@@ -262,7 +262,7 @@ def test_what_cannot_be_shown_is_refused_in_one_sentence(
     out = tmp_path / "report.html"
     result = run("eval", "report", folders.results, "--out", out, *given)
     assert result.exit_code in (1, 2)
-    assert told in " ".join(re.sub(r"[│╭╮╰╯─]", " ", result.stderr).split())
+    assert message in " ".join(re.sub(r"[│╭╮╰╯─]", " ", result.stderr).split())
     assert not out.exists()
 
 

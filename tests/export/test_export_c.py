@@ -112,22 +112,22 @@ def hard_image(seed: int) -> np.ndarray:
 def check(exported: Exported, program: Path, pixels: np.ndarray, number: int, tmp: Path) -> None:
     """heqenc writes what heqcodec does, at the `number`-th of some rates."""
     image, out = tmp / "image.pnm", tmp / "out.heq"
-    told: dict[str, float]
+    options_of_api: dict[str, float]
     image.write_bytes(pnm(pixels))
     if exported.rate:
         quality = (45, 1, 100, 71.5, 20)[number % 5]
-        options, told = ["-q", str(quality)], {"quality": quality}
+        options, options_of_api = ["-q", str(quality)], {"quality": quality}
     else:
         bits = (256, 64, 512, 128)[number % 4]
-        options, told = ["--bits", str(bits)], {"bpp": bits / 1024}
+        options, options_of_api = ["--bits", str(bits)], {"bpp": bits / 1024}
     if number % 2:
         options += ["--strip-rows", "2"]
-        told["strip_rows"] = 2
+        options_of_api["strip_rows"] = 2
     if pixels.shape[2] == 3 and np.ptp(pixels, axis=2).max() == 0:
         options.append("--gray")
     subprocess.run([program, "-f", *options, image, out], check=True)
-    wanted = heqcodec.encode(pixels, model=exported.model, strip=True, **told)
-    assert out.read_bytes() == wanted, f"{pixels.shape} {told}"
+    wanted = heqcodec.encode(pixels, model=exported.model, strip=True, **options_of_api)
+    assert out.read_bytes() == wanted, f"{pixels.shape} {options_of_api}"
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -151,10 +151,12 @@ def test_awkward_sizes(exported: Exported, heqenc: Path, channels: int, tmp_path
 @pytest.mark.parametrize("how", ["patches", "rows", "whole"])
 def test_functions_write_the_same_file(exported: Exported, harness: Path, how: str) -> None:
     pixels = hard_image(4)[:77, :99]
-    rate, told = (552, {"quality": 45}) if exported.rate else (256, {"bpp": 0.25})
+    rate, options_of_api = (552, {"quality": 45}) if exported.rate else (256, {"bpp": 0.25})
     command = [str(harness), how, "99", "77", "3", str(rate), "3"]
     done = subprocess.run(command, input=pixels.tobytes(), capture_output=True, check=True)
-    assert done.stdout == heqcodec.encode(pixels, model=exported.model, strip=True, **told)
+    assert done.stdout == heqcodec.encode(
+        pixels, model=exported.model, strip=True, **options_of_api
+    )
 
 
 @pytest.mark.parametrize("how", ["patches", "rows", "whole"])
@@ -165,12 +167,12 @@ def test_gray_from_rows_of_either_kind(
 ) -> None:
     gray = np.ascontiguousarray(hard_image(5)[:40, :61, 1:2])
     neutral = gray.repeat(3, axis=2)
-    rate, told = (552, {"quality": 45}) if exported.rate else (256, {"bpp": 0.25})
+    rate, options_of_api = (552, {"quality": 45}) if exported.rate else (256, {"bpp": 0.25})
     command = [harness, how, "61", "40", str(channels), str(rate), str(pixel_bytes)]
     samples = gray if pixel_bytes == 1 else neutral
     done = subprocess.run(command, input=samples.tobytes(), capture_output=True, check=True)
     image = gray if channels == 1 else neutral
-    assert done.stdout == heqcodec.encode(image, model=exported.model, strip=True, **told)
+    assert done.stdout == heqcodec.encode(image, model=exported.model, strip=True, **options_of_api)
 
 
 def test_mistakes_are_told(harness: Path) -> None:
@@ -222,9 +224,12 @@ def test_heqenc_says_what_is_wrong(exported: Exported, heqenc: Path, tmp_path: P
         ]
     else:
         cases.append((["--bits", "65", good, out], 1, "has not that rate"))
-    for arguments, code, told in cases:
+    for arguments, code, options_of_api in cases:
         done = subprocess.run([heqenc, *arguments], capture_output=True, text=True)
-        assert (done.returncode, told in done.stderr) == (code, True), (arguments, done.stderr)
+        assert (done.returncode, options_of_api in done.stderr) == (code, True), (
+            arguments,
+            done.stderr,
+        )
         assert not out.exists()
 
 

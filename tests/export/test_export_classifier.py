@@ -69,9 +69,9 @@ def test_scores_are_those_of_python(
     for index, pixels in enumerate(images):
         files.append(tmp_path / f"{index:02d}.pnm")
         files[-1].write_bytes(pnm(pixels))
-    told = subprocess.run([program, *files], check=True, capture_output=True, text=True).stdout
-    assert len(images) > 5 and told.count("\n") == len(images)
-    for line, pixels, file in zip(told.splitlines(), images, files, strict=True):
+    reported = subprocess.run([program, *files], check=True, capture_output=True, text=True).stdout
+    assert len(images) > 5 and reported.count("\n") == len(images)
+    for line, pixels, file in zip(reported.splitlines(), images, files, strict=True):
         path, name, *scores = line.split()
         wanted = classifier.network.scores(np.asarray(pixels)[None])[0]
         assert path == str(file) and [int(score) for score in scores] == wanted.tolist()
@@ -99,7 +99,7 @@ def test_heqclass_says_what_is_wrong(
 ) -> None:
     program = built(exported[1], COMPILERS[0], ["-O1"], "heqclass-plain")
     good = pnm(scene(32, 32, 3))
-    for name, data, told in (
+    for name, data, reported in (
         ("a", b"", "not a binary PPM"),
         ("b", pnm(scene(31, 32, 3)), "32 x 32 pixels"),
         ("c", good[:-1], "it ends before its last row"),
@@ -108,15 +108,15 @@ def test_heqclass_says_what_is_wrong(
         (tmp_path / name).write_bytes(data)
         done = subprocess.run([program, tmp_path / name], capture_output=True, text=True)
         assert done.returncode == 1 and done.stdout == ""
-        assert done.stderr.startswith(f"heqclass: {tmp_path / name}: ") and told in done.stderr
+        assert done.stderr.startswith(f"heqclass: {tmp_path / name}: ") and reported in done.stderr
     (tmp_path / "good").write_bytes(good)
     both = subprocess.run([program, tmp_path / "none", tmp_path / "good"], capture_output=True)
     assert both.returncode == 1 and both.stdout.count(b"\n") == 1
     for wrong in ([], ["-x"]):
         done = subprocess.run([program, *wrong], capture_output=True, text=True)
         assert done.returncode == 2 and done.stderr.endswith("\nusage: heqclass [--] IMAGE...\n")
-    told = subprocess.run([program, "--help"], capture_output=True, text=True)
-    assert told.returncode == 0 and told.stdout.startswith("usage: heqclass")
+    reported = subprocess.run([program, "--help"], capture_output=True, text=True)
+    assert reported.returncode == 0 and reported.stdout.startswith("usage: heqclass")
     with Path("/dev/full").open("w") as full:
         done = subprocess.run([program, tmp_path / "good"], stdout=full, stderr=subprocess.PIPE)
     assert done.returncode == 1 and b"cannot be written" in done.stderr

@@ -49,24 +49,24 @@ def failure(*command: str | Path) -> tuple[int, str]:
 
 @pytest.mark.parametrize("options", [[], ["-f"]])
 def test_the_image_itself_is_never_written(heqenc: Path, photo: Path, options: list[str]) -> None:
-    code, told = failure(heqenc, *options, photo, photo)
-    assert code == 1 and told.count("\n") == 1 and "the image itself" in told
+    code, message = failure(heqenc, *options, photo, photo)
+    assert code == 1 and message.count("\n") == 1 and "the image itself" in message
     assert photo.read_bytes() == pnm(PIXELS) and names(photo.parent) == ["photo.ppm"]
 
 
 def test_another_name_of_the_image_is_known(photo: Path, heqenc: Path) -> None:
     link = photo.parent / "link.ppm"
     link.symlink_to(photo)
-    code, told = failure(heqenc, photo, link)
-    assert code == 1 and ("the image itself" in told or "there already" in told)
+    code, message = failure(heqenc, photo, link)
+    assert code == 1 and ("the image itself" in message or "there already" in message)
     assert photo.read_bytes() == pnm(PIXELS)
 
 
 def test_a_file_is_replaced_when_asked_for(heqenc: Path, photo: Path) -> None:
     out = photo.parent / "out.heq"
     out.write_bytes(BEFORE)
-    code, told = failure(heqenc, photo, out)
-    assert code == 1 and told == f"heqenc: {out}: it is there already; -f replaces it.\n"
+    code, message = failure(heqenc, photo, out)
+    assert code == 1 and message == f"heqenc: {out}: it is there already; -f replaces it.\n"
     assert out.read_bytes() == BEFORE
     assert failure(heqenc, "-f", photo, out) == (0, "")
     assert out.read_bytes() == heqcodec.encode(PIXELS, model="nqe-t", strip=True)
@@ -84,8 +84,8 @@ def test_failures_keep_what_was_there(heqenc: Path, photo: Path) -> None:
         (photo, ["-f", "--bits", "65"], "has not that rate"),
         (photo, ["-f", "--gray"], "not every pixel is gray"),
     ):
-        code, told = failure(heqenc, *options, image, out)
-        assert code == 1 and said in told and told.count("\n") == 1
+        code, message = failure(heqenc, *options, image, out)
+        assert code == 1 and said in message and message.count("\n") == 1
         assert out.read_bytes() == BEFORE
         assert names(photo.parent) == ["out.heq", "photo.ppm", "short.ppm"]
 
@@ -145,8 +145,8 @@ def test_help_and_usage_name_every_option(heqenc: Path, photo: Path) -> None:
         [photo, "x", "y"],
         [photo, "--", "-f", "y"],
     ):
-        code, told = failure(heqenc, *wrong)
-        assert code == 2 and told.splitlines()[1:] == [usage]
+        code, message = failure(heqenc, *wrong)
+        assert code == 2 and message.splitlines()[1:] == [usage]
 
 
 def test_names_that_look_like_options(heqenc: Path, photo: Path) -> None:

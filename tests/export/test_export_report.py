@@ -65,8 +65,8 @@ def test_layers_are_counted_as_by_eval() -> None:
         ),
     ):
         for kind in ("additions", "shifts"):
-            told = sum(getattr(layers[name], kind) for name in names)
-            assert told == pytest.approx(getattr(work, kind)), names
+            reported = sum(getattr(layers[name], kind) for name in names)
+            assert reported == pytest.approx(getattr(work, kind)), names
     tensors = registry.encoder_tensors("nqe-t")
     stem = stem_work(tensors["coarse"], tensors["fine"])
     counted = [layer for layer in patch_layers(tensors) if layer.additions is not None]

@@ -98,10 +98,10 @@ def test_command_writes_what_runs_by_itself(name: str, tmp_path: Path) -> None:
     out = tmp_path / "out"
     result = run("export", "onnx", "--model", name, "--out", out, "--json")
     assert result.exit_code == 0, result.stderr
-    told = json.loads(result.stdout)
-    assert sorted(told) == sorted(path.name for path in out.iterdir())
-    assert len(told) == 1 + len(registry.decoder_names(name))
-    for file, figures in told.items():
+    report = json.loads(result.stdout)
+    assert sorted(report) == sorted(path.name for path in out.iterdir())
+    assert len(report) == 1 + len(registry.decoder_names(name))
+    for file, figures in report.items():
         path = out / file
         assert figures["bytes"] == path.stat().st_size < 8e6
         session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])

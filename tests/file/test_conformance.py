@@ -166,12 +166,12 @@ def test_what_is_intact_of_a_golden_file_decodes() -> None:
 def test_damage_stays_within_the_reach_of_the_decoder() -> None:
     tall = np.tile(np.asarray(Image.open(FOLDER / "colour.png").convert("RGB")), (6, 1, 1))
     intact = heqcodec.encode(tall, bpp=0.25, mode="patch")
-    whole, told = heqcodec.decode(intact), heqcodec.info(intact)
+    whole, description = heqcodec.decode(intact), heqcodec.info(intact)
     data = bytearray(intact)
     data[60] ^= 1
     result = heqcodec.decode_partial(bytes(data))
     assert result.damaged_strips == [0]
-    ids = (bytes.fromhex(told[key]) for key in ("encoder_id", "coder_id"))
+    ids = (bytes.fromhex(description[key]) for key in ("encoder_id", "coder_id"))
     decoder = registry.load_decoder(*ids)
     far = 32 + decoder.radius
     assert far < len(whole)

@@ -102,7 +102,7 @@ def test_three_coded_channels_cannot_be_grey() -> None:
 
 
 def test_grey_of_the_patch_mode_is_as_good_as_colour() -> None:
-    """What the file does not say of colour differences is known, and the decoder is told so."""
+    """What the file does not say of colour differences is known, and the decoder gets it."""
     smooth = data.moon()
     errors = []
     for image in (smooth, np.repeat(smooth[..., None], 3, axis=2)):

@@ -343,9 +343,9 @@ class TestGainMaps:
         segment = b"urn:iso:std:iso:ts:21496:-1\0\0\0\0\0"
         plain = file_of(image, "JPEG", quality=95)
         iso = plain[:2] + b"\xff\xe2" + struct.pack(">H", len(segment) + 2) + segment + plain[2:]
-        told = "The gain map for displays of a high dynamic range was left out."
-        assert load_image(file_of(image, "JPEG", xmp=xmp)).notes == [told]
-        assert load_image(iso).notes == [told]
+        left_out = "The gain map for displays of a high dynamic range was left out."
+        assert load_image(file_of(image, "JPEG", xmp=xmp)).notes == [left_out]
+        assert load_image(iso).notes == [left_out]
         assert load_image(plain).notes == []
 
 

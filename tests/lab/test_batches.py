@@ -115,8 +115,8 @@ class TestTrees:
         assert run("encode", "-r", tree, tmp_path / "deep").exit_code == 0
         assert self.files(tmp_path / "deep") == ["a.heq", "x/a.heq", "x/y/b.heq"]
         for command in ("decode", "pack"):
-            told = run(command, tmp_path / "deep" / "x" / "y" / "..", tmp_path / command)
-            assert told.exit_code == (0 if command == "decode" else 1)
+            outcome = run(command, tmp_path / "deep" / "x" / "y" / "..", tmp_path / command)
+            assert outcome.exit_code == (0 if command == "decode" else 1)
         assert run("decode", "-r", tmp_path / "deep", tmp_path / "back").exit_code == 0
         assert self.files(tmp_path / "back") == ["a.png", "x/a.png", "x/y/b.png"]
 

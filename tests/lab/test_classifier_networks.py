@@ -147,15 +147,15 @@ def test_quantizers_by_name() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "options", "told"),
+    ("name", "options", "message"),
     [
         ("nine", {}, "no weight quantizer"),
         ("heq2", {}, "cannot be made"),
         ("heq3", {"colour": 1}, "colour"),
     ],
 )
-def test_unknown_quantizers(name: str, options: dict[str, int], told: str) -> None:
-    with pytest.raises(HeqError, match=told):
+def test_unknown_quantizers(name: str, options: dict[str, int], message: str) -> None:
+    with pytest.raises(HeqError, match=message):
         weight_quantizer(name, **options)
 
 

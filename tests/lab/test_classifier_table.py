@@ -28,8 +28,8 @@ def write_run(folder: Path, name: str, ended: bool) -> None:
     (folder / name / "log.csv").write_text(LOG.format(name))
     if ended:
         recipe = {"name": name, "about": f"the network {name}"}
-        told = {**RESULT, "name": name, "recipe": recipe}
-        (folder / name / "result.json").write_text(json.dumps(told))
+        record = {**RESULT, "name": name, "recipe": recipe}
+        (folder / name / "result.json").write_text(json.dumps(record))
 
 
 def test_table_and_curves(tmp_path: Path) -> None:

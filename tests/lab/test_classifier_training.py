@@ -72,9 +72,9 @@ def test_interrupted_runs_end_at_the_same_weights(
 ) -> None:
     recipe, images = small(**values), easy_images()
 
-    def run(name: str, told: Any = lambda row: None) -> Any:
+    def run(name: str, report: Any = lambda row: None) -> Any:
         folder = tmp_path / name
-        return run_recipe(recipe, images, CPU, folder / "log", folder / "state", told=told)
+        return run_recipe(recipe, images, CPU, folder / "log", folder / "state", report=report)
 
     def stop(row: dict[str, Any]) -> None:
         # Epoch 2 is in the log, but the checkpoint is that of epoch 1.
@@ -106,7 +106,7 @@ def test_checkpoints_of_another_recipe_are_refused(
             raise Interruption
 
     with pytest.raises(Interruption):
-        run_recipe(small(), easy_images(), CPU, tmp_path / "l", tmp_path / "s", told=stop)
+        run_recipe(small(), easy_images(), CPU, tmp_path / "l", tmp_path / "s", report=stop)
     with pytest.raises(HeqError, match="another recipe"):
         run_recipe(small("other"), easy_images(), CPU, tmp_path / "l", tmp_path / "s")
 
@@ -142,7 +142,7 @@ def test_nqe_goes_on_with_bit_shifts(tmp_path: Path) -> None:
         "second", **common, epochs=2, start="first", bsn=True, bsn_fade_epochs=1, keep_weights=True
     )
     images = easy_images(32, 12)
-    results = run_queue([first, second], images, CPU, tmp_path, tmp_path, told=lambda row: None)
+    results = run_queue([first, second], images, CPU, tmp_path, tmp_path, report=lambda row: None)
     assert len(results["second"]["shifts"]) == 7
     assert results["second"]["conv_weight_bits"] == 1_004_608
     assert len(results["second"]["weights_sha256"]) == 64
@@ -152,29 +152,29 @@ def test_queue_skips_what_is_finished_and_leaves_behind_what_fails(tmp_path: Pat
     one = small("one", epochs=1, fine_epochs=0)
     lost = small("lost", epochs=1, start="nowhere")
     two = small("two", epochs=1, fine_epochs=0, seed=2)
-    told: list[str] = []
+    report: list[str] = []
     packed = tmp_path / "results.tar.gz"
 
     def run(*recipes: ClassifierRecipe) -> dict[str, Any]:
-        told.clear()
+        report.clear()
         images, out = easy_images(48, 24), tmp_path / "out"
         return run_queue(
             list(recipes), images, CPU, out, tmp_path / "state",
-            told=lambda row: told.append(row["name"]), packed=packed,
+            report=lambda row: report.append(row["name"]), packed=packed,
         )  # fmt: skip
 
-    assert set(run(one, lost)) == {"one"} and told == ["one"]
+    assert set(run(one, lost)) == {"one"} and report == ["one"]
     assert (tmp_path / "out/lost/error.txt").exists()
     summary = json.loads((tmp_path / "out/summary.json").read_text())
     assert [r["name"] for r in summary["results"]] == ["one"] and "lost" in summary["failed"]
     results = run(one, two)
-    assert set(results) == {"one", "two"} and told == ["two"]
+    assert set(results) == {"one", "two"} and report == ["two"]
     assert [row["name"] for row in rows_of(tmp_path / "out/epochs.csv")] == ["one", "two"]
     assert packed.stat().st_size > 0
     pack(tmp_path / "out", packed)
     # A recipe of the same name but of other values is another run.
     run(small("one", epochs=1, fine_epochs=0, seed=3))
-    assert told == ["one"]
+    assert report == ["one"]
 
 
 @pytest.mark.parametrize("name", ["comparison", "smoke", "ablation-cpu"])

@@ -140,7 +140,7 @@ class TestStages:
         assert task.held_out(task.networks, None) == shipped
 
     @pytest.mark.parametrize(
-        ("changes", "told"),
+        ("changes", "message"),
         [
             ({"guide_steps": 3, "distil_steps": 3, "steps": 6}, "must leave steps"),
             ({"distil_steps": 2, "steps": 6}, "distil_steps and guide need guide_steps"),
@@ -149,7 +149,7 @@ class TestStages:
         ids=str,
     )
     def test_stages_that_cannot_be(
-        self, tmp_path: Path, changes: dict[str, Any], told: str
+        self, tmp_path: Path, changes: dict[str, Any], message: str
     ) -> None:
-        with pytest.raises(HeqError, match=told):
+        with pytest.raises(HeqError, match=message):
             Recipe.load(write_recipe(tmp_path / "wrong.toml", VGG, **changes))

@@ -72,10 +72,10 @@ def small_recipe(architecture: str, **changes: Any) -> PeerRecipe:
 
 def write_recipe(path: Path, architecture: str, **changes: Any) -> Path:
     recipe = small_recipe(architecture, **changes)
-    told = {key: value for key, value in vars(recipe).items() if key != "sizes"}
+    reported = {key: value for key, value in vars(recipe).items() if key != "sizes"}
     if architecture == "mcucoder":
-        del told["lmbda"]
-    lines = [f"{key} = {json.dumps(value)}" for key, value in told.items()]
+        del reported["lmbda"]
+    lines = [f"{key} = {json.dumps(value)}" for key, value in reported.items()]
     lines += ["[sizes]", *(f"{key} = {value}" for key, value in recipe.sizes.items())]
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return path
@@ -111,7 +111,7 @@ class TestRecipe:
         assert PeerRecipe.load(path) == small_recipe(architecture, lmbda=lmbda)
 
     @pytest.mark.parametrize(
-        ("changes", "told"),
+        ("changes", "reported"),
         [
             ({"stesp": 3}, "unknown keys stesp; those known are about, architecture"),
             ({"architecture": "vae"}, "architecture must be one of factorized, mean-scale"),
@@ -131,7 +131,7 @@ class TestRecipe:
         ids=str,
     )
     def test_errors_name_file_and_key(
-        self, tmp_path: Path, changes: dict[str, Any], told: str
+        self, tmp_path: Path, changes: dict[str, Any], reported: str
     ) -> None:
         values = {"name": "x", "architecture": "factorized", "about": "x", "steps": 1, "lmbda": 0.1}
         sizes = changes.get("sizes", {})
@@ -143,7 +143,7 @@ class TestRecipe:
         path.write_text(text)
         with pytest.raises(HeqError) as error:
             PeerRecipe.load(path)
-        assert str(path) in str(error.value) and told in str(error.value)
+        assert str(path) in str(error.value) and reported in str(error.value)
 
     def test_a_rate_needs_its_weight(self, tmp_path: Path) -> None:
         path = tmp_path / "r.toml"
@@ -159,13 +159,13 @@ class TestTask:
     def test_loss_is_compressais(self, tiles: np.ndarray) -> None:
         """lmbda 255^2 MSE + bits per pixel, with the noise of the generator."""
         task = PeerTask(small_recipe("factorized", bfloat16=False), tiles, [], CPU)
-        told = task.loss(torch.Generator().manual_seed(7))
+        reported = task.loss(torch.Generator().manual_seed(7))
         generator = torch.Generator().manual_seed(7)
         frames = task.batch(generator)
         coded = task.network(frames, generator)
         bits = -torch.log2(coded.likelihoods[0]).sum() / (2 * 64 * 64)
         expected = 0.01 * 255**2 * F.mse_loss(coded.frames, frames) + bits
-        torch.testing.assert_close(told, expected)
+        torch.testing.assert_close(reported, expected)
 
     def test_batches_are_crops_of_tiles(self, tiles: np.ndarray) -> None:
         task = PeerTask(small_recipe("factorized", crop=256, batch=16), tiles, [], CPU)
@@ -282,10 +282,10 @@ class TestRun:
 
     def test_export(self, photographs: Path, held_out: Path, tmp_path: Path) -> None:
         recipe = write_recipe(tmp_path / "tiny.toml", "factorized", average=0.0)
-        told = train_peer(recipe, photographs, tmp_path / "run", held_out, device="cpu")
+        reported = train_peer(recipe, photographs, tmp_path / "run", held_out, device="cpu")
         weights = tmp_path / "run" / "weights"
         record = json.loads((weights / "tiny.json").read_text())
-        assert record == told
+        assert record == reported
         data = (weights / "tiny.safetensors").read_bytes()
         assert record["sha256"] == hashlib.sha256(data).hexdigest()
         assert record["bytes"] == len(data)

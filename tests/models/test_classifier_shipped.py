@@ -66,7 +66,7 @@ def test_scores_by_hand(network: NqeClassifier) -> None:
 
 def test_tensors_that_make_no_classifier(network: NqeClassifier) -> None:
     tensors = pack_nqe(network).packed()
-    for name, value, told in (
+    for name, value, reported in (
         ("shifts", None, "shifts"),
         ("head.bias", None, "head.bias"),
         ("head.weight", np.zeros((3, 255), np.int8), "head of a classifier"),
@@ -76,7 +76,7 @@ def test_tensors_that_make_no_classifier(network: NqeClassifier) -> None:
         changed = {k: v for k, v in tensors.items() if k != name}
         if value is not None:
             changed[name] = value
-        with pytest.raises(HeqFormatError, match=told):
+        with pytest.raises(HeqFormatError, match=reported):
             IntegerClassifier.from_tensors(changed)
     classes = 200
     many = {
@@ -164,11 +164,11 @@ def test_command_prints_class_and_probability(photo: Path) -> None:
     assert result.exit_code == 0, result.stderr
     line = result.stdout.strip()
     assert line.startswith(f"{photo}: ") and "100x70, centre square, Lanczos to 32x32" in line
-    (told,) = json.loads(run("classify", photo, "--json").stdout)["files"]
-    assert told["class"] in shipped.load_shipped().classes
-    assert sum(told["probabilities"].values()) == pytest.approx(1, abs=1e-4)
-    assert max(told["probabilities"].values()) == told["probability"]
-    assert told["classifier"] == "nqe-bsn"
+    (reported,) = json.loads(run("classify", photo, "--json").stdout)["files"]
+    assert reported["class"] in shipped.load_shipped().classes
+    assert sum(reported["probabilities"].values()) == pytest.approx(1, abs=1e-4)
+    assert max(reported["probabilities"].values()) == reported["probability"]
+    assert reported["classifier"] == "nqe-bsn"
     verbose = run("classify", "-v", photo).stderr
     assert f"{shipped.load_shipped().facts['accuracy']:.2f} %" in verbose and "Kernel: " in verbose
 
@@ -178,10 +178,10 @@ def test_command_takes_folders_and_goes_on_after_a_bad_file(photo: Path) -> None
     photo.with_name("broken.png").write_bytes(b"no image")
     result = run("classify", photo.parent, "--json")
     assert result.exit_code == 1
-    told = json.loads(result.stdout)
-    assert [Path(item["input"]).name for item in told["files"]] == ["photo.png", "small.png"]
-    assert told["files"][1]["seen"] == "all of it"
-    assert "broken.png" in told["failed"][0]["error"] and "1 of 3 files failed" in result.stderr
+    reported = json.loads(result.stdout)
+    assert [Path(item["input"]).name for item in reported["files"]] == ["photo.png", "small.png"]
+    assert reported["files"][1]["seen"] == "all of it"
+    assert "broken.png" in reported["failed"][0]["error"] and "1 of 3 files failed" in result.stderr
 
 
 def test_command_decodes_heq_files(coded: Path, tmp_path: Path) -> None:

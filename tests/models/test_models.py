@@ -1,4 +1,4 @@
-"""The registry: what ships is whole, and what is missing or damaged is told in a sentence."""
+"""The registry: what ships is whole, and what is missing or damaged is reported in a sentence."""
 
 from __future__ import annotations
 

@@ -204,10 +204,10 @@ class TestRegistry:
 
     def test_description(self, weights: Path) -> None:
         change_manifest(weights, lambda manifest: [manifest["models"].pop(name) for name in "pq"])
-        (told,) = json.loads(json.dumps(registry.describe_models()))
-        assert (told["mode"], told["default_quality"]) == ("rate", 42)
-        assert told["device_coder_id"] == b"lightdev".hex()
-        assert told["weight_bits_by_part"] == {"transform": 1024, "tables": 64}
+        (described,) = json.loads(json.dumps(registry.describe_models()))
+        assert (described["mode"], described["default_quality"]) == ("rate", 42)
+        assert described["device_coder_id"] == b"lightdev".hex()
+        assert described["weight_bits_by_part"] == {"transform": 1024, "tables": 64}
 
     def test_files_from_end_to_end(self) -> None:
         data = heqcodec.encode(PHOTO)

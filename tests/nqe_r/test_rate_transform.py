@@ -216,9 +216,9 @@ class TestPlainInverse:
         rows, columns = photograph.shape[0] // 32, photograph.shape[1] // 32
         for index, step in enumerate(steps):
             levels, chosen = encoder.levels(encoder.coefficients(patches), step)
-            told = hints[index].flatten(1).numpy().T
-            np.testing.assert_array_equal(told[:, 0], chosen)
-            np.testing.assert_allclose(told[:, 1:], level_hints(levels), atol=2e-6)
+            made = hints[index].flatten(1).numpy().T
+            np.testing.assert_array_equal(made[:, 0], chosen)
+            np.testing.assert_allclose(made[:, 1:], level_hints(levels), atol=2e-6)
             plain = Dequantizer(encoder, places).pixels(levels, chosen, step)
             grid = plain.reshape(rows, columns, 3, 32, 32).transpose(2, 0, 3, 1, 4)
             wanted = grid.reshape(3, *photograph.shape[:2]) / 255

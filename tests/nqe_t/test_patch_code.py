@@ -49,7 +49,7 @@ def random_coefficients(count: int, channels: int) -> np.ndarray:
     return (magnitude * generator.choice([-1, 1], shape)).astype(np.int32)
 
 
-def told_of(decoded: Coefficients, patch: int) -> reference.Told:
+def parsed_of(decoded: Coefficients, patch: int) -> reference.Parsed:
     """Column ``patch`` of a result in the form of the reference."""
     intervals = {}
     for channel, u, v in np.ndindex(3, 32, 32):
@@ -60,7 +60,7 @@ def told_of(decoded: Coefficients, patch: int) -> reference.Told:
                 int(decoded.width[cell, patch]),
                 bool(decoded.negative[cell, patch]),
             )
-    return reference.Told(intervals, decoded.reached[:, patch].tolist())
+    return reference.Parsed(intervals, decoded.reached[:, patch].tolist())
 
 
 def assert_holds(decoded: Coefficients, coefficients: np.ndarray) -> None:
@@ -131,8 +131,8 @@ def test_decoder_agrees_with_the_reference(
     channels = patches.shape[3]
     decoded = decode_coefficients(codes, channels, encoder.tables)
     for patch, code in enumerate(codes):
-        told = reference.decode_patch(code.tobytes(), channels, tables)
-        assert told_of(decoded, patch) == told
+        parsed = reference.decode_patch(code.tobytes(), channels, tables)
+        assert parsed_of(decoded, patch) == parsed
 
 
 def test_every_length_is_a_beginning_and_holds_the_coefficients(
@@ -150,7 +150,7 @@ def test_every_length_is_a_beginning_and_holds_the_coefficients(
         assert np.array_equal(codes, longest[:, : bits // 8])
         decoded = decode_coefficients(codes, patches.shape[3], encoder.tables)
         assert_holds(decoded, coefficients)
-        # More bits never take back what fewer bits told.
+        # More bits never take back what fewer bits said.
         known = decoded.width > 0
         assert not (~known & (low > 0)).any()
         assert (decoded.low >= low)[known].all()
@@ -269,8 +269,8 @@ def test_any_bytes_decode(
     decoded = decode_coefficients(codes, channels, encoder.tables)
     assert decoded.low.max(initial=0) < 2**18
     for patch in range(4):
-        told = reference.decode_patch(codes[patch].tobytes(), channels, tables)
-        assert told_of(decoded, patch) == told
+        parsed = reference.decode_patch(codes[patch].tobytes(), channels, tables)
+        assert parsed_of(decoded, patch) == parsed
 
 
 @pytest.mark.parametrize("length", [2, 8, 64])

@@ -141,8 +141,8 @@ def test_inverse_restores_the_pixels(encoder: TransformNqe, channels: int) -> No
     low, negative = np.zeros(shape, dtype=np.int32), np.zeros(shape, dtype=bool)
     inside = geometry.cell_map()[: len(coefficients)]
     low[inside], negative[inside] = np.abs(coefficients), coefficients < 0
-    told = Coefficients(low, np.zeros_like(low), negative, np.zeros(shape, dtype=np.uint8))
-    restored = TransformCodeReader(encoder).pixels(told)
+    intervals = Coefficients(low, np.zeros_like(low), negative, np.zeros(shape, dtype=np.uint8))
+    restored = TransformCodeReader(encoder).pixels(intervals)
     error = restored - patches.transpose(0, 3, 1, 2).astype(np.float64)
     assert np.abs(error).max() < 1
     assert np.sqrt((error**2).mean()) < 0.2

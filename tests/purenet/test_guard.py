@@ -97,8 +97,8 @@ class TestIntervals:
         patches = split_patches(photograph()[:192, :256, :channels])
         reader = TransformCodeReader(patch_encoder)
         for bits in patch_encoder.rates:
-            told = reader.told(patch_encoder.encode_patches(patches, bits), channels)
-            bounds = reader.bounds(told, channels)
+            known = reader.coefficients(patch_encoder.encode_patches(patches, bits), channels)
+            bounds = reader.bounds(known, channels)
             assert bounds.violations(samples_of(patches)).max() < 0.05
             assert np.median(bounds.violations(samples_of(patches[::-1]))) > 3
 

@@ -61,7 +61,7 @@ def set_screen(driver: Any, width: int, dark: bool = False) -> None:
 
 
 def console(driver: Any) -> list[str]:
-    """What the page has told the console since the last call: errors, refused requests."""
+    """What the page has written to the console since the last call: errors, refused requests."""
     return [entry["message"] for entry in driver.get_log("browser")]
 
 

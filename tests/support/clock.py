@@ -1,4 +1,4 @@
-"""A clock for tests of what measures time: it goes when it is told to."""
+"""A clock for tests of what measures time: a test moves its hands."""
 
 from __future__ import annotations
 

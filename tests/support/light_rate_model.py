@@ -180,10 +180,10 @@ class LightPackedCoder:
             if len(data) != length or not length or zlib.crc32(data) != check:
                 break
             ahead = 0 if begin else sizes.size
-            told = _inflated(data, ahead + 2 * rows * columns * planes * (end - begin))
+            inflated = _inflated(data, ahead + 2 * rows * columns * planes * (end - begin))
             if ahead:
-                sizes = np.frombuffer(told[:ahead], np.uint8).reshape(rows, columns).copy()
-            part = np.frombuffer(told[ahead:], "<i2")
+                sizes = np.frombuffer(inflated[:ahead], np.uint8).reshape(rows, columns).copy()
+            part = np.frombuffer(inflated[ahead:], "<i2")
             levels[..., begin:end] = part.reshape(rows, columns, planes, -1)
             begin, place, found = end, place + 8 + length, found + 1
         return levels, sizes, found

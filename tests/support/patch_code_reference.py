@@ -36,7 +36,7 @@ class Interval(NamedTuple):
     negative: bool
 
 
-class Told(NamedTuple):
+class Parsed(NamedTuple):
     """Intervals of the significant coefficients, and how many planes each zone was through."""
 
     intervals: dict[Cell, Interval]
@@ -197,9 +197,9 @@ class PatchCode:
         self._order = [z for z in tables["order"] if cells_of(z)[0][0] < channels]
         self._level: dict[Cell, int] = {}
         self._active = [0] * 42
-        self.told = Told({}, [0] * 42)
+        self.decoded = Parsed({}, [0] * 42)
 
-    def run(self) -> Told:
+    def run(self) -> Parsed:
         """Code until all planes are done or the code ends."""
         try:
             for plane in range(TOP_PLANE, BOTTOM_PLANE - 1, -1):
@@ -208,12 +208,12 @@ class PatchCode:
                 for zone in self._order:
                     self._find_significant(zone, plane)
                     if not self._coder.ended:
-                        self.told.reached[zone] = TOP_PLANE - plane + 1
+                        self.decoded.reached[zone] = TOP_PLANE - plane + 1
                 for zone in self._order:
                     self._refine(zone, plane)
         except CodeEnd:
             pass
-        return self.told
+        return self.decoded
 
     def _value(self, cell: Cell) -> int:
         assert self._coefficients is not None
@@ -247,7 +247,7 @@ class PatchCode:
                 if self._coder.code(state, partial(self._any_reaches, [cell], threshold)):
                     negative = self._coder.code(EVEN, partial(self._is_negative, cell))
                     self._level[cell] = 1
-                    self.told.intervals[cell] = Interval(threshold, threshold, negative)
+                    self.decoded.intervals[cell] = Interval(threshold, threshold, negative)
 
     def _refine(self, zone: int, plane: int) -> None:
         for cell in cells_of(zone):
@@ -256,8 +256,8 @@ class PatchCode:
                 continue
             state = self._tables["refinement"][zone][TOP_PLANE - plane][level == 2]
             bit = self._coder.code(state, partial(self._has_bit, cell, plane))
-            low, _, negative = self.told.intervals[cell]
-            self.told.intervals[cell] = Interval(low + (bit << plane), 1 << plane, negative)
+            low, _, negative = self.decoded.intervals[cell]
+            self.decoded.intervals[cell] = Interval(low + (bit << plane), 1 << plane, negative)
 
     def _activity(self, zone: int) -> int:
         total = 0
@@ -294,7 +294,7 @@ def encode_patch(coefficients: list[list[list[int]]], tables: Tables) -> bytes:
     return int(coder.bits(), 2).to_bytes(LONGEST // 8, "big")
 
 
-def decode_patch(code: bytes, channels: int, tables: Tables) -> Told:
+def decode_patch(code: bytes, channels: int, tables: Tables) -> Parsed:
     """What a code of any length tells."""
     return PatchCode(DecodingCoder(tables, code), tables, channels).run()
 

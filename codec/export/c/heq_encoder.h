@@ -86,7 +86,7 @@ extern "C" {
 #define HEQ_GRAY_AS_RGB 129  /* one channel that decodes to three, R = G = B */
 @patch@#define HEQ_RATES "@RATES@" /* bits of a patch */
 #define HEQ_STRIP_ROWS @STRIP_ROWS@     /* what heq_image.strip_rows = 0 stands for */
-#define HEQ_DEFAULT_RATE @DEFAULT_RATE@ /* as `heqcodec encode` takes it unless told otherwise */
+#define HEQ_DEFAULT_RATE @DEFAULT_RATE@ /* as `heqcodec encode` takes it by default */
 #define HEQ_ENCODER_BYTES @ENCODER_BYTES@
 
 typedef enum {

@@ -182,23 +182,23 @@ def patch_coder(data: bytes) -> None:
     for header, payload, shape in strips_of(data, Coder.PATCH)[:1]:
         codes = np.frombuffer(payload, np.uint8).reshape(shape[0] * shape[1], -1)
         codes = codes[:MOST_CODES, :MOST_CODE_BYTES]
-        told = decode_coefficients(codes, header.channels, patch_tables())
-        _check_intervals(told)
+        parsed = decode_coefficients(codes, header.channels, patch_tables())
+        _check_intervals(parsed)
         shorter = decode_coefficients(
             codes[:, : codes.shape[1] // 2], header.channels, patch_tables()
         )
         _check_intervals(shorter)
         known = shorter.width > 0
-        low, high = told.low, told.low + told.width
-        assert (told.width[known] > 0).all()
+        low, high = parsed.low, parsed.low + parsed.width
+        assert (parsed.width[known] > 0).all()
         assert (shorter.low[known] <= low[known]).all()
         assert (high[known] <= (shorter.low + shorter.width)[known]).all()
-        assert np.array_equal(told.negative[known], shorter.negative[known])
-        assert (told.reached >= shorter.reached).all()
+        assert np.array_equal(parsed.negative[known], shorter.negative[known])
+        assert (parsed.reached >= shorter.reached).all()
 
 
-def _check_intervals(told: Coefficients) -> None:
-    width, low = told.width, told.low
+def _check_intervals(parsed: Coefficients) -> None:
+    width, low = parsed.width, parsed.low
     assert low.min() >= 0 and int((low + width).max()) <= 1 << 18
     assert ((width & (width - 1)) == 0).all() and (low[width == 0] == 0).all()
     known = width > 0
@@ -212,8 +212,8 @@ def metadata(data: bytes) -> None:
     if found is None:
         return
     header, _, chunks, _ = found
-    told = collect_metadata(chunks)
-    assert told == heqcodec.read_metadata(data, partial=True)
+    parsed = collect_metadata(chunks)
+    assert parsed == heqcodec.read_metadata(data, partial=True)
     for chunk in chunks:
         if chunk.type == ALPHA and header.width * header.height <= 1 << 16:
             try:
@@ -222,14 +222,14 @@ def metadata(data: bytes) -> None:
                 continue
             assert plane.shape == (header.height, header.width) and plane.dtype == np.uint8
     for name in ("PNG", "JPEG", "TIFF", "WEBP"):
-        _write_and_read(told, name)
+        _write_and_read(parsed, name)
 
 
-def _write_and_read(told: Metadata, name: str) -> None:
+def _write_and_read(parsed: Metadata, name: str) -> None:
     pixels = np.full((2, 3, 3), 77, np.uint8)
     image = io.BytesIO()
     try:
-        save_image(pixels, image, name, told.icc, told.exif, told.xmp)
+        save_image(pixels, image, name, parsed.icc, parsed.exif, parsed.xmp)
     except heqcodec.HeqError:
         return
     try:
