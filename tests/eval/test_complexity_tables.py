@@ -136,7 +136,7 @@ class TestTables:
         assert "ratio" not in json.loads(document(self.pair, [], {}))["codecs"][0]
 
     @pytest.mark.parametrize(
-        ("value", "told"),
+        ("value", "reported"),
         [(0.125, "0.125"), (715.0, "715"), (42176.0, "42.2 k"), (1.5e5, "150 k")],
     )
     def test_numbers(self, value: float, reported: str) -> None:
@@ -187,7 +187,7 @@ class TestClassical:
         reported.cost = EncoderCost(64.5, 70.0, 4096, "The transform.")
         absent = SlowCodec()
         absent.cost, absent.reason = reported.cost, "it is not installed."
-        codecs = {"told": reported, "plain": SlowCodec(), "absent": absent}
+        codecs = {"reported": reported, "plain": SlowCodec(), "absent": absent}
         monkeypatch.setattr(classical, "codec_names", lambda: list(codecs))
         monkeypatch.setattr(classical, "make_codec", codecs.__getitem__)
         (found,) = classical.classical_contenders()
