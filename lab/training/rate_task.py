@@ -70,6 +70,7 @@ class RateTask:
         tensors: of the encoder, from `fit_rate_encoder` or given.
         device: where the networks live.
         start: safetensors of a PURENET to begin from; its reconstruction points are kept.
+        places: the points that a run began with, where it is resumed.
     """
 
     figure_name = "psnr at step {}"
@@ -82,6 +83,7 @@ class RateTask:
         tensors: dict[str, NDArray[Any]],
         device: torch.device,
         start: Path | None = None,
+        places: NDArray[np.float32] | None = None,
     ) -> None:
         self._recipe, self._device = recipe, device
         self._crops, self._frames = CropSource(tiles, device), frames
@@ -90,7 +92,7 @@ class RateTask:
         torch.manual_seed(recipe.seed)
         config = PurenetConfig(inputs=INPUTS, has_base=True, rates=KNOTS, **recipe.purenet)
         network = Purenet(config)
-        given = read_purenet(start, network) if start else None
+        given = read_purenet(start, network) if start else places
         self.places = (
             fit_reconstruction(self.encoder, tiles, recipe.tables_seed) if given is None else given
         )

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from heqcodec.base.errors import HeqError
+from heqcodec.models.rate_loader import PLACES
 from heqcodec.models.registry import STRONG
 from heqcodec.purenet.device import find_device
 from numpy.typing import NDArray
@@ -28,6 +29,8 @@ from .transform_task import TransformTask, fit_encoder
 from .vgg_task import VggTask
 
 ENCODER_FILE = "encoder.safetensors"
+PLACES_FILE = "places.safetensors"
+"""Of a run for variable rate: its reconstruction points."""
 
 
 def train(
@@ -94,9 +97,14 @@ def train(
             task = TransformTask(recipe, tiles, frames, tensors, where, cache, progress)
         elif isinstance(recipe, RateRecipe):
             tensors = _fitted_encoder(out_dir, encoder_from, tiles, recipe, resume, progress)
-            start = None if resume else start_from
             groups = load_frame_groups(held_out_dir) if held_out_dir else {"": frames}
-            task = RateTask(recipe, tiles, groups, tensors, where, start)
+            kept = out_dir / PLACES_FILE
+            begun = resume and kept.exists()
+            start = None if resume else start_from
+            places = read_tables(kept)[PLACES] if begun else None
+            task = RateTask(recipe, tiles, groups, tensors, where, start, places)
+            # A network learned with these: a run that is resumed must not fit others.
+            write_tensors(kept, {PLACES: task.places})
         else:
             assert isinstance(recipe, VggRecipe)
             task = VggTask(recipe, tiles, frames, where)

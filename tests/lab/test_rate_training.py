@@ -27,6 +27,7 @@ from heqcodec.purenet.network import Purenet, PurenetConfig
 from heqcodec.purenet.rate_decoder import INPUTS, KNOTS
 from heqcodec.purenet.stored_weights import restored_weights, stored_weights
 from heqcodec.purenet.torch_network import decode_base
+from safetensors.numpy import load_file
 from small_models import SIZES, photograph, randomised, write_recipe
 from training_runs import checkpoint_of
 
@@ -278,6 +279,22 @@ def test_coders_can_be_kept_and_the_packed_one_fitted_anew(
         cached.cache_clear()
     data = heqcodec.encode(photograph()[:64, :96], quality=50, model="tiny-r")
     assert heqcodec.unpack(heqcodec.pack(data)) == data
+
+
+def test_a_run_that_is_resumed_keeps_the_places_of_its_start(
+    photographs: Path, held_out: Path, tmp_path: Path
+) -> None:
+    start = Purenet(PurenetConfig(inputs=193, has_base=True, rates=KNOTS, **MID))
+    places = np.full((2, 8, 8, 3), 0.25, dtype=np.float32)
+    write_tensors(
+        tmp_path / "start.safetensors", {**stored_weights(start.state_dict()), PLACES: places}
+    )
+    path = recipe(tmp_path / "r.toml", decoder="fast", steps=2)
+    shared: dict[str, Any] = {"device": "cpu", "held_out_dir": held_out, "out_dir": tmp_path / "o"}
+    train(path, photographs, minutes=1e-6, start_from=tmp_path / "start.safetensors", **shared)
+    train(path, photographs, resume=True, **shared)
+    exported = load_file(tmp_path / "o/weights/tiny-r.purenet-fast.safetensors")
+    np.testing.assert_array_equal(exported[PLACES], places)
 
 
 def test_a_decoder_can_be_tuned_for_ms_ssim(
