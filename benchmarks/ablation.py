@@ -150,7 +150,7 @@ def measure(
         images: uint8 (H, W, C) each.
     """
     from heqcodec.eval.metrics import psnr
-    from heqcodec.file.quality import step_of_quality
+    from heqcodec.file.options import step_of_quality
     from heqcodec.file.rate_encoding import rate_file, rate_header
     from heqcodec.image.patches import patch_batches
     from heqcodec.nqe_r.layout import LEVELS

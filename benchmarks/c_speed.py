@@ -218,7 +218,7 @@ def main(
     from heqcodec.base.threads import limit_threads
     from heqcodec.eval.folder import image_files, read_pixels
     from heqcodec.export.c_project import export_c
-    from heqcodec.file.quality import step_of_quality
+    from heqcodec.file.options import step_of_quality
     from heqcodec.models import registry
 
     if model.startswith("nqe-vgg"):

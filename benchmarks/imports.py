@@ -1,8 +1,10 @@
 """``python benchmarks/imports.py [IMAGE]``: which files of heqcodec an encode and a decode enter.
 
 Each runs by the default model in a process of its own, which reports the modules of heqcodec that
-it imported and the files of which a function ran (``sys.setprofile``), those of the command line
-apart. Few files, and none of another codec, are what a reader has to know.
+it imported and the files of heqcodec of which a function ran (``sys.setprofile``), those of the
+command line apart. A body of a module or a class is no function; a function or a generator
+expression that such a body calls is one, so a file whose tables are computed on import counts.
+Few files, and none of another codec, are what a reader has to know.
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ import typer
 from heqcodec.base.constants import PATCH
 from heqcodec.container.header import Coder
 from heqcodec.container.reader import ContainerReader
-from heqcodec.file.quality import step_of_quality
+from heqcodec.file.options import step_of_quality
 from heqcodec.file.rate_encoding import rate_file
 from heqcodec.image.patches import patch_batches
 from heqcodec.models import registry

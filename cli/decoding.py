@@ -123,8 +123,9 @@ def decode(
     )
     set_threads(threads)
 
-    from heqcodec import api
+    from heqcodec.base.progress import reported_to
     from heqcodec.container.header import DEFAULT_MAX_PIXELS
+    from heqcodec.file.decoding import decode_file
     from heqcodec.image.images import save_image
 
     options: dict[str, Any] = {
@@ -140,19 +141,16 @@ def decode(
         start = time.perf_counter()
         data = read_input(job.source)
         damage: dict[str, Any] = {}
-        with about(job.source):
-            if partial:
-                image = api.decode_partial(data, rectangle, **options, progress=progress)
-                pixels, metadata = image.pixels, image.metadata
-                damage = {
-                    "damaged_strips": image.damaged_strips,
-                    "coarse_strips": image.coarse_strips,
-                    "damaged_chunks": image.damaged_chunks,
-                    "repaired": image.repaired,
-                }
-            else:
-                pixels = api.decode(data, rectangle, **options, progress=progress)
-                metadata = api.read_metadata(data)
+        with about(job.source), reported_to(progress):
+            image = decode_file(data, rectangle, partial, **options, all_chunks=True)
+        pixels, metadata = image.pixels, image.metadata
+        if partial:
+            damage = {
+                "damaged_strips": image.damaged_strips,
+                "coarse_strips": image.coarse_strips,
+                "damaged_chunks": image.damaged_chunks,
+                "repaired": image.repaired,
+            }
         save_image(
             pixels,
             sys.stdout.buffer if job.target == STANDARD else job.target,

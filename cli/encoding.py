@@ -178,7 +178,7 @@ def _check_sizes(
     target_size: int | None,
 ) -> None:
     """Refuse what no image could be encoded at, as a wrong command."""
-    from heqcodec.file.quality import HIGHEST, LOWEST
+    from heqcodec.file.options import HIGHEST, LOWEST
 
     given = [
         option

@@ -3,8 +3,8 @@
 from heqcodec.base.constants import PATCH
 from heqcodec.container.chunks import Chunk
 from heqcodec.container.reader import ContainerReader
-from heqcodec.container.strips import patch_offset, strip_offset
-from heqcodec.container.writer import ContainerWriter, total_size
+from heqcodec.container.strips import patch_offset, strip_offset, total_size
+from heqcodec.container.writer import ContainerWriter
 
 from .header import (
     DEFAULT_MAX_PIXELS,

@@ -30,9 +30,9 @@ from heqcodec.container.strips import (
     STRIP_OVERHEAD,
     check_strip,
     repair_strip,
+    smallest_size,
     strip_length,
 )
-from heqcodec.container.writer import smallest_size
 
 
 class ContainerReader:

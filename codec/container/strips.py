@@ -1,4 +1,4 @@
-"""Strips: rows of patches with their own length and checksum, and where each one lies.
+"""Strips: rows of patches with their own length and checksum, where each lies, a file's size.
 
 In patch mode all lengths follow from the header, so every strip and every patch has an offset
 that is known before anything is encoded, and damage to one strip cannot move another. In rate mode
@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import struct
 import zlib
+from collections.abc import Iterable
 
 from heqcodec.base.errors import HeqChecksumError, HeqFormatError, HeqLimitError
+from heqcodec.container.chunks import CHUNK_OVERHEAD
 from heqcodec.container.header import HEADER_LENGTH, U32_MAX, Header, Mode
 
 STRIP_HEAD = struct.Struct("<II")
@@ -43,6 +45,31 @@ def strip_offset(header: Header, index: int) -> int:
 def chunks_offset(header: Header) -> int:
     """Byte offset in the file of the first chunk, right after the last strip (patch mode)."""
     return strip_offset(header, header.strip_count)
+
+
+def total_size(header: Header, chunk_lengths: Iterable[int] = ()) -> int:
+    """Bytes of the whole file, known before anything is encoded.
+
+    Args:
+        header: a valid header in patch mode.
+        chunk_lengths: data bytes of each chunk that will follow, END_ (always there) excepted.
+    """
+    chunks = sum(CHUNK_OVERHEAD + length for length in chunk_lengths)
+    return chunks_offset(header) + chunks + CHUNK_OVERHEAD
+
+
+def fixed_size(header: Header, chunk_lengths: Iterable[int] = ()) -> int:
+    """Bytes of a file of the variable-rate mode without the payload of its strips.
+
+    Arguments as for :func:`total_size`.
+    """
+    chunks = sum(CHUNK_OVERHEAD + length for length in chunk_lengths)
+    return HEADER_LENGTH + header.strip_count * STRIP_OVERHEAD + chunks + CHUNK_OVERHEAD
+
+
+def smallest_size(header: Header) -> int:
+    """Bytes that any whole file with this header has at least."""
+    return total_size(header) if header.mode == Mode.PATCH else fixed_size(header)
 
 
 def patch_offset(header: Header, row: int, column: int) -> int:

@@ -2,38 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import BinaryIO
 
 from heqcodec.base.errors import HeqFormatError
-from heqcodec.container.chunks import CHUNK_OVERHEAD, CHUNK_TYPES, END, Chunk, is_ancillary
-from heqcodec.container.header import HEADER_LENGTH, Header, Mode
-from heqcodec.container.strips import STRIP_OVERHEAD, chunks_offset, pack_strip
-
-
-def total_size(header: Header, chunk_lengths: Iterable[int] = ()) -> int:
-    """Bytes of the whole file, known before anything is encoded.
-
-    Args:
-        header: a valid header in patch mode.
-        chunk_lengths: data bytes of each chunk that will follow, END_ (always there) excepted.
-    """
-    chunks = sum(CHUNK_OVERHEAD + length for length in chunk_lengths)
-    return chunks_offset(header) + chunks + CHUNK_OVERHEAD
-
-
-def fixed_size(header: Header, chunk_lengths: Iterable[int] = ()) -> int:
-    """Bytes of a file of the variable-rate mode without the payload of its strips.
-
-    Arguments as for :func:`total_size`.
-    """
-    chunks = sum(CHUNK_OVERHEAD + length for length in chunk_lengths)
-    return HEADER_LENGTH + header.strip_count * STRIP_OVERHEAD + chunks + CHUNK_OVERHEAD
-
-
-def smallest_size(header: Header) -> int:
-    """Bytes that any whole file with this header has at least."""
-    return total_size(header) if header.mode == Mode.PATCH else fixed_size(header)
+from heqcodec.container.chunks import CHUNK_TYPES, END, Chunk, is_ancillary
+from heqcodec.container.header import Header
+from heqcodec.container.strips import pack_strip
 
 
 class ContainerWriter:

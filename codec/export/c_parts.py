@@ -51,7 +51,7 @@ def rate_parts(tensors: Tensors, default_quality: float) -> CParts:
     Raises:
         HeqError: it does not fit the C source.
     """
-    from heqcodec.file.quality import step_of_quality
+    from heqcodec.file.options import step_of_quality
     from heqcodec.file.rate_encoding import STRIP_ROWS
     from heqcodec.nqe_r.device_coder.coder import DeviceCoder
     from heqcodec.nqe_r.encoder import RateNqe

@@ -20,8 +20,6 @@ def fill_rows(pixels: np.ndarray, lost: np.ndarray) -> None:
         pixels: uint8 (H, W, channels), changed in place.
         lost: bool (H,), true where the row is lost.
     """
-    if not lost.any():
-        return
     edges = np.flatnonzero(np.diff(np.concatenate(([0], lost.view(np.int8), [0]))))
     for top, bottom in edges.reshape(-1, 2).tolist():
         if top == 0 and bottom == len(lost):

@@ -82,8 +82,14 @@ def decode_file(
     slices: int | None = None,
     decoder: DecoderName = "strong",
     backend: BackendName = "auto",
+    *,
+    all_chunks: bool = False,
 ) -> PartialImage:
-    """Decode a file; arguments and errors are those of :func:`heqcodec.decode`."""
+    """Decode a file; arguments and errors are those of :func:`heqcodec.decode`.
+
+    Args:
+        all_chunks: read the metadata for a region, too; else they are read where the whole file is.
+    """
     limit = checked_limit(max_pixels)
     device = str(device)  # a torch.device is as good
     with open_source(data) as stream:
@@ -94,8 +100,8 @@ def decode_file(
         # Before the model loads, all that is known to be needed is verified: everything, or for a
         # region its own strips; those of the decoder's reach follow.
         payloads = reader.read_strips(region_window(header, box, 0).strips(header))
-        # A region leaves metadata unread; after damage the search for chunks needs them all.
-        only_alpha = region is not None and not partial
+        # A region may leave metadata unread; after damage the search for chunks needs them all.
+        only_alpha = region is not None and not partial and not all_chunks
         chunks = reader.read_chunks(frozenset({chunk_types.ALPHA}) if only_alpha else None)
         alpha = alpha_plane(chunks, reader)
 

@@ -203,5 +203,6 @@ def decode_window(
             missing = np.repeat(~valid[core[0]], PATCH)
             lost[rows.start - y : rows.stop - y] = missing[rows.start - top : rows.stop - top]
         report(done, len(parts))
-    fill_rows(out, lost)
+    if lost.any():
+        fill_rows(out, lost)
     return out

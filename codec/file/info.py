@@ -133,6 +133,6 @@ def file_info(data: Source, partial: bool) -> FileInfo:
 def _quality(header: Header) -> float | None:
     if header.mode == Mode.PATCH:
         return None
-    from .quality import quality_of_step
+    from .options import quality_of_step
 
     return quality_of_step(header.rate)

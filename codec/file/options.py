@@ -8,16 +8,19 @@ from dataclasses import dataclass, replace
 from typing import Protocol, get_args
 
 from heqcodec.base.arguments import CoderName, ModeName, real, shown, whole
-from heqcodec.base.constants import PATCH
+from heqcodec.base.constants import STEPS
 from heqcodec.base.errors import HeqError, HeqUnsupportedError
 from heqcodec.container.header import Coder
 
-BITS_PER_PIXEL = {bits / PATCH**2: bits for bits in (64, 128, 256, 512)}
+BITS_PER_PIXEL = {0.0625: 64, 0.125: 128, 0.25: 256, 0.5: 512}
 """Rates of the patch mode: bits per pixel -> bits per 32 x 32 patch."""
 DEFAULT_BPP = 0.25
 """In patch mode."""
 MODES: tuple[ModeName, ...] = get_args(ModeName)
 CODERS: dict[CoderName, Coder] = {"device": Coder.DEVICE, "packed": Coder.PACKED}
+LOWEST, HIGHEST = 1, 100
+"""Limits of the quality; a target size may lead beyond them, to any step."""
+_OFFSET, _SLOPE = 912, 8
 
 
 class Catalog(Protocol):
@@ -116,8 +119,6 @@ class EncodeOptions:
         return name, mode
 
     def _rate_choice(self, model: str, strip_rows: int | None, catalog: Catalog) -> Choice:
-        from .quality import step_of_quality
-
         choice = Choice(model, "rate", coder=CODERS[self.coder], strip_rows=strip_rows)
         if self.target_size is not None:
             size = whole(self.target_size)
@@ -173,6 +174,33 @@ def checked_strip_rows(strip_rows: int | None) -> int | None:
     if rows is None or not 1 <= rows <= 255:
         raise HeqError(f"strip_rows is {shown(strip_rows)}; give 1 to 255 rows of patches.")
     return rows
+
+
+def step_of_quality(quality: float) -> int:
+    """Step index of a quality: ``912 - 8 quality``, rounded.
+
+    Our choice: 16 points of quality halve the step, and 1 to 100 (indices 904 to 112) span less
+    than 0.06 to more than 2 bits per pixel.
+
+    Args:
+        quality: 1 (smallest files) to 100; a fraction is as good.
+
+    Raises:
+        HeqError: it is not in that range.
+    """
+    number = real(quality)
+    if number is None or not LOWEST <= number <= HIGHEST:
+        raise HeqError(f"quality is {shown(quality)}; give a number from {LOWEST} to {HIGHEST}.")
+    return min(max(math.floor(_OFFSET - _SLOPE * number + 0.5), 0), STEPS - 1)
+
+
+def quality_of_step(step: int) -> float:
+    """The quality whose step index this is; steps of no quality give less than 1 or more than 100.
+
+    Args:
+        step: index, 0 to 1023.
+    """
+    return (_OFFSET - step) / _SLOPE
 
 
 def no_such_rate(bpp: float | None, rates: tuple[int, ...]) -> HeqError:

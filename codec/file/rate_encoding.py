@@ -14,7 +14,8 @@ from heqcodec.base.progress import report
 from heqcodec.base.rate_protocols import StripCoder
 from heqcodec.container.chunks import Chunk
 from heqcodec.container.header import Coder, Header, Mode
-from heqcodec.container.writer import ContainerWriter, fixed_size
+from heqcodec.container.strips import fixed_size
+from heqcodec.container.writer import ContainerWriter
 from heqcodec.nqe_r.levels import ImageLevels
 from numpy.typing import NDArray
 

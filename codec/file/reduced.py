@@ -93,7 +93,8 @@ def decode_reduced(data: Source, scale: int, partial: bool = False) -> NDArray[n
             else:
                 frame[start:stop] = strip_decoder.decode(grids, None, (slice(None), slice(None)))
             start = stop
-        fill_rows(frame, lost)
+        if lost.any():
+            fill_rows(frame, lost)
     if alpha is not None:
         alpha = np.asarray(Image.fromarray(alpha).reduce(scale))
     height, width = -(-header.height // scale), -(-header.width // scale)

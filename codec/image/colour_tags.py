@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from fractions import Fraction
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from PIL import Image
 
 from .avif_colour import nclx
-from .colour import BT709, GAMMA, PRIMARIES, SRGB, TRANSFERS, ColourSpace, rgb_to_srgb
+
+if TYPE_CHECKING:
+    from .colour import ColourSpace
 
 __all__ = ["colour_space", "has_gain_map"]
 
@@ -51,7 +53,7 @@ def colour_space(
         codes = nclx(stream)
         if codes:
             space = _coded(*codes, True, "nclx", notes)
-    elif "srgb" not in image.info:
+    elif "srgb" not in image.info and ("gamma" in image.info or "chromaticity" in image.info):
         space = _measured(image.info.get("gamma"), image.info.get("chromaticity"), notes)
     return space if space and not space.is_srgb else None
 
@@ -59,6 +61,8 @@ def colour_space(
 def _coded(
     primaries: int, transfer: int, full_range: bool, where: str, notes: list[str]
 ) -> ColourSpace | None:
+    from .colour import GAMMA, PRIMARIES, TRANSFERS, ColourSpace
+
     if primaries not in PRIMARIES or transfer not in TRANSFERS:
         notes.append(
             f"The colour space ({where}: primaries {primaries}, transfer {transfer}) is not known "
@@ -75,6 +79,8 @@ def _measured(
     gamma: float | None, chromaticity: tuple[float, ...] | None, notes: list[str]
 ) -> ColourSpace | None:
     """Of PNG's gAMA, and cHRM: white, red, green, blue."""
+    from .colour import BT709, GAMMA, SRGB, ColourSpace, rgb_to_srgb
+
     points, kind, exponent, names = BT709, SRGB, 0.0, []
     if chromaticity is not None and len(chromaticity) == 8:
         numbers = [Fraction(round(number * 100000), 100000) for number in chromaticity]

@@ -26,7 +26,7 @@ _FRAMES = frozenset({0xC0, 0xC1, 0xC2, 0xC9, 0xCA})
 _SCAN, _RESTART_INTERVAL = 0xDA, 0xDD
 _MARKER = re.compile(rb"\xff+[^\x00\xd0-\xd7\xff]")
 """The marker that ends the coded data of a scan; restart markers are part of the data."""
-_CONTINUATIONS = tuple(pattern * 2048 for pattern in (b"\x00", b"\x55", b"\xaa", b"\xfe"))
+_CONTINUATIONS = (b"\x00" * 2048, b"\x55" * 2048, b"\xaa" * 2048, b"\xfe" * 2048)
 _COEFFICIENTS = 64
 
 

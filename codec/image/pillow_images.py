@@ -7,7 +7,7 @@ import io
 import threading
 import warnings
 from collections.abc import Callable, Iterator
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 from heqcodec.base.errors import HeqError, HeqLimitError, HeqUnsupportedError
@@ -16,11 +16,13 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from . import metadata, samples
-from .colour import ColourSpace, to_srgb
 from .colour_tags import colour_space, has_gain_map
 from .deep_samples import correct_layouts
 from .jpeg_end import file_without_end, with_end
 from .loaded_image import LoadedImage, check_size
+
+if TYPE_CHECKING:
+    from .colour import ColourSpace
 
 __all__ = ["read_pillow", "read_stream", "reason"]
 
@@ -151,7 +153,8 @@ def _file_of(image: Image.Image) -> BinaryIO | None:
 def _loaded(image: Image.Image, name: str, stream: BinaryIO | None) -> LoadedImage:
     notes: list[str] = []
     _choose_frame(image, notes)
-    correct_layouts(image)
+    if image.format == "TIFF":
+        correct_layouts(image)
     layout = samples.raw_mode(image)
     image = _with_pixels(image, stream, notes)
 
@@ -197,6 +200,8 @@ def _srgb_samples(
 ) -> NDArray[np.uint8]:
     if space is None or space.is_srgb:
         return samples.reduced(found.colours, found.top)
+    from .colour import to_srgb
+
     pixels, clipped = to_srgb(found.colours, found.top, space)
     beyond = f"; {clipped:.2%} of the pixels lie beyond it and were clipped" if clipped else ""
     notes.append(f"The colours were converted from {space.name} to sRGB{beyond}.")

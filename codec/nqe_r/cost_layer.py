@@ -24,6 +24,7 @@ coder in the loop). Sums are integers below 2^15.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -75,9 +76,11 @@ class CostLayer:
             raise ValueError("a level is told its own magnitude by the cost layer")
         if self.shifts.min() < 0 or self.shifts.max() > LARGEST_SHIFT:
             raise ValueError(f"shifts of the cost layer are 0 to {LARGEST_SHIFT}")
-        self._operators = [
-            [_operator(self.near[size, plane]) for plane in range(PLANES)] for size in range(2)
-        ]
+
+    @cached_property
+    def _operators(self) -> list[list[NDArray[np.float32]]]:
+        """The near weights as matrices, 24 MB by size and plane: the C extension needs none."""
+        return [[_operator(near) for near in planes] for planes in self.near]
 
     def indices(self, magnitudes: NDArray[np.integer], size: int) -> NDArray[np.uint8]:
         """Indices of thresholds.

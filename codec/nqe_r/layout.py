@@ -27,6 +27,8 @@ SUBS = 4
 """Levels a band."""
 LEVELS = BANDS * SUBS
 """Levels of a colour plane of a patch."""
+LEVEL_LIMIT = 32767
+"""Largest magnitude of a level."""
 LARGE, QUARTERS = 0, 1
 """The two sizes."""
 

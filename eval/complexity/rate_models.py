@@ -10,7 +10,7 @@ from heqcodec.base.constants import PATCH
 from heqcodec.container.header import Coder
 from heqcodec.eval.baselines.heq import HeqRate, HeqRatePacked
 from heqcodec.eval.weight_files import stored_tensors
-from heqcodec.file.quality import HIGHEST, LOWEST, quality_of_step
+from heqcodec.file.options import HIGHEST, LOWEST, quality_of_step
 from heqcodec.file.rate_encoding import STRIP_ROWS
 from heqcodec.image.patches import split_patches
 from heqcodec.models import registry

@@ -16,8 +16,8 @@ from heqcodec.base import patch_protocols
 from heqcodec.container import chunks, header, strips
 from heqcodec.container.header import Coder, Header, Mode
 from heqcodec.container.repair import byte_syndromes
-from heqcodec.container.writer import smallest_size, total_size
-from heqcodec.file import quality, rate_encoding
+from heqcodec.container.strips import smallest_size, total_size
+from heqcodec.file import options, rate_encoding
 from heqcodec.models import registry
 from heqcodec.nqe_r import cost_layer, quantizer
 from heqcodec.nqe_r import transform as rate_transform
@@ -85,7 +85,7 @@ def test_steps_and_strips_of_the_rate_mode() -> None:
     formula = re.search(r"is the index\n`(\d+ - \d+ \* quality)`, rounded", PAGE)
     assert formula
     for value in range(1, 101):
-        assert eval(formula[1], {"quality": value}) == quality.step_of_quality(value)
+        assert eval(formula[1], {"quality": value}) == options.step_of_quality(value)
     assert f"A patch has {LEVELS:,} levels a colour plane" in PAGE
     head = Header(100, 300, 3, 512, bytes(8), coder=Coder.DEVICE, mode=Mode.RATE)
     least = re.search(r"mode 1: `(44 \+ 12 n \+ 12)`", PAGE)

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 from heqcodec.base.constants import STEPS
 from heqcodec.base.errors import HeqFormatError
 from heqcodec.native.loader import native_extension
-from heqcodec.nqe_r.layout import LEVELS
+from heqcodec.nqe_r.layout import LEVEL_LIMIT, LEVELS
 from numpy.typing import NDArray
 
 from .arithmetic import BitDecoder, BitEncoder
-from .contexts import Decisions
-from .patch import LEVEL_LIMIT, PatchCoder
-from .tables import check_tables, tables_id
+from .tables import DeviceTables, check_tables, tables_id
+
+if TYPE_CHECKING:
+    from .patch import PatchCoder
 
 _native = native_extension()
 
@@ -71,7 +73,7 @@ class DeviceCoder:
             )
             return payload
         coder = BitEncoder(self._tables.widths)
-        patches = PatchCoder(Decisions(coder, self._tables, step), planes)
+        patches = _patch_coder(coder, self._tables, planes, step)
         for row in range(rows):
             for column in range(columns):
                 patches.code(levels[row, column].tolist(), int(sizes[row, column]), column == 0)
@@ -114,13 +116,23 @@ class DeviceCoder:
     ) -> bool:
         rows, columns, planes, _ = levels.shape
         coder = BitDecoder(self._tables.widths, payload)
-        patches = PatchCoder(Decisions(coder, self._tables, step), planes)
+        patches = _patch_coder(coder, self._tables, planes, step)
         for row in range(rows):
             for column in range(columns):
                 decoded = [[0] * LEVELS for _ in range(planes)]
                 sizes[row, column] = patches.code(decoded, 0, column == 0)
                 levels[row, column] = decoded
         return coder.is_whole() and not patches.failed
+
+
+def _patch_coder(
+    coder: BitEncoder | BitDecoder, tables: DeviceTables, planes: int, step: int
+) -> PatchCoder:
+    """The coder in Python, whose tables are laid out only where the extension is not built."""
+    from .contexts import Decisions
+    from .patch import PatchCoder
+
+    return PatchCoder(Decisions(coder, tables, step), planes)
 
 
 def _check_shape(rows: int, columns: int, planes: int, step: int) -> None:

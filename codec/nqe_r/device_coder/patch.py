@@ -14,7 +14,7 @@ neighbourhood takes both in, and the field is all the memory there is.
 from __future__ import annotations
 
 import numpy as np
-from heqcodec.nqe_r.layout import BANDS, LEVELS, SUBS, band_frequencies
+from heqcodec.nqe_r.layout import BANDS, LEVEL_LIMIT, LEVELS, SUBS, band_frequencies
 
 from .contexts import (
     CONTEXT_AT,
@@ -32,7 +32,6 @@ GROUPS = 32
 GROUP_BANDS = BANDS // GROUPS
 GROUP_LEVELS = LEVELS // GROUPS
 MAGNITUDE_LIMIT = 255
-LEVEL_LIMIT = 32767
 
 
 def bin_of(cuts: tuple[int, ...], values: int) -> list[int]:
