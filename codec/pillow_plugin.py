@@ -11,7 +11,7 @@ from typing import IO, Any, BinaryIO, cast
 
 import numpy as np
 from heqcodec.base.errors import HeqError, HeqUnsupportedError
-from heqcodec.container.header import MAGIC, SMALL_FRAME, Mode, padded_size
+from heqcodec.container.header import MAGIC, SMALL_FRAME, padded_size
 from heqcodec.image import metadata
 from numpy.typing import NDArray
 from PIL import Image, ImageFile
@@ -73,7 +73,7 @@ class HeqImageFile(ImageFile.ImageFile):
         if chunks.XMP in present:
             self.info["xmp"] = present[chunks.XMP]
         self.tile = []  # None in older versions of Pillow, which then refuse to load
-        self._reducible = header.mode == Mode.RATE
+        self._reducible = not header.constant_rate
         self._scale = 1
         self._loaded = False
 

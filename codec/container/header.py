@@ -10,6 +10,7 @@ import struct
 import zlib
 from dataclasses import dataclass
 from enum import IntEnum
+from itertools import accumulate
 from typing import Any
 
 from heqcodec.base.constants import PATCH, STEPS
@@ -101,11 +102,8 @@ CRC_LENGTH = FIELDS[-1].size
 
 def field_offsets() -> dict[str, int]:
     """Byte offset of every header field, by name."""
-    offsets, position = {}, 0
-    for field in FIELDS:
-        offsets[field.name] = position
-        position += field.size
-    return offsets
+    starts = accumulate((field.size for field in FIELDS), initial=0)
+    return {field.name: start for field, start in zip(FIELDS, starts, strict=False)}
 
 
 @dataclass(frozen=True)
@@ -140,6 +138,11 @@ class Header:
     gray_as_rgb: bool = False
 
     @property
+    def constant_rate(self) -> bool:
+        """Patch mode: all patches have as many bytes, so this header says where each lies."""
+        return self.mode == Mode.PATCH
+
+    @property
     def output_channels(self) -> int:
         """Channels that decoders give, alpha aside: 1 (grey) or 3 (RGB)."""
         return 3 if self.gray_as_rgb else self.channels
@@ -161,7 +164,7 @@ class Header:
         Raises:
             HeqFormatError: in rate mode, where patches differ.
         """
-        if self.mode != Mode.PATCH:
+        if not self.constant_rate:
             raise HeqFormatError("Patches of the variable-rate mode differ in their bytes.")
         return self.rate // 8
 
@@ -248,7 +251,7 @@ def check_header(header: Header) -> None:
             f"The file has mode {header.mode} and coder {header.coder}; this version knows modes "
             f"0 to {max(Mode)} and coders 0 to {max(Coder)}; upgrade heqcodec."
         )
-    coders = PATCH_CODERS if header.mode == Mode.PATCH else RATE_CODERS
+    coders = PATCH_CODERS if header.constant_rate else RATE_CODERS
     if header.coder not in coders:
         raise HeqFormatError(
             f"Coder {header.coder} does not go with mode {header.mode}, which takes "
@@ -285,13 +288,10 @@ def check_header(header: Header) -> None:
         )
     if not 1 <= header.strip_rows <= 255:
         raise HeqFormatError(f"A strip has {header.strip_rows} patch rows; 1 to 255 were expected.")
-    if header.mode == Mode.RATE:
-        if not 0 <= header.rate < STEPS:
-            raise HeqFormatError(
-                f"The step index is {header.rate}; 0 to {STEPS - 1} were expected."
-            )
-    else:
+    if header.constant_rate:
         _check_patch_rate(header)
+    elif not 0 <= header.rate < STEPS:
+        raise HeqFormatError(f"The step index is {header.rate}; 0 to {STEPS - 1} were expected.")
     if len(header.encoder_id) != ID_LENGTH or len(header.coder_id) != ID_LENGTH:
         raise HeqFormatError(
             f"encoder_id and coder_id must have {ID_LENGTH} bytes, not {len(header.encoder_id)} "

@@ -18,7 +18,6 @@ from heqcodec.container.header import (
     DEFAULT_MAX_PIXELS,
     HEADER_LENGTH,
     Header,
-    Mode,
     check_pixels,
     parse_header,
 )
@@ -132,7 +131,7 @@ class ContainerReader:
     def _fits(self, index: int, length: int) -> bool:
         """Whether a strip can be so long: in patch mode the header fixes it, and what a search has
         found between two whole strips can be shorter or longer, with a checksum of its own."""
-        fixed = self.header.mode == Mode.PATCH
+        fixed = self.header.constant_rate
         return not fixed or length == STRIP_OVERHEAD + strip_length(self.header, index)
 
     def read_strips(self, indices: Iterable[int]) -> dict[int, bytes | None]:
@@ -147,7 +146,7 @@ class ContainerReader:
         mode, where a part of a payload is of no use without a checksum.
         """
         extent = self._found_places().extent(index)
-        if self.header.mode == Mode.PATCH or extent is None:
+        if self.header.constant_rate or extent is None:
             return b""
         stop = min(extent.stop - STRIP_CRC.size * extent.closed, self.file_size)
         begin = extent.start + STRIP_HEAD.size

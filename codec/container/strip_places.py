@@ -14,7 +14,7 @@ import numpy as np
 from heqcodec.base.errors import HeqFormatError, HeqTruncatedError
 from heqcodec.container.chunk_reader import Read
 from heqcodec.container.chunks import CHUNK_TYPES, can_be_chunk
-from heqcodec.container.header import HEADER_LENGTH, Header, Mode
+from heqcodec.container.header import HEADER_LENGTH, Header
 from heqcodec.container.record_search import RecordSearch, Wanted, longest_rising
 from heqcodec.container.strips import (
     STRIP_CRC,
@@ -75,7 +75,7 @@ def strip_places(header: Header, read: Read, size: int, partial: bool) -> StripP
     """
     if partial:
         return _SearchedPlaces(header, read, size)
-    if header.mode == Mode.PATCH:
+    if header.constant_rate:
         return _ComputedPlaces(header, size)
     return _ChainedPlaces(header, read, size)
 
@@ -195,7 +195,7 @@ class _SearchedPlaces:
         left = range(index, missing.stop)
         if not left:
             return begin
-        if self._header.mode == Mode.PATCH and end is not None:
+        if self._header.constant_rate and end is not None:
             # A strip whose head was hit, before one that is whole.
             while left:
                 start = stop - STRIP_OVERHEAD - strip_length(self._header, left[-1])
@@ -236,7 +236,7 @@ class _SearchedPlaces:
         """Where the strip that begins at ``start`` ends by what is known of its length."""
         if start + STRIP_OVERHEAD > self._size:
             return self._size + 1
-        if self._header.mode == Mode.PATCH:
+        if self._header.constant_rate:
             return start + STRIP_OVERHEAD + strip_length(self._header, index)
         _, length = STRIP_HEAD.unpack(self._read(start, STRIP_HEAD.size))
         return start + STRIP_OVERHEAD + int(length)
@@ -262,7 +262,7 @@ class _SearchedPlaces:
         """Of the heads of strips from ``first`` on, which can be right."""
         count = self._count
         beyond = min(count, first + MOST_LOST + self._size // STRIP_OVERHEAD)
-        if self._header.mode != Mode.PATCH:
+        if not self._header.constant_rate:
             return lambda words, _: (words >= first) & (words < beyond)
         full, last = strip_length(self._header, 0), strip_length(self._header, count - 1)
 

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 
 from heqcodec.base.errors import HeqChecksumError, HeqFormatError, HeqLimitError
 from heqcodec.container.chunks import CHUNK_OVERHEAD
-from heqcodec.container.header import HEADER_LENGTH, U32_MAX, Header, Mode
+from heqcodec.container.header import HEADER_LENGTH, U32_MAX, Header
 
 STRIP_HEAD = struct.Struct("<II")
 """Index and payload length, before the payload."""
@@ -69,7 +69,7 @@ def fixed_size(header: Header, chunk_lengths: Iterable[int] = ()) -> int:
 
 def smallest_size(header: Header) -> int:
     """Bytes that any whole file with this header has at least."""
-    return total_size(header) if header.mode == Mode.PATCH else fixed_size(header)
+    return total_size(header) if header.constant_rate else fixed_size(header)
 
 
 def patch_offset(header: Header, row: int, column: int) -> int:
@@ -101,7 +101,7 @@ def pack_strip(header: Header, index: int, payload: bytes) -> bytes:
         HeqFormatError: the payload has not the length that the header fixes (patch mode), or is
             longer than a length field can say.
     """
-    if header.mode == Mode.RATE:
+    if not header.constant_rate:
         if len(payload) > U32_MAX:
             raise HeqFormatError(
                 f"Strip {index} has {len(payload)} bytes; at most {U32_MAX} fit; use fewer rows "

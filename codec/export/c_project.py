@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -86,10 +87,12 @@ def model_parts(name: str) -> CParts:
     from heqcodec.models import registry
 
     tensors = registry.encoder_tensors(name)
-    if registry.mode_of(name) == registry.RATE_MODE:
-        return rate_parts(tensors, registry.default_quality(name))
-    transform = registry.manifest()["models"][name]["family"] == registry.TRANSFORM
-    return patch_parts(tensors) if transform else vgg_parts(tensors)
+    parts: dict[str, Callable[[], CParts]] = {
+        registry.RATE: lambda: rate_parts(tensors, registry.default_quality(name)),
+        registry.TRANSFORM: lambda: patch_parts(tensors),
+        registry.VGG: lambda: vgg_parts(tensors),
+    }
+    return parts[registry.manifest()["models"][name]["family"]]()
 
 
 def header_text(name: str, parts: CParts, weight_bytes: int) -> str:
@@ -108,8 +111,10 @@ def header_text(name: str, parts: CParts, weight_bytes: int) -> str:
     }
     # Lines of the template that begin with @rate@ or @patch@ are those of one mode.
     text = own_source("c", "heq_encoder.h")
-    other, mine = ("patch", "rate") if parts.mode == Mode.RATE else ("rate", "patch")
-    text = re.sub(rf"^@{other}@.*\n", "", text, flags=re.MULTILINE).replace(f"@{mine}@", "")
+    for mode in Mode:
+        mark = f"@{mode.name.lower()}@"
+        kept = "" if mode == parts.mode else r".*\n"
+        text = re.sub(f"^{mark}{kept}", "", text, flags=re.MULTILINE)
     return filled(text, words)
 
 

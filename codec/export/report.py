@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -59,11 +60,12 @@ def _layers(model: str) -> list[Layer]:
     from heqcodec.nqe_vgg.integer import IntegerVgg
 
     tensors = registry.encoder_tensors(model)
-    if registry.mode_of(model) == registry.RATE_MODE:
-        return rate_layers(tensors)
-    if registry.manifest()["models"][model]["family"] == registry.TRANSFORM:
-        return patch_layers(tensors)
-    return convolution_layers(IntegerVgg.from_tensors(tensors).layers)
+    layers: dict[str, Callable[[], list[Layer]]] = {
+        registry.RATE: lambda: rate_layers(tensors),
+        registry.TRANSFORM: lambda: patch_layers(tensors),
+        registry.VGG: lambda: convolution_layers(IntegerVgg.from_tensors(tensors).layers),
+    }
+    return layers[registry.manifest()["models"][model]["family"]]()
 
 
 def report_text(report: dict[str, Any]) -> str:

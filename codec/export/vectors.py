@@ -35,9 +35,9 @@ def write_vectors(model: str, folder: Path) -> None:
     from heqcodec.models import registry
 
     folder.mkdir(exist_ok=True)
-    rate = registry.mode_of(model) == registry.RATE_MODE
+    vectors = {registry.RATE_MODE: rate_vectors, registry.PATCH_MODE: patch_vectors}
     lines = []
-    for vector in rate_vectors() if rate else patch_vectors():
+    for vector in vectors[registry.mode_of(model)]():
         image = f"{vector.name}.{'pgm' if vector.pixels.shape[2] == 1 else 'ppm'}"
         (folder / image).write_bytes(pnm(vector.pixels))
         coded = heqcodec.encode(vector.pixels, model=model, strip=True, **vector.encode)

@@ -10,7 +10,7 @@ from heqcodec.base.arguments import BackendName, DecoderName, checked_limit, sho
 from heqcodec.base.errors import HeqError, HeqFormatError
 from heqcodec.container import chunks as chunk_types
 from heqcodec.container.chunks import Chunk, read_alpha
-from heqcodec.container.header import Coder, Header, Mode
+from heqcodec.container.header import Coder, Header
 from heqcodec.container.reader import ContainerReader
 from heqcodec.container.source import Source, open_source
 from numpy.typing import NDArray
@@ -139,7 +139,7 @@ def _strip_decoder(
     from heqcodec.models import registry
 
     header = reader.header
-    if header.mode == Mode.PATCH:
+    if header.constant_rate:
         ids = header.encoder_id, header.coder_id
         decoder = registry.load_decoder(*ids, device, backend, wanted)
         return PatchStripDecoder(header, decoder), set()

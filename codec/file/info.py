@@ -95,10 +95,9 @@ def file_info(data: Source, partial: bool) -> FileInfo:
             reader.read_strip(index)
         chunks = reader.read_chunks()
         header = reader.header
-        by_patch = header.mode == Mode.PATCH
         return {
             "format_version": FORMAT_VERSION,
-            "mode": "patch" if by_patch else "rate",
+            "mode": cast('Literal["patch", "rate"]', Mode(header.mode).name.lower()),
             "coder": cast(
                 'Literal["none", "patch", "device", "packed"]', Coder(header.coder).name.lower()
             ),
@@ -109,9 +108,9 @@ def file_info(data: Source, partial: bool) -> FileInfo:
             "coded_channels": header.channels,
             "alpha": any(chunk.type == chunk_types.ALPHA for chunk in chunks),
             "quality": _quality(header),
-            "step": None if by_patch else header.rate,
-            "bits_per_patch": header.rate if by_patch else None,
-            "nominal_bpp": header.rate / PATCH**2 if by_patch else None,
+            "step": None if header.constant_rate else header.rate,
+            "bits_per_patch": header.rate if header.constant_rate else None,
+            "nominal_bpp": header.rate / PATCH**2 if header.constant_rate else None,
             "file_bytes": reader.file_size,
             "file_bpp": 8 * reader.file_size / (header.width * header.height),
             "patch_rows": header.patch_rows,
@@ -131,7 +130,7 @@ def file_info(data: Source, partial: bool) -> FileInfo:
 
 
 def _quality(header: Header) -> float | None:
-    if header.mode == Mode.PATCH:
+    if header.constant_rate:
         return None
     from .options import quality_of_step
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from heqcodec.base.errors import HeqError, HeqFormatError
 from heqcodec.base.progress import report
 from heqcodec.base.rate_protocols import StripCoder
-from heqcodec.container.header import Coder, Header, Mode
+from heqcodec.container.header import Coder, Header
 from heqcodec.container.reader import ContainerReader
 from heqcodec.container.source import Source, open_source
 from heqcodec.container.strips import strip_patch_rows
@@ -78,7 +78,7 @@ def repack(data: Source, coder: Coder, strip_rows: int | None, max_pixels: int |
 
 def _check_coder(header: Header, coder: Coder) -> None:
     verb = "packed" if coder == Coder.PACKED else "unpacked"
-    if header.mode != Mode.RATE:
+    if header.constant_rate:
         raise HeqError(
             f"A patch-constant file cannot be {verb}; only files of the variable-rate mode can."
         )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final, get_args
@@ -36,6 +37,28 @@ DECODERS: tuple[DecoderName, ...] = get_args(DecoderName)
 """Decoders that a model of variable rate may have. The strong one is always there, and where the
 best one has no weights of its own, it is the strong one run twice, see
 `heqcodec.purenet.mirrored`; the plain one has none."""
+
+
+@dataclass(frozen=True)
+class Family:
+    """What a family of models has, whatever the model.
+
+    Attributes:
+        mode: `PATCH_MODE` or `RATE_MODE`, of its files.
+        plain: whether its code has a plain inverse: the decoder `PLAIN`.
+        best: whether its network can run twice, with the mirror image: the decoder `BEST`.
+    """
+
+    mode: str
+    plain: bool
+    best: bool
+
+
+FAMILIES = {
+    RATE: Family(RATE_MODE, plain=True, best=True),
+    TRANSFORM: Family(PATCH_MODE, plain=True, best=False),
+    VGG: Family(PATCH_MODE, plain=False, best=False),
+}
 
 
 def read_list(path: Traversable, key: str, what: str) -> dict[str, Any]:
@@ -87,7 +110,12 @@ def mode_of(name: str) -> str:
         raise HeqUnsupportedError(
             f'there is no model "{name}"; the models here are {", ".join(model_names())}.'
         )
-    return RATE_MODE if manifest()["models"][name]["family"] == RATE else PATCH_MODE
+    return family_of(name).mode
+
+
+def family_of(name: str) -> Family:
+    """The family of a model that is here."""
+    return FAMILIES[manifest()["models"][name]["family"]]
 
 
 def default_model(mode: str = "auto") -> str:
@@ -153,7 +181,7 @@ def model_of_file(encoder_id: bytes, coder_id: bytes) -> str:
 def model_of(encoder_id: bytes, coder_id: bytes) -> str | None:
     """Name of the model that wrote a file, or None if it is not here."""
     for name, entry in manifest()["models"].items():
-        coders = entry["coders"].values() if entry["family"] == RATE else [entry["encoder"]]
+        coders = entry["coders"].values() if "coders" in entry else [entry["encoder"]]
         known = [(entry["encoder"]["encoder_id"], coder["coder_id"]) for coder in coders]
         if (encoder_id.hex(), coder_id.hex()) in known:
             return str(name)
@@ -182,9 +210,10 @@ def decoder_names(name: str) -> list[str]:
 def offered_decoders(name: str) -> list[str]:
     """The decoders that can be asked for; errors as `mode_of`."""
     names = decoder_names(name)
-    if BEST not in names and mode_of(name) == RATE_MODE:
+    family = family_of(name)
+    if family.best and BEST not in names:
         names.append(BEST)
-    return names if manifest()["models"][name]["family"] == VGG else [*names, PLAIN]
+    return [*names, PLAIN] if family.plain else names
 
 
 def decoder_weights(name: str, decoder: str) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
@@ -204,7 +233,7 @@ def encoder_tensors(name: str) -> dict[str, np.ndarray]:
     mode_of(name)
     entry = manifest()["models"][name]
     parts = [entry["encoder"]]
-    if entry["family"] == RATE:
+    if "coders" in entry:
         parts.append(entry["coders"][Coder.DEVICE.name.lower()])
     return {key: tensor for part in parts for key, tensor in stored_tensors(part).items()}
 

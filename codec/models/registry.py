@@ -7,6 +7,7 @@ imported until a decoder is loaded.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -68,6 +69,7 @@ __all__ = [
     "describe_models",
     "encoder_kernel",
     "encoder_tensors",
+    "load_any_encoder",
     "load_decoder",
     "load_dequantizer",
     "load_encoder",
@@ -102,10 +104,18 @@ def load_rate_encoder(name: str) -> RateEncoder:
     return _rate_encoder(name)
 
 
+def load_any_encoder(name: str) -> PatchEncoder | RateEncoder:
+    """The encoder of a model of either mode, loaded once; errors as `load_encoder`."""
+    loaders: dict[str, Callable[[str], PatchEncoder | RateEncoder]] = {
+        PATCH_MODE: load_encoder,
+        RATE_MODE: load_rate_encoder,
+    }
+    return loaders[mode_of(name)](name)
+
+
 def encoder_kernel(name: str) -> str:
     """What computes when a model encodes: "numpy", or "C" and what of the processor it uses."""
-    loaded = load_rate_encoder(name) if mode_of(name) == RATE_MODE else load_encoder(name)
-    return str(getattr(loaded, "kernel", "numpy"))
+    return str(getattr(load_any_encoder(name), "kernel", "numpy"))
 
 
 def load_strip_coder(name: str, coder: int) -> StripCoder:
@@ -216,7 +226,7 @@ def describe_models() -> list[dict[str, Any]]:
 
 
 def _rate_facts(name: str, entry: dict[str, Any]) -> dict[str, Any]:
-    if mode_of(name) == RATE_MODE:
+    if "coders" in entry:
         coders = entry["coders"].items()
         return {
             **{f"{kind}_coder_id": part["coder_id"] for kind, part in coders},
@@ -235,11 +245,9 @@ def weight_bits(name: str) -> dict[str, int]:
     Raises:
         HeqError: they are more than 2^20.
     """
-    holders: list[Any] = (
-        [load_rate_encoder(name), load_strip_coder(name, Coder.DEVICE)]
-        if mode_of(name) == RATE_MODE
-        else [load_encoder(name)]
-    )
+    holders: list[Any] = [load_any_encoder(name)]
+    if "coders" in manifest()["models"][name]:
+        holders.append(load_strip_coder(name, Coder.DEVICE))
     parts: dict[str, int] = {}
     for holder in holders:
         parts |= holder.weight_bits()
@@ -248,19 +256,26 @@ def weight_bits(name: str) -> dict[str, int]:
     return parts
 
 
+def _transform_encoder(tensors: dict[str, Any]) -> PatchEncoder:
+    from heqcodec.nqe_t.encoder import TransformNqe
+
+    return TransformNqe(tensors)
+
+
+def _vgg_encoder(tensors: dict[str, Any]) -> PatchEncoder:
+    from heqcodec.nqe_vgg.integer import IntegerVgg
+
+    return IntegerVgg.from_tensors(tensors)
+
+
+ENCODERS = {TRANSFORM: _transform_encoder, VGG: _vgg_encoder}
+"""What makes a patch-constant encoder of its tensors, by family."""
+
+
 @cache
 def _encoder(name: str) -> PatchEncoder:
     entry = manifest()["models"][name]
-    tensors = stored_tensors(entry["encoder"])
-    encoder: PatchEncoder
-    if entry["family"] == TRANSFORM:
-        from heqcodec.nqe_t.encoder import TransformNqe
-
-        encoder = TransformNqe(tensors)
-    else:
-        from heqcodec.nqe_vgg.integer import IntegerVgg
-
-        encoder = IntegerVgg.from_tensors(tensors)
+    encoder = ENCODERS[entry["family"]](stored_tensors(entry["encoder"]))
     listed = entry["encoder"]["encoder_id"], entry["encoder"]["coder_id"]
     _check_ids(name, (encoder.encoder_id.hex(), encoder.coder_id.hex()), listed)
     return encoder
