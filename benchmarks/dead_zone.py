@@ -47,7 +47,7 @@ FILE_TILES = 12
 OCTAVE_STEPS = (320, 448, 576, 704, 832)
 """The middles of the octaves in which the qualities lie."""
 TOP = 15
-"""Levels are told apart up to here when they are counted."""
+"""The largest magnitude with a count of its own; larger ones share one."""
 CODEQ_BITS = 8
 GRADIENT_STEPS, GRADIENT_RATE = 250, 0.02
 GRADIENT_SAMPLE = 400_000

@@ -51,8 +51,8 @@ static int code_more(heq_device_strip *strip, int plane, int size, int group, in
         }
     }
     contexts[0] = AT_MORE + (((plane << 1) + size) << 5) + group;
-    contexts[1] = AT_MORE + 192 + times_6(times_10(plane) + bin10(before)) + bin6(left);
-    contexts[2] = AT_MORE + 372 + times_7(times_10(colour) + bin10(left)) + bin7(first);
+    contexts[1] = AT_MORE_BEFORE + times_6(times_10(plane) + bin10(before)) + bin6(left);
+    contexts[2] = AT_MORE_FIRST + times_7(times_10(colour) + bin10(left)) + bin7(first);
     return decide(strip, SET_MORE + (plane << 3) + (group >> 2), 3, contexts, FAST, bit);
 }
 
@@ -65,12 +65,12 @@ static int code_magnitude(heq_device_strip *strip, const surroundings *around, i
     int lower = times_7((plane > 0 ? 7 : 0) + bin7(around->lower)) + bin7(around->close);
     int contexts[HEQ_DEVICE_INPUTS], coded;
     contexts[0] = AT_ZERO + times_10(row) + near;
-    contexts[1] = AT_ZERO + 720 + times_10(row) + same;
-    contexts[2] = AT_ZERO + 1440 + times_10(times_10(merged) + near) + same;
-    contexts[3] = AT_ZERO + 1840 +
+    contexts[1] = AT_ZERO_SAME + times_10(row) + same;
+    contexts[2] = AT_ZERO_BOTH + times_10(times_10(merged) + near) + same;
+    contexts[3] = AT_ZERO_OTHER +
                   ((times_6(times_9(plane) + (area >> 1)) + bin6(around->other)) << 2) + bin4(both);
-    contexts[4] = AT_ZERO + 2488 + (plane << 7) + (band < 64 ? band : 64 + third[band - 64]);
-    contexts[5] = AT_ZERO + 2872 + times_7(lower) + bin7(around->rest);
+    contexts[4] = AT_ZERO_BAND + (plane << 7) + (band < 64 ? band : 64 + third[band - 64]);
+    contexts[5] = AT_ZERO_LOWER + times_7(lower) + bin7(around->rest);
     if (!decide(strip, SET_ZERO + times_18(kind) + area, 6, contexts, SLOW, value > 0)) {
         return 0;
     }
@@ -79,8 +79,8 @@ static int code_magnitude(heq_device_strip *strip, const surroundings *around, i
     for (coded = 1; coded < UNARY; coded++) {
         int level = coded < 4 ? coded - 1 : coded < 8 ? 3 : 4;
         contexts[0] = AT_LARGER + times_5(row) + level;
-        contexts[1] = AT_LARGER + 360 + times_10(times_10(level) + near) + same;
-        contexts[2] = AT_LARGER + 860 + times_6(times_10(level) + bin10(both >> 1)) +
+        contexts[1] = AT_LARGER_BOTH + times_10(times_10(level) + near) + same;
+        contexts[2] = AT_LARGER_OTHER + times_6(times_10(level) + bin10(both >> 1)) +
                       bin6(around->other >> 1);
         if (!decide(strip, SET_LARGER + times_3(level) + plane, 3, contexts, FAST, value > coded)) {
             return coded;
@@ -103,7 +103,7 @@ static int code_sign(heq_device_strip *strip, int plane, int size, int index, in
     row = times_3(((plane > 0) << 1) + size) + band; /* SIGNED_BANDS a colour and size */
     contexts[0] = AT_SIGN + times_3(times_3((row << 2) + sub) + across) + along;
     row = times_3(plane) + band;
-    contexts[1] = AT_SIGN + 432 + times_3(times_3(row) + across) +
+    contexts[1] = AT_SIGN_LUMA + times_3(times_3(row) + across) +
                   (plane > 0 ? signs_of(strip, 0)[index] + 1 : 1);
     return decide(strip, SET_SIGN + row, 2, contexts, FAST, bit);
 }

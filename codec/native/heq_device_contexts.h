@@ -6,7 +6,10 @@
 #include "heq_device_layout.h"
 #include "heq_shifts.h"
 
-enum { SLOW = 6, FAST = 5 };
+enum {
+    SLOW = 6,
+    FAST = 5
+};
 
 static int product(int weight, int value)
 {
@@ -51,15 +54,27 @@ enum {
     SIGNED_BANDS = 3,
 };
 
-/* Where each kind of context begins. */
+/* Where each kind of context begins: a kind has a table for each of its inputs. Bins are those
+ * of bin10 and its like; "kind" is luma or chroma by size, four in all. */
 enum {
     AT_SIZE = 0,
-    AT_ZERO = AT_SIZE + 2,
-    AT_LARGER = AT_ZERO + 720 + 720 + 400 + 648 + 384 + 686,
-    AT_ESCAPE = AT_LARGER + 360 + 500 + 300,
-    AT_SIGN = AT_ESCAPE + PREFIXES,
-    AT_MORE = AT_SIGN + 432 + 81,
-    AT_DC = AT_MORE + 192 + 180 + 140,
+    AT_ZERO = AT_SIZE + 2, /* is a level not 0? 4 kinds, 18 zones, 10 of near */
+    AT_ZERO_SAME = AT_ZERO + 4 * 18 * 10, /* 4 kinds, 18 zones, 10 of same */
+    AT_ZERO_BOTH = AT_ZERO_SAME + 4 * 18 * 10, /* 4 kinds, 10 of near, 10 of same */
+    AT_ZERO_OTHER = AT_ZERO_BOTH + 4 * 10 * 10, /* 3 planes, 9 zone pairs, 6 of other, 4 of both */
+    AT_ZERO_BAND = AT_ZERO_OTHER + 3 * 9 * 6 * 4, /* 3 planes, 128 bands or groups of bands */
+    AT_ZERO_LOWER = AT_ZERO_BAND + 3 * 128, /* luma or chroma, 7 of lower, of close, of rest */
+    AT_LARGER = AT_ZERO_LOWER + 2 * 7 * 7 * 7, /* larger yet? 4 kinds, 18 zones, 5 magnitudes */
+    AT_LARGER_BOTH = AT_LARGER + 4 * 18 * 5, /* 5 magnitudes, 10 of near, 10 of same */
+    AT_LARGER_OTHER = AT_LARGER_BOTH + 5 * 10 * 10, /* 5 magnitudes, 10 of both, 6 of other */
+    AT_ESCAPE = AT_LARGER_OTHER + 5 * 10 * 6, /* prefixes of Exp-Golomb codes */
+    AT_SIGN = AT_ESCAPE +
+        PREFIXES, /* 4 kinds, 3 bands, 4 levels of a band, signs of 2 neighbours */
+    AT_SIGN_LUMA = AT_SIGN + 4 * 3 * 4 * 3 * 3, /* 3 planes, 3 bands, signs of neighbour and luma */
+    AT_MORE = AT_SIGN_LUMA + 3 * 3 * 3 * 3, /* any level from here on? 6 planes by size, 32 */
+    AT_MORE_BEFORE = AT_MORE + 6 * 32, /* 3 planes, 10 of the group before, 6 of left */
+    AT_MORE_FIRST = AT_MORE_BEFORE + 3 * 10 * 6, /* luma or chroma, 10 of left, 7 of first */
+    AT_DC = AT_MORE_FIRST + 2 * 10 * 7,
     AT_DC_ESCAPE = AT_DC + 270,
     AT_DC_SIGN = AT_DC_ESCAPE + 3 * PREFIXES,
     CONTEXTS = AT_DC_SIGN + 27
@@ -121,12 +136,12 @@ static int sign_of(int value)
 
 /* What a level is expected to be, from those around it; see levels_around. */
 typedef struct {
-    int near;  /* weighted sum over neighbouring frequencies of the same quarter */
-    int same;  /* over the same frequency of other quarters, and of the left patch */
+    int near; /* weighted sum over neighbouring frequencies of the same quarter */
+    int same; /* over the same frequency of other quarters, and of the left patch */
     int other; /* over the other colour planes; in plane 0, higher bands of the left patch */
     int lower; /* the next lower frequencies of all quarters */
     int close; /* the next lower frequencies of this quarter */
-    int rest;  /* lower levels of the same band, and higher bands of the left patch */
+    int rest; /* lower levels of the same band, and higher bands of the left patch */
 } surroundings;
 
 /* Levels of the four quarters at frequency (u + row, v + column). Those of bands not coded yet

@@ -1,7 +1,7 @@
 """Steps, levels, and the choice of size: everything that depends on the step index.
 
-Levels are told apart twice. What the cost layer sees is ``floor((|c| + 5/16 step) / step)``,
-rounding with a dead zone. What is written is ``floor((|c| + 7/16 step) / step)`` where that is 2 or
+There are two quantizers. The input of the cost layer is ``floor((|c| + 5/16 step) / step)``,
+rounding with a dead zone. The coded level is ``floor((|c| + 7/16 step) / step)`` where that is 2 or
 more, else 1 from the threshold of the cost layer on, else 0; with the coefficient's sign. The
 quotient of two integers needs no multiplier: a device shifts the step up while it fits, then
 compares and subtracts on the way down, two comparisons for a level of 1 and one for a level of 0.

@@ -34,7 +34,7 @@ from numpy.typing import NDArray
 
 START_WEIGHT = 0.35
 PRIOR_COUNT = 20.0
-"""Decisions that a start state leans on its mean over all steps with."""
+"""Weight, in decisions, of the mean over all steps in the start state of one step."""
 RIDGE = 50.0
 """Pull of the weights to START_WEIGHT, in units of the regression's curvature."""
 NEWTON_STEPS = 8

@@ -21,7 +21,7 @@ from .tables import PLANES, PackedTables
 DIFFERENCE_LIMIT = 2047
 LEFT, TOP, RIGHT, BOTTOM = range(4)
 _INNER = {RIGHT: 4, BOTTOM: 5, LEFT: 6, TOP: 7}
-"""Profiles of the inner sides of quarters: right of the left ones, and so on."""
+"""Profiles of the sides between quarters: the right sides of the left quarters, and so on."""
 _FREQUENCIES = [(int(u), int(v)) for u, v in band_frequencies()]
 
 
@@ -37,10 +37,11 @@ class Position(NamedTuple):
 
 class _Side(NamedTuple):
     own: int
-    """Profile."""
+    """Index of the profile, 0 to 7, of the side that the level adds to."""
     other: int | None
-    """Profile of the same patch beyond the side; None where it is the neighbour's."""
+    """Index of the profile across the side in the same patch; None where a neighbour has it."""
     along: int
+    """Frequency along the side, the index into the profile."""
     edge: int
     """What a level of 1 adds to the own profile."""
 
@@ -79,7 +80,7 @@ class Borders:
         ]
 
     def add(self, at: Position, index: int, level: int) -> None:
-        """A level is known."""
+        """Add a coded level to the profiles of its patch."""
         profiles = self._profiles[at.plane, at.row, at.column]
         band, sub = divmod(index, 4)
         if band or not at.size:

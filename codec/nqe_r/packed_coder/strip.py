@@ -33,13 +33,16 @@ from .tables import (
 )
 
 LARGEST = 32767
+"""Largest magnitude of a level."""
 LONGEST = 22
 """Decisions of the largest magnitude."""
 UNARY = 5
-_SIDE = 20
+"""Magnitudes below are unary; from here on a unary prefix gives the number of bits."""
 _BELOW = 3
+_SIDE = _BELOW + 16 + 1
 """A map has 16 frequencies and a border: three below, one above."""
 _COARSE = (0, 1, 2, 3, 4, 4, 5, 5, 5, 6, 6, 6, 6, 6, 7)
+"""Bins of a sum of neighbours: fine near 0, one for all that is large."""
 _AROUND = ((0, -1), (-1, 0), (0, 1), (1, 0))
 _BANDS = [(int(u), int(v)) for u, v in band_frequencies()]
 _ANGLES = [(int(angle), int(ring)) for angle, ring in angles_and_rings()]
@@ -142,7 +145,7 @@ class StripModel:
         before: int,
         levels: NDArray[np.int16],
     ) -> int:
-        """Is anything in the slice (whole), or in a segment of it?"""
+        """Is any level of the slice (whole), or of one of its segments, not 0?"""
         p, row, column = place = self._other(at, 0)
         segments, slices = self._segments, self._slices
         inputs = [segments[place][segment - i] if segment >= i else 0 for i in range(1, 5)]
@@ -159,6 +162,7 @@ class StripModel:
         net = FLAG_NETS + p * 2 + (not whole)
         padded = np.array(inputs + [0] * (INPUTS - len(inputs)), dtype=np.int64)
         logit = self._predictor.head(net, 0, self._predictor.run(net, padded))
+        # Surprise has 16 bits of fraction: 32 bins of 1/16, 0 in the middle.
         surprise = clamp((int(self._surprise[place]) >> 12) + 16, 0, 31)
         contexts = [
             ("segment", p, at.size, whole, segment),
@@ -169,10 +173,11 @@ class StripModel:
 
     def _run_inputs(self, place: tuple[int, int, int]) -> list[int]:
         short, long = (int(run) for run in self._runs[place])
+        # Sums that decay by 1/8 and 1/32 a level, scaled to the bytes that networks take.
         return [min(short >> 1, 255), min(long >> 3, 255)]
 
     def _predict_mean(self, at: Position, inputs: NDArray[np.int64]) -> int:
-        """What the means of the patches left and above say of this one."""
+        """The mean level of this patch, predicted from those of the patches left and above."""
         means = self._levels[:, :, at.plane, 0]
         row, column = at.row, at.column
         if not row or not column:
@@ -185,7 +190,7 @@ class StripModel:
             inputs[i] = self._tables.magnitude[min(abs(gap), 255)]
         weights = self._tables.dc[at.plane].tolist()
         total = sum(w * mean for w, mean in zip(weights, (left, above, corner, far), strict=True))
-        return clamp(total + 2048 >> 12, -LARGEST, LARGEST)
+        return clamp(total + 2048 >> 12, -LARGEST, LARGEST)  # weights have 12 bits of fraction
 
     def _code_level(
         self,
@@ -283,10 +288,12 @@ class StripModel:
                 ("there", p, at.slice, rank, there),
             ]
             assert len(contexts) == MIXED - 1
+            # Rank UNARY and up: has magnitude - 4 more than count - 4 bits?
             more = magnitude - 4 >= 2 << count - UNARY if count >= UNARY else magnitude > count
             bit = predictor.decide(coder, int(more), logit, (net, rank), contexts)
             if not count:
                 error = (bit << 16) - predictor.ones(logit)
+                # Mean of bit minus probability, in 1/65536, over about 16 decisions.
                 self._surprise[place] += (error - int(self._surprise[place])) >> 4
             if not bit:
                 break
@@ -318,6 +325,7 @@ class StripModel:
             return -1 if coder.code(int(sign < 0), EVEN) else 1
         turn, agreement = guess * reference, self._agreement[..., which]
         near = int(agreement[p, row, column - 1] + agreement[p, row - 1, column])
+        # Agreement is -64 to 64: nine bins of this patch, five of its two neighbours.
         here = clamp((int(agreement[place]) * turn + 8 >> 4) + 4, 0, 8)
         there = clamp((near * turn + 16 >> 5) + 2, 0, 4)
         contexts: list[tuple[int | str, ...]] = [
@@ -330,7 +338,7 @@ class StripModel:
         sign = -guess if differs else guess
         for i, other in enumerate((first, second)):
             if other:
-                old = int(self._agreement[place][i])
+                old = int(self._agreement[place][i])  # moves a quarter of the way to +-64
                 self._agreement[place][i] += ((64 if sign == other else -64) - old) >> 2
         return sign
 
