@@ -20,6 +20,7 @@ import torch
 import typer
 from heqcodec.base.errors import HeqError
 from heqcodec.base.files import replaced_file, write_bytes
+from heqcodec.lab.training.log_rows import append_rows
 from heqcodec.lab.training.recipe_values import tomllib
 from heqcodec.purenet.device import find_device
 
@@ -29,7 +30,6 @@ from .images import LabelledImages, load_images
 from .recipe import ClassifierRecipe
 from .run import RESULT, WEIGHTS, run_recipe
 from .train import console, say_row
-from .training import append_rows
 
 SUMMARY, EPOCHS, ERROR = "summary.json", "epochs.csv", "error.txt"
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
+
+from heqcodec.lab.training.schedule import half_cosine
 
 from .recipe import ClassifierRecipe
 
@@ -36,4 +37,4 @@ def learning_rate(recipe: ClassifierRecipe, phase: Phase, passed: float) -> floa
     if passed < warmup:
         return peak * (passed + 1e-3) / (warmup + 1e-3)
     share = (passed - warmup) / max(phase.epochs - warmup, 1e-9)
-    return peak * 0.5 * (1 + math.cos(math.pi * min(share, 1.0)))
+    return peak * half_cosine(share)

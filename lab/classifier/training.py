@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import csv
-import json
 import math
 import time
 from collections.abc import Callable, Iterator
@@ -15,6 +13,8 @@ from typing import Any, cast
 import torch
 from heqcodec.base.errors import HeqError
 from heqcodec.lab.training.checkpoint import FILE, load_checkpoint, read_facts, save_checkpoint
+from heqcodec.lab.training.log_rows import append_rows, drop_rows
+from heqcodec.lab.training.schedule import follow
 from heqcodec.quantizers import layer_report
 from torch import nn
 
@@ -210,10 +210,7 @@ class ClassifierTraining:
         self._step += 1
         if self.average is None:
             return
-        decay = min(self.recipe.average, (1 + self._step) / (10 + self._step))
-        mine = [parameter.detach() for parameter in self.average.parameters()]
-        theirs = [parameter.detach() for parameter in self.network.parameters()]
-        torch._foreach_lerp_(mine, theirs, 1 - decay)
+        follow(self.average, self.network, self.recipe.average, self._step)
         for own, other in zip(self.average.buffers(), self.network.buffers(), strict=True):
             own.copy_(other)
 
@@ -274,8 +271,8 @@ class ClassifierTraining:
         )
         self.epoch, self.seconds = int(facts["epoch"]), float(facts["seconds"])
         self._step, self.shifts = int(facts["step"]), list(facts["shifts"])
-        _drop_rows(self.log_dir / "log.csv", "epoch", self.epoch)
-        _drop_rows(self.log_dir / "layers.csv", "step", self.epoch)
+        drop_rows(self.log_dir / "log.csv", "epoch", self.epoch)
+        drop_rows(self.log_dir / "layers.csv", "step", self.epoch)
 
 
 @contextlib.contextmanager
@@ -286,29 +283,3 @@ def _without_tf32() -> Iterator[None]:
         yield
     finally:
         torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = kept
-
-
-def append_rows(path: Path, rows: list[dict[str, Any]]) -> None:
-    """Add rows to a CSV file, with a header line if it is new; written when this returns."""
-    if not rows:
-        return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    new = not path.exists()
-    with path.open("a", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, fieldnames=list(rows[0]))
-        if new:
-            writer.writeheader()
-        writer.writerows(
-            {k: json.dumps(v) if isinstance(v, (list, dict)) else v for k, v in row.items()}
-            for row in rows
-        )
-
-
-def _drop_rows(path: Path, key: str, last: int) -> None:
-    """Take the rows of epochs after the last one, which will be done again, out of a log."""
-    if not path.exists():
-        return
-    with path.open(newline="", encoding="utf-8") as file:
-        rows = [row for row in csv.DictReader(file) if int(row[key]) <= last]
-    path.unlink()
-    append_rows(path, list(rows))

@@ -11,6 +11,7 @@ import torch
 from heqcodec.base.errors import HeqError
 from heqcodec.lab.networks.reduced import ReducedNqe
 from heqcodec.lab.training.allocator import keep_freed_memory
+from heqcodec.lab.training.schedule import half_cosine
 from torch import Tensor, nn
 
 REFRESHES = 50
@@ -92,7 +93,7 @@ def train_for(task: TimedTask, network: nn.Module, seconds: float, seed: int) ->
     clock = _clock(network)
     begun, step, refreshed = clock(), 0, 0
     while (progress := (clock() - begun) / seconds) < 1 or step == 0:
-        factor = min(1.0, progress / WARMUP) * 0.5 * (1 + math.cos(math.pi * min(progress, 1.0)))
+        factor = min(1.0, progress / WARMUP) * half_cosine(progress)
         for group in optimizer.param_groups:
             group["lr"] = task.rate * group["share"] * factor
         with torch.autocast(device, torch.bfloat16):

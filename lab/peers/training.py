@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import csv
 import math
 from pathlib import Path
 from typing import Any, NamedTuple, cast
@@ -12,10 +11,12 @@ import numpy as np
 import torch
 from heqcodec.eval.peers.load import build
 from heqcodec.eval.peers.peer import Peer
+from heqcodec.lab.training.log_rows import append_rows
 from heqcodec.lab.training.loop import FIGURES_IMAGES, TrainingLoop
 from heqcodec.lab.training.photographs import CropSource
 from heqcodec.lab.training.recipe import Recipe
-from heqcodec.lab.training.tasks import Task, cosine, psnr
+from heqcodec.lab.training.schedule import cosine
+from heqcodec.lab.training.tasks import Task, psnr
 from numpy.typing import NDArray
 from rich.progress import Progress
 from torch import Tensor, nn
@@ -176,17 +177,8 @@ class PeerLoop(TrainingLoop):
             "loss": float(np.mean(losses)) if losses else math.nan,
             **{f"held_out_{key}": round(value, 5) for key, value in figures._asdict().items()},
         }
-        _append(self.out_dir / "log.csv", row)
+        append_rows(self.out_dir / "log.csv", [row])
         self._progress.console.print(
             f"step {self.step}, {self.minutes:.1f} min: held-out {figures.bpp:.4f} bpp, "
             f"PSNR {figures.psnr:.2f} dB"
         )
-
-
-def _append(path: Path, row: dict[str, Any]) -> None:
-    new = not path.exists()
-    with path.open("a", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, fieldnames=list(row))
-        if new:
-            writer.writeheader()
-        writer.writerow(row)

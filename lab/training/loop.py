@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import csv
-import json
 import math
 import signal
 import threading
@@ -22,8 +20,10 @@ from torch import Tensor, nn
 
 from .allocator import keep_freed_memory
 from .checkpoint import load_checkpoint, save_checkpoint
+from .log_rows import append_rows
 from .muon import Muon
 from .recipe import Recipe
+from .schedule import follow
 from .tasks import Task
 from .workers import SEED_STRIDE, Workers
 
@@ -234,13 +234,10 @@ class TrainingLoop:
                 "recipe, and begin again or go on from the last checkpoint with --resume."
             )
 
-    @torch.no_grad()
     def _average(self) -> None:
         count = self.step - self._averaged_from
-        decay = min(self.recipe.average, (1 + count) / (10 + count))
         for name, network in self.task.networks.items():
-            mine = [p.detach() for p in self.averages[name].parameters()]
-            torch._foreach_lerp_(mine, [p.detach() for p in network.parameters()], 1 - decay)
+            follow(self.averages[name], network, self.recipe.average, count)
 
     def _figures(self, losses: list[float]) -> None:
         self._figures_at = self.step
@@ -253,27 +250,9 @@ class TrainingLoop:
             "loss": float(np.mean(losses)) if losses else math.nan,
             **{f"psnr_{rate}": round(value, 4) for rate, value in figures.items()},
         }
-        _append(self.out_dir / "log.csv", [row])
-        _append(self.out_dir / "layers.csv", self.task.rows(self.step))
+        append_rows(self.out_dir / "log.csv", [row])
+        append_rows(self.out_dir / "layers.csv", self.task.rows(self.step))
         shown = ", ".join(f"{value:.2f}" for value in figures.values())
         self._progress.console.print(
             f"step {self.step}, {self.minutes:.1f} min: held-out PSNR {shown} dB"
         )
-
-
-def _append(path: Path, rows: list[dict[str, Any]]) -> None:
-    if not rows:
-        return
-    flat = [
-        {
-            key: json.dumps(value) if isinstance(value, (list, dict)) else value
-            for key, value in row.items()
-        }
-        for row in rows
-    ]
-    new = not path.exists()
-    with path.open("a", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, fieldnames=list(flat[0]))
-        if new:
-            writer.writeheader()
-        writer.writerows(flat)

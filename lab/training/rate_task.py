@@ -30,8 +30,9 @@ from .given_weights import read_purenet
 from .photographs import CropSource, FrameGroups
 from .rate_frames import RateFrames
 from .recipe import RateRecipe
+from .schedule import cosine
 from .similarity_loss import similarity_loss
-from .tasks import correction_loss, cosine, psnr, purenet_of
+from .tasks import correction_loss, psnr, purenet_of
 
 FIGURE_STEPS = (425, 553, 681, 830)
 """Steps of 20, 40, 80 and 180: about 1, 0.5, 0.25 and 0.1 bit per pixel."""

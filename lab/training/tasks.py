@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
@@ -76,14 +75,6 @@ def psnr(frame: Tensor, truth: NDArray[np.uint8]) -> float:
     shown = (frame * 255).round().clamp(0, 255).permute(1, 2, 0)
     error = shown.double().cpu().numpy() - truth.astype(np.float64)
     return float(10 * np.log10(255**2 / max(np.mean(error**2), LEAST_ERROR)))
-
-
-def cosine(step: int, begin: int, end: int, warmup: int) -> float:
-    """From ``begin`` up to 1 over the warm-up, down to 0 at ``end`` on a cosine; 0 elsewhere."""
-    if not begin <= step < end:
-        return 0.0
-    rise = min(1.0, (step - begin + 1) / max(1, warmup))
-    return rise * 0.5 * (1 + math.cos(math.pi * (step - begin) / (end - begin)))
 
 
 def correction_loss(frame: Tensor, base: Tensor, target: Tensor, border: float) -> Tensor:

@@ -20,7 +20,8 @@ from .coded_tiles import Coded, code_frames, coded_view, network_inputs
 from .coder_tables import WIDE_BITS, DecisionCounts, fit_tables, frequency_order, significance_order
 from .photographs import VIEW_ORDER, turned
 from .recipe import TransformRecipe
-from .tasks import correction_loss, cosine, crop_places, psnr, purenet_of, rate_indices
+from .schedule import cosine
+from .tasks import correction_loss, crop_places, psnr, purenet_of, rate_indices
 
 
 def fit_encoder(tiles: NDArray[np.uint8], recipe: TransformRecipe) -> dict[str, NDArray[Any]]:

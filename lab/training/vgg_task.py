@@ -30,7 +30,8 @@ from torch import Tensor, nn
 from .border_loss import border_loss
 from .guide import Guide, guide_loss
 from .recipe import VggRecipe
-from .tasks import RATES, cosine, crop_places, psnr, purenet_of, rate_indices
+from .schedule import cosine
+from .tasks import RATES, crop_places, psnr, purenet_of, rate_indices
 
 CALIBRATION_BATCHES = 16
 CALIBRATION_PATCHES = 128

@@ -13,7 +13,7 @@ from heqcodec.base.errors import HeqError
 from heqcodec.lab.training.guide import SHARPNESS, Guide, guide_loss
 from heqcodec.lab.training.loop import TrainingLoop
 from heqcodec.lab.training.recipe import Recipe
-from heqcodec.lab.training.tasks import cosine
+from heqcodec.lab.training.schedule import cosine
 from heqcodec.lab.training.vgg_task import VggTask
 from heqcodec.models.registry import VGG
 from heqcodec.quantizers import RunningBatchNorm2d
