@@ -20,7 +20,6 @@ from .recipe import ClassifierRecipe
 from .vgg_small import VggSmall
 
 GATED = {"vgg-11": Vgg11, "ornet-11": OrNet11, "muxornet-11": MuxOrNet11}
-LATENT = "parametrizations.weight.original"
 
 
 def build_network(
