@@ -81,7 +81,7 @@ def measure_corrections(
         plain = base.clamp(0, 1)
         wrong, change = (pixels / 255 - plain) / unit, (frame.clamp(0, 1) - plain) / unit
         sums = [_by_patch(a * b) for a, b in ((wrong, wrong), (wrong, change), (change, change))]
-        mean = sums[2] / (3 * PATCH**2)
+        mean = sums[2] / np.float32(3 * PATCH**2)
         inputs = trust_inputs(hints[0].flatten(1).numpy().T, int(step), mean)
         parts.append((inputs, *sums))
     return Corrections(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
