@@ -91,6 +91,8 @@ def decode(
         str,
         typer.Option(
             "--decoder",
+            callback=_checked_decoder,
+            autocompletion=_offered_decoders,
             help="strong; or of files of variable rate fast, a smaller network, or best, the "
             "strong one twice, with the mirror image; plain, no network: it needs neither "
             "onnxruntime nor torch. `heqcodec models` lists those of a model.",

@@ -124,7 +124,7 @@ main()
         ("words", "expected"),
         [
             ("heqcodec dec", {"decode"}),
-            ("heqcodec decode --decoder ", {"strong", "fast", "best"}),
+            ("heqcodec decode --decoder ", {"strong", "fast", "best", "plain"}),
             ("heqcodec encode --model nqe-t", {"nqe-t"}),
         ],
     )

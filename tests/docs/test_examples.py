@@ -43,7 +43,7 @@ def test_encode_and_decode_region(photo: Path, tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not shutil.which("cc"), reason="no C compiler")
 def test_camera_writes_the_file_of_the_command(photo: Path, tmp_path: Path) -> None:
-    heqcodec_command = [sys.executable, "-m", "heqcodec.cli"]
+    heqcodec_command = [sys.executable, "-m", "heqcodec"]
     run(*heqcodec_command, "export", "c", "--out", tmp_path / "camera")
     strict = ["-std=c99", "-O1", "-Wall", "-Wextra", "-Werror", "-I", tmp_path / "camera"]
     sources = [EXAMPLES / "camera.c", tmp_path / "camera" / "heq_encoder.c"]
@@ -75,7 +75,7 @@ def test_train_small(tmp_path: Path) -> None:
     commands = tmp_path / "bin"
     commands.mkdir()
     (commands / "python").write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
-    (commands / "heqcodec").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m heqcodec.cli "$@"\n')
+    (commands / "heqcodec").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m heqcodec "$@"\n')
     for command in commands.iterdir():
         command.chmod(0o755)
     environment = os.environ | {"PATH": f"{commands}{os.pathsep}{os.environ['PATH']}"}

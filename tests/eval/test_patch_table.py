@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import heqcodec
+import heqcodec.models
 import numpy as np
 import pytest
 from heqcodec.base.errors import HeqError
@@ -56,7 +57,7 @@ def jpeg_codec(monkeypatch: pytest.MonkeyPatch) -> None:
     registry.load_encoder = load_encoder
     registry.describe_models = lambda: [{"name": "plain", "weights": np.int64(7)}]
     monkeypatch.setitem(sys.modules, "heqcodec.models.registry", registry)
-    monkeypatch.setattr(heqcodec, "models", registry, raising=False)
+    monkeypatch.setattr(heqcodec.models, "registry", registry)
     monkeypatch.setattr(heqcodec, "encode", encode, raising=False)
     monkeypatch.setattr(heqcodec, "decode", pixels_of, raising=False)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-import heqcodec.models.manifest
 import numpy as np
 import pytest
 import torch
@@ -14,6 +13,7 @@ from heqcodec.lab.training.export import export_model
 from heqcodec.lab.training.install import main as install_main
 from heqcodec.lab.training.loop import TrainingLoop
 from heqcodec.lab.training.run import train
+from heqcodec.models import manifest as model_manifest
 from heqcodec.models import registry
 from heqcodec.models.registry import TRANSFORM, VGG
 from heqcodec.nqe_t.encoder import TransformCodeReader, TransformNqe
@@ -38,7 +38,7 @@ class TestExport:
     def weights(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         """An empty folder that the registry will look into."""
         folder = tmp_path / "installed"
-        monkeypatch.setattr(heqcodec.models.manifest, "files", lambda package: folder)
+        monkeypatch.setattr(model_manifest, "files", lambda package: folder)
         caches = (registry.manifest, registry._encoder, registry._decoder)
         for cached in caches:
             cached.cache_clear()

@@ -19,6 +19,7 @@ from heqcodec.lab.training.packed_fit import main as fit_packed
 from heqcodec.lab.training.photographs import CropSource, turned
 from heqcodec.lab.training.run import train
 from heqcodec.lab.training.similarity_loss import similarity_loss
+from heqcodec.models import manifest as model_manifest
 from heqcodec.models import registry
 from heqcodec.models.rate_loader import PLACES
 from heqcodec.models.registry import RATE
@@ -42,7 +43,7 @@ MID = {**SIZES, "mid_width": 6, "mid_blocks": 1}
 def weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """An empty folder that the registry will look into."""
     folder = tmp_path / "installed"
-    monkeypatch.setattr(heqcodec.models.manifest, "files", lambda package: folder)
+    monkeypatch.setattr(model_manifest, "files", lambda package: folder)
     caches = (
         registry.manifest,
         registry._rate_encoder,

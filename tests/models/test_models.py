@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 from heqcodec.base.errors import HeqError, HeqUnsupportedError
 from heqcodec.base.patch_protocols import FrameDecoder, PatchEncoder
+from heqcodec.models import manifest as model_manifest
 from heqcodec.models import registry
 from small_models import (
     BINARY_INPUTS,
@@ -39,7 +40,7 @@ def forget() -> None:
 
 def use_weights(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
     forget()
-    monkeypatch.setattr(heqcodec.models.manifest, "files", lambda package: folder)
+    monkeypatch.setattr(model_manifest, "files", lambda package: folder)
 
 
 @pytest.fixture(scope="session")

@@ -14,6 +14,7 @@ import pytest
 from heqcodec.base.errors import HeqError, HeqUnsupportedError
 from heqcodec.base.rate_protocols import RateDecoder, RateEncoder, StripCoder
 from heqcodec.container.header import Coder
+from heqcodec.models import manifest as model_manifest
 from heqcodec.models import rate_loader, registry
 from light_rate_model import (
     LightDeviceCoder,
@@ -99,7 +100,7 @@ def weights(
 
     for maker in (make_encoder, make_strip_coder, make_decoder):
         monkeypatch.setattr(rate_loader, maker.__name__, maker)
-    monkeypatch.setattr(heqcodec.models.manifest, "files", lambda package: tmp_path)
+    monkeypatch.setattr(model_manifest, "files", lambda package: tmp_path)
     forget()
     yield tmp_path
     forget()

@@ -9,10 +9,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import heqcodec.models.manifest
 import pytest
 import torch
 from heqcodec.eval import weight_files
+from heqcodec.models import manifest as model_manifest
 from heqcodec.models import registry
 from heqcodec.models.rate_loader import PLACES
 from heqcodec.nqe_r.device_coder.coder import DeviceCoder
@@ -97,7 +97,7 @@ def write_rate_weights(folder: Path) -> SmallRateModel:
 @contextmanager
 def only_weights(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The registry has what is in a folder, and nothing else."""
-    for module in (heqcodec.models.manifest, weight_files):
+    for module in (model_manifest, weight_files):
         monkeypatch.setattr(module, "files", lambda package: folder)
     caches = (
         registry.manifest,
