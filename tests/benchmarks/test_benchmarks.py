@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import heqcodec
+import heqcodec.models
 import numpy as np
 import pytest
 from benchmark_scripts import load
@@ -72,7 +73,7 @@ def run(
     registry.model_names = lambda mode=None: ["light"]
     registry.load_encoder = lambda name: encoder
     monkeypatch.setitem(sys.modules, "heqcodec.models.registry", registry)
-    monkeypatch.setattr(heqcodec, "models", registry, raising=False)
+    monkeypatch.setattr(heqcodec.models, "registry", registry)
     app = typer.Typer()
     app.command()(load("exactness").main)
     result = CliRunner().invoke(app, arguments)
