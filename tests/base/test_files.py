@@ -83,8 +83,11 @@ class TestKilled:
     def test_the_command_cleans_up_when_it_is_ended(
         self, number: str, photo: Path, tmp_path: Path
     ) -> None:
+        # What started the tests may ignore the signal, as nohup does, and children inherit that.
+        default = "default_int_handler" if number == "SIGINT" else "SIG_DFL"
         code = f"""
-import os, runpy, sys
+import os, runpy, signal, sys
+signal.signal(signal.{number}, signal.{default})
 sys.path.insert(0, {str(COMMAND.parent)!r})
 def stop(*_):
     print("there", flush=True)
