@@ -108,7 +108,9 @@ class TestEncode:
     def test_another_kind_of_image_is_no_name_for_a_heq_file(self, name: str, photo: Path) -> None:
         for inputs in ([photo], [photo, photo.with_name("b.png")]):
             result = run("encode", *inputs, photo.with_name(name))
-            assert result.exit_code == 2 and name in result.stderr
+            # Long paths wrap inside the box of a usage error.
+            said = "".join(result.stderr.replace("│", " ").split())
+            assert result.exit_code == 2 and name in said
             assert names(photo.parent) == ["photo.png"]
         assert run("encode", photo, photo.with_name("x.out")).exit_code == 0
 
