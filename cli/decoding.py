@@ -26,6 +26,7 @@ from .common.sources import Job, check_image_name, plan_jobs
 from .common.terminal import (
     STANDARD,
     about,
+    check_choice,
     check_output,
     read_input,
     reports_errors,
@@ -49,8 +50,8 @@ def _offered_decoders() -> list[str]:
 def _checked_decoder(name: str) -> str:
     from heqcodec.models.registry import STRONG
 
-    if name != STRONG and name not in _offered_decoders():
-        raise usage_error(f"{name!r} is not one of {', '.join(_offered_decoders())}.", "--decoder")
+    if name != STRONG:
+        check_choice(name, _offered_decoders(), "--decoder")
     return name
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from .common.options import JsonFacts, Verbose, model_names
-from .common.terminal import print_json, reports_errors, say, usage_error
+from .common.terminal import check_choice, print_json, reports_errors, say
 
 app = typer.Typer(
     name="export",
@@ -25,8 +25,8 @@ def _names() -> list[str]:
 
 
 def _checked(name: str) -> str:
-    if name != "default" and name not in _names():
-        raise usage_error(f"{name!r} is not one of {', '.join(_names())}.", "--model")
+    if name != "default":
+        check_choice(name, _names(), "--model")
     return name
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from .terminal import usage_error
+from .terminal import check_choice
 
 
 class BackendChoice(str, Enum):
@@ -79,8 +79,8 @@ def model_names() -> list[str]:
 
 def checked_model(name: str) -> str:
     """Refuse a model that is not here, as a wrong command."""
-    if name != "default" and name not in model_names():
-        raise usage_error(f"{name!r} is not one of {', '.join(model_names())}.", "--model")
+    if name != "default":
+        check_choice(name, model_names(), "--model")
     return name
 
 

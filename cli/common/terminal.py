@@ -116,6 +116,12 @@ def usage_error(text: str, option: str) -> typer.BadParameter:
     return typer.BadParameter(names.shown(text), param_hint=f"'{option}'")
 
 
+def check_choice(name: str, offered: list[str], option: str) -> None:
+    """Refuse a name that is not offered, as a wrong command."""
+    if name not in offered:
+        raise usage_error(f"{name!r} is not one of {', '.join(offered)}.", option)
+
+
 def set_threads(threads: int | None) -> None:
     """Limit all libraries to this many threads; None leaves one for each core, or as many as the
     CPU quota of a container is worth."""

@@ -9,12 +9,12 @@ import typer
 from heqcodec.cli.common.options import Force, Threads, Verbose
 from heqcodec.cli.common.terminal import (
     DATA_ERROR,
+    check_choice,
     print_table,
     reports_errors,
     say,
     set_threads,
     tell,
-    usage_error,
 )
 
 if TYPE_CHECKING:
@@ -81,8 +81,7 @@ def _gain(
     registry.check_mode(name, registry.RATE_MODE)
     offered = [one for one in registry.offered_decoders(name) if one != registry.PLAIN]
     for one in decoders:
-        if one not in offered:
-            raise usage_error(f"{one!r} is not one of {', '.join(offered)}.", "--decoder")
+        check_choice(one, offered, "--decoder")
     if out and out.exists() and not force:
         raise HeqError(f"{out} exists; give another --out, or -f to replace it.")
     wanted = list(dict.fromkeys(decoders)) or offered

@@ -11,12 +11,12 @@ import typer
 from heqcodec.cli.common.options import Force, Threads, Verbose
 from heqcodec.cli.common.terminal import (
     DATA_ERROR,
+    check_choice,
     print_table,
     reports_errors,
     say,
     set_threads,
     tell,
-    usage_error,
 )
 
 if TYPE_CHECKING:
@@ -62,8 +62,7 @@ def _patch_table(data: Path, out: Path, models: list[str], rates: list[float], f
 
     known = registry.model_names("patch")
     for name in models:
-        if name not in known:
-            raise usage_error(f"{name!r} is not one of {', '.join(known)}.", "--model")
+        check_choice(name, known, "--model")
     models = list(dict.fromkeys(models)) or known
     rates = list(dict.fromkeys(rates)) or list(BITS_PER_PIXEL)
     files, unreadable = readable_files(image_files(data))
