@@ -19,6 +19,20 @@ from .nqe_classifier import NqeClassifier
 from .recipe import ClassifierRecipe
 from .vgg_small import VggSmall
 
+ARCHITECTURE = (
+    "name",
+    "about",
+    "network",
+    "width",
+    "active",
+    "weights",
+    "options",
+    "norm_init",
+    "gate_threshold",
+    "gate_opens",
+    "binary_code",
+)
+"""Keys of a recipe that decide what `build_network` makes."""
 GATED = {"vgg-11": Vgg11, "ornet-11": OrNet11, "muxornet-11": MuxOrNet11}
 
 
@@ -158,7 +172,9 @@ def load_classifier(path: Path) -> tuple[nn.Module, tuple[str, ...], int]:
     tensors, metadata = read_tensors(path)
     try:
         facts = json.loads(metadata["classifier"])
-        recipe = ClassifierRecipe(**facts["recipe"])
+        # What decides the network; the rest says how it was trained, by names that may change.
+        known = {key: value for key, value in facts["recipe"].items() if key in ARCHITECTURE}
+        recipe = ClassifierRecipe(epochs=0, **known)
         classes, side = tuple(facts["classes"]), int(facts["side"])
     except (KeyError, TypeError, ValueError) as error:
         raise HeqError(f"{path} holds no classifier: {error}.") from error

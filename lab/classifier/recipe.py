@@ -50,14 +50,15 @@ class ClassifierRecipe:
     binary_code: whether NQE's head sees signs.
     start: name of a finished run whose weights this one starts from, "" for none.
     start_norms: whether normalization is taken over too; not if the activations differ.
-    epochs, batch, rate: of the main phase; the rate rises for ``warmup`` epochs, then falls to 0
-        along a cosine.
-    fine_epochs, fine_batch, fine_rate: of the fine-tuning phase after it (HEQ: smaller rate, larger
-        batch), whose rate falls to 0 along a cosine.
+    epochs, batch, learning_rate: of the main phase; the learning rate rises for ``warmup`` epochs,
+        then falls to 0 along a cosine.
+    fine_epochs, fine_batch, fine_learning_rate: of the fine-tuning phase after it (HEQ: smaller
+        learning rate, larger batch), which falls to 0 along a cosine.
     optimizer: "sgd" (Nesterov, ``momentum``) or "adamw".  weight_decay: of weights, not of
         normalization and biases.
     smoothing: of labels.  padding: crops move by so much.  flip, cutout: see `DeviceImages.epoch`.
-    average: decay per step of the running average of the weights that is tested, 0 for none.
+    ema: decay per step of the exponential moving average of the weights that is tested, 0 for
+        none.
     refresh: epochs from one refresh of the quantizers to the next; 0 is every batch.
     zero_median: whether each refresh first shifts the latent weights' median to 0.
     bsn: whether bit-shift normalization replaces batch normalization at the beginning (NQE, with
@@ -83,11 +84,11 @@ class ClassifierRecipe:
     start: str = key(TEXT, "")
     start_norms: bool = key(FLAG, True)
     batch: int = key(whole(1), 512)
-    rate: float = key(ABOVE_ZERO, 0.3)
+    learning_rate: float = key(ABOVE_ZERO, 0.3)
     warmup: float = key(number(0), 3.0)
     fine_epochs: int = key(whole(0), 0)
     fine_batch: int = key(whole(1), 1024)
-    fine_rate: float = key(ABOVE_ZERO, 0.02)
+    fine_learning_rate: float = key(ABOVE_ZERO, 0.02)
     optimizer: str = key(one_of(("sgd", "adamw")), "sgd")
     momentum: float = key(SHARE, 0.9)
     weight_decay: float = key(number(0), 5e-4)
@@ -95,7 +96,7 @@ class ClassifierRecipe:
     padding: int = key(whole(0, 31), 4)
     flip: bool = key(FLAG, True)
     cutout: int = key(whole(0), 0)
-    average: float = key(SHARE, 0.0)
+    ema: float = key(SHARE, 0.0)
     refresh: int = key(whole(0), 1)
     zero_median: bool = key(FLAG, False)
     bsn: bool = key(FLAG, False)

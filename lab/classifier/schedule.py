@@ -32,7 +32,7 @@ def learning_rate(recipe: ClassifierRecipe, phase: Phase, passed: float) -> floa
     A linear rise and the half wave of a cosine (arXiv 1608.03983, without restarts); without the
     rise in the second phase.
     """
-    peak = recipe.fine_rate if phase.fine else recipe.rate
+    peak = recipe.fine_learning_rate if phase.fine else recipe.learning_rate
     warmup = 0.0 if phase.fine else min(recipe.warmup, phase.epochs / 2)
     if passed < warmup:
         return peak * (passed + 1e-3) / (warmup + 1e-3)

@@ -77,7 +77,7 @@ class ClassifierTraining:
             except (RuntimeError, ValueError) as error:
                 raise HeqError(f"{recipe.name} cannot begin: {error}") from error
         self.optimizer = self._new_optimizer()
-        self.average = copy.deepcopy(self.network) if recipe.average else None
+        self.ema = copy.deepcopy(self.network) if recipe.ema else None
         self._step = 0
         if (state_dir / FILE).exists():
             self._resume()
@@ -95,15 +95,19 @@ class ClassifierTraining:
         ]
         fused = self.device.type == "cuda"
         if self.recipe.optimizer == "adamw":
-            return torch.optim.AdamW(groups, lr=self.recipe.rate, fused=fused)
+            return torch.optim.AdamW(groups, lr=self.recipe.learning_rate, fused=fused)
         return torch.optim.SGD(
-            groups, lr=self.recipe.rate, momentum=self.recipe.momentum, nesterov=True, fused=fused
+            groups,
+            lr=self.recipe.learning_rate,
+            momentum=self.recipe.momentum,
+            nesterov=True,
+            fused=fused,
         )
 
     @property
     def tested(self) -> nn.Module:
         """The network that is tested and kept: the running average if there is one."""
-        return self.network if self.average is None else self.average
+        return self.network if self.ema is None else self.ema
 
     def go(self, deadline: float, report: Callable[[dict[str, Any]], None]) -> bool:
         """Train until all epochs are done, or the next one would end after the deadline.
@@ -172,7 +176,7 @@ class ClassifierTraining:
         if not math.isfinite(mean):
             raise HeqError(
                 f"the loss of {recipe.name} is no number any more after epoch {self.epoch}; lower "
-                "rate in the recipe."
+                "learning_rate in the recipe."
             )
         spent = time.monotonic() - begun
         self.seconds += spent
@@ -185,7 +189,7 @@ class ClassifierTraining:
             ),
             "test_loss": round(test_loss, 5),
             "test_accuracy": round(100 * accuracy, 3),
-            "rate": self.optimizer.param_groups[0]["lr"],
+            "learning_rate": self.optimizer.param_groups[0]["lr"],
             "seconds": round(spent, 3),
         }
         append_rows(self.log_dir / "log.csv", [row])
@@ -208,10 +212,10 @@ class ClassifierTraining:
     def _follow(self) -> None:
         """Let the running average follow the weights, and take over statistics and steps."""
         self._step += 1
-        if self.average is None:
+        if self.ema is None:
             return
-        follow(self.average, self.network, self.recipe.average, self._step)
-        for own, other in zip(self.average.buffers(), self.network.buffers(), strict=True):
+        follow(self.ema, self.network, self.recipe.ema, self._step)
+        for own, other in zip(self.ema.buffers(), self.network.buffers(), strict=True):
             own.copy_(other)
 
     @contextlib.contextmanager
@@ -249,7 +253,7 @@ class ClassifierTraining:
         save_checkpoint(
             self.state_dir,
             {NET: self.network},
-            {} if self.average is None else {NET: self.average},
+            {} if self.ema is None else {NET: self.ema},
             {NET: self.optimizer},
             torch.Generator(),
             facts,
@@ -265,7 +269,7 @@ class ClassifierTraining:
         load_checkpoint(
             self.state_dir,
             {NET: self.network},
-            {} if self.average is None else {NET: self.average},
+            {} if self.ema is None else {NET: self.ema},
             {NET: self.optimizer},
             torch.Generator(),
         )

@@ -92,7 +92,7 @@ class ClassifierTask:
         seed: of initial weights and of the calibration.
     """
 
-    name, unit, rate = "classifier", "%", 2e-3
+    name, unit, learning_rate = "classifier", "%", 2e-3
 
     def __init__(self, data: LabelledSet, width: int, device: torch.device, seed: int) -> None:
         self._width, self._device, self._seed = width, device, seed

@@ -84,7 +84,7 @@ class CodecTask:
         code: what makes its code.
     """
 
-    name, unit, rate = "codec", "dB", 2e-3
+    name, unit, learning_rate = "codec", "dB", 2e-3
 
     def __init__(
         self,

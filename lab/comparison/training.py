@@ -27,7 +27,7 @@ class TimedTask(Protocol):
 
     name: str
     unit: str
-    rate: float
+    learning_rate: float
 
     def build(self) -> nn.Module:
         """A fresh full-precision network."""
@@ -87,7 +87,7 @@ def train_for(task: TimedTask, network: nn.Module, seconds: float, seed: int) ->
     groups = [{"params": others, "share": 1.0}]
     if own:
         groups.append({"params": own, "share": OWN_SHARE})
-    optimizer = torch.optim.Adam(groups, lr=task.rate)
+    optimizer = torch.optim.Adam(groups, lr=task.learning_rate)
     generator = torch.Generator().manual_seed(seed)
     network.train()
     clock = _clock(network)
@@ -95,7 +95,7 @@ def train_for(task: TimedTask, network: nn.Module, seconds: float, seed: int) ->
     while (progress := (clock() - begun) / seconds) < 1 or step == 0:
         factor = min(1.0, progress / WARMUP) * half_cosine(progress)
         for group in optimizer.param_groups:
-            group["lr"] = task.rate * group["share"] * factor
+            group["lr"] = task.learning_rate * group["share"] * factor
         with torch.autocast(device, torch.bfloat16):
             loss = task.loss(network, generator)
         optimizer.zero_grad()

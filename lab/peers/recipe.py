@@ -46,13 +46,13 @@ class PeerRecipe:
     lmbda: weight of the distortion, loss = lmbda * 255^2 * MSE + bits per pixel, as CompressAI
         has it; without effect where bits are not learned (mcucoder).
     batch: crops a step.  crop: their side in pixels, a multiple of 64 up to 256.
-    rate, density_rate: peak learning rates (Adam) of the transforms and of the learned density,
+    learning_rate, density_learning_rate: peak (Adam) of the transforms and of the learned density,
         the same if 0; a density that starts wide and learns slowly costs a short run most of its
         steps.
-    aux_rate: learning rate of the quantiles, constant, with an Adam of their own.
+    aux_learning_rate: learning rate of the quantiles, constant, with an Adam of their own.
     warmup: steps of linear growth of the learning rate.
     clip: gradient norm limit.
-    average: decay of the running average of the weights, which is what is exported.
+    ema: decay of the exponential moving average of the weights, which is what is exported.
     bfloat16: whether convolutions may round their inputs to bfloat16 while training.
     seed: of everything.
     sizes: of the networks, see the classes.
@@ -65,12 +65,12 @@ class PeerRecipe:
     lmbda: float = key(ABOVE_ZERO, 0.0)
     batch: int = key(whole(1), 8)
     crop: int = key(CROP, 256)
-    rate: float = key(ABOVE_ZERO, 1e-4)
-    density_rate: float = key(number(0), 0.0)
-    aux_rate: float = key(ABOVE_ZERO, 1e-3)
+    learning_rate: float = key(ABOVE_ZERO, 1e-4)
+    density_learning_rate: float = key(number(0), 0.0)
+    aux_learning_rate: float = key(ABOVE_ZERO, 1e-3)
     warmup: int = key(whole(0), 100)
     clip: float = key(ABOVE_ZERO, 1.0)
-    average: float = key(SHARE, 0.999)
+    ema: float = key(SHARE, 0.999)
     bfloat16: bool = key(FLAG, True)
     seed: int = key(whole(0), 1)
     sizes: dict[str, int] = field(default_factory=dict, metadata={"check": TABLE})

@@ -82,7 +82,7 @@ def train_peer(
         if resume:
             loop.load()
         loop.go(minutes)
-    network = copy.deepcopy(cast(Peer, loop.averages[NETWORK])).eval()
+    network = copy.deepcopy(cast(Peer, loop.ema[NETWORK])).eval()
     figures = task.held_out(network, None)
     network.settle_quantiles()
     network = network.cpu()

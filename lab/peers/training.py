@@ -68,11 +68,13 @@ class PeerTask:
     def prepare(self, step: int) -> None:
         """Nothing to make before the first step."""
 
-    def rates(self, step: int) -> tuple[float, float]:
+    def learning_rates(self, step: int) -> tuple[float, float]:
         """Learning rates of transforms and densities in a step."""
         recipe = self._recipe
         share = cosine(step, 0, recipe.steps, recipe.warmup)
-        return share * recipe.rate, share * (recipe.density_rate or recipe.rate)
+        return share * recipe.learning_rate, share * (
+            recipe.density_learning_rate or recipe.learning_rate
+        )
 
     def batch(self, generator: torch.Generator) -> Tensor:
         """Random crops in random orientation, RGB / 255, (batch, 3, crop, crop)."""
@@ -137,11 +139,11 @@ class PeerLoop(TrainingLoop):
         network = self._peer_task.network
         groups = [{"params": group} for group in (network.transforms(), network.densities())]
         optimizers: dict[str, torch.optim.Optimizer] = {
-            MAIN: torch.optim.Adam(groups, lr=self._peer_recipe.rate)
+            MAIN: torch.optim.Adam(groups, lr=self._peer_recipe.learning_rate)
         }
         if network.quantiles():
             optimizers[AUXILIARY] = torch.optim.Adam(
-                network.quantiles(), lr=self._peer_recipe.aux_rate
+                network.quantiles(), lr=self._peer_recipe.aux_learning_rate
             )
         return optimizers
 
@@ -149,9 +151,9 @@ class PeerLoop(TrainingLoop):
         task, network = self._peer_task, self._peer_task.network
         for optimizer in self.optimizers.values():
             optimizer.zero_grad(set_to_none=True)
-        groups, rates = self.optimizers[MAIN].param_groups, task.rates(self.step)
-        for group, rate in zip(groups, rates, strict=True):
-            group["lr"] = rate
+        groups, peaks = self.optimizers[MAIN].param_groups, task.learning_rates(self.step)
+        for group, learning_rate in zip(groups, peaks, strict=True):
+            group["lr"] = learning_rate
         loss = task.loss(self.generator)
         loss.backward()
         detached = loss.detach()
@@ -169,7 +171,7 @@ class PeerLoop(TrainingLoop):
 
     def _figures(self, losses: list[float]) -> None:
         self._figures_at = self.step
-        average = cast(Peer, self.averages[NETWORK])
+        average = cast(Peer, self.ema[NETWORK])
         figures = self._peer_task.held_out(average, FIGURES_IMAGES)
         row = {
             "step": self.step,

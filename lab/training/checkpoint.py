@@ -1,4 +1,4 @@
-"""Checkpoints as safetensors: networks, averages, optimizers, random state, counters. No pickle."""
+"""Checkpoints as safetensors: networks, EMA, optimizers, random state, counters. No pickle."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 FILE = "checkpoint.safetensors"
+RENAMED = {"guide": "teacher"}
+"""Networks that checkpoints before 29 November 2026 have under another name."""
 
 
 def _adam_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
@@ -43,7 +45,7 @@ def _load_adam(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> 
 def save_checkpoint(
     folder: Path,
     networks: dict[str, nn.Module],
-    averages: dict[str, nn.Module],
+    ema: dict[str, nn.Module],
     optimizers: dict[str, torch.optim.Optimizer],
     generator: torch.Generator,
     facts: dict[str, Any],
@@ -52,12 +54,12 @@ def save_checkpoint(
 
     Args:
         folder: of the run.
-        networks, averages, optimizers: by name.
+        networks, ema, optimizers: by name; of ema the files say "average".
         generator: whose state decides the batches to come.
         facts: JSON values: step, minutes, recipe, hashes.
     """
     tensors: dict[str, Tensor] = {"random": generator.get_state()}
-    for kind, group in (("network", networks), ("average", averages)):
+    for kind, group in (("network", networks), ("average", ema)):
         for name, network in group.items():
             for key, value in network.state_dict().items():
                 tensors[f"{kind}/{name}/{key}"] = value
@@ -90,7 +92,7 @@ def read_facts(folder: Path) -> dict[str, Any]:
 def load_checkpoint(
     folder: Path,
     networks: dict[str, nn.Module],
-    averages: dict[str, nn.Module],
+    ema: dict[str, nn.Module],
     optimizers: dict[str, torch.optim.Optimizer],
     generator: torch.Generator,
 ) -> None:
@@ -101,7 +103,7 @@ def load_checkpoint(
     """
     path = folder / FILE
     try:
-        _put_back(path, networks, averages, optimizers, generator)
+        _put_back(path, networks, ema, optimizers, generator)
     except (SafetensorError, RuntimeError, LookupError, ValueError) as error:
         reason = " ".join(str(error).split())[:200]
         raise HeqError(
@@ -110,22 +112,29 @@ def load_checkpoint(
         ) from error
 
 
+def _renamed(key: str) -> str:
+    """The name of a tensor, with that of its network as it is now."""
+    kind, _, rest = key.partition("/")
+    network, _, tensor = rest.partition("/")
+    return f"{kind}/{RENAMED[network]}/{tensor}" if network in RENAMED else key
+
+
 def _put_back(
     path: Path,
     networks: dict[str, nn.Module],
-    averages: dict[str, nn.Module],
+    ema: dict[str, nn.Module],
     optimizers: dict[str, torch.optim.Optimizer],
     generator: torch.Generator,
 ) -> None:
     with safe_open(path, framework="pt") as stored:
-        tensors = {key: stored.get_tensor(key) for key in stored.keys()}  # noqa: SIM118
+        tensors = {_renamed(key): stored.get_tensor(key) for key in stored.keys()}  # noqa: SIM118
 
     def below(prefix: str) -> dict[str, Tensor]:
         return {
             key[len(prefix) :]: value for key, value in tensors.items() if key.startswith(prefix)
         }
 
-    for kind, group in (("network", networks), ("average", averages)):
+    for kind, group in (("network", networks), ("average", ema)):
         for name, network in group.items():
             network.load_state_dict(below(f"{kind}/{name}/"))
     for name, optimizer in optimizers.items():

@@ -46,13 +46,13 @@ BESIDES = 0.25
 cost 1.6; but PURENET learns more from a level than the plain inverse does (our choice)."""
 PER_NAT = LAMBDA * INDICES / 2 / math.log(2) * (1 << INDEX_SHIFT)
 """Units of the layer's sums in a nat: an index is a sixteenth of a step, half of lambda a bit."""
-STEP_RANGE = (300, 900)
+QUANTIZER_STEPS = (300, 900)
 TILES = 3
 """Tiles a batch: 192 patches."""
 LEAST_SHIFT = {"near": 1, "cross": 0}
 """By its quantiles alone, near would get 0, and most of its weights would be at their limit."""
 REFRESH = 20
-RATE = 2e-2
+LEARNING_RATE = 2e-2
 
 
 class CostNet(nn.Module):
@@ -146,18 +146,18 @@ def fit_cost_layer(
     rng = np.random.default_rng(seed)
     torch.manual_seed(seed)
     net = CostNet()
-    optimizer = torch.optim.Adam(net.parameters(), lr=RATE, betas=(0.9, 0.99))
+    optimizer = torch.optim.Adam(net.parameters(), lr=LEARNING_RATE, betas=(0.9, 0.99))
     smooth = 0.0
     for iteration in range(iterations):
         if iteration % REFRESH == 0:
             net.refresh()
             layer = CostLayer(net.tensors()) if iteration else None
         for group in optimizer.param_groups:
-            group["lr"] = RATE * (1 - iteration / iterations)
+            group["lr"] = LEARNING_RATE * (1 - iteration / iterations)
         drawn = rng.integers(len(tiles), size=TILES)
         patches = np.concatenate([split_patches(tiles[index]) for index in drawn])
         coefficients = encoder.coefficients(patches)
-        steps = encoder.integer_steps(int(rng.integers(*STEP_RANGE)))
+        steps = encoder.integer_steps(int(rng.integers(*QUANTIZER_STEPS)))
         sizes = choose_sizes(coefficients, steps)
         loss = torch.zeros(())
         for size in range(2):

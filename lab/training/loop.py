@@ -1,4 +1,4 @@
-"""The training loop: schedule, averages, checkpoints, log. What is learned is a task's affair."""
+"""The training loop: schedule, EMA, checkpoints, log. A task says what is learned."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class TrainingLoop:
         self._facts, self._progress = facts, progress
         for network in task.networks.values():
             network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.averages = {name: copy.deepcopy(net) for name, net in task.networks.items()}
+        self.ema = {name: copy.deepcopy(net) for name, net in task.networks.items()}
         self.generator = torch.Generator().manual_seed(
             recipe.seed + SEED_STRIDE * self.workers.rank
         )
@@ -85,14 +85,14 @@ class TrainingLoop:
 
     def _optimizer(self, network: nn.Module) -> torch.optim.Optimizer:
         if self.recipe.optimizer == "muon":
-            return Muon(network.parameters(), lr=self.recipe.rate)
-        return torch.optim.Adam(network.parameters(), lr=self.recipe.rate, betas=(0.9, 0.99))
+            return Muon(network.parameters(), lr=self.recipe.learning_rate)
+        return torch.optim.Adam(
+            network.parameters(), lr=self.recipe.learning_rate, betas=(0.9, 0.99)
+        )
 
     def load(self) -> None:
         """Put the checkpoint's state back; see `load_checkpoint`."""
-        load_checkpoint(
-            self.out_dir, self.task.networks, self.averages, self.optimizers, self.generator
-        )
+        load_checkpoint(self.out_dir, self.task.networks, self.ema, self.optimizers, self.generator)
         if not self.workers.first:
             # The checkpoint has the first worker's state.
             self.generator.manual_seed(
@@ -115,7 +115,7 @@ class TrainingLoop:
         }
         facts = {**self._facts, **reported}
         save_checkpoint(
-            self.out_dir, self.task.networks, self.averages, self.optimizers, self.generator, facts
+            self.out_dir, self.task.networks, self.ema, self.optimizers, self.generator, facts
         )
 
     def go(self, minutes: float | None) -> None:
@@ -202,10 +202,10 @@ class TrainingLoop:
         return max(self.step, int(self.recipe.steps * self._clock / self._finish_in))
 
     def _one_step(self) -> Tensor:
-        recipe, rates = self.recipe, self.task.rates(self._place())
+        recipe, learning_rates = self.recipe, self.task.learning_rates(self._place())
         for name, optimizer in self.optimizers.items():
             for group in optimizer.param_groups:
-                group["lr"] = rates[name]
+                group["lr"] = learning_rates[name]
             optimizer.zero_grad(set_to_none=True)
         loss = self.task.loss(self.generator)
         loss.backward()
@@ -223,27 +223,27 @@ class TrainingLoop:
         if self.task.after_step(self.step):
             self.optimizers = self._new_optimizers()
             self._averaged_from = self.step
-            self.averages = {k: copy.deepcopy(net) for k, net in self.task.networks.items()}
+            self.ema = {k: copy.deepcopy(net) for k, net in self.task.networks.items()}
         self._average()
         return reported
 
     def _check_health(self) -> None:
         if self._healthy is not None and not bool(self._healthy):
             raise HeqError(
-                f"the loss is no number any more at step {self.step}; lower rate or clip in the "
-                "recipe, and begin again or go on from the last checkpoint with --resume."
+                f"the loss is no number any more at step {self.step}; lower learning_rate or clip "
+                "in the recipe, and begin again or go on from the last checkpoint with --resume."
             )
 
     def _average(self) -> None:
         count = self.step - self._averaged_from
         for name, network in self.task.networks.items():
-            follow(self.averages[name], network, self.recipe.average, count)
+            follow(self.ema[name], network, self.recipe.ema, count)
 
     def _figures(self, losses: list[float]) -> None:
         self._figures_at = self.step
         if not self.workers.first:
             return
-        figures = self.task.held_out(self.averages, FIGURES_IMAGES)
+        figures = self.task.held_out(self.ema, FIGURES_IMAGES)
         row = {
             "step": self.step,
             "minutes": round(self.minutes, 2),

@@ -89,7 +89,7 @@ class Muon(torch.optim.Optimizer):
                 self.state[parameter][name] = torch.zeros_like(parameter)
         return [self.state[parameter][name] for parameter in parameters]
 
-    def _step_kernels(self, kernels: list[Tensor], rate: float) -> None:
+    def _step_kernels(self, kernels: list[Tensor], learning_rate: float) -> None:
         gradients = _gradients(kernels)
         momenta = self._state(kernels, "momentum")
         torch._foreach_lerp_(momenta, gradients, 1 - MOMENTUM)
@@ -97,9 +97,9 @@ class Muon(torch.optim.Optimizer):
         ahead = torch.stack([grad.lerp(momentum, MOMENTUM).flatten(1) for grad, momentum in pairs])
         size = _ADAM_SIZE * max(ahead.shape[1:]) ** 0.5
         updates = orthogonalized(ahead).view(len(kernels), *kernels[0].shape).unbind()
-        torch._foreach_add_(kernels, updates, alpha=-rate * size)
+        torch._foreach_add_(kernels, updates, alpha=-learning_rate * size)
 
-    def _step_adam(self, parameters: list[Tensor], rate: float) -> None:
+    def _step_adam(self, parameters: list[Tensor], learning_rate: float) -> None:
         gradients = _gradients(parameters)
         first, second = self._state(parameters, "exp_avg"), self._state(parameters, "exp_avg_sq")
         for parameter in parameters:
@@ -112,8 +112,8 @@ class Muon(torch.optim.Optimizer):
         spreads = torch._foreach_div(second, [1 - BETAS[1] ** count for count in counts])
         torch._foreach_sqrt_(spreads)
         torch._foreach_add_(spreads, EPSILON)
-        rates = [-rate / (1 - BETAS[0] ** count) for count in counts]
-        torch._foreach_addcdiv_(parameters, first, spreads, rates)
+        scales = [-learning_rate / (1 - BETAS[0] ** count) for count in counts]
+        torch._foreach_addcdiv_(parameters, first, spreads, scales)
 
 
 def _gradients(parameters: list[Tensor]) -> list[Tensor]:

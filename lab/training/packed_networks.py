@@ -133,13 +133,13 @@ def fit_networks(
     source: StripSource,
     rng: np.random.Generator,
     effort: Effort,
-    rate: float,
+    learning_rate: float,
     report: Callable[[str], None],
 ) -> None:
     coded = checked_tables(tables)
     device = effort.device
     networks.to(device)
-    optimizer = torch.optim.Adam(networks.parameters(), lr=rate, betas=(0.9, 0.99))
+    optimizer = torch.optim.Adam(networks.parameters(), lr=learning_rate, betas=(0.9, 0.99))
     smooth = torch.zeros((), device=device)
     begun, place, iteration = time.monotonic(), 0.0, 0
     firsts = torch.arange(layout.NETS, device=device)[:, None]
@@ -158,7 +158,7 @@ def fit_networks(
                 places = torch.from_numpy(drawn.places).to(device)
                 counts = places.diff()[:, None]
             for group in optimizer.param_groups:
-                group["lr"] = rate * min(1, (iteration + 1) / 30) * (1 - place)
+                group["lr"] = learning_rate * min(1, (iteration + 1) / 30) * (1 - place)
             picks = torch.rand((layout.NETS, effort.batch), device=device) * counts
             picks = (places[firsts] + picks.long()).clamp_(max=len(inputs) - 1)
             logits = networks(inputs[picks].float() / INPUT_SCALE)

@@ -40,7 +40,7 @@ def _fit_mixes(tables: Tables, source: StripSource, rng: np.random.Generator) ->
 def fit_packed_tables(
     source: StripSource,
     iterations: int = 6000,
-    rate: float = 6e-3,
+    learning_rate: float = 6e-3,
     seed: int = 0,
     start: Mapping[str, NDArray[Any]] | None = None,
     report: Callable[[str], None] = print,
@@ -53,7 +53,7 @@ def fit_packed_tables(
         from
             several threads.
         iterations: of the networks.
-        rate: first learning rate; 1e-3 with ``start``.
+        learning_rate: at first; 1e-3 with ``start``.
         seed: of everything random.
         start: tables to go on from; only networks and mixes are fitted then.
         report: gets a line of progress now and then.
@@ -75,7 +75,7 @@ def fit_packed_tables(
     tables = dict(start) if start is not None else fit_priors(source, rng)
     report("means, sizes and borders are fitted")
     networks = PackedNetworks(start)
-    fit_networks(tables, networks, source, rng, effort or Effort(iterations), rate, report)
+    fit_networks(tables, networks, source, rng, effort or Effort(iterations), learning_rate, report)
     tables |= networks.tables()
     tables["mixing"] = _fit_mixes(tables, source, rng)
     report("the mixes are fitted")

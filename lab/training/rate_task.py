@@ -34,12 +34,12 @@ from .schedule import cosine
 from .similarity_loss import similarity_loss
 from .tasks import correction_loss, psnr, purenet_of
 
-FIGURE_STEPS = (425, 553, 681, 830)
+FIGURE_STEP_INDICES = (425, 553, 681, 830)
 """Steps of 20, 40, 80 and 180: about 1, 0.5, 0.25 and 0.1 bit per pixel."""
 JPEG_BLOCK = 8
 """Half of the crops begin on this grid, as images that were JPEG files do."""
 PLACES_PATCHES = 6000
-PLACES_STEPS = range(64, 1024, 128)
+PLACES_STEP_INDICES = range(64, 1024, 128)
 
 
 def fit_rate_encoder(
@@ -58,7 +58,7 @@ def fit_reconstruction(
     each = len(split_patches(tiles[0]))
     order = np.random.default_rng(seed).permutation(each * len(tiles))[:PLACES_PATCHES]
     patches = np.stack([split_patches(tiles[at // each])[at % each] for at in order])
-    return fit_places(encoder, encoder.coefficients(patches), list(PLACES_STEPS))
+    return fit_places(encoder, encoder.coefficients(patches), list(PLACES_STEP_INDICES))
 
 
 class RateTask:
@@ -113,7 +113,7 @@ class RateTask:
         """Random crops uint8 (batch, 3, S, S), and a step index for each, int64 (batch,)."""
         recipe = self._recipe
         count, crop = recipe.batch, 32 * recipe.crop
-        low, high = recipe.step_range
+        low, high = recipe.quantizer_steps
         steps = torch.randint(low, high + 1, (count,), generator=generator)
         pixels = self._crops(crop, count, generator, JPEG_BLOCK).contiguous()
         return pixels, steps.to(self._device)
@@ -128,10 +128,10 @@ class RateTask:
         loss = correction_loss(frame, base, target, self._recipe.border)
         return loss if self._recipe.loss == "mse" else similarity_loss(frame, target, loss)
 
-    def rates(self, step: int) -> dict[str, float]:
+    def learning_rates(self, step: int) -> dict[str, float]:
         """Learning rates of a step; see `Task`."""
         recipe = self._recipe
-        return {"purenet": recipe.rate * cosine(step, 0, recipe.steps, recipe.warmup)}
+        return {"purenet": recipe.learning_rate * cosine(step, 0, recipe.steps, recipe.warmup)}
 
     def after_step(self, step: int) -> bool:
         """Nothing to do."""
@@ -144,7 +144,7 @@ class RateTask:
         """Mean PSNR by step index and group, such as "553" and "553 camera"; see `Task`."""
         network, figures = purenet_of(networks), {}
         for group, frames in self._frames.items():
-            for step in FIGURE_STEPS:
+            for step in FIGURE_STEP_INDICES:
                 index = torch.tensor([step], device=self._device)
                 values = []
                 for truth in frames[:images]:

@@ -48,13 +48,13 @@ def _are_weights(value: Any) -> bool:
     return four and all(is_number(weight, 0) for weight in value) and sum(value) > 0
 
 
-def _is_step_range(value: Any) -> bool:
+def _are_quantizer_steps(value: Any) -> bool:
     pair = isinstance(value, list) and len(value) == 2
     return pair and all(is_number(at, 0, STEPS - 1, int) for at in value) and value[0] <= value[1]
 
 
 RATE_WEIGHTS = Check(f"{RATE_COUNT} numbers from 0, not all 0", _are_weights)
-STEP_RANGE = Check(f"two step indices from 0 to {STEPS - 1}, in order", _is_step_range)
+QUANTIZER_STEPS = Check(f"two step indices from 0 to {STEPS - 1}, in order", _are_quantizer_steps)
 
 
 @dataclass(frozen=True)
@@ -67,10 +67,10 @@ class Recipe:
     steps: optimizer steps of the whole schedule; the learning rate falls to zero at the end.
     batch: crops a step.  crop: side of a crop in patches, 3 to 8 (8 are a tile).
     optimizer: "adam", or "muon" (see `heqcodec.lab.training.muon`).
-    rate: peak learning rate of PURENET.
+    learning_rate: peak learning rate of PURENET.
     warmup: steps of linear growth of the learning rate.
     clip: gradient norm limit, for each network alone.
-    average: decay of the running average of the weights, which is what ships.
+    ema: decay of the exponential moving average of the weights, which is what ships.
     seed: of everything.
     border: weight of the loss that keeps steps across patch borders as small beside other steps as
         in the photograph.
@@ -84,10 +84,10 @@ class Recipe:
     batch: int = key(whole(1), 12)
     crop: int = key(whole(3, 8), 5)
     optimizer: str = key(one_of(("adam", "muon")), "adam")
-    rate: float = key(ABOVE_ZERO, 1e-3)
+    learning_rate: float = key(ABOVE_ZERO, 1e-3)
     warmup: int = key(whole(0), 200)
     clip: float = key(ABOVE_ZERO, 1.0)
-    average: float = key(SHARE, 0.999)
+    ema: float = key(SHARE, 0.999)
     seed: int = key(whole(0), 1)
     border: float = key(number(0), 0.0)
     purenet: dict[str, int] = field(default_factory=dict, metadata={"check": TABLE})
@@ -149,18 +149,18 @@ class VggRecipe(Recipe):
     """`nqe-vgg`: encoder and PURENET are trained together.
 
     rate_weights: how often each of the four rates is drawn.
-    encoder_rate: peak learning rate of the encoder.
-    guide_steps, distil_steps: steps at first in which a guide and PURENET learn, and those after
-        them in which the encoder is asked for the guide's bits, see `heqcodec.lab.training.guide`;
-        guide: weight of that question when encoder and PURENET begin to learn together, from where
-        it falls to 0 at the last step.
-    float_steps, float_rate: steps of the encoder at first in which its weights and activations are
-        not quantized, and its learning rate then.
+    encoder_learning_rate: peak learning rate of the encoder.
+    teacher_steps, distil_steps: steps at first in which a teacher and PURENET learn, and those
+        after them in which the encoder learns the teacher's bits, see
+        `heqcodec.lab.training.teacher`; teacher_weight: of that loss when encoder and PURENET
+        begin to learn together, from where it falls to 0 at the last step.
+    float_steps, float_learning_rate: steps of the encoder at first in which its weights and
+        activations are not quantized, and its learning rate then.
     refresh: steps between refreshes of the quantizers' delta.
     bsn_at: share of the steps after which bit-shift normalization replaces batch normalization
-        (paper: 100 of 220 epochs); 1 or more never.  bsn_rate: the encoder's peak learning rate
-        from then on.  fade_steps: over how many steps what batch normalization did for each
-        channel fades out then.
+        (paper: 100 of 220 epochs); 1 or more never.  bsn_learning_rate: the encoder's peak
+        learning rate from then on.  fade_steps: over how many steps what batch normalization did
+        for each channel fades out then.
     norm_init, rule: see `heqcodec.lab.networks.nqe_vgg.NqeVgg`.
     quantizers: of the encoder's weights, by layer or stage, see
         `heqcodec.lab.networks.layer_quantizers.layer_choices`.
@@ -169,15 +169,15 @@ class VggRecipe(Recipe):
     """
 
     rate_weights: tuple[float, ...] = key(RATE_WEIGHTS, (1.0, 1.0, 1.0, 1.0))
-    encoder_rate: float = key(ABOVE_ZERO, 1e-4)
-    guide_steps: int = key(whole(0), 0)
+    encoder_learning_rate: float = key(ABOVE_ZERO, 1e-4)
+    teacher_steps: int = key(whole(0), 0)
     distil_steps: int = key(whole(0), 0)
-    guide: float = key(number(0), 0.0)
+    teacher_weight: float = key(number(0), 0.0)
     float_steps: int = key(whole(0), 0)
-    float_rate: float = key(ABOVE_ZERO, 1e-3)
+    float_learning_rate: float = key(ABOVE_ZERO, 1e-3)
     refresh: int = key(whole(1), 100)
     bsn_at: float = key(number(0), 100 / 220)
-    bsn_rate: float = key(ABOVE_ZERO, 1e-4)
+    bsn_learning_rate: float = key(ABOVE_ZERO, 1e-4)
     fade_steps: int = key(whole(0), 0)
     norm_init: str = key(one_of(("balanced", "halfwave")), "balanced")
     rule: str = key(one_of(("A", "B", "C")), "A")
@@ -186,16 +186,16 @@ class VggRecipe(Recipe):
 
     @classmethod
     def own_faults(cls, values: dict[str, Any]) -> list[str]:
-        """Stages that leave no steps, a guide without steps, quantizers that there are not."""
+        """Stages that leave no steps, a teacher without steps, quantizers that there are not."""
         from heqcodec.lab.networks.layer_quantizers import layer_choices
 
         found = super().own_faults(values)
-        guided, distilled = (values.get(name, 0) for name in ("guide_steps", "distil_steps"))
-        if all(is_number(steps, 0, kind=int) for steps in (guided, distilled, values["steps"])):
-            if guided + distilled >= values["steps"]:
-                found.append("guide_steps and distil_steps must leave steps")
-            if (distilled or values.get("guide", 0)) and not guided:
-                found.append("distil_steps and guide need guide_steps")
+        taught, distilled = (values.get(name, 0) for name in ("teacher_steps", "distil_steps"))
+        if all(is_number(steps, 0, kind=int) for steps in (taught, distilled, values["steps"])):
+            if taught + distilled >= values["steps"]:
+                found.append("teacher_steps and distil_steps must leave steps")
+            if (distilled or values.get("teacher_weight", 0)) and not taught:
+                found.append("distil_steps and teacher_weight need teacher_steps")
         table = values.get("quantizers", {})
         try:
             layer_choices(table if isinstance(table, dict) else {})
@@ -210,7 +210,8 @@ class RateRecipe(Recipe):
 
     decoder: "strong", or the name of a further decoder of a model that exists.
     loss: "mse", or "ms-ssim" for a decoder that is tuned for MS-SSIM.
-    step_range: the least and largest step index, between which one is drawn evenly.
+    quantizer_steps: the least and largest index of a quantizer step, between which one is drawn
+        evenly.
     coder_iterations, cost_iterations: of the packed coder's networks and of the encoder's cost
         layer.  tables_seed: draws what these are fitted to.
     default_quality: of ``encode`` with the model, 1 to 100.
@@ -218,7 +219,7 @@ class RateRecipe(Recipe):
 
     decoder: str = key(one_of(name for name in DECODERS if name != PLAIN), "strong")
     loss: str = key(one_of(("mse", "ms-ssim")), "mse")
-    step_range: tuple[int, int] = key(STEP_RANGE, (112, 904))
+    quantizer_steps: tuple[int, int] = key(QUANTIZER_STEPS, (112, 904))
     coder_iterations: int = key(whole(1), 6000)
     cost_iterations: int = key(whole(1), 400)
     tables_seed: int = key(whole(0), 0)

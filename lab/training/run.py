@@ -131,7 +131,7 @@ def train(
         loop.go(minutes)
     if not loop.workers.first:
         return {}
-    figures = task.held_out(loop.averages, None, ship=True)
+    figures = task.held_out(loop.ema, None, ship=True)
     training = {
         "recipe": recipe_path.name,
         "recipe_sha256": hashlib.sha256(recipe_path.read_bytes()).hexdigest(),
@@ -153,7 +153,7 @@ def train(
                 recipe.name,
                 recipe.decoder,
                 task.encoder.encoder_id,
-                purenet_of(loop.averages),
+                purenet_of(loop.ema),
                 task.places,
                 training,
                 held_out,
@@ -165,7 +165,7 @@ def train(
         )
         rate_parts = RateParts(task.places, coders, recipe.default_quality)
     try:
-        encoder = task.encoder_tensors(loop.averages)
+        encoder = task.encoder_tensors(loop.ema)
     except HeqError as error:
         told = ", ".join(f"{key} {value:.2f}" for key, value in held_out.items())
         raise HeqError(
@@ -177,7 +177,7 @@ def train(
         recipe.family,
         recipe.about,
         encoder,
-        purenet_of(loop.averages),
+        purenet_of(loop.ema),
         training,
         held_out,
         rate_parts,

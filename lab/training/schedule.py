@@ -1,4 +1,4 @@
-"""What all trainings follow: a cosine of the learning rate, and a running average of weights."""
+"""What all trainings follow: a cosine of the learning rate, and a moving average of weights."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ def cosine(step: int, begin: int, end: int, warmup: int) -> float:
 
 
 @torch.no_grad()
-def follow(average: nn.Module, network: nn.Module, decay: float, count: int) -> None:
-    """Let a running average follow the parameters of its network; buffers are left alone.
+def follow(ema: nn.Module, network: nn.Module, decay: float, count: int) -> None:
+    """Let an EMA follow the parameters of its network; buffers are left alone.
 
     Args:
-        average: changed in place.
+        ema: changed in place.
         network: of the same form.
         decay: per step, 0 to 1; less at first, since the average begins at the first weights.
         count: steps that the average has followed, this one included.
     """
     decay = min(decay, (1 + count) / (10 + count))
-    mine = [parameter.detach() for parameter in average.parameters()]
+    mine = [parameter.detach() for parameter in ema.parameters()]
     theirs = [parameter.detach() for parameter in network.parameters()]
     torch._foreach_lerp_(mine, theirs, 1 - decay)

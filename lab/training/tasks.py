@@ -36,7 +36,7 @@ class Task(Protocol):
         """The loss of a batch drawn with ``generator``."""
         ...
 
-    def rates(self, step: int) -> dict[str, float]:
+    def learning_rates(self, step: int) -> dict[str, float]:
         """The learning rate of each network in a step; 0 where it does not learn."""
         ...
 

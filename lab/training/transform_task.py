@@ -122,10 +122,10 @@ class TransformTask:
             )
         return correction_loss(frame.float(), base, target, recipe.border)
 
-    def rates(self, step: int) -> dict[str, float]:
+    def learning_rates(self, step: int) -> dict[str, float]:
         """Learning rates of a step; see `Task`."""
         recipe = self._recipe
-        return {"purenet": recipe.rate * cosine(step, 0, recipe.steps, recipe.warmup)}
+        return {"purenet": recipe.learning_rate * cosine(step, 0, recipe.steps, recipe.warmup)}
 
     def after_step(self, step: int) -> bool:
         """Nothing to do."""

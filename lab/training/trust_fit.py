@@ -39,12 +39,12 @@ from .rate_frames import RateFrames
 from .rate_task import JPEG_BLOCK
 
 CROP = 192
-STEP_RANGE = (112, 904)
+QUANTIZER_STEPS = (112, 904)
 FLOOR = 1.0
 """Added to a patch's error, in squared steps, before it divides: half a millistep a sample."""
 ITERATIONS = 3000
 BATCH = 1024
-RATE = 4e-3
+LEARNING_RATE = 4e-3
 
 
 class Corrections(NamedTuple):
@@ -73,7 +73,7 @@ def measure_corrections(
     parts = []
     for _ in range(count):
         pixels = crops(CROP, 1, generator, JPEG_BLOCK).contiguous()
-        step = torch.randint(STEP_RANGE[0], STEP_RANGE[1] + 1, (1,), generator=generator)
+        step = torch.randint(QUANTIZER_STEPS[0], QUANTIZER_STEPS[1] + 1, (1,), generator=generator)
         base, hints = codec(pixels, step)
         with torch.autocast("cpu", dtype=torch.bfloat16):
             frame = decode_base(network, base, hints, step).float()
@@ -103,7 +103,7 @@ def fit_trust(found: Corrections, seed: int = 0) -> dict[str, NDArray[np.float16
     nn.init.constant_(last.bias, 1.0)
     inputs, plain, cross, energy = (torch.from_numpy(array) for array in found)
     weight = 1 / (plain + FLOOR)
-    optimizer = torch.optim.AdamW(network.parameters(), lr=RATE)
+    optimizer = torch.optim.AdamW(network.parameters(), lr=LEARNING_RATE)
     falling = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, ITERATIONS)
     for _ in range(ITERATIONS):
         drawn = torch.randint(len(inputs), (BATCH,))

@@ -2,10 +2,10 @@
 
 ::
 
-    steps 0 .. guide_steps          guide and PURENET together, squared error of crops
-          .. + distil_steps         the encoder alone, asked for the guide's bits on single patches
+    steps 0 .. teacher_steps        teacher and PURENET together, squared error of crops
+          .. + distil_steps         the encoder alone, taught the teacher's bits on single patches
           .. steps                  encoder and PURENET together, squared error of crops (and a part
-                                    of the question for the guide's bits, which fades)
+                                    of the loss of the teacher's bits, which fades)
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from .border_loss import border_loss
-from .guide import Guide, guide_loss
 from .recipe import VggRecipe
 from .schedule import cosine
 from .tasks import RATES, crop_places, psnr, purenet_of, rate_indices
+from .teacher import Teacher, teacher_loss
 
 CALIBRATION_BATCHES = 16
 CALIBRATION_PATCHES = 128
@@ -54,7 +54,7 @@ def laid_out(codes: Tensor, rows: int, columns: int) -> Tensor:
     return grid.reshape(-1, codes.shape[1], rows * CELLS, columns * CELLS)
 
 
-Stage = Literal["guide", "distil", "joint"]
+Stage = Literal["teacher", "distil", "joint"]
 
 
 class VggTask:
@@ -88,39 +88,40 @@ class VggTask:
         encoder.set_floating(recipe.float_steps > 0)
         config = PurenetConfig(inputs=CODE_CHANNELS, has_base=False, **recipe.purenet)
         self.networks: dict[str, nn.Module] = {"encoder": encoder, "purenet": Purenet(config)}
-        if recipe.guide_steps:
-            self.networks["guide"] = Guide()
+        if recipe.teacher_steps:
+            self.networks["teacher"] = Teacher()
         self._enter(0)
 
     def prepare(self, step: int) -> None:
         """Nothing to make; see `Task`."""
         self._enter(step)
 
-    def rates(self, step: int) -> dict[str, float]:
+    def learning_rates(self, step: int) -> dict[str, float]:
         """Learning rates of a step; see `Task`."""
         recipe = self._recipe
-        guided, joint = recipe.guide_steps, recipe.guide_steps + recipe.distil_steps
-        floating = step < guided + recipe.float_steps
-        peak = recipe.float_rate if floating else recipe.encoder_rate
+        taught, joint = recipe.teacher_steps, recipe.teacher_steps + recipe.distil_steps
+        floating = step < taught + recipe.float_steps
+        peak = recipe.float_learning_rate if floating else recipe.encoder_learning_rate
         if self._fade(step) is not None:
-            peak = recipe.bsn_rate
-        learning = {"encoder": peak * cosine(step, guided, recipe.steps, recipe.warmup)}
-        first = cosine(step, 0, guided, recipe.warmup)
-        learning["purenet"] = recipe.rate * (
-            first if step < guided else cosine(step, joint, recipe.steps, recipe.warmup)
+            peak = recipe.bsn_learning_rate
+        learning = {"encoder": peak * cosine(step, taught, recipe.steps, recipe.warmup)}
+        first = cosine(step, 0, taught, recipe.warmup)
+        learning["purenet"] = recipe.learning_rate * (
+            first if step < taught else cosine(step, joint, recipe.steps, recipe.warmup)
         )
-        if guided:
-            learning["guide"] = recipe.rate * first
+        if taught:
+            learning["teacher"] = recipe.learning_rate * first
         return learning
 
     def _enter(self, step: int) -> None:
         """Set what depends on the step alone."""
         recipe = self._recipe
         self._stage: Stage = "joint"
-        if step < recipe.guide_steps + recipe.distil_steps:
-            self._stage = "guide" if step < recipe.guide_steps else "distil"
-        begun = recipe.guide_steps + recipe.distil_steps
-        self._guiding = recipe.guide * (1 - (step - begun) / max(1, recipe.steps - begun))
+        if step < recipe.teacher_steps + recipe.distil_steps:
+            self._stage = "teacher" if step < recipe.teacher_steps else "distil"
+        begun = recipe.teacher_steps + recipe.distil_steps
+        left = 1 - (step - begun) / max(1, recipe.steps - begun)
+        self._teacher_weight = recipe.teacher_weight * left
         _encoder_of(self.networks).allow_autocast = step < BFLOAT16_UNTIL * recipe.steps
 
     def _fade(self, step: int) -> float | None:
@@ -155,11 +156,11 @@ class VggTask:
         recipe = self._recipe
         if self._stage == "distil":
             patches = self._crops(recipe.batch * recipe.crop**2, 1, generator)
-            return guide_loss(self._logits(patches), self._wanted(patches))
+            return teacher_loss(self._logits(patches), self._wanted(patches))
         rate = rate_indices(recipe.rate_weights, recipe.batch, generator)
         crops = self._crops(recipe.batch, recipe.crop, generator)
         patches = patches_of(crops)
-        logits = self._guided(patches) if self._stage == "guide" else self._logits(patches)
+        logits = self._taught(patches) if self._stage == "teacher" else self._logits(patches)
         channels = torch.tensor(RATE_CHANNELS)[rate].repeat_interleave(recipe.crop**2)
         code = truncate_code(binary_sign(logits), channels.to(self._device))
         cells = laid_out(code, recipe.crop, recipe.crop)
@@ -172,8 +173,8 @@ class VggTask:
         spread = target.var(dim=(1, 2, 3)) + VARIANCE_FLOOR
         loss = (error / spread.sqrt()).mean()
         if self._stage == "joint":
-            if recipe.guide_steps and self._guiding > 0:
-                loss = loss + self._guiding * guide_loss(logits, self._wanted(patches))
+            if recipe.teacher_steps and self._teacher_weight > 0:
+                loss = loss + self._teacher_weight * teacher_loss(logits, self._wanted(patches))
             if recipe.border > 0:
                 loss = loss + recipe.border * border_loss(frame.float(), target)
         return loss
@@ -182,15 +183,15 @@ class VggTask:
         with torch.autocast(self._device.type, dtype=torch.bfloat16):
             return _encoder_of(self.networks).logits(patches)
 
-    def _guided(self, patches: Tensor) -> Tensor:
+    def _taught(self, patches: Tensor) -> Tensor:
         with torch.autocast(self._device.type, dtype=torch.bfloat16):
-            logits: Tensor = self.networks["guide"](patches)
+            logits: Tensor = self.networks["teacher"](patches)
         return logits
 
     @torch.no_grad()
     def _wanted(self, patches: Tensor) -> Tensor:
-        self.networks["guide"].eval()
-        return self._guided(patches)
+        self.networks["teacher"].eval()
+        return self._taught(patches)
 
     def after_step(self, step: int) -> bool:
         """Refresh the quantizers on schedule; quantize, and later shift, when the time has come.
@@ -201,7 +202,7 @@ class VggTask:
         recipe, before = self._recipe, self._stage
         self._enter(step)
         encoder = _encoder_of(self.networks)
-        if step >= recipe.guide_steps + recipe.float_steps and encoder.is_floating:
+        if step >= recipe.teacher_steps + recipe.float_steps and encoder.is_floating:
             encoder.refresh()
             encoder.set_floating(False)
             return True
@@ -221,7 +222,7 @@ class VggTask:
     def settled(self, networks: dict[str, nn.Module], ship: bool = False) -> NqeVgg:
         """The encoder for measuring, or as it would ship (then quantized in any phase): a copy.
 
-        An average of weights has no deltas and no statistics of its own: the former follow from
+        An EMA of weights has no deltas and no statistics of its own: the former follow from
         the weights, the latter are measured on photographs.
         """
         encoder = copy.deepcopy(_encoder_of(networks))
@@ -241,12 +242,12 @@ class VggTask:
     def held_out(
         self, networks: dict[str, nn.Module], images: int | None, ship: bool = False
     ) -> dict[int, float]:
-        """Mean PSNR by rate; codes by the integer graph, or by the guide in its stage."""
+        """Mean PSNR by rate; codes by the integer graph, or by the teacher in its stage."""
         network = purenet_of(networks)
-        by_guide = self._stage == "guide" and not ship
-        # An average of weights has no running statistics of its own: the guide is taken as it is.
-        guide = self.networks["guide"] if by_guide else None
-        encoder = copy.deepcopy(guide).eval() if guide else self.settled(networks, ship)
+        by_teacher = self._stage == "teacher" and not ship
+        # An EMA of weights has no running statistics of its own: the teacher is taken as it is.
+        teacher = self.networks["teacher"] if by_teacher else None
+        encoder = copy.deepcopy(teacher).eval() if teacher else self.settled(networks, ship)
         figures: dict[int, list[float]] = {bits: [] for bits in RATES}
         for truth in self._frames[:images]:
             pixels = torch.from_numpy(truth).permute(2, 0, 1)[None].to(self._device)

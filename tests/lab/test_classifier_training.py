@@ -36,7 +36,7 @@ def one_thread() -> Any:
 def small(name: str = "small", **values: Any) -> ClassifierRecipe:
     common: dict[str, Any] = {
         **{"name": name, "network": "vgg-small", "width": 4, "active": "hwmsb"},
-        **{"weights": "heq3", "norm_init": "half-wave", "batch": 16, "rate": 0.05},
+        **{"weights": "heq3", "norm_init": "half-wave", "batch": 16, "learning_rate": 0.05},
         **{"epochs": 2, "fine_epochs": 1, "fine_batch": 32, "warmup": 1.0, "autocast": False},
     }
     return ClassifierRecipe.of({**common, **values})
@@ -66,7 +66,9 @@ def test_learns(network: str, tmp_path: Path) -> None:
     assert float(rows[-1]["loss"]) < float(rows[0]["loss"])
 
 
-@pytest.mark.parametrize("values", [{}, {"average": 0.9}, {"optimizer": "adamw", "rate": 1e-3}])
+@pytest.mark.parametrize(
+    "values", [{}, {"ema": 0.9}, {"optimizer": "adamw", "learning_rate": 1e-3}]
+)
 def test_interrupted_runs_end_at_the_same_weights(
     values: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -22,7 +22,7 @@ class TestContinuing:
     def test_from_an_encoder_and_a_decoder_that_exist(
         self, photographs: Path, held_out: Path, encoder_file: Path, tmp_path: Path
     ) -> None:
-        recipe = write_recipe(tmp_path / "tiny.toml", TRANSFORM, rate=5e-3)
+        recipe = write_recipe(tmp_path / "tiny.toml", TRANSFORM, learning_rate=5e-3)
         options: dict[str, Any] = {
             "device": "cpu",
             "held_out_dir": held_out,

@@ -44,7 +44,13 @@ class TestLearning:
     ) -> None:
         sizes = {"width": 32, "blocks": 2, "fine_width": 16, "fine_blocks": 1}
         task = task_of(
-            family, tiles, tmp_path / "coded", steps=steps, rate=2e-3, warmup=4, purenet=sizes
+            family,
+            tiles,
+            tmp_path / "coded",
+            steps=steps,
+            learning_rate=2e-3,
+            warmup=4,
+            purenet=sizes,
         )
         facts = {"step": 0, "minutes": 0.0}
         loop = TrainingLoop(task._recipe, task, CPU, tmp_path, facts, Progress(disable=True))
@@ -90,7 +96,7 @@ class TestLearning:
         before = checkpoint_of(tmp_path / "out")
         loss = VggTask.loss
         monkeypatch.setattr(VggTask, "loss", lambda self, random: loss(self, random) * math.nan)
-        with pytest.raises(HeqError, match="no number any more at step 4; lower rate"):
+        with pytest.raises(HeqError, match="no number any more at step 4; lower learning_rate"):
             train(recipe, photographs, resume=True, **options)
         write_recipe(recipe, VGG, steps=4, bsn_at=0.5)
         with pytest.raises(HeqError, match=r"at step 2 the .* bit-shift normalization needs"):

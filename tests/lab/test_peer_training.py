@@ -66,7 +66,7 @@ def tiles() -> np.ndarray:
 
 def small_recipe(architecture: str, **changes: Any) -> PeerRecipe:
     values: dict[str, Any] = {"lmbda": 0.01, "batch": 2, "crop": 64, "steps": 6, "warmup": 1}
-    values |= {"rate": 1e-3, "sizes": SMALL[architecture], **changes}
+    values |= {"learning_rate": 1e-3, "sizes": SMALL[architecture], **changes}
     return PeerRecipe(name="tiny", architecture=architecture, about="for tests", **values)
 
 
@@ -96,8 +96,10 @@ class TestRecipe:
         assert network.sizes == recipe.sizes
 
     def test_rates_are_compressais(self) -> None:
-        rates = [PeerRecipe.load(path).lmbda for path in RECIPES if path.stem[:10] == "factorized"]
-        assert rates == [0.0018, 0.0067, 0.025]
+        weights = [
+            PeerRecipe.load(path).lmbda for path in RECIPES if path.stem[:10] == "factorized"
+        ]
+        assert weights == [0.0018, 0.0067, 0.025]
 
     def test_sizes_are_known_for_all_architectures(self) -> None:
         assert set(SIZES) == set(ARCHITECTURES)
@@ -120,8 +122,8 @@ class TestRecipe:
             ({"steps": True}, "steps must be a whole number from 1"),
             ({"crop": 100}, "crop must be 64, 128, 192 or 256"),
             ({"lmbda": -1}, "lmbda must be a number above 0"),
-            ({"rate": "fast"}, "rate must be a number above 0"),
-            ({"average": 1.5}, "average must be a number from 0 to 1"),
+            ({"learning_rate": "fast"}, "learning_rate must be a number above 0"),
+            ({"ema": 1.5}, "ema must be a number from 0 to 1"),
             ({"bfloat16": 1}, "bfloat16 must be true or false"),
             ({"name": "a/b"}, "name must be letters"),
             ({"sizes": {"depth": 3}}, "sizes.depth must be one of width, latents"),
@@ -218,13 +220,13 @@ class TestTask:
 class TestLoop:
     @pytest.mark.parametrize("architecture", list(SMALL))
     def test_the_loss_falls(self, tiles: np.ndarray, tmp_path: Path, architecture: str) -> None:
-        rates = {"rate": 2e-3, "density_rate": 3e-2}
-        loop = loop_of(small_recipe(architecture, steps=80, **rates), tiles[:1], tmp_path)
+        peaks = {"learning_rate": 2e-3, "density_learning_rate": 3e-2}
+        loop = loop_of(small_recipe(architecture, steps=80, **peaks), tiles[:1], tmp_path)
         losses = [float(loop._one_step()) for _ in range(60)]
         assert np.mean(losses[-10:]) < 0.7 * np.mean(losses[:10])
 
     def test_quantiles_follow_their_own_loss(self, tiles: np.ndarray, tmp_path: Path) -> None:
-        recipe = small_recipe("factorized", rate=1e-12, aux_rate=0.5, steps=100)
+        recipe = small_recipe("factorized", learning_rate=1e-12, aux_learning_rate=0.5, steps=100)
         loop = loop_of(recipe, tiles, tmp_path)
         network = loop._peer_task.network
         assert isinstance(network, Factorized)
@@ -281,7 +283,7 @@ class TestRun:
                 assert torch.equal(value, other[key]), key
 
     def test_export(self, photographs: Path, held_out: Path, tmp_path: Path) -> None:
-        recipe = write_recipe(tmp_path / "tiny.toml", "factorized", average=0.0)
+        recipe = write_recipe(tmp_path / "tiny.toml", "factorized", ema=0.0)
         reported = train_peer(recipe, photographs, tmp_path / "run", held_out, device="cpu")
         weights = tmp_path / "run" / "weights"
         record = json.loads((weights / "tiny.json").read_text())

@@ -88,7 +88,7 @@ def test_from_recipe_to_decoded_file(
 ) -> None:
     out = tmp_path / "out"
     shared: dict[str, Any] = {"device": "cpu", "held_out_dir": held_out}
-    path = recipe(tmp_path / "r.toml", optimizer="muon", rate=1e-3)
+    path = recipe(tmp_path / "r.toml", optimizer="muon", learning_rate=1e-3)
     entry = train(path, photographs, out_dir=out, **shared)
     assert install(out / "weights/tiny-r.json", weights) == 0
     image = photograph()[:128, :160]

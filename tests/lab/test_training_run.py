@@ -23,9 +23,9 @@ from training_runs import FAMILIES, checkpoint_of, stop_after
 pytestmark = pytest.mark.usefixtures("light_training")
 STEPS = 6
 VGG_STAGES = {
-    "guide_steps": 2,
+    "teacher_steps": 2,
     "distil_steps": 2,
-    "guide": 0.1,
+    "teacher_weight": 0.1,
     "float_steps": 1,
     "bsn_at": 0.6,
     "fade_steps": 2,

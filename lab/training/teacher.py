@@ -1,4 +1,4 @@
-"""The guide of `nqe-vgg`: a small float encoder that finds a good code for its PURENET first.
+"""The teacher of `nqe-vgg`: a small float encoder that finds a good code for its PURENET first.
 
 ::
 
@@ -12,8 +12,8 @@
     relu, 1x1 convolution ─────────►+ ──► normalization ──► (N, 32, 4, 4), the code is its sign
 
 A deep network of 1 to 3 bit weights learns what to say slowly while PURENET does not understand it
-yet. The guide and PURENET learn together in minutes; the quantized encoder is then asked for the
-guide's bits, which needs no decoder, and last it goes on together with PURENET, where the code is
+yet. The teacher and PURENET learn together in minutes; the quantized encoder then learns the
+teacher's bits, which needs no decoder, and last it goes on together with PURENET, where the code is
 free again. (Our choice. It is distillation; HEQ, arXiv 2501.04517, starts from full-precision
 weights instead, which the recipe offers too.)
 """
@@ -33,7 +33,7 @@ IMPORTANCE = (1.5, 0.5)
 """Weight of the first and of the last channel of the code, in a straight line between."""
 
 
-class Guide(nn.Module):
+class Teacher(nn.Module):
     """See the module's diagram.
 
     Args:
@@ -56,12 +56,12 @@ class Guide(nn.Module):
         return self.norm((self.out(F.relu(x)) + self.straight(pixels)).float())
 
 
-def guide_loss(logits: Tensor, wanted: Tensor) -> Tensor:
-    """Cross entropy of the encoder's bits with the guide's, in nats.
+def teacher_loss(logits: Tensor, wanted: Tensor) -> Tensor:
+    """Cross entropy of the encoder's bits with the teacher's, in nats.
 
     Args:
         logits: of the encoder, normalized, (N, 32, 4, 4).
-        wanted: of the guide, the same. Where it is not sure, it does not insist.
+        wanted: of the teacher, the same. Where it is not sure, it does not insist.
 
     Returns:
         The mean, earlier channels weighing more, as `IMPORTANCE` says.

@@ -1,4 +1,4 @@
-"""The guide of `nqe-vgg`, its stages, and normalization with running statistics."""
+"""The teacher of `nqe-vgg`, its stages, and normalization with running statistics."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 import torch
 from heqcodec.base.errors import HeqError
-from heqcodec.lab.training.guide import SHARPNESS, Guide, guide_loss
 from heqcodec.lab.training.loop import TrainingLoop
 from heqcodec.lab.training.recipe import Recipe
 from heqcodec.lab.training.schedule import cosine
+from heqcodec.lab.training.teacher import SHARPNESS, Teacher, teacher_loss
 from heqcodec.lab.training.vgg_task import VggTask
 from heqcodec.models.registry import VGG
 from heqcodec.quantizers import RunningBatchNorm2d
@@ -72,29 +72,29 @@ class TestCosine:
         assert cosine(0, 0, 0, 5) == 0
 
 
-class TestGuideLoss:
-    def test_wants_the_sign_and_insists_where_the_guide_is_sure(self) -> None:
+class TestTeacherLoss:
+    def test_wants_the_sign_and_insists_where_the_teacher_is_sure(self) -> None:
         sure = torch.full((2, 32, 4, 4), 2.0)
-        right, wrong = guide_loss(sure, sure), guide_loss(-sure, sure)
+        right, wrong = teacher_loss(sure, sure), teacher_loss(-sure, sure)
         assert right < 0.01
         # A logit of -8 against a target of 1: 8 nats, weighed 1 in the mean.
         assert wrong.item() == pytest.approx(2 * SHARPNESS, rel=1e-3)
         unsure = torch.zeros(2, 32, 4, 4)
-        assert guide_loss(unsure, unsure).item() == pytest.approx(math.log(2))
+        assert teacher_loss(unsure, unsure).item() == pytest.approx(math.log(2))
 
     def test_early_channels_weigh_more(self) -> None:
         wanted = torch.ones(1, 32, 4, 4)
         first, last = wanted.clone(), wanted.clone()
         first[:, 0], last[:, -1] = -1, -1
-        assert guide_loss(first, wanted) > 2 * guide_loss(last, wanted)
+        assert teacher_loss(first, wanted) > 2 * teacher_loss(last, wanted)
 
-    def test_guide_sees_each_patch_alone(self) -> None:
-        guide = Guide(width=8).eval()
+    def test_teacher_sees_each_patch_alone(self) -> None:
+        teacher = Teacher(width=8).eval()
         patches = torch.from_numpy(photograph()[:64, :64].copy()).permute(2, 0, 1)
         patches = patches.view(3, 2, 32, 2, 32).permute(1, 3, 0, 2, 4).reshape(4, 3, 32, 32)
-        whole = guide(patches)
+        whole = teacher(patches)
         assert whole.shape == (4, 32, 4, 4)
-        torch.testing.assert_close(whole[1:2], guide(patches[1:2]), atol=1e-4, rtol=1e-4)
+        torch.testing.assert_close(whole[1:2], teacher(patches[1:2]), atol=1e-4, rtol=1e-4)
 
 
 class TestStages:
@@ -105,7 +105,13 @@ class TestStages:
 
     def test_each_teaches_its_own_networks(self, tmp_path: Path) -> None:
         task = self.task(
-            tmp_path, steps=6, guide_steps=2, distil_steps=2, guide=0.1, bsn_at=1.0, warmup=0
+            tmp_path,
+            steps=6,
+            teacher_steps=2,
+            distil_steps=2,
+            teacher_weight=0.1,
+            bsn_at=1.0,
+            warmup=0,
         )
         facts = {"step": 0, "minutes": 0.0}
         loop = TrainingLoop(task._recipe, task, CPU, tmp_path, facts, Progress(disable=True))
@@ -125,26 +131,29 @@ class TestStages:
                     )
                 }
             )
-        assert learned[:2] == [{"guide", "purenet"}] * 2
+        assert learned[:2] == [{"teacher", "purenet"}] * 2
         assert learned[2:4] == [{"encoder"}] * 2
         assert learned[4:] == [{"encoder", "purenet"}] * 2
 
-    def test_figures_are_of_the_guide_first_and_of_the_encoder_when_shipped(
+    def test_figures_are_of_the_teacher_first_and_of_the_encoder_when_shipped(
         self, tmp_path: Path
     ) -> None:
-        task = self.task(tmp_path, steps=6, guide_steps=2, distil_steps=2)
-        guided = task.held_out(task.networks, None)
+        task = self.task(tmp_path, steps=6, teacher_steps=2, distil_steps=2)
+        taught = task.held_out(task.networks, None)
         shipped = task.held_out(task.networks, None, ship=True)
-        assert guided != shipped
+        assert taught != shipped
         task.after_step(2)
         assert task.held_out(task.networks, None) == shipped
 
     @pytest.mark.parametrize(
         ("changes", "message"),
         [
-            ({"guide_steps": 3, "distil_steps": 3, "steps": 6}, "must leave steps"),
-            ({"distil_steps": 2, "steps": 6}, "distil_steps and guide need guide_steps"),
-            ({"guide": 0.5, "steps": 6}, "distil_steps and guide need guide_steps"),
+            ({"teacher_steps": 3, "distil_steps": 3, "steps": 6}, "must leave steps"),
+            ({"distil_steps": 2, "steps": 6}, "distil_steps and teacher_weight need teacher_steps"),
+            (
+                {"teacher_weight": 0.5, "steps": 6},
+                "distil_steps and teacher_weight need teacher_steps",
+            ),
         ],
         ids=str,
     )
