@@ -62,7 +62,7 @@ VARIANTS = (
 
 
 def encoders(shipped: RateNqe, tensors: dict[str, Any]) -> dict[str, Callable[..., Any]]:
-    """For each encoder a function from coefficients and step index to levels and sizes."""
+    """For each encoder: coefficients and a step index to levels and transform sizes."""
     from heqcodec.nqe_r.encoder import RateNqe, stem_tensors
     from heqcodec.nqe_r.quantizer import quantize
 
@@ -123,9 +123,13 @@ def plain_decoder(
     fitted: Any = Fitted(shipped, levels_of)
     plain = Dequantizer(shipped, fit_places(fitted, train, list(range(64, 1024, 128))))
 
-    def decode(levels: NDArray[np.int16], sizes: NDArray[np.uint8], step: int) -> NDArray[np.uint8]:
-        rows, columns = sizes.shape
-        pixels = plain.pixels(levels.reshape(-1, *levels.shape[2:]), sizes.reshape(-1), step)
+    def decode(
+        levels: NDArray[np.int16], transform_sizes: NDArray[np.uint8], step: int
+    ) -> NDArray[np.uint8]:
+        rows, columns = transform_sizes.shape
+        pixels = plain.pixels(
+            levels.reshape(-1, *levels.shape[2:]), transform_sizes.reshape(-1), step
+        )
         grid = pixels.reshape(rows, columns, 3, 32, 32).transpose(0, 3, 1, 4, 2)
         frame = np.clip(np.rint(grid.reshape(32 * rows, 32 * columns, 3)), 0, 255)
         return frame.astype(np.uint8)
@@ -144,9 +148,9 @@ def measure(
 
     Args:
         shipped: whose coefficients are coded.
-        levels_of: coefficients int32 (N, 2, C, 1024) and a step index to levels and sizes.
+        levels_of: coefficients int32 (N, 2, C, 1024), step index -> levels, transform sizes.
         coder: of strips.
-        decode: levels (rows, columns, C, 1024), sizes (rows, columns) and a step index to a frame.
+        decode: levels (R, columns, C, 1024), transform sizes (R, columns), step index -> frame.
         images: uint8 (H, W, C) each.
     """
     from heqcodec.eval.metrics import psnr
@@ -167,12 +171,12 @@ def measure(
                 levels_of(shipped.coefficients(part), step) for part in patch_batches(image, 1024)
             ]
             flat = np.concatenate([levels for levels, _ in parts])
-            sizes = np.concatenate([size for _, size in parts]).reshape(rows, columns)
+            transform_sizes = np.concatenate([size for _, size in parts]).reshape(rows, columns)
             levels = flat.reshape(rows, columns, channels, LEVELS)
             header = rate_header(image.shape, step, shipped.encoder_id, coder)
-            strips = regrouped([StripLevels(levels, sizes)], header.strip_rows)
+            strips = regrouped([StripLevels(levels, transform_sizes)], header.strip_rows)
             data = rate_file(header, (coder.encode(*strip, step) for strip in strips), [])
-            frame = decode(levels, sizes, step)
+            frame = decode(levels, transform_sizes, step)
             rates.append(8 * len(data) / (height * width))
             decibels.append(psnr(image, frame[:height, :width]))
         found.append((float(np.mean(rates)), float(np.mean(decibels))))

@@ -238,7 +238,7 @@ def main(
         libraries = {kernel: build(folder, kernel, compiler, flags) for kernel in KERNELS}
         encoders = {f"{model} in C, {k.lower()}": c_encoder(libraries[k], rate) for k in KERNELS}
         for image in pixels:
-            wanted = heqcodec.encode(image, model=model, strip=True, **told)
+            wanted = heqcodec.encode(image, model=model, strip_metadata=True, **told)
             if any(encode(image) != wanted for encode in encoders.values()):
                 typer.echo("the C encoder writes other bytes than heqcodec.encode", err=True)
                 raise typer.Exit(1)
@@ -246,7 +246,7 @@ def main(
             name = f"{model} in C, {kernel.lower()}, colour and transforms"
             encoders[name] = c_transform(libraries[kernel])
         encoders[f"{model}, heqcodec.encode"] = lambda image: heqcodec.encode(
-            image, model=model, strip=True, **told
+            image, model=model, strip_metadata=True, **told
         )
         by_torch = torch_encoder(model, rate) if variable else None
         if by_torch:

@@ -83,7 +83,7 @@ def coded(
     """Images after coding into real files and decoding, same shape; and mean bits of a file."""
     import heqcodec
 
-    files = [heqcodec.encode(image, model=model, strip=True, **rate) for image in pixels]
+    files = [heqcodec.encode(image, model=model, strip_metadata=True, **rate) for image in pixels]
     bits = 8 * float(np.mean([len(file) for file in files]))
     return np.stack([heqcodec.decode(file) for file in files]), bits
 

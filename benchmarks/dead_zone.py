@@ -66,31 +66,31 @@ def band_classes() -> NDArray[np.int64]:
 
 def codeq_levels(encoder: Any, widths: Widths) -> Callable[..., Any]:
     """Levels by CoDeQ's thresholds, a function as `measure` takes it."""
-    from heqcodec.nqe_r.quantizer import LARGEST, OCTAVE, choose_sizes
+    from heqcodec.nqe_r.quantizer import LARGEST, OCTAVE, choose_transform_sizes
 
     def levels_of(coefficients: NDArray[np.int32], step: int) -> Any:
         steps, planes = encoder.integer_steps(step), coefficients.shape[2]
-        sizes = choose_sizes(coefficients, steps)
+        transform_sizes = choose_transform_sizes(coefficients, steps)
         # An octave that nothing was learned for is only met where points are fitted.
         nearest = min(widths, key=lambda octave: abs(octave - step // OCTAVE))
-        half = widths[nearest][sizes, :planes]
-        chosen = coefficients[np.arange(len(sizes)), sizes]
-        unit = 16 * steps[sizes][:, :planes, None]
+        half = widths[nearest][transform_sizes, :planes]
+        chosen = coefficients[np.arange(len(transform_sizes)), transform_sizes]
+        unit = 16 * steps[transform_sizes][:, :planes, None]
         beyond = 16 * np.abs(chosen) - half * (unit // 16) + unit
         magnitude = np.clip(beyond // unit, 0, LARGEST)
-        return np.where(chosen < 0, -magnitude, magnitude).astype(np.int16), sizes
+        return np.where(chosen < 0, -magnitude, magnitude).astype(np.int16), transform_sizes
 
     return levels_of
 
 
 def in_steps(encoder: Any, coefficients: NDArray[np.int32], step: int) -> Any:
-    """Coefficients over their steps, float32 (N, 3, 1024) in the sizes chosen, and the sizes."""
-    from heqcodec.nqe_r.quantizer import choose_sizes
+    """Transform sizes, and coefficients in them over their steps, float32 (N, 3, 1024)."""
+    from heqcodec.nqe_r.quantizer import choose_transform_sizes
 
     steps = encoder.integer_steps(step)
-    sizes = choose_sizes(coefficients, steps)
-    chosen = coefficients[np.arange(len(sizes)), sizes]
-    return (chosen / steps[sizes][:, :, None]).astype(np.float32), sizes
+    transform_sizes = choose_transform_sizes(coefficients, steps)
+    chosen = coefficients[np.arange(len(transform_sizes)), transform_sizes]
+    return (chosen / steps[transform_sizes][:, :, None]).astype(np.float32), transform_sizes
 
 
 def entropies(levels: NDArray[np.int64], bands: NDArray[np.int64]) -> float:
@@ -98,8 +98,8 @@ def entropies(levels: NDArray[np.int64], bands: NDArray[np.int64]) -> float:
     counts = np.bincount(bands * (TOP + 1) + np.minimum(levels, TOP), minlength=256 * (TOP + 1))
     table = counts.reshape(256, TOP + 1)
     totals = table.sum(axis=1, keepdims=True)
-    shares = np.divide(table, totals, out=np.ones(table.shape), where=table > 0)
-    return float(-(table * np.log2(shares)).sum() + np.count_nonzero(levels))
+    fractions = np.divide(table, totals, out=np.ones(table.shape), where=table > 0)
+    return float(-(table * np.log2(fractions)).sum() + np.count_nonzero(levels))
 
 
 def distortion(x: NDArray[np.float32], levels: NDArray[np.int64]) -> float:
@@ -125,13 +125,13 @@ def searched(encoder: Any, coefficients: NDArray[np.int32], one: bool) -> Widths
     classes, band_of = band_classes(), np.arange(1024) // 4
     widths: Widths = {}
     for step in OCTAVE_STEPS:
-        scaled, sizes = in_steps(encoder, coefficients, step)
+        scaled, transform_sizes = in_steps(encoder, coefficients, step)
         scaled = np.abs(scaled)
         table = np.zeros((2, 3, 1024), dtype=np.int32)
         sums = np.zeros(len(SIXTEENTHS))
         for size, plane, kind in np.ndindex(2, 3, int(classes.max()) + 1):
             places = np.flatnonzero(classes == kind)
-            x = scaled[sizes == size, plane][:, places]
+            x = scaled[transform_sizes == size, plane][:, places]
             bands = np.broadcast_to(band_of[places], x.shape).ravel()
             costs = np.array([cost(x.ravel(), bands, k) for k in SIXTEENTHS])
             table[size, plane, places] = SIXTEENTHS[int(costs.argmin())]

@@ -115,7 +115,7 @@ class Parts:
 def levels_in_batches(
     encoder: RateEncoder, patches: np.ndarray, step: int, batch: int, threads: int
 ) -> Levels:
-    """Levels int16 (N, C, 1024) and sizes uint8 (N,), made in calls of ``batch`` patches."""
+    """Levels int16 (N, C, 1024) and transform sizes uint8 (N,), ``batch`` patches a call."""
 
     def made(start: int) -> Levels:
         return encoder.levels(encoder.coefficients(patches[start : start + batch]), step)
@@ -125,13 +125,15 @@ def levels_in_batches(
     return np.concatenate([part[0] for part in parts]), np.concatenate([part[1] for part in parts])
 
 
-def packed_file(like: bytes, coder: StripCoder, levels: np.ndarray, sizes: np.ndarray) -> bytes:
+def packed_file(
+    like: bytes, coder: StripCoder, levels: np.ndarray, transform_sizes: np.ndarray
+) -> bytes:
     """A file with the header and chunks of another and these levels, by patch, row by row."""
     reader = ContainerReader(BytesIO(like), max_pixels=None)
     header = reader.header
     rows, columns, per_strip = header.patch_rows, header.patch_columns, header.strip_rows
     grid = levels.reshape(rows, columns, header.channels, LEVELS)
-    shape = sizes.reshape(rows, columns)
+    shape = transform_sizes.reshape(rows, columns)
     payloads = (
         coder.encode(grid[row : row + per_strip], shape[row : row + per_strip], header.rate)
         for row in range(0, rows, per_strip)
@@ -173,8 +175,8 @@ def level_differences(parts: Parts, patches: np.ndarray, step: int) -> Iterator[
     """Each other way to the levels, and how many patches have others."""
     usual = parts.encoder.levels(parts.encoder.coefficients(patches), step)
     for what, way in parts.others.items():
-        levels, sizes = way(patches, step)
-        wrong = (levels != usual[0]).any(axis=(1, 2)) | (sizes != usual[1])
+        levels, transform_sizes = way(patches, step)
+        wrong = (levels != usual[0]).any(axis=(1, 2)) | (transform_sizes != usual[1])
         yield what, int(wrong.sum())
 
 
@@ -182,10 +184,10 @@ def coder_differences(
     parts: Parts, patches: np.ndarray, columns: int, step: int
 ) -> Iterator[tuple[str, int]]:
     """The coders in C against those in Python, on a crop: bytes, and levels that come back."""
-    levels, sizes = parts.encoder.levels(parts.encoder.coefficients(patches), step)
+    levels, transform_sizes = parts.encoder.levels(parts.encoder.coefficients(patches), step)
     rows, across = min(PLAIN_ROWS, len(patches) // columns), min(PLAIN_COLUMNS, columns)
     grid = levels.reshape(-1, columns, *levels.shape[1:])[:rows, :across]
-    shape = sizes.reshape(-1, columns)[:rows, :across]
+    shape = transform_sizes.reshape(-1, columns)[:rows, :across]
     for coder, plain in zip((parts.device, parts.packed), parts.plain_coders, strict=True):
         payload = coder.encode(grid, shape, step)
         name = Coder(coder.coder).name.lower()

@@ -115,9 +115,9 @@ def add_crops(model: str, images: Path, vectors: Path) -> None:
             quality, bits = (20, 45, 70)[number % 3], (64, 128, 256, 512)[number % 4]
             options = f"-q {quality}" if rate else f"--bits {bits}"
             coded = (
-                heqcodec.encode(pixels, model=model, strip=True, quality=quality)
+                heqcodec.encode(pixels, model=model, strip_metadata=True, quality=quality)
                 if rate
-                else heqcodec.encode(pixels, model=model, strip=True, bpp=bits / 1024)
+                else heqcodec.encode(pixels, model=model, strip_metadata=True, bpp=bits / 1024)
             )
             (vectors / f"crop{number}.ppm").write_bytes(pnm(pixels))
             (vectors / f"crop{number}.heq").write_bytes(coded)

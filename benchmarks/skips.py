@@ -41,16 +41,16 @@ def measured(task: Any, network: Any) -> dict[str, Any]:
     import torch
 
     with torch.no_grad():
-        shares = joined_shares(task.encoder(network), task.training_crops(32, 256))
-    return {"joined": shares}
+        fractions = joined_fractions(task.encoder(network), task.training_crops(32, 256))
+    return {"joined": fractions}
 
 
-def joined_shares(encoder: Any, patches: Any) -> dict[str, float]:
+def joined_fractions(encoder: Any, patches: Any) -> dict[str, float]:
     """The share of values that each skip changes, on patches uint8 (N, 3, 32, 32)."""
-    shares: dict[str, float] = {}
+    fractions: dict[str, float] = {}
 
     def note(name: str, module: Any, given: tuple[Any, Any], made: Any) -> None:
-        shares[name] = round(float((made != given[0]).float().mean()), 4)
+        fractions[name] = round(float((made != given[0]).float().mean()), 4)
 
     hooks = [
         gate.register_forward_hook(partial(note, name)) for name, gate in encoder.skips.items()
@@ -58,7 +58,7 @@ def joined_shares(encoder: Any, patches: Any) -> dict[str, float]:
     encoder.eval()(patches)
     for hook in hooks:
         hook.remove()
-    return shares
+    return fractions
 
 
 def markdown(rows: list[dict[str, Any]]) -> str:

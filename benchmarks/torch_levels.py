@@ -49,17 +49,17 @@ class TorchLevels:
     def levels(
         self, patches: NDArray[np.uint8], step: int
     ) -> tuple[NDArray[np.int16], NDArray[np.uint8]]:
-        """uint8 (N, 32, 32, C) to levels int16 (N, C, 1024) and sizes uint8 (N,)."""
+        """uint8 (N, 32, 32, C) to levels int16 (N, C, 1024) and transform sizes uint8 (N,)."""
         both = self._coefficients(patches)
         octave, rest = divmod(step, 128)
         steps = ((self._steps[:, :, rest] << octave) + 8) >> 4
         costs = [self._costs(c, s.tolist()) for c, s in zip(both, steps, strict=True)]
-        sizes = (costs[1] < costs[0]).to(torch.uint8)
+        transform_sizes = (costs[1] < costs[0]).to(torch.uint8)
         levels = torch.empty(both[0].shape, dtype=torch.int16, device=self._device)
         for size in (0, 1):
-            own = sizes == size
+            own = transform_sizes == size
             levels[own] = self._quantized(both[size][own], steps[size].tolist(), size)
-        return levels.cpu().numpy(), sizes.cpu().numpy()
+        return levels.cpu().numpy(), transform_sizes.cpu().numpy()
 
     def _given(self, array: NDArray[np.generic]) -> Tensor:
         return torch.from_numpy(array.astype(np.int64)).to(self._device).to(self._kind)

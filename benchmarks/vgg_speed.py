@@ -91,7 +91,7 @@ def python_encoder(model: str, bits: int, native: bool) -> Encoder:
     from heqcodec.nqe_vgg.integer import IntegerVgg
 
     if native:
-        options: dict[str, Any] = {"model": model, "strip": True, "bpp": bits / PATCH**2}
+        options: dict[str, Any] = {"model": model, "strip_metadata": True, "bpp": bits / PATCH**2}
         return lambda pixels: heqcodec.encode(pixels, **options)
     loaded: Any = registry.load_encoder(model)
     plain = IntegerVgg(loaded.layers, native=False)

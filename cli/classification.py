@@ -53,17 +53,17 @@ def classify(
 
     def work(job: Job, _: object) -> dict[str, Any]:
         samples = _samples(job.source, max_pixels or DEFAULT_MAX_PIXELS)
-        shares = classifier.probabilities(as_seen(samples)[None])[0]
-        best = int(shares.argmax())
+        probabilities = classifier.probabilities(as_seen(samples)[None])[0]
+        best = int(probabilities.argmax())
         height, width = samples.shape[:2]
         whole = (width, height) == (SIDE, SIDE)
         return {
             "input": job.source,
             "class": classifier.classes[best],
-            "probability": round(float(shares[best]), 6),
+            "probability": round(float(probabilities[best]), 6),
             "probabilities": {
-                name: round(float(share), 6)
-                for name, share in zip(classifier.classes, shares, strict=True)
+                name: round(float(probability), 6)
+                for name, probability in zip(classifier.classes, probabilities, strict=True)
             },
             "width": width,
             "height": height,
@@ -94,5 +94,5 @@ def _samples(source: str, max_pixels: int) -> NDArray[np.uint8]:
 
 def _line(result: dict[str, Any]) -> str:
     size = f"{result['width']}x{result['height']}"
-    share = 100 * result["probability"]
-    return f"{result['input']}: {result['class']}, {share:.1f} % ({size}, {result['seen']})"
+    percent = 100 * result["probability"]
+    return f"{result['input']}: {result['class']}, {percent:.1f} % ({size}, {result['seen']})"

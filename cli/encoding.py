@@ -96,7 +96,7 @@ def encode(
         ),
     ] = CoderChoice.device,
     strip_rows: StripRows = None,
-    strip: Annotated[
+    strip_metadata: Annotated[
         bool, typer.Option("--strip", help="Leave out ICC profile, EXIF and XMP; alpha stays.")
     ] = False,
     max_pixels: MaxPixels = None,
@@ -141,7 +141,7 @@ def encode(
             mode=mode.value,
             coder=coder.value,
             model=model,
-            strip=strip,
+            strip_metadata=strip_metadata,
             strip_rows=strip_rows,
             max_pixels=limit,
             progress=progress,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -47,12 +48,13 @@ def encode(
     mode: ModeName = "auto",
     coder: CoderName = "device",
     model: str = "default",
-    strip: bool = False,
+    strip_metadata: bool = False,
     *,
     target_size: int | None = None,
     strip_rows: int | None = None,
     max_pixels: int | None = DEFAULT_MAX_PIXELS,
     progress: Progress | None = None,
+    strip: bool | None = None,
 ) -> bytes:
     """Encode an image as a ``.heq`` file.
 
@@ -75,7 +77,7 @@ def encode(
         coder: "device", the coder of the encoder itself; or in rate mode "packed", a heavier one
             whose files are smaller: what :func:`pack` makes of the device file.
         model: a name of ``heqcodec models``, or "default".
-        strip: leave out the ICC profile, EXIF and XMP; alpha stays.
+        strip_metadata: leave out the ICC profile, EXIF and XMP; alpha stays.
         target_size: rate mode: the file is the largest of at most so many bytes, header and
             metadata included, among those that the steps give, which are about half a percent
             apart.
@@ -85,6 +87,7 @@ def encode(
         progress: called now and then with how many rows of patches are encoded and of how many; a
             target takes several passes, whose number is guessed at first. What it raises ends the
             call.
+        strip: old name of ``strip_metadata``.
 
     Returns:
         The bytes of the file. They depend on the pixels, metadata and options only.
@@ -101,6 +104,9 @@ def encode(
     """
     from heqcodec.models import registry
 
+    if strip is not None:
+        warnings.warn("strip is named strip_metadata now", DeprecationWarning, stacklevel=2)
+        strip_metadata = strip
     choice = EncodeOptions(bpp, quality, target_size, mode, coder, model, strip_rows).resolved(
         registry
     )
@@ -111,7 +117,7 @@ def encode(
     loaded = images.load_image(image, limit)
     height, width = loaded.pixels.shape[:2]
     check_pixels(width, height, limit)
-    chunks = side_chunks(loaded, strip)
+    chunks = side_chunks(loaded, strip_metadata)
     pixels, gray_as_rgb = coded_samples(loaded)
     with reported_to(progress):
         if choice.mode == "patch":

@@ -29,8 +29,9 @@ _ENCODE_OPTIONS = (
     "mode",
     "coder",
     "model",
-    "strip",
+    "strip_metadata",
     "strip_rows",
+    "strip",
 )
 
 

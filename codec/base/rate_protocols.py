@@ -35,7 +35,7 @@ class RateEncoder(Protocol):
     def levels(
         self, coefficients: NDArray[np.int32], step: int
     ) -> tuple[NDArray[np.int16], NDArray[np.uint8]]:
-        """Quantize: levels int16 (N, C, 1024) and sizes uint8 (N,), 0 one large transform, 1 four.
+        """Quantize: levels int16 (N, C, 1024), transform sizes uint8 (N,), 0 (32x32) or 1 (16x16).
 
         Args:
             coefficients: from `coefficients`.
@@ -53,12 +53,14 @@ class StripCoder(Protocol):
     coder_id: bytes
     """8 bytes: the beginning of the SHA-256 of the coder's tables."""
 
-    def encode(self, levels: NDArray[np.int16], sizes: NDArray[np.uint8], step: int) -> bytes:
+    def encode(
+        self, levels: NDArray[np.int16], transform_sizes: NDArray[np.uint8], step: int
+    ) -> bytes:
         """Code a strip.
 
         Args:
             levels: int16 (R, C, planes, 1024), planes 1 or 3, -32767..32767.
-            sizes: uint8 (R, C), 0 or 1.
+            transform_sizes: uint8 (R, C), 0 or 1.
             step: index, 0..STEPS - 1; the same numbers code differently at another step.
         """
         ...
@@ -66,7 +68,7 @@ class StripCoder(Protocol):
     def decode(
         self, payload: bytes, rows: int, columns: int, planes: int, step: int
     ) -> tuple[NDArray[np.int16], NDArray[np.uint8]]:
-        """Decode a strip that `encode` wrote: levels and sizes as there.
+        """Decode a strip that `encode` wrote: levels and transform sizes as there.
 
         Raises:
             HeqFormatError: the payload is none of this shape. Any bytes give this error or levels,
@@ -85,12 +87,12 @@ class RateDecoder(Protocol):
     def decode_frame(
         self,
         levels: NDArray[np.int16],
-        sizes: NDArray[np.uint8],
+        transform_sizes: NDArray[np.uint8],
         step: int,
         valid: NDArray[np.bool_] | None = None,
         core: tuple[slice, slice] | None = None,
     ) -> NDArray[np.uint8]:
-        """Decode levels (R, C, planes, 1024) and sizes (R, C) to uint8 (32 R, 32 C, planes).
+        """Levels (R, C, planes, 1024) and transform sizes (R, C) to uint8 (32 R, 32 C, planes).
 
         ``valid`` (bool, (R, C)) is false where a patch was lost; its levels are not looked at.
         ``core`` says which rows and columns of patches are wanted, and what is returned is those

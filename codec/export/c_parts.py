@@ -65,11 +65,13 @@ def rate_parts(tensors: Tensors, default_quality: float) -> CParts:
     tables = [
         *transform_tables(transform),
         CTable(
-            "rate_steps", tensors["steps"], "steps of an octave in sixteenths, by size and plane"
+            "rate_steps",
+            tensors["steps"],
+            "steps of an octave in sixteenths, by transform size and plane",
         ),
         CTable("cost_near", packed_near(layer), "quinary weights of the levels around, bit planes"),
         CTable("cost_cross", packed_cross(layer), "and of the other planes"),
-        CTable("cost_bias", layer.bias, "biases by size, plane and level"),
+        CTable("cost_bias", layer.bias, "biases by transform size, plane and level"),
         CTable("cost_shifts", layer.shifts, "shifts of the two sums"),
         CTable(
             "device_start", tensors["start"], "log odds of each context at the start of a strip"

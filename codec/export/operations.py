@@ -108,7 +108,7 @@ def near_operations(near: NDArray[np.int8]) -> Operations:
     """The sums of the cost layer over levels of the same plane, a patch.
 
     Args:
-        near: int8 (3, SUBS, SUBS, 5, 5), of one size.
+        near: int8 (3, SUBS, SUBS, 5, 5), of one transform size.
     """
     magnitudes = np.abs(near.astype(np.int64))
     additions, shifts = (
@@ -122,7 +122,7 @@ def cross_operations(cross: NDArray[np.int8]) -> Operations:
     """The sums of the cost layer over levels of the other planes, a patch.
 
     Args:
-        cross: int8 (3, SUBS, 2), of one size.
+        cross: int8 (3, SUBS, 2), of one transform size.
     """
     return weight_operations(cross).times(LEVELS // SUBS)
 

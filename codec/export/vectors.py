@@ -40,7 +40,7 @@ def write_vectors(model: str, folder: Path) -> None:
     for vector in vectors[registry.mode_of(model)]():
         image = f"{vector.name}.{'pgm' if vector.pixels.shape[2] == 1 else 'ppm'}"
         (folder / image).write_bytes(pnm(vector.pixels))
-        coded = heqcodec.encode(vector.pixels, model=model, strip=True, **vector.encode)
+        coded = heqcodec.encode(vector.pixels, model=model, strip_metadata=True, **vector.encode)
         (folder / f"{vector.name}.heq").write_bytes(coded)
         lines.append(f"{image} {vector.name}.heq {vector.options}".rstrip() + "\n")
     (folder / "list").write_text("".join(lines), encoding="ascii", newline="\n")

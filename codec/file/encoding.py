@@ -51,14 +51,14 @@ def coded_samples(image: LoadedImage) -> tuple[NDArray[np.uint8], bool]:
     return pixels, False
 
 
-def side_chunks(image: LoadedImage, strip: bool) -> list[Chunk]:
+def side_chunks(image: LoadedImage, strip_metadata: bool) -> list[Chunk]:
     """Metadata and alpha of an image, as chunks.
 
     Args:
-        strip: leave out the metadata.
+        strip_metadata: leave out the metadata; alpha stays.
     """
     chunks = []
-    if not strip:
+    if not strip_metadata:
         for name, data in (
             (chunk_types.ICC, image.icc),
             (chunk_types.EXIF, image.exif),

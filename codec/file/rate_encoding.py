@@ -68,7 +68,7 @@ def encode_rate_file(
         payloads = []
         for strip in image.strips(step, strip_rows):
             payloads.append(coder.encode(*strip, step))
-            rows_done += len(strip.sizes)
+            rows_done += len(strip.transform_sizes)
             report(rows_done, max(rows_then, usual_rows))
         size = fixed + sum(map(len, payloads))
         if choice.step is not None or size <= target:
@@ -160,7 +160,7 @@ def finest_fitting_step(size_at: Callable[[int], int], target: int) -> int:
         if fine == STEPS - 1:
             raise HeqError(
                 f"The smallest file of this image has {size} bytes, more than the {target} that "
-                "were asked for; ask for more, leave out metadata (strip), or make the image "
+                "are allowed; allow more, leave out metadata (strip_metadata), or make the image "
                 "smaller."
             )
         if fine in sizes and coarse in sizes:

@@ -27,7 +27,7 @@ class SlicedCoder(Protocol):
         step: int,
         slices: int | None = None,
     ) -> tuple[NDArray[np.int16], NDArray[np.uint8], int]:
-        """Levels and sizes of the first slices, with zeros for the others, and how many they were.
+        """Levels and transform sizes of the first slices, zeros for the others, and their number.
 
         Args:
             payload: any bytes: slices are taken until one is cut short or fails its check.
@@ -63,7 +63,7 @@ class RateStripDecoder:
         """Damaged strips of which some slices were decoded."""
 
     def grids(self, index: int, payload: bytes | None) -> Grids | None:
-        """See `StripDecoder`: levels int16 (rows, columns, planes, 1024), sizes uint8 of patches.
+        """See `StripDecoder`: levels int16 (R, C, planes, 1024), transform sizes uint8 (R, C).
 
         Of a damaged strip of a packed file, the slices before the damage are decoded.
         """
@@ -74,10 +74,10 @@ class RateStripDecoder:
         try:
             if self._slices is None:
                 return self._coder.decode(payload, *shape, header.rate)
-            levels, sizes, found = self._prefix(payload, shape)
+            levels, transform_sizes, found = self._prefix(payload, shape)
             if not found:
                 raise HeqFormatError("it holds no slice that is whole.")
-            return levels, sizes
+            return levels, transform_sizes
         except HeqFormatError as error:
             if not self._reader.partial:
                 raise HeqFormatError(
@@ -90,21 +90,23 @@ class RateStripDecoder:
         self, grids: Grids, valid: np.ndarray | None, core: tuple[slice, slice]
     ) -> np.ndarray:
         """See `StripDecoder`."""
-        levels, sizes = grids
-        return self._decoder.decode_frame(levels, sizes, self._reader.header.rate, valid, core)
+        levels, transform_sizes = grids
+        return self._decoder.decode_frame(
+            levels, transform_sizes, self._reader.header.rate, valid, core
+        )
 
     def _coarse(self, index: int, payload: bytes, shape: tuple[int, int, int]) -> Grids | None:
         # An empty first slice, as bytes of zero are, has no check that could speak for it.
         if self._reader.header.coder != Coder.PACKED or not payload or not payload[0]:
             return None
         try:
-            levels, sizes, found = self._prefix(payload, shape)
+            levels, transform_sizes, found = self._prefix(payload, shape)
         except HeqFormatError:
             return None
         if not found:
             return None
         self.coarse_strips.add(index)
-        return levels, sizes
+        return levels, transform_sizes
 
     def _prefix(
         self, payload: bytes, shape: tuple[int, int, int]

@@ -36,7 +36,7 @@ class ReducedDecoder:
     def decode_frame(
         self,
         levels: NDArray[np.int16],
-        sizes: NDArray[np.uint8],
+        transform_sizes: NDArray[np.uint8],
         step: int,
         valid: NDArray[np.bool_] | None = None,
         core: tuple[slice, slice] | None = None,
@@ -44,12 +44,12 @@ class ReducedDecoder:
         """Levels (R, C, planes, 1024) to uint8 (32 R / scale, 32 C / scale, planes), of the
         patches ``core`` or of all: none reaches beyond its border."""
         if core is not None:
-            levels, sizes = levels[core], sizes[core]
+            levels, transform_sizes = levels[core], transform_sizes[core]
         rows, columns, planes = levels.shape[:3]
         side = PATCH // self._scale
         frame = np.empty((rows, side, columns, side, planes), np.uint8)
         for row in range(rows):  # a row at a time bounds the memory
-            pixels = self._dequantizer.pixels(levels[row], sizes[row], step, self._scale)
+            pixels = self._dequantizer.pixels(levels[row], transform_sizes[row], step, self._scale)
             samples = np.rint(pixels[:, :planes]).clip(0, 255).astype(np.uint8)
             frame[row] = samples.transpose(2, 0, 3, 1)
         return frame.reshape(rows * side, columns * side, planes)

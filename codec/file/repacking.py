@@ -56,7 +56,7 @@ def repack(data: Source, coder: Coder, strip_rows: int | None, max_pixels: int |
 
     def passed(strip: StripLevels) -> None:
         nonlocal rows_done
-        rows_done += len(strip.sizes)
+        rows_done += len(strip.transform_sizes)
         report(rows_done, 2 * header.patch_rows)
 
     def decoded() -> Iterator[StripLevels]:
@@ -92,7 +92,7 @@ def _decoded_strip(
 ) -> StripLevels:
     rows = strip_patch_rows(header, index)
     try:
-        levels, sizes = coder.decode(
+        levels, transform_sizes = coder.decode(
             payload, rows, header.patch_columns, header.channels, header.rate
         )
     except HeqFormatError as error:
@@ -100,9 +100,9 @@ def _decoded_strip(
             f"Strip {index} cannot be decoded, though its checksum is right: {error}"
         ) from error
     # Unpacking writes these levels as this coder does: another spelling would be lost.
-    if exact and coder.encode(levels, sizes, header.rate) != payload:
+    if exact and coder.encode(levels, transform_sizes, header.rate) != payload:
         raise HeqError(
             f"Strip {index} is not spelled as the device coder spells it, so unpacking would not "
             "give this file back; it was written by another program, and cannot be packed."
         )
-    return StripLevels(levels, sizes)
+    return StripLevels(levels, transform_sizes)

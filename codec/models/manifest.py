@@ -36,7 +36,7 @@ PLAIN: Final = "plain"
 DECODERS: tuple[DecoderName, ...] = get_args(DecoderName)
 """Decoders that a model of variable rate may have. The strong one is always there, and where the
 best one has no weights of its own, it is the strong one run twice, see
-`heqcodec.purenet.mirrored`; the plain one has none."""
+`heqcodec.purenet.self_ensemble`; the plain one has none."""
 
 
 @dataclass(frozen=True)
@@ -46,18 +46,18 @@ class Family:
     Attributes:
         mode: `PATCH_MODE` or `RATE_MODE`, of its files.
         plain: whether its code has a plain inverse: the decoder `PLAIN`.
-        best: whether its network can run twice, with the mirror image: the decoder `BEST`.
+        self_ensemble: whether its network can run twice, with the mirror image: the decoder `BEST`.
     """
 
     mode: str
     plain: bool
-    best: bool
+    self_ensemble: bool
 
 
 FAMILIES = {
-    RATE: Family(RATE_MODE, plain=True, best=True),
-    TRANSFORM: Family(PATCH_MODE, plain=True, best=False),
-    VGG: Family(PATCH_MODE, plain=False, best=False),
+    RATE: Family(RATE_MODE, plain=True, self_ensemble=True),
+    TRANSFORM: Family(PATCH_MODE, plain=True, self_ensemble=False),
+    VGG: Family(PATCH_MODE, plain=False, self_ensemble=False),
 }
 
 
@@ -211,7 +211,7 @@ def offered_decoders(name: str) -> list[str]:
     """The decoders that can be asked for; errors as `mode_of`."""
     names = decoder_names(name)
     family = family_of(name)
-    if family.best and BEST not in names:
+    if family.self_ensemble and BEST not in names:
         names.append(BEST)
     return [*names, PLAIN] if family.plain else names
 

@@ -76,7 +76,7 @@ def make_decoder(
     config: Mapping[str, Any],
     device: str,
     backend: str | None,
-    mirrored: bool = False,
+    self_ensemble: bool = False,
 ) -> RateDecoder:
     """The decoder of the levels of an encoder.
 
@@ -87,18 +87,18 @@ def make_decoder(
         config: of the network.
         device, backend: see `heqcodec.purenet.backends.choose_backend`; no backend is no network,
             the plain inverse alone.
-        mirrored: run the network twice, see `heqcodec.purenet.mirrored`.
+        self_ensemble: run the network twice, see `heqcodec.purenet.self_ensemble`.
     """
     from heqcodec.nqe_r.encoder import RateNqe
     from heqcodec.purenet.backends import load_network
-    from heqcodec.purenet.mirrored import MirroredNetwork
     from heqcodec.purenet.rate_decoder import PurenetRateDecoder
+    from heqcodec.purenet.self_ensemble import SelfEnsemble
     from heqcodec.purenet.trust import Trust
 
     assert isinstance(encoder, RateNqe)
     stored = network_tensors(tensors)
     network = load_network(stored, config, device, backend) if backend else None
-    if network and mirrored:
-        network = MirroredNetwork(network)
+    if network and self_ensemble:
+        network = SelfEnsemble(network)
     trust = Trust(tensors) if len(stored) + 1 < len(tensors) else None
     return PurenetRateDecoder(encoder, make_dequantizer(encoder, tensors), network, trust)

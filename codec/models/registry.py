@@ -314,7 +314,7 @@ def _rate_decoder(name: str, device: str, decoder: str, backend: str | None) -> 
     own = decoder in decoder_names(name)
     weights = decoder_weights(name, decoder if own else STRONG)
     return loading.make_decoder(
-        encoder, *weights, device, backend, mirrored=decoder == BEST and not own
+        encoder, *weights, device, backend, self_ensemble=decoder == BEST and not own
     )
 
 

@@ -33,7 +33,7 @@ class LevelBounds:
     Args:
         encoder: whose levels they are.
         levels: int16 (N, C, 1024), C 1 or 3.
-        sizes: uint8 (N,).
+        transform_sizes: uint8 (N,).
         step: index.
     """
 
@@ -45,18 +45,23 @@ class LevelBounds:
         self,
         encoder: RateNqe,
         levels: NDArray[np.int16],
-        sizes: NDArray[np.uint8],
+        transform_sizes: NDArray[np.uint8],
         step: int,
     ) -> None:
-        self._encoder, self._levels, self._sizes, self._step = encoder, levels, sizes, step
+        self._encoder, self._levels, self._transform_sizes, self._step = (
+            encoder,
+            levels,
+            transform_sizes,
+            step,
+        )
 
     def violations(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
         """See `heqcodec.purenet.guard.Bounds`."""
         count, planes = self._levels.shape[:2]
         steps = self._encoder.integer_steps(self._step).astype(np.float32)[:, :planes]
         sums = np.zeros(count, dtype=np.float32)
-        for size in np.unique(self._sizes):
-            chosen = np.flatnonzero(self._sizes == size)
+        for size in np.unique(self._transform_sizes):
+            chosen = np.flatnonzero(self._transform_sizes == size)
             found = exact_coefficients(self._encoder, samples[chosen], int(size))
             found /= steps[size][:, None]
             outside = _distances(found, self._levels[chosen])
@@ -72,7 +77,7 @@ def exact_coefficients(
     Args:
         encoder: whose transform is taken.
         samples: (N, C, 32, 32), C 1 or 3.
-        size: of these patches.
+        size: transform size of these patches, 0 or 1.
 
     Returns:
         float32 (N, C, 1024), in the encoder's units.

@@ -79,7 +79,7 @@ class CostLayer:
 
     @cached_property
     def _operators(self) -> list[list[NDArray[np.float32]]]:
-        """The near weights as matrices, 24 MB by size and plane: the C extension needs none."""
+        """The near weights as matrices, by transform size and plane, 24 MB; not made for C."""
         return [[_operator(near) for near in planes] for planes in self.near]
 
     def indices(self, magnitudes: NDArray[np.integer], size: int) -> NDArray[np.uint8]:
@@ -87,7 +87,7 @@ class CostLayer:
 
         Args:
             magnitudes: any integers from 0, (N, C, 1024), C 1 or 3; what is above 3 counts as 3.
-            size: of these patches.
+            size: transform size of these patches, 0 or 1.
 
         Returns:
             uint8 (N, C, 1024), 0..15.

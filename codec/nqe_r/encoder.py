@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from .cost_layer import BIAS_SHIFT, COST_TENSORS, INDEX_SHIFT, SHAPES, CostLayer
 from .native_encoder import NativeEncoder
 from .quantizer import OCTAVE, choose_levels, integer_steps, step_table
-from .transform import SIZE, SIZES, RateStem, dct_layers
+from .transform import SIZE, TRANSFORM_SIZES, RateStem, dct_layers
 
 STEM_TENSORS = ("layers", "steps")
 TENSORS = STEM_TENSORS + COST_TENSORS
@@ -49,7 +49,7 @@ class RateNqe:
     ) -> None:
         self.stem = RateStem(tensors["layers"].astype(np.int8))
         self._steps = tensors["steps"].astype(np.uint16)
-        if self._steps.shape != (SIZES, 3, OCTAVE) or not self._steps.all():
+        if self._steps.shape != (TRANSFORM_SIZES, 3, OCTAVE) or not self._steps.all():
             raise ValueError("the table of steps is not positive, or not of shape (2, 3, 128)")
         self.costs = CostLayer(tensors)
         self.encoder_id = tensors_id(tensors, TENSORS)
@@ -66,7 +66,7 @@ class RateNqe:
     def coefficients(
         self, patches: NDArray[np.uint8], arithmetic: Arithmetic = "float32"
     ) -> NDArray[np.int32]:
-        """uint8 (N, 32, 32, C) to int32 (N, 2, C, 1024), in both sizes; see `RateStem.forward`.
+        """uint8 (N, 32, 32, C) to int32 (N, 2, C, 1024), see `RateStem.forward`.
 
         Raises:
             ValueError: patches of another kind.
@@ -86,13 +86,13 @@ class RateNqe:
         return np.concatenate(parts)
 
     def integer_steps(self, step: int) -> NDArray[np.int32]:
-        """Steps in units of the coefficients, int32 (2, 3), by size and colour plane."""
+        """Steps in units of the coefficients, int32 (2, 3), by transform size and colour plane."""
         return integer_steps(self._steps, step)
 
     def levels(
         self, coefficients: NDArray[np.int32], step: int
     ) -> tuple[NDArray[np.int16], NDArray[np.uint8]]:
-        """Choose sizes and quantize; see `RateEncoder.levels`.
+        """Choose transform sizes and quantize; see `RateEncoder.levels`.
 
         Raises:
             ValueError: the step index is not in 0..1023.

@@ -1,8 +1,8 @@
 """In which order the 1,024 levels of a colour plane of a patch stand.
 
-A patch is transformed as a whole (size 0: 32 points) or in quarters (size 1: 16 points each). Both
-are laid out alike, as four coefficients at each of 16x16 frequencies, so that one model of the
-statistics serves both (our choice)::
+A patch is transformed as a whole (transform size 0: 32 points) or in quarters (1: 16 points each).
+Both are laid out alike, as four coefficients at each of 16x16 frequencies, so that one model of
+the statistics serves both (our choice)::
 
     size 0: coefficient (U, V) of 32x32       size 1: coefficient (u, v) of quarter (row, column)
             u = U >> 1, v = V >> 1                    sub = 2 row + column
@@ -30,7 +30,7 @@ LEVELS = BANDS * SUBS
 LEVEL_LIMIT = 32767
 """Largest magnitude of a level."""
 LARGE, QUARTERS = 0, 1
-"""The two sizes."""
+"""The two transform sizes."""
 
 
 def band_frequencies() -> NDArray[np.int64]:
@@ -42,7 +42,7 @@ def band_frequencies() -> NDArray[np.int64]:
 def cell_places() -> NDArray[np.int64]:
     """Where the levels stand in a field of 32x32 frequencies, int64 (LEVELS,): ``32 U + V``.
 
-    The field is that of size 0; size 1 is brought to it by `heqcodec.nqe_r.transform`.
+    The field is that of transform size 0; size 1 is brought to it by `heqcodec.nqe_r.transform`.
     """
     u, v = band_frequencies().T
     sub_row, sub_column = np.divmod(np.arange(SUBS), 2)

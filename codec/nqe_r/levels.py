@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from .layout import LEVELS
 
 BATCH = 1024
-"""Patches transformed at once: 24 MiB of coefficients in two sizes."""
+"""Patches transformed at once: 24 MiB of coefficients in two transform sizes."""
 KEPT_BYTES = 1 << 30
 """Coefficients that are kept for the next step; beyond, they are computed again."""
 
@@ -24,11 +24,11 @@ class StripLevels(NamedTuple):
 
     Attributes:
         levels: int16 (R, C, planes, 1024).
-        sizes: uint8 (R, C).
+        transform_sizes: uint8 (R, C).
     """
 
     levels: NDArray[np.int16]
-    sizes: NDArray[np.uint8]
+    transform_sizes: NDArray[np.uint8]
 
 
 class ImageLevels:
@@ -54,9 +54,11 @@ class ImageLevels:
                 self._encoder.levels(part, step) for part in self._coefficients(row, row + rows)
             ]
             levels = np.concatenate([part[0] for part in parts])
-            sizes = np.concatenate([part[1] for part in parts])
+            transform_sizes = np.concatenate([part[1] for part in parts])
             planes = levels.shape[1]
-            yield StripLevels(levels.reshape(rows, -1, planes, LEVELS), sizes.reshape(rows, -1))
+            yield StripLevels(
+                levels.reshape(rows, -1, planes, LEVELS), transform_sizes.reshape(rows, -1)
+            )
 
     def _coefficients(self, first: int, last: int) -> Iterator[NDArray[np.int32]]:
         kept = self._kept.get((first, last))
@@ -80,12 +82,12 @@ def regrouped(strips: Iterable[StripLevels], strip_rows: int) -> Iterator[StripL
     held = 0
     for strip in strips:
         pending.append(strip)
-        held += len(strip.sizes)
+        held += len(strip.transform_sizes)
         while held >= strip_rows:
             joined = _joined(pending)
-            yield StripLevels(joined.levels[:strip_rows], joined.sizes[:strip_rows])
+            yield StripLevels(joined.levels[:strip_rows], joined.transform_sizes[:strip_rows])
             held -= strip_rows
-            rest = StripLevels(joined.levels[strip_rows:], joined.sizes[strip_rows:])
+            rest = StripLevels(joined.levels[strip_rows:], joined.transform_sizes[strip_rows:])
             pending = [rest] if held else []
     if held:
         yield _joined(pending)
@@ -94,5 +96,5 @@ def regrouped(strips: Iterable[StripLevels], strip_rows: int) -> Iterator[StripL
 def _joined(parts: list[StripLevels]) -> StripLevels:
     return StripLevels(
         np.concatenate([part.levels for part in parts]),
-        np.concatenate([part.sizes for part in parts]),
+        np.concatenate([part.transform_sizes for part in parts]),
     )

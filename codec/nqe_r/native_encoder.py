@@ -16,7 +16,7 @@ from heqcodec.native.transform_packing import PackedTransform, pack_transform
 from numpy.typing import NDArray
 
 from .cost_layer import QUINARY, CostLayer
-from .transform import SIZES, STAGE_SHIFT, RateStem
+from .transform import STAGE_SHIFT, TRANSFORM_SIZES, RateStem
 
 DIGIT_BITS = 3
 
@@ -42,7 +42,7 @@ class NativeEncoder:
         if packed is None:
             return self._stem.forward(patches)
         count, *sides, channels = patches.shape
-        made = np.empty((count, SIZES, channels, sides[0] * sides[1]), dtype=np.int32)
+        made = np.empty((count, TRANSFORM_SIZES, channels, sides[0] * sides[1]), dtype=np.int32)
         self._extension.rate_coefficients(
             packed.large,
             packed.small,
@@ -60,16 +60,16 @@ class NativeEncoder:
         """Sizes and levels; see `heqcodec.nqe_r.quantizer.choose_levels`."""
         count, _, planes, amount = coefficients.shape
         levels = np.empty((count, planes, amount), dtype=np.int16)
-        sizes = np.empty(count, dtype=np.uint8)
+        transform_sizes = np.empty(count, dtype=np.uint8)
         self._extension.rate_levels(
             *self._layer,
             np.ascontiguousarray(steps),
             np.ascontiguousarray(coefficients),
             planes,
             levels,
-            sizes,
+            transform_sizes,
         )
-        return levels, sizes
+        return levels, transform_sizes
 
 
 def _packed_transform(stem: RateStem) -> PackedTransform | None:
@@ -84,8 +84,8 @@ def packed_near(layer: CostLayer) -> NDArray[np.uint8]:
     """The 5x5 weights of the cost layer, plus 2, in three bit planes.
 
     Returns:
-        uint8 (24, 3, 13): by size, plane and sub; by bit, lowest first; 100 bits by neighbour, then
-        by its sub, the first in the lowest bit of a byte.
+        uint8 (24, 3, 13): by transform size, plane and sub; by bit, lowest first; 100 bits, by
+        neighbour and its sub, the first in the lowest bit of a byte.
     """
     # From (size, plane, sub, other sub, du, dv) to (size, plane, sub, du, dv, other sub).
     by_cell = np.moveaxis(layer.near, 3, -1).reshape(-1, 1, layer.near[0, 0, 0].size)

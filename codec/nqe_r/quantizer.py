@@ -20,7 +20,7 @@ from heqcodec.base.constants import STEPS
 from numpy.typing import NDArray
 
 from .cost_layer import CostLayer, thresholds
-from .transform import SIZES, RateStem
+from .transform import TRANSFORM_SIZES, RateStem
 
 OCTAVE = 128
 """Step indices to twice the step."""
@@ -40,7 +40,7 @@ def step_size(step: float) -> float:
 
 
 def units(stem: RateStem) -> NDArray[np.float64]:
-    """Coefficient per orthonormal coefficient, float64 (SIZES, 3), by size and colour plane.
+    """Coefficient per orthonormal coefficient, float64 (TRANSFORM_SIZES, 3), by colour plane.
 
     The norm of a row that counts is that of its dual, since the error comes back through the
     inverse; rows differ by about 1 %, and their geometric mean is taken.
@@ -53,13 +53,13 @@ def units(stem: RateStem) -> NDArray[np.float64]:
 
 
 def step_table(stem: RateStem) -> NDArray[np.uint16]:
-    """Steps of the first octave in sixteenths of a coefficient, uint16 (SIZES, 3, OCTAVE)."""
+    """Steps of the first octave in 1/16 of a coefficient, uint16 (TRANSFORM_SIZES, 3, OCTAVE)."""
     first = FINEST * 2.0 ** (np.arange(OCTAVE) / OCTAVE)
     return np.rint(units(stem)[..., None] * first * (1 << FRACTION)).astype(np.uint16)
 
 
 def integer_steps(table: NDArray[np.uint16], step: int) -> NDArray[np.int32]:
-    """Integer steps of an index, int32 (SIZES, 3).
+    """Integer steps of an index, int32 (TRANSFORM_SIZES, 3).
 
     Raises:
         ValueError: the index is not in 0..STEPS - 1.
@@ -87,11 +87,11 @@ def with_thresholds(
     """Magnitudes of levels, at most `LARGEST`.
 
     Args:
-        coefficients: int32 (N, C, 1024), in one size.
+        coefficients: int32 (N, C, 1024), in one transform size.
         steps: int32 (3,), by plane.
         seen: of the same coefficients, from `rounded`.
         layer: decides between 0 and 1.
-        size: of these patches.
+        size: transform size of these patches, 0 or 1.
     """
     planes = coefficients.shape[-2]
     step = steps[:planes, None]
@@ -106,14 +106,14 @@ def with_thresholds(
 def quantize(
     coefficients: NDArray[np.int32], steps: NDArray[np.int32], layer: CostLayer, size: int
 ) -> NDArray[np.int16]:
-    """Levels int16 (N, C, 1024) of coefficients in one size; steps int32 (3,) by plane."""
+    """Levels int16 (N, C, 1024) of coefficients in one transform size; steps int32 (3,)."""
     seen = rounded(coefficients, steps)
     magnitude = with_thresholds(coefficients, steps, seen, layer, size)
     return np.where(coefficients < 0, -magnitude, magnitude).astype(np.int16)
 
 
-def size_costs(coefficients: NDArray[np.int32], steps: NDArray[np.int32]) -> NDArray[np.int32]:
-    """What a patch costs in a size, int32 (N,), from coefficients (N, C, 1024)."""
+def transform_costs(coefficients: NDArray[np.int32], steps: NDArray[np.int32]) -> NDArray[np.int32]:
+    """What a patch costs in a transform size, int32 (N,), from coefficients (N, C, 1024)."""
     step = steps[: coefficients.shape[-2], None]
     magnitude = np.abs(coefficients)
     half = step >> 1
@@ -126,29 +126,31 @@ def size_costs(coefficients: NDArray[np.int32], steps: NDArray[np.int32]) -> NDA
     return total
 
 
-def choose_sizes(coefficients: NDArray[np.int32], steps: NDArray[np.int32]) -> NDArray[np.uint8]:
-    """Sizes of patches, uint8 (N,), from coefficients int32 (N, SIZES, C, 1024): 1 where the
-    quarters cost less."""
-    costs = [size_costs(coefficients[:, size], steps[size]) for size in range(SIZES)]
+def choose_transform_sizes(
+    coefficients: NDArray[np.int32], steps: NDArray[np.int32]
+) -> NDArray[np.uint8]:
+    """Transform sizes, uint8 (N,), of coefficients int32 (N, TRANSFORM_SIZES, C, 1024): the cheaper
+    ones, 0 where both cost the same."""
+    costs = [transform_costs(coefficients[:, size], steps[size]) for size in range(TRANSFORM_SIZES)]
     return (costs[1] < costs[0]).astype(np.uint8)
 
 
 def choose_levels(
     coefficients: NDArray[np.int32], steps: NDArray[np.int32], layer: CostLayer
 ) -> tuple[NDArray[np.int16], NDArray[np.uint8]]:
-    """Levels and sizes of patches.
+    """Levels and transform sizes of patches.
 
     Args:
-        coefficients: int32 (N, SIZES, C, 1024), from `RateStem.forward`.
-        steps: int32 (SIZES, 3), from `integer_steps`.
+        coefficients: int32 (N, TRANSFORM_SIZES, C, 1024), from `RateStem.forward`.
+        steps: int32 (TRANSFORM_SIZES, 3), from `integer_steps`.
         layer: decides between levels of 0 and 1.
 
     Returns:
-        Levels int16 (N, C, 1024) and sizes uint8 (N,).
+        Levels int16 (N, C, 1024) and transform sizes uint8 (N,).
     """
-    sizes = choose_sizes(coefficients, steps)
+    transform_sizes = choose_transform_sizes(coefficients, steps)
     levels = np.empty(coefficients.shape[:1] + coefficients.shape[2:], dtype=np.int16)
-    for size in range(SIZES):
-        chosen = sizes == size
+    for size in range(TRANSFORM_SIZES):
+        chosen = transform_sizes == size
         levels[chosen] = quantize(coefficients[chosen, size], steps[size], layer, size)
-    return levels, sizes
+    return levels, transform_sizes

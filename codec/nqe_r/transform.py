@@ -15,8 +15,8 @@ of coding gain against the exact DCT, two 0.04 dB, three 0.002 dB (first-order M
 correlation 0.95; our choice, because 9,216 bits buy the whole of it). Its even rows, cut to 16
 samples, are ``T16``; a device computes both with the usual butterflies, which changes no sum.
 
-Coefficients are integers in the order of `heqcodec.nqe_r.layout`; the unit differs by size and
-colour plane, and the steps of `heqcodec.nqe_r.quantizer` follow it.
+Coefficients are integers in the order of `heqcodec.nqe_r.layout`; the unit differs by transform
+size and colour plane, and the steps of `heqcodec.nqe_r.quantizer` follow it.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from .layout import BANDS, LEVELS, SUBS, cell_places, map_levels
 
 SIZE = 32
 QUARTER = 16
-SIZES = 2
+TRANSFORM_SIZES = 2
 LAYERS = 3
 STAGE_SHIFT = 5
 MEAN_ROW = 0.8125
@@ -88,7 +88,7 @@ class RateStem:
     def forward(
         self, patches: NDArray[np.uint8], arithmetic: Arithmetic = "float32"
     ) -> NDArray[np.int32]:
-        """Coefficients of patches in both sizes.
+        """Coefficients of patches in both transform sizes.
 
         Args:
             patches: uint8 (N, 32, 32, C), C 1 or 3.
@@ -96,11 +96,11 @@ class RateStem:
                 "int64" (references). All give the same; float32 is checked in the constructor.
 
         Returns:
-            int32 (N, 2, C, 1024), by size; below 2^19 in magnitude.
+            int32 (N, 2, C, 1024), by transform size; below 2^19 in magnitude.
         """
         planes = np.ascontiguousarray(_colour_planes(patches)).astype(arithmetic)
         count, channels = planes.shape[:2]
-        both = np.empty((count, SIZES, channels, LEVELS), dtype=np.int32)
+        both = np.empty((count, TRANSFORM_SIZES, channels, LEVELS), dtype=np.int32)
         large, small = (matrix.astype(arithmetic) for matrix in self.matrices)
         field = _round_shift(large @ _round_shift(planes @ large.T))
         both[:, 0] = field.reshape(count, channels, LEVELS)[..., cell_places()]
@@ -143,4 +143,4 @@ def _combine_means(bands: NDArray[np.int32]) -> NDArray[np.int32]:
     return bands
 
 
-__all__ = ["BANDS", "SIZES", "RateStem", "dct_layers"]
+__all__ = ["BANDS", "TRANSFORM_SIZES", "RateStem", "dct_layers"]

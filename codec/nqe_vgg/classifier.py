@@ -83,8 +83,10 @@ class IntegerClassifier:
     def probabilities(self, pixels: np.ndarray) -> np.ndarray:
         """Softmax of scores times scale: float32 (N, classes), rows sum to 1."""
         logits = self.scale * self.scores(pixels).astype(np.float64)
-        shares = np.exp(logits - logits.max(axis=1, keepdims=True, initial=-np.inf))
-        return np.asarray(shares / shares.sum(axis=1, keepdims=True), dtype=np.float32)
+        probabilities = np.exp(logits - logits.max(axis=1, keepdims=True, initial=-np.inf))
+        return np.asarray(
+            probabilities / probabilities.sum(axis=1, keepdims=True), dtype=np.float32
+        )
 
     def packed(self) -> dict[str, np.ndarray]:
         """The encoder's tensors, see `heqcodec.nqe_vgg.packing.pack_layers`, and `HEAD`."""

@@ -40,12 +40,14 @@ class PurenetDecoder:
         """Codes (R, C, bits // 8) to pixels (32 R, 32 C, channels); see `FrameDecoder`."""
         rows, columns = codes.shape[:2]
         known = np.ones((rows, columns), dtype=bool) if valid is None else valid
-        shares = np.zeros(len(self._rates), dtype=np.float32)
-        shares[self._rate_index(bits)] = 1
+        rate_weights = np.zeros(len(self._rates), dtype=np.float32)
+        rate_weights[self._rate_index(bits)] = 1
 
         def run(around: Window) -> NDArray[np.float32]:
             features, bounds = self._reader.read(codes[around], bits, channels, known[around])
-            return network_frame(self._network, features, shares, bounds, known[around], channels)
+            return network_frame(
+                self._network, features, rate_weights, bounds, known[around], channels
+            )
 
         return run_tiles(run, rows, columns, channels, self.radius, core)
 

@@ -19,7 +19,7 @@ from heqcodec.nqe_r.layout import (
     level_maps,
 )
 from heqcodec.nqe_r.quantizer import OCTAVE
-from heqcodec.nqe_r.transform import SIZE, SIZES
+from heqcodec.nqe_r.transform import SIZE, TRANSFORM_SIZES
 from numpy.typing import NDArray
 
 MAGNITUDES = 3
@@ -37,12 +37,12 @@ def band_zones() -> NDArray[np.int64]:
 
 
 def default_places() -> NDArray[np.float32]:
-    """Reconstruction points before any were fitted, float32 (SIZES, OCTAVES, ZONES, MAGNITUDES).
+    """Reconstruction points before a fit, float32 (TRANSFORM_SIZES, OCTAVES, ZONES, MAGNITUDES).
 
     A coefficient of level q stands at ``(|q| + place) step``. Its interval reaches from 0.31 below
     to 0.69 above q steps; small coefficients are the more frequent, so 0.1 is below the middle.
     """
-    return np.full((SIZES, OCTAVES, ZONES, MAGNITUDES), 0.1, dtype=np.float32)
+    return np.full((TRANSFORM_SIZES, OCTAVES, ZONES, MAGNITUDES), 0.1, dtype=np.float32)
 
 
 class Dequantizer:
@@ -54,7 +54,7 @@ class Dequantizer:
     """
 
     def __init__(self, encoder: RateNqe, places: NDArray[np.float32]) -> None:
-        if places.shape != (SIZES, OCTAVES, ZONES, MAGNITUDES):
+        if places.shape != (TRANSFORM_SIZES, OCTAVES, ZONES, MAGNITUDES):
             raise ValueError(f"reconstruction points have the shape {places.shape}")
         self._encoder, self._places = encoder, places.astype(np.float32)
         self._zones = np.repeat(band_zones(), SUBS)
@@ -64,26 +64,30 @@ class Dequantizer:
         self._colour = np.linalg.inv(COLOUR.astype(np.float64)).astype(np.float32)
 
     def coefficients(
-        self, levels: NDArray[np.int16], sizes: NDArray[np.uint8], step: int
+        self, levels: NDArray[np.int16], transform_sizes: NDArray[np.uint8], step: int
     ) -> NDArray[np.float32]:
-        """Levels int16 (N, C, 1024), sizes (N,) to float32 (N, C, 1024), the encoder's units."""
+        """Coefficients of levels (N, C, 1024), float32 of that shape, in the encoder's units."""
         steps = self._encoder.integer_steps(step).astype(np.float32)[:, : levels.shape[1]]
         magnitude = np.abs(levels.astype(np.int32))
         kind = np.clip(magnitude, 1, MAGNITUDES) - 1
-        table = self._places[:, step // OCTAVE][sizes]
-        place = table[np.arange(len(sizes))[:, None, None], self._zones, kind]
-        value = (magnitude + place) * steps[sizes][:, :, None]
+        table = self._places[:, step // OCTAVE][transform_sizes]
+        place = table[np.arange(len(transform_sizes))[:, None, None], self._zones, kind]
+        value = (magnitude + place) * steps[transform_sizes][:, :, None]
         signed: NDArray[np.float32] = np.where(levels == 0, 0, np.copysign(value, levels))
         return signed.astype(np.float32)
 
     def pixels(
-        self, levels: NDArray[np.int16], sizes: NDArray[np.uint8], step: int, scale: int = 1
+        self,
+        levels: NDArray[np.int16],
+        transform_sizes: NDArray[np.uint8],
+        step: int,
+        scale: int = 1,
     ) -> NDArray[np.float32]:
         """Plain inverse.
 
         Args:
             levels: int16 (N, C, 1024), C 1 or 3.
-            sizes: uint8 (N,).
+            transform_sizes: uint8 (N,).
             step: index.
             scale: 1, 2, 4, 8 or 16; a sample is the mean of so many squared.
 
@@ -91,12 +95,12 @@ class Dequantizer:
             RGB samples float32 (N, 3, 32 / scale, 32 / scale), around 0..255 but not limited to it;
             gray patches have three equal ones.
         """
-        given = self.coefficients(levels, sizes, step)
+        given = self.coefficients(levels, transform_sizes, step)
         count, channels = given.shape[:2]
         side = SIZE // scale
         planes = np.zeros((count, 3, side, side), dtype=np.float32)
         inverse = _means(self._large, scale)
-        whole = sizes != QUARTERS
+        whole = transform_sizes != QUARTERS
         field = np.empty_like(given[whole])
         field[..., cell_places()] = given[whole]
         field = field.reshape(-1, channels, SIZE, SIZE)
@@ -107,7 +111,7 @@ class Dequantizer:
         return frames
 
     def _quarters(self, given: NDArray[np.float32], scale: int) -> NDArray[np.float32]:
-        """Float32 (N, C, 1024) of size 1 to colour planes (N, C, 32 / scale, 32 / scale)."""
+        """Coefficients float32 (N, C, 1024) of size 1 to planes (N, C, 32 / scale, 32 / scale)."""
         bands = given.reshape(*given.shape[:2], BANDS, SUBS).copy()
         every, side, height, cross = np.moveaxis(bands[..., 0, :].copy(), -1, 0)
         means = [
@@ -140,17 +144,17 @@ def fit_places(
         steps: indices to measure at; an octave without one takes the nearest that has.
 
     Returns:
-        float32 (SIZES, OCTAVES, ZONES, MAGNITUDES).
+        float32 (TRANSFORM_SIZES, OCTAVES, ZONES, MAGNITUDES).
     """
-    shape = (SIZES, OCTAVES, ZONES, MAGNITUDES)
+    shape = (TRANSFORM_SIZES, OCTAVES, ZONES, MAGNITUDES)
     sums, counts = np.zeros(shape), np.zeros(shape)
     zones = np.repeat(band_zones(), SUBS)
     for step in steps:
-        levels, sizes = encoder.levels(coefficients, step)
+        levels, transform_sizes = encoder.levels(coefficients, step)
         unit = encoder.integer_steps(step)[:, : levels.shape[1], None]
-        for size in range(SIZES):
-            chosen = levels[sizes == size].astype(np.int32)
-            exact = np.abs(coefficients[sizes == size, size]) / unit[size]
+        for size in range(TRANSFORM_SIZES):
+            chosen = levels[transform_sizes == size].astype(np.int32)
+            exact = np.abs(coefficients[transform_sizes == size, size]) / unit[size]
             patch, plane, index = np.nonzero(chosen)
             magnitude = np.abs(chosen[patch, plane, index])
             place = (zones[index], np.minimum(magnitude, MAGNITUDES) - 1)

@@ -43,12 +43,12 @@ class FrameNetwork(Protocol):
     hints: int
     """Numbers a patch that it takes beside the pixels of a base."""
 
-    def frame(self, features: Features, shares: NDArray[np.float32]) -> NDArray[np.float32]:
+    def frame(self, features: Features, rate_weights: NDArray[np.float32]) -> NDArray[np.float32]:
         """Run the network.
 
         Args:
             features: of a window of patches.
-            shares: of the rates, float32 (rates,), of sum 1.
+            rate_weights: of the rates, float32 (rates,), of sum 1.
 
         Returns:
             RGB / 255, float32 (32 R, 32 C, 3), not limited to 0..1.

@@ -55,7 +55,7 @@ class RateBlock(nn.Module):
         nn.init.zeros_(self.second.bias)  # type: ignore[arg-type]
 
     def forward(self, x: Tensor, rate: Tensor) -> Tensor:
-        """(B, width, H, W), shares of the rates (B, rates) -> the same shape."""
+        """(B, width, H, W), weights of the rates (B, rates) -> the same shape."""
         y = self.first(x)
         # Not a matrix product: autocast would interpolate in bfloat16.
         gain = (rate[:, :, None] * self.gain).sum(1)[:, :, None, None].to(y.dtype)
@@ -101,7 +101,7 @@ class Purenet(nn.Module):
 
         Args:
             cells: (B, inputs, 4 R, 4 C).
-            rate: shares of the rates, (B, rates).
+            rate: weights of the rates, (B, rates).
 
         Returns:
             (B, width, 4 R, 4 C).
@@ -125,7 +125,7 @@ class Purenet(nn.Module):
             cells: (B, inputs, 4 R, 4 C).
             base: RGB / 255 of the plain inverse, (B, 3, 32 R, 32 C), or None if the network
                 learns it.
-            rate: int64 (B,), index of the rate; or shares of the rates, float32 (B, rates), to lie
+            rate: int64 (B,), index of the rate; or weights of the rates, float32 (B, rates), to lie
                 between them.
 
         Returns:

@@ -5,7 +5,7 @@
     models with a base (nqe-t, nqe-r)                models without (nqe-vgg)
       base   (1, 3, 32 R, 32 C), RGB / 255             cells  (1, inputs, 4 R, 4 C): -1, 1, 0 unsent
       hints  (1, hints, R, C), 0..1
-      shares (1, rates), of sum 1                      shares (1, rates)
+      rate_weights (1, rates), of sum 1                rate_weights (1, rates)
                             frame (1, 3, 32 R, 32 C), RGB / 255, not limited to 0..1
 
 Weights stay in the graph as they are stored, 8 bits with scales or float16; a Cast and a Mul stand
@@ -46,7 +46,7 @@ class _Builder:
     ) -> None:
         self._config, self._tensors = config, tensors
         self._graph = Graph(name, "PURENET of heqcodec: codes of patches to a frame, RGB / 255")
-        self._shares = ""
+        self._rate_weights = ""
 
     def model(self) -> bytes:
         config, graph = self._config, self._graph
@@ -58,7 +58,7 @@ class _Builder:
             shape = (1, config.inputs, f"4 {ROWS}", f"4 {COLUMNS}")
             cells = graph.input("cells", "float32", shape)
             base = self._shuffled(self._convolution(cells, "base"), CELL)
-        self._shares = graph.input("shares", "float32", (1, config.rates))
+        self._rate_weights = graph.input("rate_weights", "float32", (1, config.rates))
         frame = self._frame(cells, base)
         graph.output("frame", frame, "float32", (1, 3, f"32 {ROWS}", f"32 {COLUMNS}"))
         return graph.model()
@@ -129,7 +129,7 @@ class _Builder:
     def _of_rate(self, name: str) -> str:
         """A tensor (rates, width), interpolated between the rates: (1, width, 1, 1)."""
         graph = self._graph
-        mixed = graph.add("MatMul", self._shares, self._weights(name))
+        mixed = graph.add("MatMul", self._rate_weights, self._weights(name))
         return graph.add("Unsqueeze", mixed, graph.numbers(2, 3))
 
     def _finer(self, x: str, frame: str, layer: str, factor: int, side: int) -> str:

@@ -29,9 +29,9 @@ class OnnxNetwork:
         self._session = open_session(purenet_model("purenet", config, tensors))
         self.radius, self.hints = config.radius, config.hints
 
-    def frame(self, features: Features, shares: NDArray[np.float32]) -> NDArray[np.float32]:
+    def frame(self, features: Features, rate_weights: NDArray[np.float32]) -> NDArray[np.float32]:
         """See `FrameNetwork`."""
-        inputs = {**features._asdict(), "shares": shares}
+        inputs = {**features._asdict(), "rate_weights": rate_weights}
         batched = {name: array[None] for name, array in inputs.items()}
         frame: NDArray[np.float32] = self._session.run(["frame"], batched, run_options())[0]
         return np.ascontiguousarray(frame[0].transpose(1, 2, 0))

@@ -2,10 +2,10 @@
 
 ::
 
-    levels, sizes, step ──► plain inverse ──► RGB frame ──► cells (192)
-                     sizes ───────────────────────────────► + 1
-    levels ──► shares of levels that are not 0 ───────────► + 16  (networks of `INPUTS` inputs)
-                      step ──► shares of nine knots, an octave apart ──► gains and shifts
+    levels, transform sizes, step ──► plain inverse ──► RGB frame ──► cells (192)
+            transform sizes ────────────────────────────────────────► + 1
+    levels ──► fractions of levels that are not 0 ──────────────────► + 16, for `INPUTS` inputs
+                      step ──► weights of nine knots, an octave apart ──► gains and shifts
                                                             │
                                           Purenet ──► frame ──► trust, guard ──► frame
 """
@@ -35,11 +35,11 @@ INPUTS = 193 + LEVEL_HINTS
 """Channels of the cells: the pixels of a cell, the size of its patch, and what its levels say."""
 
 
-def step_shares(steps: NDArray[np.int64]) -> NDArray[np.float32]:
+def step_weights(steps: NDArray[np.int64]) -> NDArray[np.float32]:
     """Linear interpolation between knots: indices (B,) to float32 (B, KNOTS), rows of sum 1."""
     place = steps[:, None].astype(np.float32) / np.float32(OCTAVE)
-    shares = np.maximum(1 - np.abs(place - np.arange(KNOTS, dtype=np.float32)), 0)
-    return shares.astype(np.float32)
+    rate_weights = np.maximum(1 - np.abs(place - np.arange(KNOTS, dtype=np.float32)), 0)
+    return rate_weights.astype(np.float32)
 
 
 class PurenetRateDecoder:
@@ -49,7 +49,7 @@ class PurenetRateDecoder:
         encoder: whose levels are decoded.
         dequantizer: of the encoder's levels.
         network: of `KNOTS` rates, trained, wherever it runs; of `INPUTS` inputs, or of 193, which
-            knows the sizes of patches alone; None for the plain inverse alone.
+            knows the transform sizes of patches alone; None for the plain inverse alone.
         trust: how far to follow the network; None for all the way.
     """
 
@@ -67,7 +67,7 @@ class PurenetRateDecoder:
     def decode_frame(
         self,
         levels: NDArray[np.int16],
-        sizes: NDArray[np.uint8],
+        transform_sizes: NDArray[np.uint8],
         step: int,
         valid: NDArray[np.bool_] | None = None,
         core: Window | None = None,
@@ -75,20 +75,20 @@ class PurenetRateDecoder:
         """Levels (R, C, planes, 1024) to pixels (32 R, 32 C, planes); see `RateDecoder`."""
         rows, columns, channels = levels.shape[:3]
         known = np.ones((rows, columns), dtype=bool) if valid is None else valid
-        shares = step_shares(np.array([step]))[0]
+        rate_weights = step_weights(np.array([step]))[0]
 
         def run(around: Window) -> NDArray[np.float32]:
             flat = levels[around].reshape(-1, *levels.shape[2:])
-            pixels = self._dequantizer.pixels(flat, sizes[around].reshape(-1), step)
+            pixels = self._dequantizer.pixels(flat, transform_sizes[around].reshape(-1), step)
             hints = level_hints(flat).T.reshape(LEVEL_HINTS, *known[around].shape)
-            hints = np.concatenate([sizes[around].astype(np.float32)[None], hints])
+            hints = np.concatenate([transform_sizes[around].astype(np.float32)[None], hints])
             hints *= known[around]
             taken = self._network.hints if self._network else 1
             features = BaseFeatures(base_frame(pixels, known[around]), hints[:taken])
-            bounds = LevelBounds(self._encoder, flat, sizes[around].reshape(-1), step)
+            bounds = LevelBounds(self._encoder, flat, transform_sizes[around].reshape(-1), step)
             trust = partial(self._trust.of_patches, hints, step) if self._trust else None
             return network_frame(
-                self._network, features, shares, bounds, known[around], channels, trust
+                self._network, features, rate_weights, bounds, known[around], channels, trust
             )
 
         return run_tiles(run, rows, columns, channels, self.radius, core)

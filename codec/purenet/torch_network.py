@@ -16,7 +16,7 @@ from .config import PurenetConfig
 from .device import find_device
 from .features import CellFeatures, Features
 from .network import Purenet, transform_cells
-from .rate_decoder import step_shares
+from .rate_decoder import step_weights
 from .stored_weights import restored_weights
 
 
@@ -33,7 +33,7 @@ class TorchNetwork:
         self._device = device
         self.radius, self.hints = network.radius, network.config.hints
 
-    def frame(self, features: Features, shares: NDArray[np.float32]) -> NDArray[np.float32]:
+    def frame(self, features: Features, rate_weights: NDArray[np.float32]) -> NDArray[np.float32]:
         """See `FrameNetwork`."""
         base = None
         # TF32 would move samples by more than the promised 1/255 between devices.
@@ -47,7 +47,7 @@ class TorchNetwork:
                 base = self._tensor(features.base)
                 cells = transform_cells(base, self._tensor(features.hints))
             cells = cells.contiguous(memory_format=torch.channels_last)
-            frame = self._network(cells, base, self._tensor(shares))[0]
+            frame = self._network(cells, base, self._tensor(rate_weights))[0]
         out: NDArray[np.float32] = frame.permute(1, 2, 0).contiguous().cpu().numpy()
         return out
 
@@ -75,8 +75,8 @@ def load_torch_network(
 
 
 @cache
-def _all_step_shares(device: torch.device) -> Tensor:
-    return torch.from_numpy(step_shares(np.arange(STEPS))).to(device)
+def _all_step_weights(device: torch.device) -> Tensor:
+    return torch.from_numpy(step_weights(np.arange(STEPS))).to(device)
 
 
 def decode_base(network: Purenet, base: Tensor, hints: Tensor, steps: Tensor) -> Tensor:
@@ -85,8 +85,8 @@ def decode_base(network: Purenet, base: Tensor, hints: Tensor, steps: Tensor) ->
     Args:
         network: of `KNOTS` rates, see `heqcodec.purenet.rate_decoder`.
         base: RGB / 255 of the plain inverse, (B, 3, 32 R, 32 C).
-        hints: float32 (B, 1 + `LEVEL_HINTS`, R, C), 0..1: sizes, and what the levels say; a network
-            takes the first of them, as many as it has inputs for.
+        hints: float32 (B, 1 + `LEVEL_HINTS`, R, C), 0..1: transform sizes, and statistics of the
+            levels; a network takes the first of them, as many as it has inputs for.
         steps: indices (B,).
 
     Returns:
@@ -94,5 +94,5 @@ def decode_base(network: Purenet, base: Tensor, hints: Tensor, steps: Tensor) ->
     """
     cells = transform_cells(base, hints[:, : network.config.hints])
     cells = cells.contiguous(memory_format=torch.channels_last)
-    frame: Tensor = network(cells, base, _all_step_shares(steps.device)[steps])
+    frame: Tensor = network(cells, base, _all_step_weights(steps.device)[steps])
     return frame

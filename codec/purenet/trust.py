@@ -1,16 +1,15 @@
-"""How far a decoder follows its network: a share of the correction for each patch.
+"""Trust: the weight of the network's correction, for each patch.
 
 ::
 
-    hints of a patch, place of the step, energy of the correction ──► 24 ──► share, 0 to 1.2
-    plain inverse + share * (network - plain inverse) ──► frame
+    hints of a patch, place of the step, energy of the correction ──► 24 ──► weight, 0 to 1.2
+    plain inverse + weight * (network - plain inverse) ──► frame
 
-Noise and the blocks of JPEG files, which the encoder was given, are what a network removes at best,
-and its correction then costs more than it gains. What the levels of a patch say
-(`heqcodec.purenet.level_hints`), and how much the network would change in units of the step, tell
-such patches from others (our choice; with one share for all, a decoder that learned from clean
-photographs was 0.16 dB below its plain inverse on camera images at fine steps, with these 0.05
-above it, and clean photographs gained 0.03 dB). Shares are fitted by
+A network tends to remove noise and JPEG blocks that the source image has; its correction then costs
+more than it gains. Statistics of a patch's levels (`heqcodec.purenet.level_hints`) and the size of
+the correction in steps separate such patches from others (our choice; with one weight for all, a
+decoder trained on clean photographs was 0.16 dB below its plain inverse on camera images at fine
+steps, with these 0.05 above it, and clean photographs gained 0.03 dB). Fitted by
 `heqcodec.lab.training.trust_fit`.
 """
 
@@ -27,12 +26,12 @@ from numpy.typing import NDArray
 from .level_hints import LEVEL_HINTS
 
 PREFIX = "trust."
-"""Of the tensors' names, beside those of the network."""
+"""Of the tensors' names in the file of the network's weights."""
 HIDDEN = 24
 TRUST_INPUTS = 1 + LEVEL_HINTS + 2
 """Size of the patch, hints of its levels, place of the step, energy."""
 MOST = 1.2
-"""A correction can be too timid, too."""
+"""The largest weight: a correction may also be too small."""
 TENSORS = {
     "first": (HIDDEN, TRUST_INPUTS),
     "first_bias": (HIDDEN,),
@@ -43,7 +42,7 @@ _LEAST_ENERGY = 1e-4
 
 
 class Trust:
-    """Shares of patches.
+    """The small network that gives the weights.
 
     Args:
         tensors: floats by the names of `TENSORS`, each behind `PREFIX`; others are not looked at.
@@ -63,7 +62,7 @@ class Trust:
     def of_patches(
         self, hints: NDArray[np.float32], step: int, energies: NDArray[np.float32]
     ) -> NDArray[np.float32]:
-        """Shares of the patches of a window, (R, C).
+        """Weights of the patches of a window, (R, C).
 
         Args:
             hints: (1 + LEVEL_HINTS, R, C), see `trust_inputs`.
@@ -72,23 +71,23 @@ class Trust:
         """
         flat = hints.reshape(len(hints), -1).T
         relative = energies.reshape(-1) * np.float32((255 / step_size(step)) ** 2)
-        return self.shares(trust_inputs(flat, step, relative)).reshape(energies.shape)
+        return self.weights(trust_inputs(flat, step, relative)).reshape(energies.shape)
 
-    def shares(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Inputs (N, TRUST_INPUTS), from `trust_inputs`, to shares (N,), 0 to `MOST`."""
+    def weights(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Inputs (N, TRUST_INPUTS), from `trust_inputs`, to weights (N,), 0 to `MOST`."""
         first, bias, second, second_bias = self._tensors.values()
         hidden = np.maximum(inputs @ first.T + bias, 0)
-        shares: NDArray[np.float32] = np.clip(hidden @ second + second_bias, 0, MOST)
-        return shares
+        weights: NDArray[np.float32] = np.clip(hidden @ second + second_bias, 0, MOST)
+        return weights
 
 
 def trust_inputs(
     hints: NDArray[np.float32], step: int, energy: NDArray[np.float32]
 ) -> NDArray[np.float32]:
-    """What shares depend on.
+    """Inputs of the weights' network, float32 (N, TRUST_INPUTS).
 
     Args:
-        hints: sizes of patches and hints of their levels, (N, 1 + LEVEL_HINTS), 0..1.
+        hints: transform sizes of patches and hints of their levels, (N, 1 + LEVEL_HINTS), 0..1.
         step: index.
         energy: mean squared correction of a sample, in squared steps, (N,).
     """
@@ -97,19 +96,19 @@ def trust_inputs(
     return np.concatenate([place, 2 * hints - 1, scaled[:, None]], axis=1).astype(np.float32)
 
 
-def between_patches(shares: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Shares of patches (R, C) to pixels (32 R, 32 C), linear between the middles of patches."""
-    return _along(_along(shares).T).T
+def between_patches(weights: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Weights of patches (R, C) to pixels (32 R, 32 C), linear between the middles of patches."""
+    return _along(_along(weights).T).T
 
 
-def _along(shares: NDArray[np.float32]) -> NDArray[np.float32]:
+def _along(weights: NDArray[np.float32]) -> NDArray[np.float32]:
     """(M, N) to (M, 32 N)."""
-    around = np.pad(shares, ((0, 0), (1, 1)), mode="edge")[:, :, None]
+    around = np.pad(weights, ((0, 0), (1, 1)), mode="edge")[:, :, None]
     place = (np.arange(PATCH, dtype=np.float32) + 0.5) / PATCH - 0.5
     before, after = np.maximum(-place, 0), np.maximum(place, 0)
     own = around[:, 1:-1] * (1 - before - after)
     mixed = own + around[:, :-2] * before + around[:, 2:] * after
-    return mixed.reshape(len(shares), -1)
+    return mixed.reshape(len(weights), -1)
 
 
 def patch_energy(frame: NDArray[np.float32], plain: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -57,8 +57,8 @@ def choose_blocks(rows: Tensor) -> Blocks:
     large = torch.where(enough, rank + 1, 0).amax().clamp(min=1)
     small = count - large
     # gather, since an index that is a tensor would make the host wait for its value.
-    shares = torch.round(small * total / total.gather(0, large.view(1) - 1))
-    ends = torch.where(rank < large, shares, small.to(shares.dtype))
+    ends_of_large = torch.round(small * total / total.gather(0, large.view(1) - 1))
+    ends = torch.where(rank < large, ends_of_large, small.to(ends_of_large.dtype))
     ends = ends.to(torch.int64).clamp(max=count)
     is_large = rank < large
     found = torch.searchsorted(ends, (rank - large).clamp(min=0), right=True)

@@ -134,7 +134,7 @@ class _Recorder(Decisions):
 def trace_strip(
     tables: DeviceTables,
     levels: NDArray[np.int16],
-    sizes: NDArray[np.uint8],
+    transform_sizes: NDArray[np.uint8],
     step: int,
     native: bool = True,
 ) -> Trace:
@@ -143,21 +143,23 @@ def trace_strip(
     Args:
         tables: of the coder.
         levels: int16 (R, C, planes, 1024).
-        sizes: uint8 (R, C).
+        transform_sizes: uint8 (R, C).
         step: index.
         native: by the C extension where it is built, else by the Python coder, seconds a
             photograph.
     """
     rows, columns, planes, _ = levels.shape
     if native and _native is not None:
-        given = np.ascontiguousarray(levels), np.ascontiguousarray(sizes)
+        given = np.ascontiguousarray(levels), np.ascontiguousarray(transform_sizes)
         data = _native.device_trace(tuple(tables), *given, rows, columns, planes, step)
         noted = np.frombuffer(data, dtype=np.int16).reshape(-1, 3 + 2 * INPUTS).astype(np.int64)
     else:
         recorder = _Recorder(tables, step)
         patches = PatchCoder(recorder, planes)
         for row, column in np.ndindex(rows, columns):
-            patches.code(levels[row, column].tolist(), int(sizes[row, column]), column == 0)
+            patches.code(
+                levels[row, column].tolist(), int(transform_sizes[row, column]), column == 0
+            )
         noted = np.array(recorder.rows, dtype=np.int64).reshape(-1, 3 + INPUTS)
     return Trace(noted[:, 0], noted[:, 1], noted[:, 2], noted[:, 3 : 3 + INPUTS])
 

@@ -47,7 +47,7 @@ class PackedCounts(NamedTuple):
         magnitudes: decisions of their magnitudes.
         signs: of those that are not 0.
         digits: bits of even odds of the larger magnitudes.
-        sizes: of patches.
+        transform_sizes: of patches.
     """
 
     flags: int
@@ -55,7 +55,7 @@ class PackedCounts(NamedTuple):
     magnitudes: int
     signs: int
     digits: int
-    sizes: int
+    transform_sizes: int
 
 
 def count_packed(levels: NDArray[np.int16], dc: NDArray[np.int16]) -> PackedCounts:
@@ -114,7 +114,9 @@ def packed_work(counts: PackedCounts) -> Work:
     runs = counts.flags + counts.levels
     heads = counts.flags + counts.magnitudes
     mixed = FLAG_MIXED * counts.flags + MIXED * counts.magnitudes + SIGN_MIXED * counts.signs
-    symbols = counts.flags + counts.magnitudes + counts.signs + counts.digits + counts.sizes
+    symbols = (
+        counts.flags + counts.magnitudes + counts.signs + counts.digits + counts.transform_sizes
+    )
     return Work(
         multiply_accumulates=float(LAYERS_PRODUCTS * runs + SECOND * heads + mixed),
         symbols=float(symbols),

@@ -18,7 +18,7 @@ from heqcodec.nqe_r.device_coder.tables import check_tables
 from heqcodec.nqe_r.encoder import RateNqe
 from heqcodec.nqe_r.layout import LEVELS
 from heqcodec.nqe_r.levels import ImageLevels
-from heqcodec.nqe_r.transform import SIZES
+from heqcodec.nqe_r.transform import TRANSFORM_SIZES
 from numpy.typing import NDArray
 
 from . import device_work, packed_work, rate_work
@@ -35,7 +35,7 @@ class FrameWork:
     Attributes:
         pixels: of the frame.
         parts: of the encoder.
-        quarters: patches of size 1.
+        quarters: patches of transform size 1.
         sparse: additions of weights of the cost layer if zeros are skipped.
         doubtful: additions of the cost layer if it is asked only where it decides.
         device, device_bytes: the device coder, and its payloads.
@@ -108,10 +108,10 @@ def count_frame(parts: RateParts, frame: NDArray[np.uint8], step: int) -> FrameW
     height = STRIP_ROWS[Coder.DEVICE] * PATCH
     for top in range(0, frame.shape[0], height):
         coefficients = encoder.coefficients(split_patches(frame[top : top + height]))
-        levels, sizes = encoder.levels(coefficients, step)
-        work.add(SIZE_CHOICE, rate_work.sizes_work(coefficients, steps))
-        for size in range(SIZES):
-            own = sizes == size
+        levels, transform_sizes = encoder.levels(coefficients, step)
+        work.add(SIZE_CHOICE, rate_work.transform_choice_work(coefficients, steps))
+        for size in range(TRANSFORM_SIZES):
+            own = transform_sizes == size
             given = coefficients[own, size], levels[own], steps[size]
             work.add(QUANTIZER, rate_work.quantizer_work(*given))
             layer = rate_work.cost_work(encoder.costs, size)
@@ -119,8 +119,8 @@ def count_frame(parts: RateParts, frame: NDArray[np.uint8], step: int) -> FrameW
             asked = encoder.costs, size, coefficients[own, size], steps[size]
             work.sparse += rate_work.sparse_cost_additions(*asked)
             work.doubtful += rate_work.doubtful_cost_additions(*asked)
-        work.quarters += int(sizes.sum())
-        strip = levels.reshape(-1, columns, 3, LEVELS), sizes.reshape(-1, columns)
+        work.quarters += int(transform_sizes.sum())
+        strip = levels.reshape(-1, columns, 3, LEVELS), transform_sizes.reshape(-1, columns)
         trace = device_work.trace_strip(tables, *strip, step)
         work.device = work.device + device_work.strip_work(trace, strip[0])
         work.device_bytes += len(coder.encode(*strip, step))

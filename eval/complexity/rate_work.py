@@ -20,7 +20,7 @@ from heqcodec.export.operations import (
 from heqcodec.nqe_r.cost_layer import PLANES, TOP, CostLayer, thresholds
 from heqcodec.nqe_r.layout import LEVELS, SUBS, band_frequencies
 from heqcodec.nqe_r.quantizer import WEIGHTS, rounded
-from heqcodec.nqe_r.transform import QUARTER, SIZE, SIZES
+from heqcodec.nqe_r.transform import QUARTER, SIZE, TRANSFORM_SIZES
 from numpy.typing import NDArray
 
 from .work import Work
@@ -37,7 +37,7 @@ def work_of(found: Operations) -> Work:
 
 
 def transform_work(layers: NDArray[np.int8], size: int) -> Work:
-    """Both passes over the three planes in one size, per pixel.
+    """Both passes over the three planes in one transform size, per pixel.
 
     Args:
         layers: int8 (3, 32, 32), of the model.
@@ -70,7 +70,7 @@ def exceeded_bounds(coefficients: NDArray[np.int32], steps: NDArray[np.int32]) -
     """How many bounds each coefficient exceeds, (N, C, 1024), 0..8.
 
     Args:
-        coefficients: int32 (N, C, 1024), in one size.
+        coefficients: int32 (N, C, 1024), in one transform size.
         steps: int32 (C,), in that size.
     """
     magnitude = np.abs(coefficients)
@@ -80,19 +80,19 @@ def exceeded_bounds(coefficients: NDArray[np.int32], steps: NDArray[np.int32]) -
     return found
 
 
-def sizes_work(coefficients: NDArray[np.int32], steps: NDArray[np.int32]) -> Work:
-    """Choosing the sizes of patches, in all.
+def transform_choice_work(coefficients: NDArray[np.int32], steps: NDArray[np.int32]) -> Work:
+    """Choosing the transform sizes of patches, in all.
 
     A magnitude is compared with the bounds one after another until one is not exceeded; what all
     exceeded ones add is looked up, and added where it is not 0. The sums of both sizes are compared
     once.
 
     Args:
-        coefficients: int32 (N, SIZES, C, 1024).
-        steps: int32 (SIZES, C).
+        coefficients: int32 (N, TRANSFORM_SIZES, C, 1024).
+        steps: int32 (TRANSFORM_SIZES, C).
     """
     additions = float(len(coefficients))
-    for size in range(SIZES):
+    for size in range(TRANSFORM_SIZES):
         exceeded = exceeded_bounds(coefficients[:, size], steps[size])
         compared = np.minimum(exceeded + 1, len(WEIGHTS)).sum()
         additions += exceeded.size + compared + np.count_nonzero(exceeded)
@@ -144,7 +144,7 @@ def quantizer_work(
 
 
 def cost_work(layer: CostLayer, size: int) -> Work:
-    """The cost layer for one patch of a size, whatever its levels are."""
+    """The cost layer for one patch of a transform size, whatever its levels are."""
     sums = near_operations(layer.near[size]).plus(cross_operations(layer.cross[size]))
     return work_of(sums.plus(index_operations(layer.shifts)))
 
@@ -176,11 +176,11 @@ def met_weights(layer: CostLayer, size: int, inward: bool) -> NDArray[np.int64]:
 def sparse_cost_additions(
     layer: CostLayer, size: int, coefficients: NDArray[np.int32], steps: NDArray[np.int32]
 ) -> float:
-    """Additions of weights for patches of a size if zeros are skipped, in all.
+    """Additions of weights for patches of a transform size if zeros are skipped, in all.
 
     Args:
         layer: of the model.
-        size: of these patches.
+        size: transform size of these patches, 0 or 1.
         coefficients: int32 (N, 3, 1024).
         steps: int32 (3,).
     """
@@ -192,7 +192,7 @@ def doubtful_levels(coefficients: NDArray[np.int32], steps: NDArray[np.int32]) -
     """Where the cost layer decides: between its first threshold and its last.
 
     Args:
-        coefficients: int32 (N, C, 1024), in one size.
+        coefficients: int32 (N, C, 1024), in one transform size.
         steps: int32 (C,).
     """
     magnitude = np.abs(coefficients)
@@ -213,7 +213,7 @@ def doubtful_cost_additions(
 
 
 def encoder_activation_bytes() -> int:
-    """A patch's pixels, its coefficients in both sizes in 32 bits, one row in work, and what the
-    cost layer sees in 2 bits. Levels take the place of coefficients."""
+    """A patch's pixels, its coefficients in both transform sizes in 32 bits, one row in work, and
+    what the cost layer sees in 2 bits. Levels take the place of coefficients."""
     samples = PLANES * PIXELS
-    return samples + SIZES * 4 * samples + 4 * SIZE + samples // 4
+    return samples + TRANSFORM_SIZES * 4 * samples + 4 * SIZE + samples // 4

@@ -56,12 +56,12 @@ class HuffmanCode:
         widths = lengths.astype(np.int64)
         if len(widths) < 2 or widths.min() < 1 or widths.max() > LONGEST:
             raise HeqFormatError(f"code lengths must be 1 to {LONGEST}.")
-        shares = np.left_shift(1, LONGEST - widths)
-        if int(shares.sum()) != 1 << LONGEST:
+        spans = np.left_shift(1, LONGEST - widths)
+        if int(spans.sum()) != 1 << LONGEST:
             raise HeqFormatError("the code lengths make no complete prefix code.")
         self._order = np.lexsort((np.arange(len(widths)), widths))
         # Words at the top of 32 bits, ascending in this order; each begins where the last one ends.
-        self._starts = np.concatenate([[0], np.cumsum(shares[self._order])[:-1]])
+        self._starts = np.concatenate([[0], np.cumsum(spans[self._order])[:-1]])
         self._widths = widths
         self._words = np.empty(len(widths), dtype=np.int64)
         self._words[self._order] = self._starts >> (LONGEST - widths[self._order])

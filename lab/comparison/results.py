@@ -126,8 +126,8 @@ def _plot_occupancy(path: Path, rows: Sequence[dict[str, Any]], task: str) -> No
     for line, row in zip(axes, rows, strict=True):
         for axis, layer in zip(line, row[task]["layers"], strict=True):
             total = sum(layer["counts"])
-            shares = [count / total for count in layer["counts"]]
-            axis.bar(range(len(shares)), shares, color=COLOURS[0], width=0.9)
+            fractions = [count / total for count in layer["counts"]]
+            axis.bar(range(len(fractions)), fractions, color=COLOURS[0], width=0.9)
             axis.set_ylim(0, 1)
             axis.set_xticks([])
             axis.set_yticks([])

@@ -33,7 +33,7 @@ from heqcodec.nqe_r.cost_layer import (
 )
 from heqcodec.nqe_r.encoder import RateNqe
 from heqcodec.nqe_r.layout import SUBS, level_maps, map_levels
-from heqcodec.nqe_r.quantizer import choose_sizes, rounded, with_thresholds
+from heqcodec.nqe_r.quantizer import choose_transform_sizes, rounded, with_thresholds
 from heqcodec.quantizers.heq import HistogramEqualizedQuantizer
 from numpy.typing import NDArray
 from torch import Tensor, nn
@@ -158,10 +158,10 @@ def fit_cost_layer(
         patches = np.concatenate([split_patches(tiles[index]) for index in drawn])
         coefficients = encoder.coefficients(patches)
         steps = encoder.integer_steps(int(rng.integers(*QUANTIZER_STEPS)))
-        sizes = choose_sizes(coefficients, steps)
+        transform_sizes = choose_transform_sizes(coefficients, steps)
         loss = torch.zeros(())
         for size in range(2):
-            chosen = coefficients[sizes == size, size]
+            chosen = coefficients[transform_sizes == size, size]
             if not len(chosen):
                 continue
             step = steps[size]

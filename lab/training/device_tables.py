@@ -2,7 +2,7 @@
 
 One call does it::
 
-    strips = [strip for levels, sizes in tiles for strip in tile_strips(levels, sizes, step, 3)]
+    strips = [strip for tile in tiles for strip in tile_strips(*tile, step, 3)]
     tables = fit_tables(strips)
     tensors = tables._asdict()        # name -> array, for the model's safetensors
 
@@ -43,21 +43,25 @@ SAMPLES = 6_000_000
 
 
 class Strip(NamedTuple):
-    """For a strip coder: levels int16 (R, C, planes, 1024), sizes uint8 (R, C), step index."""
+    """Levels int16 (R, C, planes, 1024), transform sizes uint8 (R, C) and step index of a strip."""
 
     levels: NDArray[np.int16]
-    sizes: NDArray[np.uint8]
+    transform_sizes: NDArray[np.uint8]
     step: int
 
 
 def tile_strips(
-    levels: NDArray[np.int16], sizes: NDArray[np.uint8], step: int, across: int, rows: int = 4
+    levels: NDArray[np.int16],
+    transform_sizes: NDArray[np.uint8],
+    step: int,
+    across: int,
+    rows: int = 4,
 ) -> Iterator[Strip]:
     """Strips from square tiles laid side by side, so that they are as long as a photograph's.
 
     Args:
         levels: int16 (N, R, C, planes, 1024) of N tiles at one step.
-        sizes: uint8 (N, R, C).
+        transform_sizes: uint8 (N, R, C).
         step: index.
         across: tiles a strip; those left over are not used.
         rows: patch rows a strip.
@@ -67,7 +71,7 @@ def tile_strips(
             chosen = slice(first, first + across), slice(row, row + rows)
             yield Strip(
                 np.concatenate(list(levels[chosen]), axis=1),
-                np.concatenate(list(sizes[chosen]), axis=1),
+                np.concatenate(list(transform_sizes[chosen]), axis=1),
                 step,
             )
 
@@ -89,8 +93,13 @@ def _trace(strip: Strip, tables: DeviceTables) -> _Trace:
             "training the device coder needs the C extension: install heqcodec with a C compiler"
         ) from error
     rows, columns, planes, _ = strip.levels.shape
-    levels, sizes = np.ascontiguousarray(strip.levels), np.ascontiguousarray(strip.sizes)
-    data = native.device_trace(tuple(tables), levels, sizes, rows, columns, planes, strip.step)
+    levels, transform_sizes = (
+        np.ascontiguousarray(strip.levels),
+        np.ascontiguousarray(strip.transform_sizes),
+    )
+    data = native.device_trace(
+        tuple(tables), levels, transform_sizes, rows, columns, planes, strip.step
+    )
     table = np.frombuffer(data, dtype=np.int16).reshape(-1, 3 + 2 * INPUTS)
     return _Trace(
         table[:, 0], table[:, 1], table[:, 2], table[:, 3 : 3 + INPUTS], table[:, 3 + INPUTS :]

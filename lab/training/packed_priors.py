@@ -1,4 +1,4 @@
-"""Tables of the packed coder by regression: means, sizes, borders and signs."""
+"""Tables of the packed coder by regression: means, transform sizes, borders and signs."""
 
 from __future__ import annotations
 
@@ -48,11 +48,11 @@ def _mean_weights(strips: list[Strip]) -> NDArray[np.int16]:
 def _size_logits(strips: list[Strip]) -> NDArray[np.int32]:
     counts = np.full((STEPS >> 7, 3, 2), 0.5)
     for strip in strips:
-        sizes = strip.sizes.astype(np.int64)
-        near = np.zeros_like(sizes)
-        near[:, 1:] += sizes[:, :-1]
-        near[1:] += sizes[:-1]
-        np.add.at(counts[strip.step >> 7], (near, sizes), 1)
+        transform_sizes = strip.transform_sizes.astype(np.int64)
+        near = np.zeros_like(transform_sizes)
+        near[:, 1:] += transform_sizes[:, :-1]
+        near[1:] += transform_sizes[:-1]
+        np.add.at(counts[strip.step >> 7], (near, transform_sizes), 1)
     return np.rint(4096 * np.log(counts[..., 1] / counts[..., 0])).astype(np.int32)
 
 

@@ -53,11 +53,13 @@ class TileStrips:
         for tile in self._tiles[first : first + tiles]:
             rows, columns = tile.shape[0] // PATCH, tile.shape[1] // PATCH
             coefficients = self._encoder.coefficients(split_patches(np.asarray(tile)))
-            levels, sizes = self._encoder.levels(coefficients, step)
+            levels, transform_sizes = self._encoder.levels(coefficients, step)
             shaped = levels.reshape(rows, columns, -1, LEVELS)
-            parts.append((shaped, sizes.reshape(rows, columns)))
-        levels, sizes = (np.concatenate(kind, axis=1) for kind in zip(*parts, strict=True))
-        return Strip(levels, sizes, step)
+            parts.append((shaped, transform_sizes.reshape(rows, columns)))
+        levels, transform_sizes = (
+            np.concatenate(kind, axis=1) for kind in zip(*parts, strict=True)
+        )
+        return Strip(levels, transform_sizes, step)
 
 
 class Decisions(NamedTuple):
@@ -79,7 +81,7 @@ def decisions_of(tables: PackedTables, strip: Strip) -> Decisions:
     """The decisions of a strip; needs the C coder."""
     rows, columns, planes, _ = strip.levels.shape
     reply = _native.packed_encode(
-        tables, strip.levels, strip.sizes, rows, columns, planes, strip.step, SAMPLES
+        tables, strip.levels, strip.transform_sizes, rows, columns, planes, strip.step, SAMPLES
     )
     inputs, nets, values, borders, mixing = reply[2:]
     return Decisions(

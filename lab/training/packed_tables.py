@@ -1,9 +1,9 @@
 """Fitting the tables of the packed coder to photographs, in one call: `fit_packed_tables`.
 
 Three stages, each on levels drawn at random steps: regression for means and borders, and counts for
-sizes and signs; maximum likelihood for the networks, on what the coder itself would give them; and
-the first weights of the mixes, by coding. Needs the C coder, which says what a
-decision sees. 6,000 iterations take a core about four minutes.
+transform sizes and signs; maximum likelihood for the networks, on what the coder itself would give
+them; and the first weights of the mixes, by coding. Needs the C coder, which says what a decision
+sees. 6,000 iterations take a core about four minutes.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def fit_packed_tables(
     rng = np.random.default_rng(seed)
     torch.manual_seed(seed)
     tables = dict(start) if start is not None else fit_priors(source, rng)
-    report("means, sizes and borders are fitted")
+    report("means, transform sizes and borders are fitted")
     networks = PackedNetworks(start)
     fit_networks(tables, networks, source, rng, effort or Effort(iterations), learning_rate, report)
     tables |= networks.tables()

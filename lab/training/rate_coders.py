@@ -54,10 +54,10 @@ def fit_coders(
     for step in DEVICE_STEPS:
         both = [encoder.levels(given, step) for given in coefficients]
         levels = np.stack([levels for levels, _ in both])
-        sizes = np.stack([sizes for _, sizes in both])
+        transform_sizes = np.stack([transform_sizes for _, transform_sizes in both])
         shape = (len(both), side, side)
         strips += tile_strips(
-            levels.reshape(*shape, -1, LEVELS), sizes.reshape(shape), step, STRIP_TILES
+            levels.reshape(*shape, -1, LEVELS), transform_sizes.reshape(shape), step, STRIP_TILES
         )
     report(f"fitting the device coder to {len(strips)} strips")
     device = fit_tables(strips)._asdict()

@@ -13,9 +13,9 @@ from heqcodec.nqe_r.cost_layer import BIAS_SHIFT, INDEX_SHIFT, INDICES, PLANES, 
 from heqcodec.nqe_r.encoder import RateNqe
 from heqcodec.nqe_r.layout import SUBS, band_frequencies, level_maps
 from heqcodec.nqe_r.quantizer import LARGEST, OCTAVE, WEIGHTS
-from heqcodec.nqe_r.transform import QUARTER, SIZE, SIZES, STAGE_SHIFT
+from heqcodec.nqe_r.transform import QUARTER, SIZE, STAGE_SHIFT, TRANSFORM_SIZES
 from heqcodec.purenet.dequantizer import MAGNITUDES, ZONES, band_zones
-from heqcodec.purenet.level_hints import CHROMA_ENDS, LUMA_ENDS, group_shares
+from heqcodec.purenet.level_hints import CHROMA_ENDS, LUMA_ENDS, group_means
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -26,7 +26,7 @@ class RateFrames(nn.Module):
 
     Args:
         encoder: whose levels are made.
-        places: reconstruction points, float32 (SIZES, OCTAVES, ZONES, MAGNITUDES).
+        places: reconstruction points, float32 (TRANSFORM_SIZES, OCTAVES, ZONES, MAGNITUDES).
     """
 
     steps: Tensor
@@ -50,7 +50,7 @@ class RateFrames(nn.Module):
         self.register_buffer("steps", torch.from_numpy(steps.astype(np.float32)))
         layer = encoder.costs
         self._shifts = [2.0 ** int(shift) for shift in layer.shifts]
-        near = layer.near.astype(np.float32).reshape(SIZES, -1, SUBS, SPAN, SPAN)
+        near = layer.near.astype(np.float32).reshape(TRANSFORM_SIZES, -1, SUBS, SPAN, SPAN)
         self.register_buffer("near", torch.from_numpy(near))
         self.register_buffer("cross", torch.from_numpy(layer.cross.astype(np.float32)))
         bias = level_maps(layer.bias).astype(np.float32) * (1 << BIAS_SHIFT)
@@ -62,7 +62,7 @@ class RateFrames(nn.Module):
         self.register_buffer("zones_1", torch.from_numpy(small))
         for plane, ends in (("luma", LUMA_ENDS), ("chroma", CHROMA_ENDS)):
             share = np.empty((QUARTER, QUARTER, len(ends)), dtype=np.float32)
-            share[tuple(band_frequencies().T)] = group_shares(ends)
+            share[tuple(band_frequencies().T)] = group_means(ends)
             wide = share.repeat(2, axis=0).repeat(2, axis=1) / SUBS
             self.register_buffer(f"{plane}_0", torch.from_numpy(wide.reshape(-1, len(ends))))
             self.register_buffer(f"{plane}_1", torch.from_numpy(share.reshape(-1, len(ends))))
@@ -77,7 +77,7 @@ class RateFrames(nn.Module):
 
         Returns:
             RGB / 255 by the plain inverse, float32 (B, 3, 32 R, 32 C), and the hints of the
-            patches, float32 (B, 1 + LEVEL_HINTS, R, C): their sizes, 0 or 1, and what
+            patches, float32 (B, 1 + LEVEL_HINTS, R, C): their transform sizes, 0 or 1, and what
             `heqcodec.purenet.level_hints` makes of their levels.
         """
         planes = torch.einsum("dc,bchw->bdhw", self.colour, frames.float())
@@ -135,10 +135,10 @@ class RateFrames(nn.Module):
         coded, several = (magnitude > 0).float().flatten(4), (magnitude[:, 0] > 1).float()
         parts = [coded[:, 0] @ luma, several.flatten(3) @ luma]
         parts += [coded[:, plane] @ chroma for plane in (1, 2)]
-        shares = torch.cat(parts, dim=-1).permute(0, 3, 1, 2)
+        fractions = torch.cat(parts, dim=-1).permute(0, 3, 1, 2)
         if size:
-            shares = F.avg_pool2d(shares, 2)
-        return shares.clamp(0, 1).sqrt()
+            fractions = F.avg_pool2d(fractions, 2)
+        return fractions.clamp(0, 1).sqrt()
 
     def _placed(
         self, magnitude: Tensor, field: Tensor, step: Tensor, size: int, steps: Tensor

@@ -6,7 +6,7 @@
 
 Crops of the tiles are coded at random steps and decoded. For each patch three sums are kept: the
 squared error of the plain inverse, that of the network's correction, and their product; they give
-the error for any share of the correction. A network of one hidden layer then learns shares that
+the error for any weight of the correction. A network of one hidden layer then learns weights that
 make the mean of the errors, each over the plain inverse's, least.
 """
 
@@ -95,7 +95,7 @@ def _by_patch(samples: Tensor) -> NDArray[np.float32]:
 
 
 def fit_trust(found: Corrections, seed: int = 0) -> dict[str, NDArray[np.float16]]:
-    """Tensors of a `heqcodec.purenet.trust.Trust`; it begins with a share of 1 everywhere."""
+    """Tensors of a `heqcodec.purenet.trust.Trust`; it begins with a weight of 1 everywhere."""
     torch.manual_seed(seed)
     first, last = nn.Linear(TRUST_INPUTS, HIDDEN), nn.Linear(HIDDEN, 1)
     network = nn.Sequential(first, nn.ReLU(), last)
@@ -108,7 +108,7 @@ def fit_trust(found: Corrections, seed: int = 0) -> dict[str, NDArray[np.float16
     for _ in range(ITERATIONS):
         drawn = torch.randint(len(inputs), (BATCH,))
         free = network(inputs[drawn])[:, 0]
-        # A share at a limit still feels where it would go.
+        # A weight at a limit still feels where it would go.
         share = free.clamp(0, MOST) + 0.01 * (free - free.detach())
         change = (share * energy[drawn] - 2 * cross[drawn]) * share * weight[drawn]
         optimizer.zero_grad()

@@ -189,8 +189,12 @@ class TestMetadata:
         assert heqcodec.read_metadata(data) == heqcodec.Metadata(b"profile", b"II*\0", b"<x/>")
         assert heqcodec.info(data)["chunks"][0] == {"type": "ICCP", "bytes": 7}
         assert heqcodec.decode_partial(data).metadata.exif == b"II*\0"
-        stripped = heqcodec.encode(image, strip=True)
+        stripped = heqcodec.encode(image, strip_metadata=True)
         assert heqcodec.read_metadata(stripped) == heqcodec.Metadata()
+        with pytest.warns(DeprecationWarning, match="strip_metadata"):
+            assert heqcodec.encode(image, strip=True) == stripped
+        with pytest.warns(DeprecationWarning, match="strip_metadata"):
+            assert heqcodec.encode(image, strip_metadata=True, strip=False) == data
         assert np.array_equal(heqcodec.decode(stripped), heqcodec.decode(data))
 
     def test_info(self, light: LightModels) -> None:

@@ -244,8 +244,11 @@ class TestMetadata:
         opened = Image.open(io.BytesIO(data))
         assert opened.info["icc_profile"] == SRGB
         assert opened.getexif()[0x010F] == "Acme"
-        assert saved(opened) != saved(opened, strip=True)
-        assert "exif" not in Image.open(io.BytesIO(saved(opened, strip=True))).info
+        stripped = saved(opened, strip_metadata=True)
+        assert saved(opened) != stripped
+        assert "exif" not in Image.open(io.BytesIO(stripped)).info
+        with pytest.warns(DeprecationWarning, match="strip_metadata"):
+            assert saved(opened, strip=True) == stripped
         second = io.BytesIO()
         opened.save(second, "PNG", exif=opened.getexif())
         assert Image.open(second).getexif()[0x010F] == "Acme"

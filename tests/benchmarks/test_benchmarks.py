@@ -197,9 +197,9 @@ class TestPackedExactness:
         whole = torch_levels.TorchLevels.levels
 
         def wrong(self: Any, patches: np.ndarray, step: int) -> tuple[np.ndarray, np.ndarray]:
-            levels, sizes = whole(self, patches, step)
-            sizes[3] ^= 1
-            return levels, sizes
+            levels, transform_sizes = whole(self, patches, step)
+            transform_sizes[3] ^= 1
+            return levels, transform_sizes
 
         monkeypatch.setattr(torch_levels.TorchLevels, "levels", wrong)
         code, output = run_packed(photographs, "--no-decode")
@@ -241,10 +241,10 @@ def change_levels(monkeypatch: pytest.MonkeyPatch, when: Any) -> None:
     right = RateNqe.levels
 
     def wrong(self: Any, coefficients: np.ndarray, step: int) -> tuple[np.ndarray, np.ndarray]:
-        levels, sizes = right(self, coefficients, step)
+        levels, transform_sizes = right(self, coefficients, step)
         if when(len(coefficients)):
             levels[0, 0, 5] ^= 1
-        return levels, sizes
+        return levels, transform_sizes
 
     monkeypatch.setattr(RateNqe, "levels", wrong)
 
@@ -263,9 +263,9 @@ def test_torch_makes_the_same_levels(channels: int) -> None:
     patches = np.concatenate([photograph_patches(), adversarial_patches(4)])[..., :channels]
     for kind in (torch.int64, torch.float32, torch.float64):
         for step in (0, 300, 552, 900):
-            levels, sizes = TorchLevels(tensors, "cpu", kind).levels(patches, step)
+            levels, transform_sizes = TorchLevels(tensors, "cpu", kind).levels(patches, step)
             usual = encoder.levels(encoder.coefficients(patches), step)
-            np.testing.assert_array_equal(sizes, usual[1])
+            np.testing.assert_array_equal(transform_sizes, usual[1])
             np.testing.assert_array_equal(levels, usual[0])
 
 

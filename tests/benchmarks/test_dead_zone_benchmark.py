@@ -18,9 +18,9 @@ def test_levels_are_codes_of_the_quantizer(sixteenths: int) -> None:
     rng = np.random.default_rng(1)
     spread = 1.5 * float(encoder.integer_steps(STEP).mean())
     coefficients = rng.laplace(0, spread, (6, 2, 3, 1024)).astype(np.int32)
-    levels, sizes = codeq_levels(encoder, uniform(sixteenths))(coefficients, STEP)
+    levels, transform_sizes = codeq_levels(encoder, uniform(sixteenths))(coefficients, STEP)
     steps = encoder.integer_steps(STEP)
-    chosen = coefficients[np.arange(6), sizes]
+    chosen = coefficients[np.arange(6), transform_sizes]
     quantizer = DeadZoneQuantizer(bits=16)
     half, top = sixteenths / 16, 2**15 - 1
     # A range at which the quantizer's step is 1, and the parameter of that dead zone.
@@ -28,7 +28,7 @@ def test_levels_are_codes_of_the_quantizer(sixteenths: int) -> None:
     with torch.no_grad():
         share = 1 - half / float(quantizer.magnitude)
         quantizer.dead_zone_logit.fill_(float(np.arctanh(share)))
-        scaled = torch.from_numpy(chosen / steps[sizes][:, :, None])
+        scaled = torch.from_numpy(chosen / steps[transform_sizes][:, :, None])
         wanted = quantizer.codes(scaled).numpy()
     # Where a coefficient lies on a threshold the float may fall to either side.
     beyond = (np.abs(scaled.numpy()) - half) % 1

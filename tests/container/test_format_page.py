@@ -352,7 +352,7 @@ def test_size_costs_of_nqe_r() -> None:
             weight * int((np.abs(given) > bound).sum())
             for bound, weight in zip(told, adds, strict=True)
         )
-        own = quantizer.size_costs(given[None, None], np.array([step] * 3, dtype=np.int32))
+        own = quantizer.transform_costs(given[None, None], np.array([step] * 3, dtype=np.int32))
         assert expected == own[0]
 
 
@@ -377,7 +377,7 @@ def test_constants_of_nqe_r() -> None:
 
 
 def test_layout_of_levels() -> None:
-    """The places of both sizes, for a patch of which each coefficient is another number."""
+    """The places in both transform sizes, of a patch whose coefficients are all different."""
     from heqcodec.nqe_r.layout import band_frequencies, cell_places
 
     bands = sorted(np.ndindex(16, 16), key=lambda pair: (pair[0] ** 2 + pair[1] ** 2, *pair))

@@ -52,9 +52,9 @@ class TestHuffman:
         lengths = code_lengths(np.array(values)).astype(int)
         assert sum(2.0**-length for length in lengths) == 1
         weights = np.maximum(values, 1)
-        shares = weights / weights.sum()
-        entropy = -sum(share * math.log2(share) for share in shares)
-        mean = float((shares * lengths).sum())
+        fractions = weights / weights.sum()
+        entropy = -sum(fraction * math.log2(fraction) for fraction in fractions)
+        mean = float((fractions * lengths).sum())
         assert entropy - 1e-9 <= mean < entropy + 1
 
     def test_is_the_best_code_of_five_symbols(self) -> None:

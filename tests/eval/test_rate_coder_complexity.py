@@ -102,9 +102,10 @@ class TestDevice:
     def test_both_coders_take_the_same_decisions(self, planes: int) -> None:
         random = np.random.default_rng(planes)
         levels = device_levels(random, (2, 3, planes), 30.0)
-        sizes = random.integers(0, 2, (2, 3)).astype(np.uint8)
+        transform_sizes = random.integers(0, 2, (2, 3)).astype(np.uint8)
         native, plain = (
-            device_work.trace_strip(TABLES, levels, sizes, 600, native) for native in (True, False)
+            device_work.trace_strip(TABLES, levels, transform_sizes, 600, native)
+            for native in (True, False)
         )
         for mine, other in zip(native, plain, strict=True):
             np.testing.assert_array_equal(mine, other)
@@ -121,10 +122,10 @@ class TestDevice:
                 return super().code(odds, bit)
 
         levels = device_levels(np.random.default_rng(4), (1, 3, 3), scale)
-        sizes = np.array([[0, 1, 1]], dtype=np.uint8)
-        trace = device_work.trace_strip(TABLES, levels, sizes, 450)
+        transform_sizes = np.array([[0, 1, 1]], dtype=np.uint8)
+        trace = device_work.trace_strip(TABLES, levels, transform_sizes, 450)
         monkeypatch.setattr(device_module, "BitEncoder", Watched)
-        DeviceCoder(some_tables(), native=False).encode(levels, sizes, 450)
+        DeviceCoder(some_tables(), native=False).encode(levels, transform_sizes, 450)
         assert device_work.strip_work(trace, levels).symbols == len(odds_seen)
         counted = sum(len(device_work.decisions_of(trace, k).sets) for k in device_work.KINDS)
         assert counted == len(trace.sets)
@@ -188,10 +189,10 @@ class TestPacked:
         monkeypatch.setattr(packed_strip, "Predictor", Watched)
         monkeypatch.setattr(packed_module, "BitEncoder", WatchedBits)
         tables = PACKED_TABLES
-        levels, sizes = packed_levels(2, 3, planes, scale)
+        levels, transform_sizes = packed_levels(2, 3, planes, scale)
         levels[1, 1] = 0
         levels[0, 1, 0, 960:] = 1
-        PackedCoder(tables, native=False).encode(levels, sizes, 500)
+        PackedCoder(tables, native=False).encode(levels, transform_sizes, 500)
         counts = packed_work.count_packed(levels, tables["dc"])
         assert seen["runs"] == counts.flags + counts.levels
         assert seen["heads"] == counts.flags + counts.magnitudes
@@ -206,7 +207,7 @@ class TestPacked:
         counts = packed_work.count_packed(one_patch(), PACKED_TABLES["dc"])
         # Slices of 1 and 15 levels without flags, four flags of 0.
         assert counts == packed_work.PackedCounts(
-            flags=4, levels=16, magnitudes=16, signs=0, digits=0, sizes=1
+            flags=4, levels=16, magnitudes=16, signs=0, digits=0, transform_sizes=1
         )
         work = packed_work.packed_work(counts)
         network = 92 * 64 + 64 * 32

@@ -20,7 +20,7 @@ from heqcodec.nqe_r.cost_layer import REACH, SHAPES, CostLayer, thresholds
 from heqcodec.nqe_r.device_coder.coder import DeviceCoder
 from heqcodec.nqe_r.encoder import RateNqe
 from heqcodec.nqe_r.layout import LEVELS, band_frequencies
-from heqcodec.nqe_r.quantizer import WEIGHTS, rounded, size_costs
+from heqcodec.nqe_r.quantizer import WEIGHTS, rounded, transform_costs
 from heqcodec.nqe_r.transform import dct_layers
 from numpy.typing import NDArray
 from sample_cost_layers import random_cost_layer
@@ -122,13 +122,13 @@ class TestChoices:
         steps = np.array([75, 61, 106], dtype=np.int32)
         exceeded = rate_work.exceeded_bounds(given, steps)
         weights = np.concatenate([[0], np.cumsum(WEIGHTS)])
-        np.testing.assert_array_equal(weights[exceeded].sum((1, 2)), size_costs(given, steps))
+        np.testing.assert_array_equal(weights[exceeded].sum((1, 2)), transform_costs(given, steps))
         assert set(np.unique(exceeded)) == set(range(9))
 
     def test_sizes_by_hand(self) -> None:
         given = np.zeros((2, 2, 1, LEVELS), dtype=np.int32)
         given[0, 0, 0, :3] = [-5, 12, 10**6]
-        work = rate_work.sizes_work(given, np.array([[16], [8]], dtype=np.int32))
+        work = rate_work.transform_choice_work(given, np.array([[16], [8]], dtype=np.int32))
         # All 4,096: a magnitude and a comparison; bounds are 4, 8, 12, 24, ...: one more for -5,
         # two for 12, seven for the last, each of which adds something; two comparisons of sums.
         assert work == Work(additions=4096 * 2 + 1 + 2 + 7 + 3 + 2)
@@ -251,7 +251,7 @@ class TestModel:
         assert device.setting == min(max((912 - step) / 8, 1), 100)
         encoder = stage_of(device, "encoder")
         assert encoder.weight_bits == sum(parts.encoder.weight_bits().values())
-        # Pixels, two sizes in 32 bits, a row of 32, two bits a level.
+        # Pixels, two transform sizes in 32 bits, a row of 32, two bits a level.
         assert encoder.activation_bytes == 3072 + 8 * 3072 + 128 + 768
         for contender in found:
             assert stage_of(contender, "encoder") == encoder
@@ -308,7 +308,7 @@ class TestModel:
         assert 8 * sum(lengths) > 0.25 * 128 * 64
 
     def test_decoder_by_hand(self, parts: RateParts) -> None:
-        """PURENET with a stage at 1/4 and without, and the plain inverse in the sizes chosen."""
+        """PURENET with a stage at 1/4 and without, and the plain inverse in the chosen sizes."""
         device, _, fast = rate_contenders(NAME, FRAME, 0.25)
         quarters = device.cost.detail["share of patches in quarters"]
         inverse = 9 + 2 * 3 * (32 * (1 - quarters) + 16 * quarters)
@@ -336,6 +336,6 @@ class TestModel:
 def whole_strips(
     encoder: RateNqe, frame: NDArray[np.uint8], step: int
 ) -> Iterator[tuple[NDArray[np.int16], NDArray[np.uint8]]]:
-    levels, sizes = encoder.levels(encoder.coefficients(split_patches(frame)), step)
+    levels, transform_sizes = encoder.levels(encoder.coefficients(split_patches(frame)), step)
     columns = frame.shape[1] // 32
-    yield levels.reshape(-1, columns, 3, LEVELS), sizes.reshape(-1, columns)
+    yield levels.reshape(-1, columns, 3, LEVELS), transform_sizes.reshape(-1, columns)

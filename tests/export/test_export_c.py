@@ -126,7 +126,7 @@ def check(exported: Exported, program: Path, pixels: np.ndarray, number: int, tm
     if pixels.shape[2] == 3 and np.ptp(pixels, axis=2).max() == 0:
         options.append("--gray")
     subprocess.run([program, "-f", *options, image, out], check=True)
-    wanted = heqcodec.encode(pixels, model=exported.model, strip=True, **options_of_api)
+    wanted = heqcodec.encode(pixels, model=exported.model, strip_metadata=True, **options_of_api)
     assert out.read_bytes() == wanted, f"{pixels.shape} {options_of_api}"
 
 
@@ -155,7 +155,7 @@ def test_functions_write_the_same_file(exported: Exported, harness: Path, how: s
     command = [str(harness), how, "99", "77", "3", str(rate), "3"]
     done = subprocess.run(command, input=pixels.tobytes(), capture_output=True, check=True)
     assert done.stdout == heqcodec.encode(
-        pixels, model=exported.model, strip=True, **options_of_api
+        pixels, model=exported.model, strip_metadata=True, **options_of_api
     )
 
 
@@ -172,7 +172,9 @@ def test_gray_from_rows_of_either_kind(
     samples = gray if pixel_bytes == 1 else neutral
     done = subprocess.run(command, input=samples.tobytes(), capture_output=True, check=True)
     image = gray if channels == 1 else neutral
-    assert done.stdout == heqcodec.encode(image, model=exported.model, strip=True, **options_of_api)
+    assert done.stdout == heqcodec.encode(
+        image, model=exported.model, strip_metadata=True, **options_of_api
+    )
 
 
 def test_mistakes_are_told(harness: Path) -> None:

@@ -69,7 +69,7 @@ def test_a_file_is_replaced_when_asked_for(heqenc: Path, photo: Path) -> None:
     assert code == 1 and message == f"heqenc: {out}: it is there already; -f replaces it.\n"
     assert out.read_bytes() == BEFORE
     assert failure(heqenc, "-f", photo, out) == (0, "")
-    assert out.read_bytes() == heqcodec.encode(PIXELS, model="nqe-t", strip=True)
+    assert out.read_bytes() == heqcodec.encode(PIXELS, model="nqe-t", strip_metadata=True)
     assert names(photo.parent) == ["out.heq", "photo.ppm"]
 
 
@@ -126,7 +126,7 @@ def test_what_is_no_file_is_written_to(heqenc: Path, photo: Path) -> None:
     if heqenc.name == C99:
         pytest.skip("C99 alone does not know a pipe from a file")
     with subprocess.Popen([heqenc, photo, pipe]) as process:
-        assert pipe.read_bytes() == heqcodec.encode(PIXELS, model="nqe-t", strip=True)
+        assert pipe.read_bytes() == heqcodec.encode(PIXELS, model="nqe-t", strip_metadata=True)
         assert process.wait() == 0
     assert pipe.is_fifo() and names(photo.parent) == ["photo.ppm", "pipe"]
     assert failure(heqenc, photo, photo.parent)[0] == 1  # a folder
@@ -159,6 +159,6 @@ def test_gray_in_three_channels(heqenc: Path, tmp_path: Path) -> None:
     image, out = tmp_path / "gray.ppm", tmp_path / "out.heq"
     image.write_bytes(pnm(pixels))
     assert failure(heqenc, "--gray", image, out) == (0, "")
-    assert out.read_bytes() == heqcodec.encode(pixels, model="nqe-t", strip=True)
+    assert out.read_bytes() == heqcodec.encode(pixels, model="nqe-t", strip_metadata=True)
     back = heqcodec.decode(out)
     assert back.shape == pixels.shape and np.ptp(back, axis=2).max() == 0

@@ -73,11 +73,11 @@ def test_levels_of_every_kind() -> None:
     patches = split_patches(photograph())
     for step in (0, 400, 700, 1023):
         inputs, expected = exact_run(encoder, patches, step)
-        names = ["levels", "sizes"]
+        names = ["levels", "transform_sizes"]
         for name, found in zip(names, session.run(names, inputs), strict=True):
             assert np.array_equal(found, expected[name]), (name, step)
         if step == 400:
-            assert set(np.unique(expected["sizes"])) == {0, 1}
+            assert set(np.unique(expected["transform_sizes"])) == {0, 1}
             assert set(range(-4, 5)) <= set(np.unique(expected["levels"]))
 
 
@@ -85,11 +85,15 @@ def test_gray_is_three_equal_channels() -> None:
     encoder = RateNqe(stem_tensors())
     gray = split_patches(photograph()[:32, :64, 1:2])
     inputs = {"patches": np.repeat(gray, 3, axis=3), "step": np.array([500])}
-    names = ["coefficients", "levels", "sizes"]
-    field, levels, sizes = open_session(encoder_model("small", encoder)).run(names, inputs)
+    names = ["coefficients", "levels", "transform_sizes"]
+    field, levels, transform_sizes = open_session(encoder_model("small", encoder)).run(
+        names, inputs
+    )
     assert np.array_equal(field[:, :, :1], encoder.coefficients(gray))
     expected = encoder.levels(encoder.coefficients(gray), 500)
-    assert np.array_equal(levels[:, :1], expected[0]) and np.array_equal(sizes, expected[1])
+    assert np.array_equal(levels[:, :1], expected[0]) and np.array_equal(
+        transform_sizes, expected[1]
+    )
     assert not field[:, :, 1:].any() and not levels[:, 1:].any()
 
 
@@ -107,7 +111,7 @@ def test_command_writes_what_runs_by_itself(name: str, tmp_path: Path) -> None:
         session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
         names = {item.name for item in session.get_inputs()}
         encodes = file == f"{name}.encoder.onnx"
-        assert encodes == ("patches" in names) and ("shares" in names) != encodes
+        assert encodes == ("patches" in names) and ("rate_weights" in names) != encodes
 
 
 def test_a_graph_that_differs_is_not_written(

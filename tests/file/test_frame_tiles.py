@@ -107,7 +107,7 @@ class FlatDecoder(LightRateDecoder):
     def decode_frame(
         self,
         levels: np.ndarray,
-        sizes: np.ndarray,
+        transform_sizes: np.ndarray,
         step: int,
         valid: np.ndarray | None = None,
         core: tuple[slice, slice] | None = None,

@@ -40,11 +40,11 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_sample_is_the_mean_of_those_of_the_plain_inverse(scale: int, channels: int) -> None:
     plain = registry.load_dequantizer("nqe-r")
     levels = RNG.integers(-9, 10, (6, channels, 1024)).astype(np.int16)
-    sizes = np.array([0, 1, 0, 1, 1, 0], np.uint8)
-    whole = plain.pixels(levels, sizes, 500)
+    transform_sizes = np.array([0, 1, 0, 1, 1, 0], np.uint8)
+    whole = plain.pixels(levels, transform_sizes, 500)
     side = 32 // scale
     means = whole.reshape(6, 3, side, scale, side, scale).mean(axis=(3, 5))
-    assert np.abs(plain.pixels(levels, sizes, 500, scale) - means).max() < 0.01
+    assert np.abs(plain.pixels(levels, transform_sizes, 500, scale) - means).max() < 0.01
     assert np.abs(means).max() > 100
 
 

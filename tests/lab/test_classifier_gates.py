@@ -68,7 +68,7 @@ def test_thresholded_pool_compares_the_share_of_ones_with_the_threshold() -> Non
     x.requires_grad_()
     thresholded_pool(x).sum().backward()
     assert x.grad is not None
-    # A box of width 1 around one half holds all shares, and the mean spreads over four pixels.
+    # A box of width 1 around one half holds all weights, and the mean spreads over four pixels.
     assert torch.equal(x.grad, torch.full_like(x, 0.25))
 
 

@@ -58,8 +58,8 @@ class TestNetwork:
         task.encoder(network).quantize(lambda layer: make_quantizer("heq3"))  # type: ignore[arg-type,return-value]
         for layer, use in zip(reduced_layers(4), layer_use(task, network), strict=True):
             assert sum(use["counts"]) == layer.weights and use["layer"] == layer.name
-            shares = [count / layer.weights for count in use["counts"] if count]
-            entropy = -sum(p * math.log2(p) for p in shares)
+            fractions = [count / layer.weights for count in use["counts"] if count]
+            entropy = -sum(p * math.log2(p) for p in fractions)
             assert use["entropy_ratio"] == pytest.approx(entropy / math.log2(3), abs=1e-3)
 
     def test_measuring_the_classifier(self, labelled: Path) -> None:

@@ -121,9 +121,9 @@ def test_export_lists_what_it_packs(network: NqeClassifier, tmp_path: Path) -> N
 def test_shipped_classifier() -> None:
     classifier = shipped.load_shipped()
     assert len(classifier.classes) == 10 and classifier.network.bits == classifier.facts["bits"]
-    shares = classifier.probabilities(some_pixels(3, 32, 1))
-    assert shares.shape == (3, 10) and shares.dtype == np.float32
-    assert np.allclose(shares.sum(1), 1, atol=1e-5)
+    probabilities = classifier.probabilities(some_pixels(3, 32, 1))
+    assert probabilities.shape == (3, 10) and probabilities.dtype == np.float32
+    assert np.allclose(probabilities.sum(1), 1, atol=1e-5)
     # x * 2^-k steps up at quarters; behind the last layer there is the sign alone.
     shifts = [item.shift + 2 for item in classifier.network.encoder.layers[:-1]]
     assert shifts == classifier.facts["shifts"][:-1]

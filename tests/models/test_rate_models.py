@@ -92,10 +92,10 @@ def weights(
         return LightDeviceCoder() if coder == Coder.DEVICE else LightPackedCoder()
 
     def make_decoder(
-        encoder: Any, tensors: Any, config: Any, device: str, backend: str, mirrored: bool
+        encoder: Any, tensors: Any, config: Any, device: str, backend: str, self_ensemble: bool
     ) -> LightRateDecoder:
         given_parts["decoder"] = dict(tensors), config, device
-        given_parts["mirrored"] = mirrored
+        given_parts["self_ensemble"] = self_ensemble
         return LightRateDecoder()
 
     for maker in (make_encoder, make_strip_coder, make_decoder):
@@ -162,9 +162,9 @@ class TestRegistry:
         assert registry.load_rate_decoder("r", "cpu", "strong") is strong
         assert given_parts["decoder"][1] == {"width": 3}
         registry.load_rate_decoder("r", "cpu", "fast")
-        assert given_parts["decoder"][1] == {"width": 1} and not given_parts["mirrored"]
+        assert given_parts["decoder"][1] == {"width": 1} and not given_parts["self_ensemble"]
         assert registry.load_rate_decoder("r", "cpu", "best") is not strong
-        assert given_parts["decoder"][1] == {"width": 3} and given_parts["mirrored"]
+        assert given_parts["decoder"][1] == {"width": 3} and given_parts["self_ensemble"]
 
     def test_files_find_their_model(self) -> None:
         for coder in (b"lightdev", b"lightpak"):

@@ -48,11 +48,11 @@ def test_levels_come_back(
 ) -> None:
     random = np.random.default_rng(step)
     levels = some_levels(random, (rows, columns, planes))
-    sizes = random.integers(0, 2, (rows, columns)).astype(np.uint8)
-    payload = coder.encode(levels, sizes, step)
+    transform_sizes = random.integers(0, 2, (rows, columns)).astype(np.uint8)
+    payload = coder.encode(levels, transform_sizes, step)
     back, back_sizes = coder.decode(payload, rows, columns, planes, step)
     np.testing.assert_array_equal(back, levels)
-    np.testing.assert_array_equal(back_sizes, sizes)
+    np.testing.assert_array_equal(back_sizes, transform_sizes)
     assert back.dtype == np.int16
     assert back_sizes.dtype == np.uint8
 
@@ -62,8 +62,8 @@ def test_extreme_levels_come_back(coder: DeviceCoder) -> None:
     random = np.random.default_rng(1)
     levels = np.where(random.integers(0, 2, (1, 3, 3, 1024)) > 0, 32767, -32767).astype(np.int16)
     levels[0, 1] = 0
-    sizes = np.array([[0, 1, 1]], dtype=np.uint8)
-    back, _ = coder.decode(coder.encode(levels, sizes, 7), 1, 3, 3, 7)
+    transform_sizes = np.array([[0, 1, 1]], dtype=np.uint8)
+    back, _ = coder.decode(coder.encode(levels, transform_sizes, 7), 1, 3, 3, 7)
     np.testing.assert_array_equal(back, levels)
 
 
@@ -74,11 +74,11 @@ def test_c_and_python_write_the_same_bytes(seed: int, scale: float, step: int) -
     random = np.random.default_rng(seed)
     planes = (1, 3)[seed % 2]
     levels = some_levels(random, (2, 2, planes), 10**scale)
-    sizes = random.integers(0, 2, (2, 2)).astype(np.uint8)
+    transform_sizes = random.integers(0, 2, (2, 2)).astype(np.uint8)
     made = some_tables(seed % 7)
     native, python = DeviceCoder(made, native=True), DeviceCoder(made, native=False)
-    payload = native.encode(levels, sizes, step)
-    assert payload == python.encode(levels, sizes, step)
+    payload = native.encode(levels, transform_sizes, step)
+    assert payload == python.encode(levels, transform_sizes, step)
     for coder in (native, python):
         np.testing.assert_array_equal(coder.decode(payload, 2, 2, planes, step)[0], levels)
 
@@ -101,15 +101,15 @@ GOLDEN = (
 @pytest.mark.parametrize("coder", CODERS)
 def test_steps_are_told_apart(coder: DeviceCoder) -> None:
     levels = some_levels(np.random.default_rng(0), (1, 2, 3))
-    sizes = np.zeros((1, 2), dtype=np.uint8)
-    assert coder.encode(levels, sizes, 400) != coder.encode(levels, sizes, 600)
+    transform_sizes = np.zeros((1, 2), dtype=np.uint8)
+    assert coder.encode(levels, transform_sizes, 400) != coder.encode(levels, transform_sizes, 600)
 
 
 @pytest.mark.parametrize("coder", CODERS)
 def test_other_lengths_are_refused(coder: DeviceCoder) -> None:
     levels = some_levels(np.random.default_rng(0), (1, 2, 3))
-    sizes = np.zeros((1, 2), dtype=np.uint8)
-    payload = coder.encode(levels, sizes, 400)
+    transform_sizes = np.zeros((1, 2), dtype=np.uint8)
+    payload = coder.encode(levels, transform_sizes, 400)
     for wrong in (payload + b"\0", payload + b"\1", payload + bytes(300), b"\xff" * 40):
         with pytest.raises(HeqFormatError, match="no device code of 1 x 2 patches"):
             coder.decode(wrong, 1, 2, 3, 400)
@@ -122,13 +122,13 @@ def test_any_bytes_are_levels_or_an_error(
     coder: DeviceCoder, payload: bytes, planes: int, step: int
 ) -> None:
     try:
-        levels, sizes = coder.decode(payload, 1, 2, planes, step)
+        levels, transform_sizes = coder.decode(payload, 1, 2, planes, step)
     except HeqFormatError:
         return
     assert int(np.abs(levels.astype(int)).max()) <= 32767
-    back, back_sizes = coder.decode(coder.encode(levels, sizes, step), 1, 2, planes, step)
+    back, back_sizes = coder.decode(coder.encode(levels, transform_sizes, step), 1, 2, planes, step)
     np.testing.assert_array_equal(back, levels)
-    np.testing.assert_array_equal(back_sizes, sizes)
+    np.testing.assert_array_equal(back_sizes, transform_sizes)
 
 
 @needs_native
@@ -138,8 +138,10 @@ def test_c_and_python_read_any_bytes_alike(payload: bytes) -> None:
     found = []
     for native in (False, True):
         try:
-            levels, sizes = DeviceCoder(some_tables(), native=native).decode(payload, 1, 2, 3, 600)
-            found.append((levels.tobytes(), sizes.tobytes()))
+            levels, transform_sizes = DeviceCoder(some_tables(), native=native).decode(
+                payload, 1, 2, 3, 600
+            )
+            found.append((levels.tobytes(), transform_sizes.tobytes()))
         except HeqFormatError as error:
             found.append((str(error).encode(), b""))
     assert found[0] == found[1]
@@ -148,18 +150,18 @@ def test_c_and_python_read_any_bytes_alike(payload: bytes) -> None:
 @pytest.mark.parametrize("coder", CODERS)
 def test_wrong_arrays_are_refused(coder: DeviceCoder) -> None:
     levels = np.zeros((1, 1, 3, 1024), dtype=np.int16)
-    sizes = np.zeros((1, 1), dtype=np.uint8)
+    transform_sizes = np.zeros((1, 1), dtype=np.uint8)
     with pytest.raises(ValueError, match="int16"):
-        coder.encode(levels.astype(np.int32), sizes, 0)
-    with pytest.raises(ValueError, match="sizes"):
-        coder.encode(levels, sizes + 2, 0)
+        coder.encode(levels.astype(np.int32), transform_sizes, 0)
+    with pytest.raises(ValueError, match="transform sizes"):
+        coder.encode(levels, transform_sizes + 2, 0)
     with pytest.raises(ValueError, match="step 1024"):
-        coder.encode(levels, sizes, 1024)
+        coder.encode(levels, transform_sizes, 1024)
     with pytest.raises(ValueError, match="2 planes"):
         coder.decode(b"", 1, 1, 2, 0)
     levels[0, 0, 0, 9] = -32768
     with pytest.raises(ValueError, match="-32767"):
-        coder.encode(levels, sizes, 0)
+        coder.encode(levels, transform_sizes, 0)
 
 
 @pytest.mark.parametrize(
@@ -232,8 +234,8 @@ def test_training_saves_bits() -> None:
     strips = []
     for step, scale in ((400, 4.0), (600, 1.5), (800, 0.5)):
         levels = np.stack([some_levels(random, (4, 4, 3), scale) for _ in range(4)])
-        sizes = random.integers(0, 2, levels.shape[:3]).astype(np.uint8)
-        strips += tile_strips(levels, sizes, step, across=2)
+        transform_sizes = random.integers(0, 2, levels.shape[:3]).astype(np.uint8)
+        strips += tile_strips(levels, transform_sizes, step, across=2)
     assert [strip.levels.shape for strip in strips] == [(4, 8, 3, 1024)] * 6
     unknown = Strip(some_levels(random, (1, 2, 3), 0.5), np.zeros((1, 2), np.uint8), 800)
     lengths = [

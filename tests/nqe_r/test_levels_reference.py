@@ -40,11 +40,11 @@ def test_levels_are_those_of_the_page(patches: np.ndarray, channels: int, native
     given = patches[..., :channels]
     sizes_seen = set()
     for index in (0, 431, 650, 1023):
-        levels, sizes = encoder.levels(encoder.coefficients(given), index)
+        levels, transform_sizes = encoder.levels(encoder.coefficients(given), index)
         # Each patch at two of the four steps: the reference is slow.
         for number in range(index % 2, len(given), 2):
             wanted, size = patch_levels(given[number].tolist(), TABLES, index)
-            assert sizes[number] == size
+            assert transform_sizes[number] == size
             np.testing.assert_array_equal(levels[number], wanted)
             sizes_seen.add(size)
     assert sizes_seen == {0, 1}

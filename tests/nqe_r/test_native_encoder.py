@@ -33,11 +33,11 @@ def test_c_and_numpy_agree(tensors: dict[str, NDArray[np.generic]], channels: in
     given = plain.coefficients(patches)
     np.testing.assert_array_equal(native.coefficients(patches), given)
     for step in STEPS:
-        levels, sizes = native.levels(given, step)
+        levels, transform_sizes = native.levels(given, step)
         wanted, wanted_sizes = plain.levels(given, step)
-        np.testing.assert_array_equal(sizes, wanted_sizes)
+        np.testing.assert_array_equal(transform_sizes, wanted_sizes)
         np.testing.assert_array_equal(levels, wanted)
-        assert (levels.dtype, sizes.dtype) == (np.int16, np.uint8)
+        assert (levels.dtype, transform_sizes.dtype) == (np.int16, np.uint8)
 
 
 @needs_native

@@ -92,10 +92,10 @@ def test_is_a_strip_coder(coder: PackedCoder) -> None:
     ("planes", "scale"), [(1, 0.0), (1, 2.0), (3, 0.3), (3, 20.0), (1, 30000.0)]
 )
 def test_levels_come_back(coder: PackedCoder, planes: int, scale: float) -> None:
-    levels, sizes = some_levels(1, 2, planes, scale)
-    payload = coder.encode(levels, sizes, 500)
+    levels, transform_sizes = some_levels(1, 2, planes, scale)
+    payload = coder.encode(levels, transform_sizes, 500)
     got, got_sizes = coder.decode(payload, 1, 2, planes, 500)
-    assert np.array_equal(got, levels) and np.array_equal(got_sizes, sizes)
+    assert np.array_equal(got, levels) and np.array_equal(got_sizes, transform_sizes)
     assert got.dtype == np.int16 and got_sizes.dtype == np.uint8
 
 
@@ -120,20 +120,22 @@ def test_any_levels_come_back(
     levels = np.zeros((rows, columns, planes, LEVELS), dtype=np.int16)
     for place, level in places:
         levels.reshape(-1)[place % levels.size] = level
-    sizes = np.array([sizes_seed >> i & 1 for i in range(rows * columns)], dtype=np.uint8)
-    sizes = sizes.reshape(rows, columns)
+    transform_sizes = np.array([sizes_seed >> i & 1 for i in range(rows * columns)], dtype=np.uint8)
+    transform_sizes = transform_sizes.reshape(rows, columns)
     coder = PackedCoder(TABLES)
-    got, got_sizes = coder.decode(coder.encode(levels, sizes, step), rows, columns, planes, step)
-    assert np.array_equal(got, levels) and np.array_equal(got_sizes, sizes)
+    got, got_sizes = coder.decode(
+        coder.encode(levels, transform_sizes, step), rows, columns, planes, step
+    )
+    assert np.array_equal(got, levels) and np.array_equal(got_sizes, transform_sizes)
 
 
 @needs_native
 @pytest.mark.parametrize(("planes", "scale", "seed"), [(3, 1.0, 0), (3, 40.0, 1), (1, 9000.0, 2)])
 def test_both_engines_write_the_same(planes: int, scale: float, seed: int) -> None:
-    levels, sizes = some_levels(2, 2, planes, scale, seed)
+    levels, transform_sizes = some_levels(2, 2, planes, scale, seed)
     native, reference = PackedCoder(TABLES), PackedCoder(TABLES, native=False)
-    payload = native.encode(levels, sizes, 77 * seed)
-    assert payload == reference.encode(levels, sizes, 77 * seed)
+    payload = native.encode(levels, transform_sizes, 77 * seed)
+    assert payload == reference.encode(levels, transform_sizes, 77 * seed)
     assert np.array_equal(reference.decode(payload, 2, 2, planes, 77 * seed)[0], levels)
 
 
@@ -152,8 +154,8 @@ GOLDEN_LENGTH, GOLDEN_CRC = 968, 3223045089
 
 
 def test_a_prefix_gives_the_lower_bands(coder: PackedCoder) -> None:
-    levels, sizes = some_levels(1, 2, 3, 12.0)
-    payload = coder.encode(levels, sizes, 300)
+    levels, transform_sizes = some_levels(1, 2, 3, 12.0)
+    payload = coder.encode(levels, transform_sizes, 300)
     slices, _ = split_slices(payload)
     seen = set()
     for cut in (0, 1, 8, 60, len(payload) // 2, len(payload) - 1, len(payload)):
@@ -162,15 +164,15 @@ def test_a_prefix_gives_the_lower_bands(coder: PackedCoder) -> None:
         assert np.array_equal(got.levels[..., :known], levels[..., :known])
         assert not got.levels[..., known:].any()
         if got.slices:
-            assert np.array_equal(got.sizes, sizes)
+            assert np.array_equal(got.transform_sizes, transform_sizes)
         assert len(join_slices(slices[: got.slices])) <= cut
         seen.add(got.slices)
     assert {0, SLICES} < seen
 
 
 def test_damage_is_an_error_and_leaves_the_slices_before(coder: PackedCoder) -> None:
-    levels, sizes = some_levels(1, 2, 1, 12.0)
-    payload = bytearray(coder.encode(levels, sizes, 300))
+    levels, transform_sizes = some_levels(1, 2, 1, 12.0)
+    payload = bytearray(coder.encode(levels, transform_sizes, 300))
     slices, _ = split_slices(bytes(payload))
     payload[len(join_slices(slices[:3])) + 4] ^= 1
     with pytest.raises(HeqFormatError, match="slice 3"):
@@ -178,7 +180,7 @@ def test_damage_is_an_error_and_leaves_the_slices_before(coder: PackedCoder) -> 
     got = coder.decode_prefix(bytes(payload), 1, 2, 1, 300)
     assert got.slices == 3 and np.array_equal(got.levels[..., :64], levels[..., :64])
     with pytest.raises(HeqFormatError, match="1 bytes too many"):
-        coder.decode(coder.encode(levels, sizes, 300) + b"\0", 1, 2, 1, 300)
+        coder.decode(coder.encode(levels, transform_sizes, 300) + b"\0", 1, 2, 1, 300)
 
 
 @settings(max_examples=60, deadline=None)
@@ -187,10 +189,10 @@ def test_damage_is_an_error_and_leaves_the_slices_before(coder: PackedCoder) -> 
 def test_hostile_bytes_do_no_harm(slices: list[bytes], step: int) -> None:
     coder = PackedCoder(TABLES)
     try:
-        levels, sizes = coder.decode(join_slices(slices), 2, 2, 3, step)
+        levels, transform_sizes = coder.decode(join_slices(slices), 2, 2, 3, step)
     except HeqFormatError:
         return
-    assert np.abs(levels.astype(int)).max() <= 32767 and sizes.max() <= 1
+    assert np.abs(levels.astype(int)).max() <= 32767 and transform_sizes.max() <= 1
 
 
 @pytest.mark.parametrize("fill", [0x00, 0xFF, 0x5A])
@@ -206,15 +208,15 @@ def test_hostile_bytes_end_alike(fill: int) -> None:
 
 
 def test_wrong_arguments_are_named(coder: PackedCoder) -> None:
-    levels, sizes = some_levels(1, 1, 1, 1.0)
+    levels, transform_sizes = some_levels(1, 1, 1, 1.0)
     for wrong in (
-        (levels.astype(np.int32), sizes, 0),
-        (levels[..., :64], sizes, 0),
-        (levels, sizes + np.uint8(2), 0),
-        (levels, sizes[0], 0),
-        (levels, sizes, 1024),
-        (np.full_like(levels, -32768), sizes, 0),
-        (np.repeat(levels, 2, axis=2), sizes, 0),
+        (levels.astype(np.int32), transform_sizes, 0),
+        (levels[..., :64], transform_sizes, 0),
+        (levels, transform_sizes + np.uint8(2), 0),
+        (levels, transform_sizes[0], 0),
+        (levels, transform_sizes, 1024),
+        (np.full_like(levels, -32768), transform_sizes, 0),
+        (np.repeat(levels, 2, axis=2), transform_sizes, 0),
     ):
         with pytest.raises(ValueError):
             coder.encode(*wrong)
@@ -291,7 +293,7 @@ def test_fitted_tables_save_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
     fitted = fit_packed_tables(source, report=lines.append, effort=Effort(60, strips=10))
     assert len(lines) >= 2
     held_out = TileStrips(tiles[20:], RateNqe(stem_tensors()))(np.random.default_rng(0), 5)
-    strip = (held_out.levels, held_out.sizes, held_out.step)
+    strip = (held_out.levels, held_out.transform_sizes, held_out.step)
     blank, trained = (len(PackedCoder(t).encode(*strip)) for t in (blank_tables(), fitted))
     assert trained < 0.93 * blank
 

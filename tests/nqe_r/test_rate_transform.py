@@ -156,12 +156,12 @@ class TestLevels:
         assert encoder.levels(given, 512)[1].tolist() == [0, 1]
 
     def test_each_patch_alone(self, encoder: RateNqe, patches: NDArray[np.uint8]) -> None:
-        levels, sizes = encoder.levels(encoder.coefficients(patches), 500)
+        levels, transform_sizes = encoder.levels(encoder.coefficients(patches), 500)
         for index in (0, 17, len(patches) - 1):
             one = encoder.coefficients(patches[index : index + 1])
             alone, size = encoder.levels(one, 500)
             np.testing.assert_array_equal(alone[0], levels[index])
-            assert size[0] == sizes[index]
+            assert size[0] == transform_sizes[index]
 
 
 class TestPlainInverse:
@@ -169,18 +169,18 @@ class TestPlainInverse:
     def test_is_as_close_as_the_step(
         self, encoder: RateNqe, patches: NDArray[np.uint8], step: int, least: float
     ) -> None:
-        levels, sizes = encoder.levels(encoder.coefficients(patches), step)
-        back = Dequantizer(encoder, default_places()).pixels(levels, sizes, step)
+        levels, transform_sizes = encoder.levels(encoder.coefficients(patches), step)
+        back = Dequantizer(encoder, default_places()).pixels(levels, transform_sizes, step)
         error = back - np.moveaxis(patches, -1, 1).astype(np.float32)
         assert 10 * np.log10(255**2 / (error**2).mean()) > least
-        assert 0 < sizes.mean() < 1
+        assert 0 < transform_sizes.mean() < 1
 
     def test_of_gray_patches_has_equal_channels(
         self, encoder: RateNqe, patches: NDArray[np.uint8]
     ) -> None:
         gray = patches[..., :1]
-        levels, sizes = encoder.levels(encoder.coefficients(gray), 200)
-        back = Dequantizer(encoder, default_places()).pixels(levels, sizes, 200)
+        levels, transform_sizes = encoder.levels(encoder.coefficients(gray), 200)
+        back = Dequantizer(encoder, default_places()).pixels(levels, transform_sizes, 200)
         assert np.abs(back[:, 0] - gray[..., 0]).max() < 24
         np.testing.assert_allclose(back[:, 1:], back[:, :1].repeat(2, axis=1), atol=1e-3)
 
@@ -190,10 +190,11 @@ class TestPlainInverse:
         given = encoder.coefficients(patches)
         fitted = Dequantizer(encoder, fit_places(encoder, given, [500]))
         plain = Dequantizer(encoder, default_places())
-        levels, sizes = encoder.levels(given, 500)
+        levels, transform_sizes = encoder.levels(given, 500)
         truth = np.moveaxis(patches, -1, 1).astype(np.float32)
         errors = [
-            float(((one.pixels(levels, sizes, 500) - truth) ** 2).mean()) for one in (fitted, plain)
+            float(((one.pixels(levels, transform_sizes, 500) - truth) ** 2).mean())
+            for one in (fitted, plain)
         ]
         assert errors[0] < errors[1]
 

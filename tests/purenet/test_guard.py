@@ -51,12 +51,14 @@ class TestIntervals:
         patches = split_patches(photograph()[:256, :256, :channels])
         given = encoder.coefficients(patches)
         for step in (250, 425, 553, 681, 830):
-            levels, sizes = encoder.levels(given, step)
-            assert 0 < sizes.sum() < len(sizes)
-            sums = LevelBounds(encoder, levels, sizes, step).violations(samples_of(patches))
+            levels, transform_sizes = encoder.levels(given, step)
+            assert 0 < transform_sizes.sum() < len(transform_sizes)
+            sums = LevelBounds(encoder, levels, transform_sizes, step).violations(
+                samples_of(patches)
+            )
             # What the integer transform rounds is all that is left.
             assert sums.max() < 0.01
-            others = LevelBounds(encoder, levels[::-1].copy(), sizes[::-1].copy(), step)
+            others = LevelBounds(encoder, levels[::-1].copy(), transform_sizes[::-1].copy(), step)
             assert np.median(others.violations(samples_of(patches))) > 3
 
     def test_transform_is_the_encoders(self, encoder: RateNqe) -> None:
@@ -70,10 +72,10 @@ class TestIntervals:
     def test_distance_is_that_to_the_nearer_end(self, encoder: RateNqe) -> None:
         patches = split_patches(photograph()[:64, :96])
         step = 553
-        levels, sizes = encoder.levels(encoder.coefficients(patches), step)
+        levels, transform_sizes = encoder.levels(encoder.coefficients(patches), step)
         samples = samples_of(patches)
         ends = {0: (-23 / 16, 23 / 16), 1: (8 / 16, 25 / 16)}
-        for patch, size in enumerate(sizes):
+        for patch, size in enumerate(transform_sizes):
             steps = encoder.integer_steps(step)[size].astype(float)
             exact = exact_coefficients(encoder, samples[patch : patch + 1], int(size))[0]
             for wanted in (0, 1, 2, 5):
@@ -82,7 +84,7 @@ class TestIntervals:
                 low, high = ends.get(wanted, (wanted - 7 / 16, wanted + 9 / 16))
                 place = exact[1, 40] / steps[1]
                 before, after = (
-                    LevelBounds(encoder, some, sizes[patch : patch + 1], step).violations(
+                    LevelBounds(encoder, some, transform_sizes[patch : patch + 1], step).violations(
                         samples[patch : patch + 1]
                     )[0]
                     for some in (levels[patch : patch + 1], changed)
@@ -108,15 +110,15 @@ class Grey:
 
     radius, hints = 0, 1
 
-    def frame(self, features: Features, shares: NDArray[np.float32]) -> NDArray[np.float32]:
+    def frame(self, features: Features, rate_weights: NDArray[np.float32]) -> NDArray[np.float32]:
         return np.full((*features[0].shape[1:], 3), 0.5, dtype=np.float32)
 
 
 class TestPatches:
     def test_a_network_that_errs_is_the_plain_inverse(self, encoder: RateNqe) -> None:
         image = photograph()[:128, :160]
-        levels, sizes = encoder.levels(encoder.coefficients(split_patches(image)), 500)
-        grid = levels.reshape(4, 5, 3, 1024), sizes.reshape(4, 5), 500
+        levels, transform_sizes = encoder.levels(encoder.coefficients(split_patches(image)), 500)
+        grid = levels.reshape(4, 5, 3, 1024), transform_sizes.reshape(4, 5), 500
         plain, erring = (
             PurenetRateDecoder(encoder, Dequantizer(encoder, default_places()), network)
             for network in (None, Grey())

@@ -14,7 +14,7 @@ from heqcodec.purenet.features import BaseFeatures, CellFeatures, Features
 from heqcodec.purenet.network import Purenet
 from heqcodec.purenet.onnx_graph import purenet_model
 from heqcodec.purenet.onnx_network import OnnxNetwork
-from heqcodec.purenet.rate_decoder import step_shares
+from heqcodec.purenet.rate_decoder import step_weights
 from heqcodec.purenet.stored_weights import restored_weights, stored_weights
 from heqcodec.purenet.torch_network import TorchNetwork
 from small_models import randomised
@@ -39,10 +39,10 @@ def some_features(config: PurenetConfig, rows: int, columns: int) -> Features:
     return BaseFeatures(base, rng.random((config.hints, rows, columns), dtype=np.float32))
 
 
-def some_shares(rates: int) -> np.ndarray:
-    shares = np.zeros(rates, dtype=np.float32)
-    shares[1:3] = 0.3, 0.7
-    return shares
+def some_rate_weights(rates: int) -> np.ndarray:
+    rate_weights = np.zeros(rates, dtype=np.float32)
+    rate_weights[1:3] = 0.3, 0.7
+    return rate_weights
 
 
 @pytest.mark.parametrize("half", [False, True], ids=["stored", "float16"])
@@ -57,9 +57,12 @@ def test_computes_what_torch_computes(config: PurenetConfig, half: bool) -> None
     assert by_onnx.radius == network.radius
     # One session for frames of any shape, also of one patch.
     for rows, columns in ((1, 1), (2, 3), (4, 1)):
-        features, shares = some_features(config, rows, columns), some_shares(config.rates)
-        expected = reference.frame(features, shares)
-        found = by_onnx.frame(features, shares)
+        features, rate_weights = (
+            some_features(config, rows, columns),
+            some_rate_weights(config.rates),
+        )
+        expected = reference.frame(features, rate_weights)
+        found = by_onnx.frame(features, rate_weights)
         assert found.shape == (32 * rows, 32 * columns, 3) and found.dtype == np.float32
         assert expected.std() > 0.05  # a frame, and not nothing
         np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
@@ -81,7 +84,7 @@ def test_graph_is_valid_and_says_what_it_takes(config: PurenetConfig) -> None:
         assert shapes["base"] == shapes["frame"]
     else:
         assert shapes["cells"][:2] == [1, config.inputs]
-    assert shapes["shares"] == [1, config.rates]
+    assert shapes["rate_weights"] == [1, config.rates]
     # The weights are in it once, as they are stored.
     held = sum(value.nbytes for value in tensors.values())
     assert held < len(data) < held + 25_000
@@ -110,16 +113,16 @@ def test_of_shipped_decoders(name: str) -> None:
         )
         network = Purenet(config)
         network.load_state_dict(restored_weights(tensors))
-        features, shares = some_features(config, 2, 3), some_shares(config.rates)
-        expected = TorchNetwork(network, CPU).frame(features, shares)
-        found = OnnxNetwork(tensors, config).frame(features, shares)
+        features, rate_weights = some_features(config, 2, 3), some_rate_weights(config.rates)
+        expected = TorchNetwork(network, CPU).frame(features, rate_weights)
+        found = OnnxNetwork(tensors, config).frame(features, rate_weights)
         np.testing.assert_allclose(found, expected, rtol=0, atol=2e-5)
 
 
-def test_step_shares_lie_between_knots() -> None:
-    shares = step_shares(np.array([0, 64, 128, 1000, 1023]))
-    assert shares.shape == (5, 9) and shares.dtype == np.float32
-    np.testing.assert_allclose(shares.sum(axis=1), 1, rtol=1e-6)
-    assert shares[0].tolist() == [1] + [0] * 8
-    assert shares[1].tolist() == [0.5, 0.5] + [0] * 7
-    np.testing.assert_allclose(shares @ np.arange(9), [0, 0.5, 1, 1000 / 128, 1023 / 128])
+def test_step_weights_lie_between_knots() -> None:
+    rate_weights = step_weights(np.array([0, 64, 128, 1000, 1023]))
+    assert rate_weights.shape == (5, 9) and rate_weights.dtype == np.float32
+    np.testing.assert_allclose(rate_weights.sum(axis=1), 1, rtol=1e-6)
+    assert rate_weights[0].tolist() == [1] + [0] * 8
+    assert rate_weights[1].tolist() == [0.5, 0.5] + [0] * 7
+    np.testing.assert_allclose(rate_weights @ np.arange(9), [0, 0.5, 1, 1000 / 128, 1023 / 128])

@@ -1,4 +1,4 @@
-"""How far a decoder follows its network: shares, their fit, and what they do to a frame."""
+"""How far a decoder follows its network: weights, their fit, and what they do to a frame."""
 
 from __future__ import annotations
 
@@ -42,10 +42,10 @@ def encoder() -> RateNqe:
     return RateNqe(encoder_tensors("nqe-r"))
 
 
-def constant(share: float) -> Trust:
-    """One share for every patch."""
+def constant(weight: float) -> Trust:
+    """One weight for every patch."""
     tensors = {PREFIX + name: np.zeros(shape, np.float32) for name, shape in TENSORS.items()}
-    return Trust({**tensors, PREFIX + "second_bias": np.float32(share)})
+    return Trust({**tensors, PREFIX + "second_bias": np.float32(weight)})
 
 
 STEP = 850
@@ -63,7 +63,7 @@ class Checks:
 
     radius, hints = 0, 1
 
-    def frame(self, features: Features, shares: NDArray[np.float32]) -> NDArray[np.float32]:
+    def frame(self, features: Features, weights: NDArray[np.float32]) -> NDArray[np.float32]:
         assert isinstance(features, BaseFeatures) and len(features.hints) == 1
         plain = features.base.transpose(1, 2, 0)
         return np.ascontiguousarray(plain + checks(*plain.shape[:2]) * np.float32(0.02))
@@ -72,8 +72,8 @@ class Checks:
 @pytest.mark.parametrize("channels", [1, 3])
 def test_a_frame_follows_its_network_so_far(encoder: RateNqe, channels: int) -> None:
     image = photograph()[96:192, 96:224, :channels]
-    levels, sizes = encoder.levels(encoder.coefficients(split_patches(image)), STEP)
-    grid = levels.reshape(3, 4, channels, 1024), sizes.reshape(3, 4), STEP
+    levels, transform_sizes = encoder.levels(encoder.coefficients(split_patches(image)), STEP)
+    grid = levels.reshape(3, 4, channels, 1024), transform_sizes.reshape(3, 4), STEP
     frames = [
         PurenetRateDecoder(
             encoder, Dequantizer(encoder, default_places()), network, trust
@@ -94,8 +94,8 @@ def test_a_frame_follows_its_network_so_far(encoder: RateNqe, channels: int) -> 
 
 def test_lost_patches_are_the_networks(encoder: RateNqe) -> None:
     image = photograph()[96:192, 96:224]
-    levels, sizes = encoder.levels(encoder.coefficients(split_patches(image)), STEP)
-    grid = levels.reshape(3, 4, 3, 1024), sizes.reshape(3, 4), STEP
+    levels, transform_sizes = encoder.levels(encoder.coefficients(split_patches(image)), STEP)
+    grid = levels.reshape(3, 4, 3, 1024), transform_sizes.reshape(3, 4), STEP
     valid = np.ones((3, 4), dtype=bool)
     valid[1, 2] = False
     decoder = PurenetRateDecoder(
@@ -106,7 +106,7 @@ def test_lost_patches_are_the_networks(encoder: RateNqe) -> None:
     assert np.abs(np.abs(lost[47:49, 79:81].astype(int) - 128) - 5).max() <= 0
 
 
-def test_shares_change_evenly_between_patches() -> None:
+def test_weights_change_evenly_between_patches() -> None:
     np.testing.assert_allclose(between_patches(np.full((2, 3), 0.7, np.float32)), 0.7, rtol=1e-6)
     ramp = between_patches(np.array([[0.0, 1.0, 2.0]], dtype=np.float32))
     wanted = np.clip((np.arange(96) - 15.5) / 32, 0, 2)
@@ -133,15 +133,15 @@ def test_fit_finds_where_corrections_help() -> None:
     inputs = trust_inputs(hints, 500, energy / 3072)
     found = Corrections(inputs, np.full(4000, 100.0, np.float32), cross, energy)
     fitted = fit_trust(found)
-    shares = Trust(fitted).shares(inputs)
+    weights = Trust(fitted).weights(inputs)
     clear = np.abs(hints[:, 3] - 0.5) > 0.2
-    # The best share is that of the product in the energy.
-    assert np.abs(shares - np.where(helps, 0.9, 0.1))[clear].mean() < 0.1
+    # The best weight is that of the product in the energy.
+    assert np.abs(weights - np.where(helps, 0.9, 0.1))[clear].mean() < 0.1
     again = fit_trust(found)
     assert all((again[name] == fitted[name]).all() for name in fitted)
 
 
-def test_corrections_say_the_error_of_any_share(encoder: RateNqe) -> None:
+def test_corrections_say_the_error_of_any_weight(encoder: RateNqe) -> None:
     torch.manual_seed(1)
     config = PurenetConfig(inputs=193, has_base=True, rates=KNOTS, **SIZES)
     network = randomised(Purenet(config), scale=0.2)
@@ -153,7 +153,7 @@ def test_corrections_say_the_error_of_any_share(encoder: RateNqe) -> None:
     np.testing.assert_array_equal(found.cross, again.cross)
     # Where the network is right, the product is the energy.
     exact = Corrections(found.inputs, found.energy, found.energy, found.energy)
-    assert np.mean(Trust(fit_trust(exact)).shares(exact.inputs)) == pytest.approx(1, abs=0.05)
+    assert np.mean(Trust(fit_trust(exact)).weights(exact.inputs)) == pytest.approx(1, abs=0.05)
     error = found.plain - 2 * found.cross + found.energy
     assert (error > -1e-3 * found.plain).all()
     step = torch.tensor([560])
@@ -172,7 +172,7 @@ def test_corrections_say_the_error_of_any_share(encoder: RateNqe) -> None:
     assert told == pytest.approx(direct, rel=1e-4)
 
 
-def test_command_puts_shares_beside_the_network(
+def test_command_puts_weights_into_the_network_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_rate_weights(tmp_path)

@@ -205,7 +205,7 @@ def test_as_many_rows_are_large_as_can_share_the_others(ranges, large):
 
 
 def test_small_rows_are_shared_out_in_proportion_to_the_large_ones():
-    # 12 small rows for 4 : 2 : the shares are 8 and 4, next in rank together.
+    # 12 small rows for 4 : 2 : the sizes are 8 and 4, next in rank together.
     small = [0.3 - 0.01 * rank for rank in range(12)]
     blocks = choose_blocks(rows_of_ranges(4.0, 2.0, *small))
     assert blocks.block.tolist() == [0, 1] + [0] * 8 + [1] * 4

@@ -87,17 +87,17 @@ class LightRateEncoder:
         assert 0 <= step < 1024 and coefficients.dtype == np.int32
         values = np.abs(coefficients) // step_of(step) * np.sign(coefficients)
         costs = np.log2(1 + np.abs(values)).sum(axis=(2, 3))
-        sizes = (costs[:, QUARTERS] < costs[:, LARGE]).astype(np.uint8)
-        chosen = values[np.arange(len(values)), sizes]
-        return np.clip(chosen, -32767, 32767).astype(np.int16), sizes
+        transform_sizes = (costs[:, QUARTERS] < costs[:, LARGE]).astype(np.uint8)
+        chosen = values[np.arange(len(values)), transform_sizes]
+        return np.clip(chosen, -32767, 32767).astype(np.int16), transform_sizes
 
     def weight_bits(self) -> dict[str, int]:
         return {"transform": 1024}
 
 
-def _deflated(levels: np.ndarray, sizes: np.ndarray | None) -> bytes:
+def _deflated(levels: np.ndarray, transform_sizes: np.ndarray | None) -> bytes:
     data = levels.astype("<i2").tobytes()
-    return zlib.compress((b"" if sizes is None else sizes.tobytes()) + data, 6)
+    return zlib.compress((b"" if transform_sizes is None else transform_sizes.tobytes()) + data, 6)
 
 
 def _inflated(data: bytes, length: int) -> bytes:
@@ -119,10 +119,10 @@ class LightDeviceCoder:
     coder = Coder.DEVICE
     coder_id = b"lightdev"
 
-    def encode(self, levels: np.ndarray, sizes: np.ndarray, step: int) -> bytes:
-        assert levels.dtype == np.int16 and levels.shape[:2] == sizes.shape
-        assert levels.shape[3] == LEVELS and sizes.dtype == np.uint8 and 0 <= step < 1024
-        return step.to_bytes(2, "little") + _deflated(levels, sizes)
+    def encode(self, levels: np.ndarray, transform_sizes: np.ndarray, step: int) -> bytes:
+        assert levels.dtype == np.int16 and levels.shape[:2] == transform_sizes.shape
+        assert levels.shape[3] == LEVELS and transform_sizes.dtype == np.uint8 and 0 <= step < 1024
+        return step.to_bytes(2, "little") + _deflated(levels, transform_sizes)
 
     def decode(
         self, payload: bytes, rows: int, columns: int, planes: int, step: int
@@ -131,24 +131,24 @@ class LightDeviceCoder:
             raise HeqFormatError("coded at another step.")
         patches = rows * columns
         data = _inflated(payload[2:], patches * (1 + 2 * planes * LEVELS))
-        sizes = np.frombuffer(data[:patches], np.uint8).reshape(rows, columns)
+        transform_sizes = np.frombuffer(data[:patches], np.uint8).reshape(rows, columns)
         levels = np.frombuffer(data[patches:], "<i2").reshape(rows, columns, planes, LEVELS)
-        return levels.astype(np.int16), sizes.copy()
+        return levels.astype(np.int16), transform_sizes.copy()
 
     def weight_bits(self) -> dict[str, int]:
         return {"tables": 64}
 
 
 class LightPackedCoder:
-    """A ``StripCoder`` of slices: length and CRC-32 before each, sizes in the first."""
+    """A ``StripCoder`` of slices: length and CRC-32 before each, transform sizes in the first."""
 
     coder = Coder.PACKED
     coder_id = b"lightpak"
 
-    def encode(self, levels: np.ndarray, sizes: np.ndarray, step: int) -> bytes:
+    def encode(self, levels: np.ndarray, transform_sizes: np.ndarray, step: int) -> bytes:
         payload, begin = b"", 0
         for end in SLICES:
-            data = _deflated(levels[..., begin:end], sizes if begin == 0 else None)
+            data = _deflated(levels[..., begin:end], transform_sizes if begin == 0 else None)
             payload += len(data).to_bytes(4, "little") + zlib.crc32(data).to_bytes(4, "little")
             payload, begin = payload + data, end
         return payload
@@ -156,10 +156,10 @@ class LightPackedCoder:
     def decode(
         self, payload: bytes, rows: int, columns: int, planes: int, step: int
     ) -> tuple[np.ndarray, np.ndarray]:
-        levels, sizes, found = self.decode_prefix(payload, rows, columns, planes, step)
+        levels, transform_sizes, found = self.decode_prefix(payload, rows, columns, planes, step)
         if found != len(SLICES):
             raise HeqFormatError(f"only {found} of {len(SLICES)} slices are whole.")
-        return levels, sizes
+        return levels, transform_sizes
 
     def decode_prefix(
         self,
@@ -171,7 +171,7 @@ class LightPackedCoder:
         slices: int | None = None,
     ) -> tuple[np.ndarray, np.ndarray, int]:
         levels = np.zeros((rows, columns, planes, LEVELS), np.int16)
-        sizes = np.zeros((rows, columns), np.uint8)
+        transform_sizes = np.zeros((rows, columns), np.uint8)
         begin = place = found = 0
         for end in SLICES[:slices]:
             length = int.from_bytes(payload[place : place + 4], "little")
@@ -179,14 +179,16 @@ class LightPackedCoder:
             data = payload[place + 8 : place + 8 + length]
             if len(data) != length or not length or zlib.crc32(data) != check:
                 break
-            ahead = 0 if begin else sizes.size
+            ahead = 0 if begin else transform_sizes.size
             inflated = _inflated(data, ahead + 2 * rows * columns * planes * (end - begin))
             if ahead:
-                sizes = np.frombuffer(inflated[:ahead], np.uint8).reshape(rows, columns).copy()
+                transform_sizes = (
+                    np.frombuffer(inflated[:ahead], np.uint8).reshape(rows, columns).copy()
+                )
             part = np.frombuffer(inflated[ahead:], "<i2")
             levels[..., begin:end] = part.reshape(rows, columns, planes, -1)
             begin, place, found = end, place + 8 + length, found + 1
-        return levels, sizes, found
+        return levels, transform_sizes, found
 
 
 class LightRateDecoder:
@@ -200,20 +202,20 @@ class LightRateDecoder:
     def decode_frame(
         self,
         levels: np.ndarray,
-        sizes: np.ndarray,
+        transform_sizes: np.ndarray,
         step: int,
         valid: np.ndarray | None = None,
         core: tuple[slice, slice] | None = None,
     ) -> np.ndarray:
         rows, columns, planes = levels.shape[:3]
-        assert sizes.shape == (rows, columns) and levels.dtype == np.int16
+        assert transform_sizes.shape == (rows, columns) and levels.dtype == np.int16
         self.shapes.append((rows, columns))
         values = (levels + 0.5 * np.sign(levels)) * step_of(step)
         large = _inverse(values, PATCH)
         split = np.moveaxis(values.reshape(rows, columns, planes, 256, 4), -1, -2)
         quarters = _inverse(split, 16).reshape(rows, columns, planes, 2, 2, 16, 16)
         small = quarters.swapaxes(-3, -2).reshape(large.shape)
-        patches = np.where(sizes[..., None, None, None] == QUARTERS, small, large) + 128
+        patches = np.where(transform_sizes[..., None, None, None] == QUARTERS, small, large) + 128
         frame = patches.transpose(0, 3, 1, 4, 2).reshape(rows * PATCH, columns * PATCH, planes)
         frame = np.clip(np.rint(frame), 0, 255).astype(np.int64)
         present = np.ones((rows, columns), bool) if valid is None else valid

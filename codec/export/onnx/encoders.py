@@ -3,8 +3,8 @@
 ::
 
     patches (N, 32, 32, 3), uint8; gray ones with three equal channels
-      nqe-r    coefficients (N, 2, 3, 1024), int32: both sizes, see `heqcodec.nqe_r.layout`;
-               with step (1,), int64: levels (N, 3, 1024), int16, and sizes (N,), uint8
+      nqe-r    coefficients (N, 2, 3, 1024), int32: by transform size, see `heqcodec.nqe_r.layout`;
+               with step (1,), int64: levels (N, 3, 1024), int16, and transform_sizes (N,), uint8
       nqe-t    coefficients (N, 3, 32, 32), int32: vertical frequency first
       nqe-vgg  bits (N, 32, 4, 4), uint8, 0 or 1: all that a code can send
 

@@ -110,8 +110,14 @@ def exact_run(
         return inputs, {"coefficients": encoder.stem.forward(patches, "int64")}
     inputs["step"] = np.array([step])
     coefficients = encoder.coefficients(patches, "int64")
-    levels, sizes = choose_levels(coefficients, encoder.integer_steps(step), encoder.costs)
-    return inputs, {"coefficients": coefficients, "levels": levels, "sizes": sizes}
+    levels, transform_sizes = choose_levels(
+        coefficients, encoder.integer_steps(step), encoder.costs
+    )
+    return inputs, {
+        "coefficients": coefficients,
+        "levels": levels,
+        "transform_sizes": transform_sizes,
+    }
 
 
 def probes(encoder: Encoder) -> list[NDArray[np.uint8]]:
@@ -136,9 +142,12 @@ def _checked_purenet(
     from heqcodec.purenet.onnx_network import OnnxNetwork
     from heqcodec.purenet.torch_network import load_torch_network
 
-    features, shares = _some_features(config), np.full(config.rates, 1 / config.rates, np.float32)
-    expected = load_torch_network(tensors, config, "cpu").frame(features, shares)
-    found = OnnxNetwork(tensors, config).frame(features, shares)
+    features, rate_weights = (
+        _some_features(config),
+        np.full(config.rates, 1 / config.rates, np.float32),
+    )
+    expected = load_torch_network(tensors, config, "cpu").frame(features, rate_weights)
+    found = OnnxNetwork(tensors, config).frame(features, rate_weights)
     apart = float(np.abs(found - expected).max())
     if not apart <= TOLERANCE:
         raise HeqError(f"PURENET of {name} by onnxruntime differs from torch by {apart:.2g}.")

@@ -2,7 +2,7 @@
 
 ::
 
-    coefficients (N, 2, 3, 1024) ──┬─► sizes: sums of weights by magnitude, the lower one
+    coefficients (N, 2, 3, 1024) ──┬─► transform sizes: sums of weights by magnitude, the lower one
     step, an index 0..1023         │
       └─► steps (1, 2, 3, 1) ──────┼─► magnitudes up to 3 ─► cost layer, one convolution ─► indices
                                    └─► levels, by thresholds that the indices choose
@@ -19,17 +19,17 @@ from heqcodec.nqe_r.cost_layer import BIAS_SHIFT, INDEX_SHIFT, INDICES, PLANES, 
 from heqcodec.nqe_r.encoder import RateNqe
 from heqcodec.nqe_r.layout import LEVELS, QUARTERS, SUBS, level_maps
 from heqcodec.nqe_r.quantizer import LARGEST, WEIGHTS
-from heqcodec.nqe_r.transform import QUARTER, SIZES
+from heqcodec.nqe_r.transform import QUARTER, TRANSFORM_SIZES
 from heqcodec.onnx.graph import Graph
 from numpy.typing import NDArray
 
 MAPS = PLANES * SUBS
-"""Maps of frequencies of a patch in one size."""
+"""Maps of frequencies of a patch in one transform size."""
 
 
 def add_levels(graph: Graph, coefficients: str, encoder: RateNqe) -> None:
-    """Add input ``step``, int64 (1,), and outputs ``levels``, int16 (N, 3, 1024), and ``sizes``,
-    uint8 (N,): what `RateNqe.levels` gives.
+    """Add input ``step``, int64 (1,), and outputs ``levels``, int16 (N, 3, 1024), and
+    ``transform_sizes``, uint8 (N,): what `RateNqe.levels` gives.
 
     Args:
         graph: of the encoder.
@@ -53,16 +53,16 @@ def add_levels(graph: Graph, coefficients: str, encoder: RateNqe) -> None:
 
     by_size = [
         graph.add("Gather", level, graph.tensor(f"size_{size}", np.array(size)), axis=1)
-        for size in range(SIZES)
+        for size in range(TRANSFORM_SIZES)
     ]
     chosen = graph.add("Unsqueeze", smaller, graph.numbers(1, 2))
     level = graph.add("Where", chosen, by_size[QUARTERS], by_size[1 - QUARTERS])
     graph.output("levels", graph.cast(level, "int16"), "int16", ("patches", PLANES, LEVELS))
-    graph.output("sizes", graph.cast(smaller, "uint8"), "uint8", ("patches",))
+    graph.output("transform_sizes", graph.cast(smaller, "uint8"), "uint8", ("patches",))
 
 
 def _steps(graph: Graph, encoder: RateNqe) -> str:
-    """The input's steps, float32 (1, SIZES, 3, 1)."""
+    """The input's steps, float32 (1, TRANSFORM_SIZES, 3, 1)."""
     table = np.stack([encoder.integer_steps(index) for index in range(STEPS)])
     steps = graph.tensor("steps", table.astype(np.float32)[..., None])
     return graph.add("Gather", steps, graph.input("step", "int64", (1,)), axis=0)
@@ -80,7 +80,7 @@ def _quotient(graph: Graph, magnitude: str, step: str, sign: str, shift: int) ->
 
 
 def _quarters_cost_less(graph: Graph, magnitude: str, step: str) -> str:
-    """bool (N,); see `heqcodec.nqe_r.quantizer.size_costs`."""
+    """bool (N,); see `heqcodec.nqe_r.quantizer.transform_costs`."""
     quarter, half = _shifted(graph, step, 2), _shifted(graph, step, 1)
     bounds = [quarter, half, graph.add("Add", half, quarter), graph.add("Add", step, half)]
     bounds += [graph.add("Mul", bounds[-1], graph.scalar(1 << shift)) for shift in range(1, 5)]
@@ -94,35 +94,35 @@ def _quarters_cost_less(graph: Graph, magnitude: str, step: str) -> str:
     costs = graph.add("ReduceSum", costs, graph.numbers(2, 3), keepdims=0)
     whole, apart = (
         graph.add("Gather", costs, graph.tensor(f"size_{size}", np.array(size)), axis=1)
-        for size in range(SIZES)
+        for size in range(TRANSFORM_SIZES)
     )
     return graph.add("Less", apart, whole)
 
 
 def _indices(graph: Graph, seen: str, encoder: RateNqe) -> str:
-    """Indices of thresholds, 0..15, (N, SIZES, 3, 1024), of magnitudes; see `CostLayer`."""
+    """Indices of thresholds, 0..15, (N, TRANSFORM_SIZES, 3, 1024), see `CostLayer`."""
     order = level_maps(np.arange(LEVELS)).reshape(-1)
     maps = graph.add("Gather", seen, graph.tensor("order_of_maps", order), axis=3)
-    maps = graph.add("Reshape", maps, graph.numbers(-1, SIZES * MAPS, QUARTER, QUARTER))
+    maps = graph.add("Reshape", maps, graph.numbers(-1, TRANSFORM_SIZES * MAPS, QUARTER, QUARTER))
     kernels = graph.tensor("cost_kernels", _kernels(encoder))
-    sums = graph.add("Conv", maps, kernels, pads=(REACH,) * 4, group=SIZES)
+    sums = graph.add("Conv", maps, kernels, pads=(REACH,) * 4, group=TRANSFORM_SIZES)
     # Sums are exact; this removes what a fast algorithm of convolution could add to them.
     sums = graph.add("Round", sums)
     bias = level_maps(encoder.costs.bias).astype(np.float32) * (1 << BIAS_SHIFT)
-    bias = bias.reshape(SIZES * MAPS, QUARTER, QUARTER)
+    bias = bias.reshape(TRANSFORM_SIZES * MAPS, QUARTER, QUARTER)
     total = graph.add("Sub", graph.tensor("cost_biases", bias), sums)
     index = graph.add(
         "Clip", _shifted(graph, total, INDEX_SHIFT), graph.scalar(0), graph.scalar(INDICES - 1)
     )
-    index = graph.add("Reshape", index, graph.numbers(-1, SIZES, PLANES, LEVELS))
+    index = graph.add("Reshape", index, graph.numbers(-1, TRANSFORM_SIZES, PLANES, LEVELS))
     return graph.add("Gather", index, graph.tensor("order_of_levels", np.argsort(order)), axis=3)
 
 
 def _kernels(encoder: RateNqe) -> NDArray[np.float32]:
-    """Both kinds of weights, shifted, for one convolution: (SIZES * MAPS, MAPS, 5, 5)."""
+    """Both kinds of weights, shifted, for one convolution: (TRANSFORM_SIZES * MAPS, MAPS, 5, 5)."""
     layer = encoder.costs
     near, cross = (1 << int(shift) for shift in layer.shifts)
-    kernels = np.zeros((SIZES, PLANES, SUBS, PLANES, SUBS, SPAN, SPAN), dtype=np.float32)
+    kernels = np.zeros((TRANSFORM_SIZES, PLANES, SUBS, PLANES, SUBS, SPAN, SPAN), dtype=np.float32)
     for plane in range(PLANES):
         kernels[:, plane, :, plane] = layer.near[:, plane].astype(np.float32) * near
         for which in range(PLANES - 1):
@@ -130,4 +130,4 @@ def _kernels(encoder: RateNqe) -> NDArray[np.float32]:
             for sub in range(SUBS):
                 weight = layer.cross[:, plane, sub, which].astype(np.float32)
                 kernels[:, plane, sub, other, sub, REACH, REACH] = weight * cross
-    return kernels.reshape(SIZES * MAPS, MAPS, SPAN, SPAN)
+    return kernels.reshape(TRANSFORM_SIZES * MAPS, MAPS, SPAN, SPAN)

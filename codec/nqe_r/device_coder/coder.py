@@ -47,7 +47,9 @@ class DeviceCoder:
             raise RuntimeError("heqcodec was installed without its C extension")
         self._native = native is not False and _native is not None
 
-    def encode(self, levels: NDArray[np.int16], sizes: NDArray[np.uint8], step: int) -> bytes:
+    def encode(
+        self, levels: NDArray[np.int16], transform_sizes: NDArray[np.uint8], step: int
+    ) -> bytes:
         """See `StripCoder`.
 
         Raises:
@@ -57,15 +59,19 @@ class DeviceCoder:
             raise ValueError(f"levels must be int16 (R, C, planes, 1024), not {levels.shape}")
         rows, columns, planes, _ = levels.shape
         _check_shape(rows, columns, planes, step)
-        if sizes.dtype != np.uint8 or sizes.shape != (rows, columns) or sizes.max() > 1:
-            raise ValueError("sizes must be uint8 (R, C) of 0 and 1")
+        if (
+            transform_sizes.dtype != np.uint8
+            or transform_sizes.shape != (rows, columns)
+            or transform_sizes.max() > 1
+        ):
+            raise ValueError("transform sizes must be uint8 (R, C) of 0 and 1")
         if levels.min() < -LEVEL_LIMIT:
             raise ValueError(f"levels must not be below -{LEVEL_LIMIT}")
         if self._native:
             payload: bytes = _native.device_encode(
                 tuple(self._tables),
                 np.ascontiguousarray(levels),
-                np.ascontiguousarray(sizes),
+                np.ascontiguousarray(transform_sizes),
                 rows,
                 columns,
                 planes,
@@ -76,7 +82,9 @@ class DeviceCoder:
         patches = _patch_coder(coder, self._tables, planes, step)
         for row in range(rows):
             for column in range(columns):
-                patches.code(levels[row, column].tolist(), int(sizes[row, column]), column == 0)
+                patches.code(
+                    levels[row, column].tolist(), int(transform_sizes[row, column]), column == 0
+                )
         return coder.payload()
 
     def decode(
@@ -85,20 +93,20 @@ class DeviceCoder:
         """See `StripCoder`."""
         _check_shape(rows, columns, planes, step)
         levels = np.zeros((rows, columns, planes, LEVELS), dtype=np.int16)
-        sizes = np.zeros((rows, columns), dtype=np.uint8)
+        transform_sizes = np.zeros((rows, columns), dtype=np.uint8)
         if self._native:
             tables = tuple(self._tables)
             whole = _native.device_decode(
-                tables, payload, levels, sizes, rows, columns, planes, step
+                tables, payload, levels, transform_sizes, rows, columns, planes, step
             )
         else:
-            whole = self._decode(payload, levels, sizes, step)
+            whole = self._decode(payload, levels, transform_sizes, step)
         if not whole:
             raise HeqFormatError(
                 f"a strip's payload of {len(payload)} bytes is no device code of "
                 f"{rows} x {columns} patches"
             )
-        return levels, sizes
+        return levels, transform_sizes
 
     def weight_bits(self) -> dict[str, int]:
         """Bits of what a device must hold to code, by part."""
@@ -112,7 +120,11 @@ class DeviceCoder:
         }
 
     def _decode(
-        self, payload: bytes, levels: NDArray[np.int16], sizes: NDArray[np.uint8], step: int
+        self,
+        payload: bytes,
+        levels: NDArray[np.int16],
+        transform_sizes: NDArray[np.uint8],
+        step: int,
     ) -> bool:
         rows, columns, planes, _ = levels.shape
         coder = BitDecoder(self._tables.widths, payload)
@@ -120,7 +132,7 @@ class DeviceCoder:
         for row in range(rows):
             for column in range(columns):
                 decoded = [[0] * LEVELS for _ in range(planes)]
-                sizes[row, column] = patches.code(decoded, 0, column == 0)
+                transform_sizes[row, column] = patches.code(decoded, 0, column == 0)
                 levels[row, column] = decoded
         return coder.is_whole() and not patches.failed
 

@@ -51,15 +51,15 @@ class Borders:
 
     Args:
         tables: of the model.
-        sizes: uint8 (R, C); looked at when they are known.
+        transform_sizes: uint8 (R, C); looked at when they are known.
     """
 
-    def __init__(self, tables: PackedTables, sizes: NDArray[np.uint8]) -> None:
-        self._sizes = sizes
+    def __init__(self, tables: PackedTables, transform_sizes: NDArray[np.uint8]) -> None:
+        self._transform_sizes = transform_sizes
         self._edge = tables.edge.tolist()
         self._weights = tables.border.astype(np.int64)
         self._halves = tables.halves.astype(np.int64)
-        self._profiles = np.zeros((PLANES, *sizes.shape, 8, 32), dtype=np.int64)
+        self._profiles = np.zeros((PLANES, *transform_sizes.shape, 8, 32), dtype=np.int64)
 
     def _outline(self, size: int, band: int, sub: int) -> list[_Side]:
         (u, v), (row, column) = _FREQUENCIES[band], divmod(sub, 2)
@@ -97,11 +97,14 @@ class Borders:
         found: list[NDArray[np.int64] | None] = []
         for side, (down, across) in enumerate(((0, -1), (-1, 0), (0, 1), (1, 0))):
             row, column = at.row + down, at.column + across
-            if not (0 <= row < self._sizes.shape[0] and 0 <= column < self._sizes.shape[1]):
+            if not (
+                0 <= row < self._transform_sizes.shape[0]
+                and 0 <= column < self._transform_sizes.shape[1]
+            ):
                 found.append(None)
                 continue
             profile = self._profiles[at.plane, row, column, side ^ 2]
-            if self._sizes[row, column] != at.size:
+            if self._transform_sizes[row, column] != at.size:
                 matrix = self._halves if at.size else self._halves.T
                 profile = matrix @ profile + 2048 >> 12
             found.append(profile.copy())

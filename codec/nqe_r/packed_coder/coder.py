@@ -27,12 +27,12 @@ class StripPrefix(NamedTuple):
 
     Attributes:
         levels: int16 (R, C, planes, 1024), zeros where they are not known.
-        sizes: uint8 (R, C).
+        transform_sizes: uint8 (R, C).
         slices: how many slices were decoded, 0..SLICES.
     """
 
     levels: NDArray[np.int16]
-    sizes: NDArray[np.uint8]
+    transform_sizes: NDArray[np.uint8]
     slices: int
 
 
@@ -59,20 +59,22 @@ class PackedCoder:
             named["device_id"] = tensors["device_id"]
         self.coder_id = tensors_id(named, tuple(named))
 
-    def encode(self, levels: NDArray[np.int16], sizes: NDArray[np.uint8], step: int) -> bytes:
+    def encode(
+        self, levels: NDArray[np.int16], transform_sizes: NDArray[np.uint8], step: int
+    ) -> bytes:
         """Code a strip; see `StripCoder.encode`.
 
         Raises:
-            ValueError: arrays of another kind, or levels, sizes or a step out of range.
+            ValueError: arrays of another kind, or levels, transform sizes or a step out of range.
         """
-        levels, sizes = _checked_strip(levels, sizes, step)
+        levels, transform_sizes = _checked_strip(levels, transform_sizes, step)
         rows, columns, planes, _ = levels.shape
         if self._native is not None:
             code, ends = self._native.packed_encode(
-                self._tables, levels, sizes, rows, columns, planes, step
+                self._tables, levels, transform_sizes, rows, columns, planes, step
             )
             return join_slices([code[a:b] for a, b in zip((0, *ends), ends, strict=False)])
-        model = StripModel(self._tables, levels.copy(), sizes.copy(), step)
+        model = StripModel(self._tables, levels.copy(), transform_sizes.copy(), step)
         slices = []
         for index in range(SLICES):
             coder = BitEncoder()
@@ -109,8 +111,8 @@ class PackedCoder:
         codes = split_slices(payload)[0][:slices]
         while codes:
             try:
-                levels, sizes = self._decode(codes, rows, columns, planes, step)
-                return StripPrefix(levels, sizes, len(codes))
+                levels, transform_sizes = self._decode(codes, rows, columns, planes, step)
+                return StripPrefix(levels, transform_sizes, len(codes))
             except HeqFormatError:
                 codes.pop()
         levels = np.zeros((rows, columns, planes, LEVELS), dtype=np.int16)
@@ -124,31 +126,43 @@ class PackedCoder:
                 f"no strip is {rows} x {columns} patches, {planes} planes, step {step}"
             )
         levels = np.zeros((rows, columns, planes, LEVELS), dtype=np.int16)
-        sizes = np.zeros((rows, columns), dtype=np.uint8)
+        transform_sizes = np.zeros((rows, columns), dtype=np.uint8)
         if self._native is not None:
             ends = tuple(int(end) for end in np.cumsum([len(code) for code in slices]))
             if not self._native.packed_decode(
-                self._tables, b"".join(slices), ends, levels, sizes, rows, columns, planes, step
+                self._tables,
+                b"".join(slices),
+                ends,
+                levels,
+                transform_sizes,
+                rows,
+                columns,
+                planes,
+                step,
             ):
                 raise HeqFormatError("a level of the packed stream is out of range.")
-            return levels, sizes
-        model = StripModel(self._tables, levels, sizes, step)
+            return levels, transform_sizes
+        model = StripModel(self._tables, levels, transform_sizes, step)
         for index, code in enumerate(slices):
             model.code_slice(BitDecoder(code), index)
-        return levels, sizes
+        return levels, transform_sizes
 
 
 def _checked_strip(
-    levels: NDArray[np.int16], sizes: NDArray[np.uint8], step: int
+    levels: NDArray[np.int16], transform_sizes: NDArray[np.uint8], step: int
 ) -> tuple[NDArray[np.int16], NDArray[np.uint8]]:
     if levels.dtype != np.int16 or levels.ndim != 4 or levels.shape[3] != LEVELS:
         raise ValueError(f"levels must be int16 (R, C, planes, {LEVELS}), not {levels.dtype}")
     if levels.shape[2] not in (1, 3) or 0 in levels.shape:
         raise ValueError(f"a strip has at least one patch of 1 or 3 planes, not {levels.shape}")
-    if sizes.dtype != np.uint8 or sizes.shape != levels.shape[:2] or sizes.max() > 1:
-        raise ValueError("sizes must be uint8 (R, C), 0 or 1")
+    if (
+        transform_sizes.dtype != np.uint8
+        or transform_sizes.shape != levels.shape[:2]
+        or transform_sizes.max() > 1
+    ):
+        raise ValueError("transform sizes must be uint8 (R, C), 0 or 1")
     if levels.min() < -32767:
         raise ValueError("levels are -32767 to 32767")
     if not 0 <= step < STEPS:
         raise ValueError(f"step indices are 0 to {STEPS - 1}, not {step}")
-    return np.ascontiguousarray(levels), np.ascontiguousarray(sizes)
+    return np.ascontiguousarray(levels), np.ascontiguousarray(transform_sizes)

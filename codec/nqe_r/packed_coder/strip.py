@@ -58,7 +58,7 @@ class StripModel:
     Args:
         tables: of the model.
         levels: int16 (R, C, planes, 1024): what to code, or where to put what is decoded.
-        sizes: uint8 (R, C), likewise.
+        transform_sizes: uint8 (R, C), likewise.
         step: index.
     """
 
@@ -66,12 +66,17 @@ class StripModel:
         self,
         tables: PackedTables,
         levels: NDArray[np.int16],
-        sizes: NDArray[np.uint8],
+        transform_sizes: NDArray[np.uint8],
         step: int,
     ) -> None:
-        self._tables, self._levels, self._sizes, self._step = tables, levels, sizes, step
+        self._tables, self._levels, self._transform_sizes, self._step = (
+            tables,
+            levels,
+            transform_sizes,
+            step,
+        )
         self._predictor = Predictor(tables)
-        self._borders = Borders(tables, sizes)
+        self._borders = Borders(tables, transform_sizes)
         rows, columns, self._planes, _ = levels.shape
         # One patch of border on each side, so that no neighbour has to be asked for.
         field = (PLANES, rows + 2, columns + 2)
@@ -94,15 +99,15 @@ class StripModel:
         Raises:
             HeqFormatError: a decoded level is out of range.
         """
-        sizes = self._sizes
-        for row, column in np.ndindex(*sizes.shape):
+        transform_sizes = self._transform_sizes
+        for row, column in np.ndindex(*transform_sizes.shape):
             if index == 0:
-                left = int(sizes[row, column - 1]) if column else 0
-                above = int(sizes[row - 1, column]) if row else 0
+                left = int(transform_sizes[row, column - 1]) if column else 0
+                above = int(transform_sizes[row - 1, column]) if row else 0
                 ones = self._predictor.ones(int(self._tables.size[self._step >> 7, left + above]))
-                sizes[row, column] = coder.code(int(sizes[row, column]), ones)
+                transform_sizes[row, column] = coder.code(int(transform_sizes[row, column]), ones)
             for plane in range(self._planes):
-                at = Position(row, column, plane, index, int(sizes[row, column]))
+                at = Position(row, column, plane, index, int(transform_sizes[row, column]))
                 self._code_part(coder, at)
 
     def _code_part(self, coder: BitCoder, at: Position) -> None:
@@ -225,9 +230,9 @@ class StripModel:
             extra[8] = min(abs(expected) >> 4, 255)
             extra[9:13] = [abs(gap) >> 3 for gap in gaps]
         if at.column:
-            extra[13] = 64 + 64 * int(self._sizes[at.row, at.column - 1])
+            extra[13] = 64 + 64 * int(self._transform_sizes[at.row, at.column - 1])
         if at.row:
-            extra[14] = 64 + 64 * int(self._sizes[at.row - 1, at.column])
+            extra[14] = 64 + 64 * int(self._transform_sizes[at.row - 1, at.column])
         value = int(levels[p, index]) - mean
         kind = 3 + p * 2 + size if p else 4 if size else sub
         net = 3 + (at.slice - 1) * 9 + kind if at.slice else p

@@ -57,8 +57,9 @@ class PackedTables(NamedTuple):
         mixing: first weights of the mixes in 1/65536, int32 (MIXES, 4, MIXED).
         squash: probability of a 1 in 1/65536 by logit in 1/256, uint16 (SQUASH,).
         dc: weights in 1/4096 of the means left, above, above left and above right, int16 (3, 4).
-        size: logit in 1/4096 of size 1 by octave of the step and sizes around, int32 (8, 3).
-        edge: basis functions at their first sample in 1/1024, by size, int16 (2, 32).
+        size: logit in 1/4096 of transform size 1, by octave of the step and the sum of the sizes
+            left and above, int32 (8, 3).
+        edge: basis functions at their first sample in 1/1024, by transform size, int16 (2, 32).
         halves: 32 frequencies to twice 16 in 1/4096, int16 (32, 32).
         border: weights of the four sides by plane, size and level, int16 (3, 2, BORDERED, 4).
         sign: logit in 1/4096 that a sign is not the expected one, by plane, how sure that is, and

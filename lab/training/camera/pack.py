@@ -113,8 +113,8 @@ def make_pack(out: Path, clean_dir: Path, native_dir: Path | None, count: int, s
         for index, job in jobs.items():
             pack[index] = job.result()
     pack.flush()
-    shares = {kind: int((kinds == kind).sum()) for kind in ("clean", "camera", "drawn")}
-    print(f"{out}: {count} tiles, {shares}, {len(kept)} of the camera tiles at native resolution")
+    counts = {kind: int((kinds == kind).sum()) for kind in ("clean", "camera", "drawn")}
+    print(f"{out}: {count} tiles, {counts}, {len(kept)} of the camera tiles at native resolution")
 
 
 def main(arguments: list[str] | None = None) -> int:

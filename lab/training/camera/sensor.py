@@ -6,7 +6,7 @@
 
 Variance grows with light: ``gain`` times the signal from photons, and ``read`` squared from the
 amplifier (Foi et al., "Practical Poissonian-Gaussian noise modeling and fitting for single-image
-raw-data", 2008). Signals are in shares of the full well. Noise is drawn before the mosaic is filled
+raw-data", 2008). Signals are fractions of the full well. Noise is drawn before the mosaic is filled
 in, so that it comes out in spots and not pixel by pixel, as in files of cameras.
 """
 

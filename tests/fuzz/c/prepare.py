@@ -66,10 +66,10 @@ def levels_seed(file: Path, kind: int) -> bytes:
     assert payload is not None
     rows = min(header.patch_rows, header.strip_rows)
     shape = rows, header.patch_columns, header.channels
-    levels, sizes = coder.decode(payload, *shape, header.rate)
+    levels, transform_sizes = coder.decode(payload, *shape, header.rate)
     flat = levels[0, 0].reshape(-1)
     seed = bytearray((kind + (header.channels == 3), *header.rate.to_bytes(2, "big")))
-    seed += bytes((0, 0, 64, sizes[0, 0]))
+    seed += bytes((0, 0, 64, transform_sizes[0, 0]))
     after = 0
     for place in np.flatnonzero(flat).tolist():
         while place - after > 255:  # a level of 0 on the way

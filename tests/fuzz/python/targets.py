@@ -149,14 +149,16 @@ def _strip_coder(data: bytes, kind: Coder) -> None:
             assert 0 <= prefix.slices <= 6 and prefix.levels.shape == (*shape, 1024)
         if first is None:
             continue
-        levels, sizes = first
+        levels, transform_sizes = first
         for other in results[1:]:
             assert other is not None
-            assert np.array_equal(other[0], levels) and np.array_equal(other[1], sizes)
-        assert levels.shape == (*shape, 1024) and sizes.shape == shape[:2]
-        assert levels.min() >= -LEVEL_LIMIT and sizes.max() <= 1
-        again = coder.decode(coder.encode(levels, sizes, header.rate), *shape, header.rate)
-        assert np.array_equal(again[0], levels) and np.array_equal(again[1], sizes)
+            assert np.array_equal(other[0], levels) and np.array_equal(other[1], transform_sizes)
+        assert levels.shape == (*shape, 1024) and transform_sizes.shape == shape[:2]
+        assert levels.min() >= -LEVEL_LIMIT and transform_sizes.max() <= 1
+        again = coder.decode(
+            coder.encode(levels, transform_sizes, header.rate), *shape, header.rate
+        )
+        assert np.array_equal(again[0], levels) and np.array_equal(again[1], transform_sizes)
 
 
 def device_coder(data: bytes) -> None:

@@ -1,9 +1,8 @@
-"""A network that looks at a frame twice: as it is, and in the mirror.
+"""Self-ensemble: the mean of the network's output on a frame and on its mirror image.
 
-PURENET is trained on photographs in all eight flips and turns, but what it makes of a mirror image
-is not quite the mirror image of what it makes of the original. The mean of both is nearer to the
-photograph than either, by 0.03 dB on average (known as self-ensemble; Timofte et al., "Seven ways
-to improve example-based single image super resolution", CVPR 2016).
+PURENET is trained on photographs in all eight flips and turns, but is not exactly equivariant; the
+mean is nearer to the photograph than either, by 0.03 dB on average (Timofte et al., "Seven ways to
+improve example-based single image super resolution", CVPR 2016). It is the decoder "best".
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 from .features import BaseFeatures, Features, FrameNetwork
 
 
-class MirroredNetwork:
+class SelfEnsemble:
     """A `FrameNetwork` of twice the work.
 
     Args:
@@ -25,11 +24,11 @@ class MirroredNetwork:
     def __init__(self, network: FrameNetwork) -> None:
         self._network, self.radius, self.hints = network, network.radius, network.hints
 
-    def frame(self, features: Features, shares: NDArray[np.float32]) -> NDArray[np.float32]:
+    def frame(self, features: Features, rate_weights: NDArray[np.float32]) -> NDArray[np.float32]:
         """See `FrameNetwork`."""
         assert isinstance(features, BaseFeatures)
         mirrored = BaseFeatures(*(np.ascontiguousarray(part[..., ::-1]) for part in features))
-        once = self._network.frame(features, shares)
-        again = self._network.frame(mirrored, shares)
+        once = self._network.frame(features, rate_weights)
+        again = self._network.frame(mirrored, rate_weights)
         mean: NDArray[np.float32] = (once + again[:, ::-1]) * np.float32(0.5)
         return mean

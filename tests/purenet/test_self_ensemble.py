@@ -8,7 +8,7 @@ import pytest
 from heqcodec.base.errors import HeqUnsupportedError
 from heqcodec.eval.metrics import psnr
 from heqcodec.purenet.features import BaseFeatures, Features
-from heqcodec.purenet.mirrored import MirroredNetwork
+from heqcodec.purenet.self_ensemble import SelfEnsemble
 from numpy.typing import NDArray
 from small_models import photograph
 
@@ -18,20 +18,20 @@ class Lopsided:
 
     radius, hints = 24, 1
 
-    def frame(self, features: Features, shares: NDArray[np.float32]) -> NDArray[np.float32]:
+    def frame(self, features: Features, rate_weights: NDArray[np.float32]) -> NDArray[np.float32]:
         assert isinstance(features, BaseFeatures)
         base = features.base + np.arange(features.base.shape[2], dtype=np.float32)
         hints = features.hints[0].repeat(32, axis=0).repeat(32, axis=1)
-        return (base + 100 * hints * shares[0]).transpose(1, 2, 0)
+        return (base + 100 * hints * rate_weights[0]).transpose(1, 2, 0)
 
 
 def test_what_is_lopsided_is_evened_out() -> None:
     rng = np.random.default_rng(0)
     base = rng.random((3, 64, 96), dtype=np.float32)
     hints = rng.integers(0, 2, (1, 2, 3)).astype(np.float32)
-    shares = np.array([0.25, 0.75], dtype=np.float32)
-    network = MirroredNetwork(Lopsided())
-    made = network.frame(BaseFeatures(base, hints), shares)
+    rate_weights = np.array([0.25, 0.75], dtype=np.float32)
+    network = SelfEnsemble(Lopsided())
+    made = network.frame(BaseFeatures(base, hints), rate_weights)
     wanted = base + 95 / 2 + 25 * hints[0].repeat(32, axis=0).repeat(32, axis=1)
     np.testing.assert_allclose(made, wanted.transpose(1, 2, 0), rtol=1e-6)
     assert network.radius == 24
