@@ -160,7 +160,7 @@ def finest_fitting_step(size_at: Callable[[int], int], target: int) -> int:
         if fine == STEPS - 1:
             raise HeqError(
                 f"The smallest file of this image has {size} bytes, more than the {target} that "
-                "are allowed; allow more, leave out metadata (strip_metadata), or make the image "
+                "are allowed; allow more, leave out metadata, or make the image "
                 "smaller."
             )
         if fine in sizes and coarse in sizes:
