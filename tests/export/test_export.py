@@ -109,10 +109,10 @@ class TestExport:
         loop = TrainingLoop(task._recipe, task, CPU, tmp_path, facts, Progress(disable=True))
         for _ in range(3):
             loop._one_step()
-        exported = IntegerVgg.from_tensors(task.encoder_tensors(loop.averages))
+        exported = IntegerVgg.from_tensors(task.encoder_tensors(loop.ema))
         assert exported.form == form
         patches = split_patches(tiles[0])[::3]
-        graph = task.settled(loop.averages, ship=True)
+        graph = task.settled(loop.ema, ship=True)
         assert not graph.training and not graph.is_floating
         with torch.inference_mode():
             code = graph(torch.from_numpy(patches).permute(0, 3, 1, 2))
