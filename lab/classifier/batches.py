@@ -46,7 +46,7 @@ class DeviceImages:
         return max(1, len(self) // batch)
 
     def epoch(
-        self, batch: int, seed: int, flip: bool = True, cutout: int = 0
+        self, batch: int, seed: int, flip: bool = True, cutout: int = 0, start: int = 0
     ) -> Iterator[tuple[Tensor, Tensor]]:
         """All images once, in random order.
 
@@ -55,6 +55,7 @@ class DeviceImages:
             seed: of order, crops, flips and cuts; on one kind of device the same for ever.
             flip: whether half of the images are mirrored.
             cutout: side of a square that is cut out of each image (arXiv 1708.04552), 0 for none.
+            start: the first batch to yield, of an epoch that was interrupted.
 
         Yields:
             uint8 (batch, 3, side, side) in channels-last memory, and labels int64 (batch,).
@@ -69,7 +70,7 @@ class DeviceImages:
         line = torch.arange(side, device=self.device)
         shifts, flips = draw(2 * self.padding + 1, 2, count, 1), draw(2, count, 1).bool()
         centres = draw(side, 2, count, 1)
-        for step in range(self.steps(batch)):
+        for step in range(start, self.steps(batch)):
             part = slice(step * batch, (step + 1) * batch)
             index = order[part]
             columns = line.expand(len(index), -1)

@@ -20,8 +20,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from .networks import read_tensors
-from .run import WEIGHTS
-from .training import FINAL
+from .run import FINAL, WEIGHTS
 
 LAYERS = "layers.csv"
 

@@ -18,29 +18,30 @@ import numpy as np
 import torch
 from heqcodec.base.errors import HeqError
 from heqcodec.base.version import __version__
-from heqcodec.lab.training.allocator import keep_freed_memory
+from heqcodec.lab.training.checkpoint import FILE
+from heqcodec.lab.training.loop import TrainingLoop
+from heqcodec.lab.training.run_start import begin_run, claim_source
 from heqcodec.quantizers.diagnostics import level_statistics, quantized_layers
+from rich.progress import Progress
 from torch import nn
 
 from .batches import DeviceImages
 from .blocks import weighted_convolutions
 from .images import LabelledImages
-from .networks import save_classifier
+from .networks import save_classifier, save_latent_state
 from .recipe import ClassifierRecipe
-from .training import FILE, FINAL, ClassifierTraining
+from .training import NET, ClassifierTask
 
+FINAL = "final.safetensors"
 RESULT = "result.json"
 WEIGHTS = "classifier.safetensors"
 
 
 def prepare_device(device: torch.device) -> None:
-    """Let a CPU keep the memory of a step for the next one; let a graphics card choose its quickest
-    convolutions, and compute in TF32 what is not bfloat16.
+    """Let a graphics card choose its quickest convolutions, and compute in TF32 otherwise.
 
     TF32 keeps integers below 2^11 as they are, and levels, activations and centred pixels are.
     """
-    if device.type == "cpu":
-        keep_freed_memory()
     if device.type == "cuda":
         torch.backends.cudnn.benchmark = True
         torch.backends.cuda.matmul.allow_tf32 = True
@@ -93,14 +94,25 @@ def run_recipe(
         raise HeqError(
             f"{recipe.name} starts from {recipe.start}, which is not finished; run that first."
         )
-    training = ClassifierTraining(recipe, images, log_dir, state_dir, start)
-    if not training.go(deadline, report):
+    resume = (state_dir / FILE).exists()
+    facts = begin_run(state_dir, recipe.name, resume)
+    claim_source(state_dir, facts, {"images": images.sha256})
+    task = ClassifierTask(recipe, images, start, report)
+    quiet = Progress(disable=True)
+    loop = TrainingLoop(task, device, state_dir, facts, quiet, log_dir=log_dir)
+    if resume:
+        loop.load()
+    loop.go(None if math.isinf(deadline) else (deadline - time.monotonic()) / 60)
+    if loop.step < task.settings.steps:
         return None
-    result = _result(training, images, device)
+    tested = loop.measured[NET]
+    state_dir.mkdir(parents=True, exist_ok=True)
+    save_latent_state(tested, state_dir / FINAL)
+    result = _result(loop, task)
     log_dir.mkdir(parents=True, exist_ok=True)
     if recipe.keep_weights:
         weights = log_dir / WEIGHTS
-        save_classifier(training.tested, recipe, images.classes, images.side, weights)
+        save_classifier(tested, recipe, images.classes, images.side, weights)
         result["weights_sha256"] = hashlib.sha256(weights.read_bytes()).hexdigest()
     part = log_dir / f"{RESULT}.part"
     part.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
@@ -109,29 +121,27 @@ def run_recipe(
     return result
 
 
-def _result(
-    training: ClassifierTraining, images: DeviceImages, device: torch.device
-) -> dict[str, Any]:
-    begun = time.monotonic()
-    loss, accuracy = training.test(training.tested, exact=True)
-    _, quick = training.test(training.tested)
-    recipe = training.recipe
+def _result(loop: TrainingLoop, task: ClassifierTask) -> dict[str, Any]:
+    begun, tested = time.monotonic(), loop.measured[NET]
+    loss, accuracy = task.test(tested, exact=True)
+    _, quick = task.test(tested)
+    recipe, images, device = task.recipe, task.images, task.device
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
     return {
         "name": recipe.name,
         "accuracy": round(100 * accuracy, 3),
         "accuracy_in_training_precision": round(100 * quick, 3),
         "test_loss": round(loss, 5),
-        "epochs": training.epoch,
-        "minutes": round(training.seconds / 60, 3),
+        "epochs": recipe.all_epochs,
+        "minutes": round(loop.minutes, 3),
         "seconds_testing": round(time.monotonic() - begun, 2),
         "protocol": images.protocol,
         "test_images": len(images.test_labels),
         "images_sha256": images.sha256,
         "seed": recipe.seed,
-        **weight_figures(training.tested),
-        **({"shifts": training.shifts} if training.shifts else {}),
-        "levels": level_figures(training.network),
+        **weight_figures(tested),
+        **({"shifts": task.shifts} if task.shifts else {}),
+        "levels": level_figures(task.network),
         "recipe": asdict(recipe),
         "command": " ".join(Path(word).name for word in sys.argv),
         "heqcodec": __version__,

@@ -1,67 +1,57 @@
-"""A training run of a classifier: epochs, tests, checkpoints, log."""
+"""What a classifier learns, epoch by epoch; the loop is `heqcodec.lab.training.loop`'s."""
 
 from __future__ import annotations
 
 import contextlib
-import copy
-import math
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, cast
 
 import torch
 from heqcodec.base.errors import HeqError
-from heqcodec.lab.training.checkpoint import FILE, load_checkpoint, read_facts, save_checkpoint
-from heqcodec.lab.training.log_rows import append_rows, drop_rows
-from heqcodec.lab.training.schedule import follow
+from heqcodec.lab.training.task import LoopSettings, Task
 from heqcodec.quantizers import layer_report
-from torch import nn
+from torch import Tensor, nn
 
 from .batches import DeviceImages, smoothed_loss
 from .blocks import weighted_convolutions
-from .networks import build_network, load_latent_state, read_tensors, save_latent_state
+from .networks import build_network, load_latent_state, read_tensors
 from .nqe_classifier import NqeClassifier
 from .recipe import ClassifierRecipe
 from .schedule import learning_rate, phase_of
 
-FINAL = "final.safetensors"
-CHECKPOINT_SECONDS = 45.0
 FADE_EVERY = 8
 """Steps between changes of the fade of batch normalization, each of which waits for the device."""
 SEEDS_A_RUN = 100_003
 NET = "classifier"
 
 
-class ClassifierTraining:
-    """A run in progress.
+class ClassifierTask(Task):
+    """See `heqcodec.lab.training.task.Task`.
 
-    Given the same recipe, images and kind of device, a run that was interrupted and resumed draws
-    the same batches as one that was not: each epoch's draws follow from the seed and its number.
+    Each epoch's draws follow from the seed and its number.
 
     Args:
         recipe: of the run.
         images: on the device.
-        log_dir: for ``log.csv`` (an epoch a row) and ``layers.csv`` (use of the levels).
-        state_dir: for checkpoints, which are large, and ``final.safetensors``.
         start: the file of weights that the recipe's ``start`` means, if it has one.
+        report: gets each epoch's row, after it was written.
 
     Raises:
-        HeqError: the network cannot be built, or ``start`` or a checkpoint does not fit it.
+        HeqError: the network cannot be built, or ``start`` does not fit it.
     """
+
+    remedy = "lower learning_rate in the recipe."
 
     def __init__(
         self,
         recipe: ClassifierRecipe,
         images: DeviceImages,
-        log_dir: Path,
-        state_dir: Path,
         start: Path | None = None,
+        report: Callable[[dict[str, Any]], None] = lambda row: None,
     ) -> None:
-        self.recipe, self.images = recipe, images
-        self.log_dir, self.state_dir = log_dir, state_dir
+        self.recipe, self.images, self._report = recipe, images, report
         self.device = images.device
-        self.epoch, self.seconds = 0, 0.0
         self.shifts: list[int] = []
         torch.manual_seed(recipe.seed)
         self.network = build_network(recipe, len(images.classes), images.side)
@@ -76,125 +66,137 @@ class ClassifierTraining:
                 self.shifts = nqe.switch_to_bsn(recipe.bsn_quantile, fade)
             except (RuntimeError, ValueError) as error:
                 raise HeqError(f"{recipe.name} cannot begin: {error}") from error
-        self.optimizer = self._new_optimizer()
-        self.ema = copy.deepcopy(self.network) if recipe.ema else None
-        self._step = 0
-        if (state_dir / FILE).exists():
-            self._resume()
+        self.networks = {NET: self.network}
+        self._main = recipe.epochs * images.steps(recipe.batch)
+        steps = self._main + recipe.fine_epochs * images.steps(recipe.fine_batch)
+        ema = recipe.ema or None
+        self.settings = LoopSettings(steps, recipe.seed, ema=ema, ema_buffers=True)
+        self._step, self._batches = 0, iter(())
+        self._begin_epoch()
 
-    def _new_optimizer(self) -> torch.optim.Optimizer:
+    def _begin_epoch(self, loss: float = 0.0, hits: int = 0, minutes: float = 0.0) -> None:
+        """Sums over an epoch so far, and the minutes of training before it."""
+        self._loss = torch.tensor(loss, device=self.device)
+        self._hits = torch.tensor(hits, device=self.device)
+        self._minutes = minutes
+
+    def _at(self, step: int) -> tuple[int, int]:
+        """The epoch that a step belongs to, from 0, and its number in it."""
+        main, recipe = self._main, self.recipe
+        if step < main:
+            return divmod(step, self.images.steps(recipe.batch))
+        epoch, index = divmod(step - main, self.images.steps(recipe.fine_batch))
+        return recipe.epochs + epoch, index
+
+    def optimizers(self) -> dict[str, torch.optim.Optimizer]:
+        """SGD or AdamW, with a group of its own for what does not decay."""
         decayed: list[nn.Parameter] = []
         free: list[nn.Parameter] = []
         for parameter in self.network.parameters():
             # Weights have outputs in front; thresholds, norms and biases are left alone.
             is_weight = parameter.ndim in (2, 4) and parameter.shape[0] > 1
             (decayed if is_weight else free).append(parameter)
+        recipe, fused = self.recipe, self.device.type == "cuda"
         groups: list[dict[str, Any]] = [
-            {"params": decayed, "weight_decay": self.recipe.weight_decay},
+            {"params": decayed, "weight_decay": recipe.weight_decay},
             {"params": free, "weight_decay": 0.0},
         ]
-        fused = self.device.type == "cuda"
-        if self.recipe.optimizer == "adamw":
-            return torch.optim.AdamW(groups, lr=self.recipe.learning_rate, fused=fused)
-        return torch.optim.SGD(
-            groups,
-            lr=self.recipe.learning_rate,
-            momentum=self.recipe.momentum,
-            nesterov=True,
-            fused=fused,
-        )
+        if recipe.optimizer == "adamw":
+            return {NET: torch.optim.AdamW(groups, lr=recipe.learning_rate, fused=fused)}
+        momentum = {"momentum": recipe.momentum, "nesterov": True}
+        return {NET: torch.optim.SGD(groups, lr=recipe.learning_rate, fused=fused, **momentum)}
 
-    @property
-    def tested(self) -> nn.Module:
-        """The network that is tested and kept: the running average if there is one."""
-        return self.network if self.ema is None else self.ema
+    def learning_rates(self, step: int) -> dict[str, Sequence[float]]:
+        """Of both groups, see `learning_rate`."""
+        epoch, index = self._at(step)
+        phase = phase_of(self.recipe, epoch)
+        passed = epoch - phase.first + index / self.images.steps(phase.batch)
+        return {NET: (learning_rate(self.recipe, phase, passed),) * 2}
 
-    def go(self, deadline: float, report: Callable[[dict[str, Any]], None]) -> bool:
-        """Train until all epochs are done, or the next one would end after the deadline.
+    def prepare(self, step: int) -> None:
+        """Draw the epoch that a step belongs to, from this step on."""
+        self._step = step
+        self._draw()
 
-        Args:
-            deadline: in the units of ``time.monotonic``; infinity for none.
-            report: gets each epoch's row, after it was written.
-
-        Returns:
-            Whether all epochs are done; then ``final.safetensors`` is written.
-
-        Raises:
-            HeqError: the loss diverged.
-        """
-        saved, longest = time.monotonic(), 0.0
-        while self.epoch < self.recipe.all_epochs:
-            begun = time.monotonic()
-            if begun + longest > deadline:
-                self._save()
-                return False
-            row = self._one_epoch(begun)
-            longest = max(longest if self.epoch > 2 else 0.0, time.monotonic() - begun)
-            report(row)
-            if time.monotonic() - saved > CHECKPOINT_SECONDS:
-                self._save()
-                saved = time.monotonic()
-        self.state_dir.mkdir(parents=True, exist_ok=True)
-        save_latent_state(self.tested, self.state_dir / FINAL)
-        return True
-
-    def _one_epoch(self, begun: float) -> dict[str, Any]:
-        recipe, epoch = self.recipe, self.epoch
-        phase = phase_of(recipe, epoch)
-        steps = self.images.steps(phase.batch)
+    def _draw(self) -> None:
+        recipe, (epoch, index) = self.recipe, self._at(self._step)
+        seed = recipe.seed * SEEDS_A_RUN + epoch
+        batch = phase_of(recipe, epoch).batch
+        self._batches = self.images.epoch(batch, seed, recipe.flip, recipe.cutout, index)
         self.network.train()
-        if recipe.refresh and epoch % recipe.refresh == 0:
+
+    def loss(self, generator: torch.Generator) -> Tensor:
+        """Cross entropy of the next batch of the epoch."""
+        recipe, (epoch, index) = self.recipe, self._at(self._step)
+        if index == 0:
+            self._draw()
+        if (index == 0 and recipe.refresh and epoch % recipe.refresh == 0) or not recipe.refresh:
             self.refresh()
-        loss_sum = torch.zeros((), device=self.device)
-        hits = torch.zeros((), device=self.device, dtype=torch.int64)
-        batches = self.images.epoch(
-            phase.batch, recipe.seed * SEEDS_A_RUN + epoch, recipe.flip, recipe.cutout
-        )
-        for index, (pixels, labels) in enumerate(batches):
-            if not recipe.refresh:
-                self.refresh()
-            passed = epoch - phase.first + index / steps
-            for group in self.optimizer.param_groups:
-                group["lr"] = learning_rate(recipe, phase, passed)
-            if recipe.bsn and index % FADE_EVERY == 0:
-                self._set_fade(epoch + index / steps)
-            self.optimizer.zero_grad(set_to_none=True)
-            with self._autocast():
-                logits = self.network(pixels)
-            loss = smoothed_loss(logits, labels, recipe.smoothing)
-            loss.backward()  # type: ignore[no-untyped-call]
-            self.optimizer.step()
-            self._follow()
-            loss_sum += loss.detach()
-            hits += (logits.detach().argmax(1) == labels).sum()
-        self.epoch += 1
-        if recipe.bsn:
-            self._set_fade(self.epoch)
-        test_loss, accuracy = self.test(self.tested)
-        # The first wait for the device since the epoch began.
-        mean = float(loss_sum) / steps
-        if not math.isfinite(mean):
-            raise HeqError(
-                f"the loss of {recipe.name} is no number any more after epoch {self.epoch}; lower "
-                "learning_rate in the recipe."
-            )
-        spent = time.monotonic() - begun
-        self.seconds += spent
+        if recipe.bsn and index % FADE_EVERY == 0:
+            self._set_fade(epoch + index / self.images.steps(phase_of(recipe, epoch).batch))
+        pixels, labels = next(self._batches)
+        with self._autocast():
+            logits = self.network(pixels)
+        loss = smoothed_loss(logits, labels, recipe.smoothing)
+        self._loss += loss.detach()
+        self._hits += (logits.detach().argmax(1) == labels).sum()
+        return loss
+
+    def after_step(self, step: int) -> bool:
+        """Count; at the end of an epoch batch normalization has faded as far as it then has."""
+        self._step = step
+        epoch, index = self._at(step)
+        if self.recipe.bsn and index == 0:
+            self._set_fade(epoch)
+        return False
+
+    def figures_due(self, step: int) -> bool:
+        """At the end of each epoch."""
+        return self._at(step)[1] == 0
+
+    def log_key(self, step: int) -> tuple[str, int]:
+        """Rows are numbered by epochs, from 1."""
+        return "epoch", self._at(step)[0]
+
+    def log_row(
+        self, networks: dict[str, nn.Module], step: int, minutes: float, loss: float
+    ) -> tuple[dict[str, Any], str]:
+        """An epoch, and what is tested after it; see `Task`."""
+        epoch, _ = self._at(step)
+        phase = phase_of(self.recipe, epoch - 1)
+        steps = self.images.steps(phase.batch)
+        count = steps * min(phase.batch, len(self.images))
+        test_loss, accuracy = self.test(networks[NET])
         row = {
-            "name": recipe.name,
-            "epoch": self.epoch,
-            "loss": round(mean, 5),
-            "train_accuracy": round(
-                100 * int(hits) / (steps * min(phase.batch, len(self.images))), 3
-            ),
+            "name": self.recipe.name,
+            "epoch": epoch,
+            "loss": round(float(self._loss) / steps, 5),
+            "train_accuracy": round(100 * int(self._hits) / count, 3),
             "test_loss": round(test_loss, 5),
             "test_accuracy": round(100 * accuracy, 3),
-            "learning_rate": self.optimizer.param_groups[0]["lr"],
-            "seconds": round(spent, 3),
+            "learning_rate": self.learning_rates(step - 1)[NET][0],
+            "seconds": round(60 * (minutes - self._minutes), 3),
         }
-        append_rows(self.log_dir / "log.csv", [row])
-        append_rows(self.log_dir / "layers.csv", layer_report(self.network, self.epoch))
-        return row
+        self._begin_epoch(minutes=minutes)
+        return row, ""
+
+    def after_log(self, row: dict[str, Any]) -> None:
+        """Hand the row on."""
+        self._report(row)
+
+    def rows(self, step: int) -> list[dict[str, Any]]:
+        """Use of the levels, see `layer_report`."""
+        return layer_report(self.network, step)
+
+    def facts(self) -> dict[str, Any]:
+        """The sums over the epoch under way, and the shifts of normalization."""
+        sums = {"loss": float(self._loss), "hits": int(self._hits), "minutes": self._minutes}
+        return {"epoch": sums, "shifts": self.shifts}
+
+    def resume(self, facts: dict[str, Any]) -> None:
+        """See `facts`."""
+        self._begin_epoch(**facts["epoch"])
+        self.shifts = list(facts["shifts"])
 
     def refresh(self) -> None:
         """Let all quantizers follow the latent weights, after removing medians if asked to."""
@@ -207,16 +209,6 @@ class ClassifierTraining:
         length = self.recipe.bsn_fade_epochs
         fade = max(0.0, 1 - passed / length) if length else 0.0
         cast(NqeClassifier, self.network).set_fade(fade)
-
-    @torch.no_grad()
-    def _follow(self) -> None:
-        """Let the running average follow the weights, and take over statistics and steps."""
-        self._step += 1
-        if self.ema is None:
-            return
-        follow(self.ema, self.network, self.recipe.ema, self._step)
-        for own, other in zip(self.ema.buffers(), self.network.buffers(), strict=True):
-            own.copy_(other)
 
     @contextlib.contextmanager
     def _autocast(self) -> Iterator[None]:
@@ -245,38 +237,6 @@ class ClassifierTraining:
                 hits += (logits.argmax(1) == labels).sum()
         count = len(self.images.test_labels)
         return float(loss) / count, int(hits) / count
-
-    def _save(self) -> None:
-        self.state_dir.mkdir(parents=True, exist_ok=True)
-        facts: dict[str, Any] = {"epoch": self.epoch, "seconds": self.seconds, "step": self._step}
-        facts |= {"shifts": self.shifts, "images": self.images.sha256, "recipe": self.recipe.name}
-        save_checkpoint(
-            self.state_dir,
-            {NET: self.network},
-            {} if self.ema is None else {NET: self.ema},
-            {NET: self.optimizer},
-            torch.Generator(),
-            facts,
-        )
-
-    def _resume(self) -> None:
-        facts = read_facts(self.state_dir)
-        if facts["recipe"] != self.recipe.name or facts["images"] != self.images.sha256:
-            raise HeqError(
-                f"the run in {self.state_dir} was begun with another recipe or other images; give "
-                "those, or another folder."
-            )
-        load_checkpoint(
-            self.state_dir,
-            {NET: self.network},
-            {} if self.ema is None else {NET: self.ema},
-            {NET: self.optimizer},
-            torch.Generator(),
-        )
-        self.epoch, self.seconds = int(facts["epoch"]), float(facts["seconds"])
-        self._step, self.shifts = int(facts["step"]), list(facts["shifts"])
-        drop_rows(self.log_dir / "log.csv", "epoch", self.epoch)
-        drop_rows(self.log_dir / "layers.csv", "step", self.epoch)
 
 
 @contextlib.contextmanager

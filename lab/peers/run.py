@@ -15,6 +15,7 @@ from heqcodec.eval.peers.latent_code import LatentCode
 from heqcodec.eval.peers.load import EXTRA, load_peer
 from heqcodec.eval.peers.mcucoder import McuCoder
 from heqcodec.eval.peers.peer import Peer
+from heqcodec.lab.training.loop import TrainingLoop
 from heqcodec.lab.training.run_start import (
     begin_run,
     claim_source,
@@ -28,7 +29,7 @@ from rich.progress import Progress
 from safetensors.torch import save
 
 from .recipe import PeerRecipe
-from .training import NETWORK, PeerLoop, PeerTask
+from .training import NETWORK, PeerTask
 
 WEIGHTS = "weights"
 
@@ -78,11 +79,11 @@ def train_peer(
     facts.setdefault("origin", {**origin, "threads": torch.get_num_threads()})
     out_dir.mkdir(parents=True, exist_ok=True)
     with Progress(*progress_columns(), console=Console(stderr=True)) as progress:
-        loop = PeerLoop(recipe, task, where, out_dir, facts, progress)
+        loop = TrainingLoop(task, where, out_dir, facts, progress)
         if resume:
             loop.load()
         loop.go(minutes)
-    network = copy.deepcopy(cast(Peer, loop.ema[NETWORK])).eval()
+    network = copy.deepcopy(cast(Peer, loop.measured[NETWORK])).eval()
     figures = task.held_out(network, None)
     network.settle_quantiles()
     network = network.cpu()

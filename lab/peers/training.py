@@ -1,24 +1,20 @@
-"""Training a peer: the loss, the two optimizers, held-out figures; the loop itself is ours."""
+"""Training a peer: the loss, the two optimizers, held-out figures."""
 
 from __future__ import annotations
 
 import copy
-import math
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any, NamedTuple, cast
 
 import numpy as np
 import torch
 from heqcodec.eval.peers.load import build
 from heqcodec.eval.peers.peer import Peer
-from heqcodec.lab.training.log_rows import append_rows
-from heqcodec.lab.training.loop import FIGURES_IMAGES, TrainingLoop
 from heqcodec.lab.training.photographs import CropSource
-from heqcodec.lab.training.recipe import Recipe
 from heqcodec.lab.training.schedule import cosine
-from heqcodec.lab.training.tasks import Task, psnr
+from heqcodec.lab.training.task import LoopSettings, Task
+from heqcodec.lab.training.tasks import FIGURES_IMAGES, psnr
 from numpy.typing import NDArray
-from rich.progress import Progress
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -42,7 +38,7 @@ class Figures(NamedTuple):
     loss: float
 
 
-class PeerTask:
+class PeerTask(Task):
     """A peer, and the photographs that it learns from and is measured on.
 
     Args:
@@ -63,18 +59,49 @@ class PeerTask:
         self._crops = CropSource(tiles, device)
         torch.manual_seed(recipe.seed)
         self.network = build(recipe.architecture, recipe.sizes)
-        self.networks: dict[str, nn.Module] = {NETWORK: self.network}
+        self.networks = {NETWORK: self.network}
+        self.settings = LoopSettings(recipe.steps, recipe.seed, recipe.clip, recipe.ema)
+        self._quantiles: torch.optim.Optimizer | None = None
 
-    def prepare(self, step: int) -> None:
-        """Nothing to make before the first step."""
+    def optimizers(self) -> dict[str, torch.optim.Optimizer]:
+        """One of transforms and densities, and one of the quantiles where there are any."""
+        network, recipe = self.network, self._recipe
+        groups = [{"params": group} for group in (network.transforms(), network.densities())]
+        found: dict[str, torch.optim.Optimizer] = {
+            MAIN: torch.optim.Adam(groups, lr=recipe.learning_rate)
+        }
+        if network.quantiles():
+            self._quantiles = torch.optim.Adam(network.quantiles(), lr=recipe.aux_learning_rate)
+            found[AUXILIARY] = self._quantiles
+        return found
 
-    def learning_rates(self, step: int) -> tuple[float, float]:
-        """Learning rates of transforms and densities in a step."""
+    def learning_rates(self, step: int) -> dict[str, Sequence[float]]:
+        """Of transforms and densities on a cosine; of the quantiles constant."""
         recipe = self._recipe
         share = cosine(step, 0, recipe.steps, recipe.warmup)
-        return share * recipe.learning_rate, share * (
-            recipe.density_learning_rate or recipe.learning_rate
-        )
+        peaks = recipe.learning_rate, recipe.density_learning_rate or recipe.learning_rate
+        return {
+            MAIN: tuple(share * peak for peak in peaks),
+            AUXILIARY: (recipe.aux_learning_rate,),
+        }
+
+    def after_step(self, step: int) -> bool:
+        """A step of the quantiles by their own loss, of the densities as they are now."""
+        auxiliary = self.network.auxiliary_loss()
+        if auxiliary is not None and self._quantiles is not None:
+            auxiliary.backward()
+            self._quantiles.step()
+        return False
+
+    def log_row(
+        self, networks: dict[str, nn.Module], step: int, minutes: float, loss: float
+    ) -> tuple[dict[str, Any], str]:
+        """Figures of the first held-out photographs; see `Task`."""
+        row, _ = super().log_row(networks, step, minutes, loss)
+        figures = self.held_out(cast(Peer, networks[NETWORK]), FIGURES_IMAGES)
+        row |= {f"held_out_{key}": round(value, 5) for key, value in figures._asdict().items()}
+        reached = f"held-out {figures.bpp:.4f} bpp, PSNR {figures.psnr:.2f} dB"
+        return row, f"step {step}, {minutes:.1f} min: {reached}"
 
     def batch(self, generator: torch.Generator) -> Tensor:
         """Random crops in random orientation, RGB / 255, (batch, 3, crop, crop)."""
@@ -116,71 +143,3 @@ class PeerTask:
             loss = self._lagrangian(decoded.clamp(0, 1), truth, bpp)
             rows.append((float(bpp), psnr(decoded[0], frame), float(loss)))
         return Figures(*(float(value) for value in np.mean(rows, axis=0)))
-
-
-class PeerLoop(TrainingLoop):
-    """The loop of our own models, with the quantiles' optimizer beside the main one."""
-
-    def __init__(
-        self,
-        recipe: PeerRecipe,
-        task: PeerTask,
-        device: torch.device,
-        out_dir: Path,
-        facts: dict[str, Any],
-        progress: Progress,
-    ) -> None:
-        self._peer_recipe, self._peer_task = recipe, task
-        # The loop reads steps, seed and average of a recipe, and networks of a task; both have
-        # them.
-        super().__init__(cast(Recipe, recipe), cast(Task, task), device, out_dir, facts, progress)
-
-    def _new_optimizers(self) -> dict[str, torch.optim.Optimizer]:
-        network = self._peer_task.network
-        groups = [{"params": group} for group in (network.transforms(), network.densities())]
-        optimizers: dict[str, torch.optim.Optimizer] = {
-            MAIN: torch.optim.Adam(groups, lr=self._peer_recipe.learning_rate)
-        }
-        if network.quantiles():
-            optimizers[AUXILIARY] = torch.optim.Adam(
-                network.quantiles(), lr=self._peer_recipe.aux_learning_rate
-            )
-        return optimizers
-
-    def _one_step(self) -> Tensor:
-        task, network = self._peer_task, self._peer_task.network
-        for optimizer in self.optimizers.values():
-            optimizer.zero_grad(set_to_none=True)
-        groups, peaks = self.optimizers[MAIN].param_groups, task.learning_rates(self.step)
-        for group, learning_rate in zip(groups, peaks, strict=True):
-            group["lr"] = learning_rate
-        loss = task.loss(self.generator)
-        loss.backward()
-        detached = loss.detach()
-        main = [*network.transforms(), *network.densities()]
-        norm = nn.utils.clip_grad_norm_(main, self._peer_recipe.clip)
-        self.optimizers[MAIN].step()
-        auxiliary = network.auxiliary_loss()
-        if auxiliary is not None:
-            auxiliary.backward()
-            self.optimizers[AUXILIARY].step()
-        self._healthy = torch.isfinite(detached + norm)
-        self.step += 1
-        self._average()
-        return detached
-
-    def _figures(self, losses: list[float]) -> None:
-        self._figures_at = self.step
-        average = cast(Peer, self.ema[NETWORK])
-        figures = self._peer_task.held_out(average, FIGURES_IMAGES)
-        row = {
-            "step": self.step,
-            "minutes": round(self.minutes, 2),
-            "loss": float(np.mean(losses)) if losses else math.nan,
-            **{f"held_out_{key}": round(value, 5) for key, value in figures._asdict().items()},
-        }
-        append_rows(self.out_dir / "log.csv", [row])
-        self._progress.console.print(
-            f"step {self.step}, {self.minutes:.1f} min: held-out {figures.bpp:.4f} bpp, "
-            f"PSNR {figures.psnr:.2f} dB"
-        )

@@ -30,9 +30,8 @@ from .given_weights import read_purenet
 from .photographs import CropSource, FrameGroups
 from .rate_frames import RateFrames
 from .recipe import RateRecipe
-from .schedule import cosine
 from .similarity_loss import similarity_loss
-from .tasks import correction_loss, psnr, purenet_of
+from .tasks import ModelTask, correction_loss, psnr, purenet_of
 
 FIGURE_STEP_INDICES = (425, 553, 681, 830)
 """Steps of 20, 40, 80 and 180: about 1, 0.5, 0.25 and 0.1 bit per pixel."""
@@ -61,8 +60,8 @@ def fit_reconstruction(
     return fit_places(encoder, encoder.coefficients(patches), list(PLACES_STEP_INDICES))
 
 
-class RateTask:
-    """See `heqcodec.lab.training.tasks.Task`.
+class RateTask(ModelTask):
+    """See `heqcodec.lab.training.tasks.ModelTask`.
 
     Args:
         recipe: of the run.
@@ -86,6 +85,7 @@ class RateTask:
         start: Path | None = None,
         places: NDArray[np.float32] | None = None,
     ) -> None:
+        super().__init__(recipe)
         self._recipe, self._device = recipe, device
         self._crops, self._frames = CropSource(tiles, device), frames
         self._tensors = tensors
@@ -106,9 +106,6 @@ class RateTask:
             self._code, self._decode = torch.compile(self._codec), torch.compile(decode_base)
             torch.backends.cudnn.benchmark = True
 
-    def prepare(self, step: int) -> None:
-        """Nothing to make before the first step."""
-
     def batch(self, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Random crops uint8 (batch, 3, S, S), and a step index for each, int64 (batch,)."""
         recipe = self._recipe
@@ -128,20 +125,11 @@ class RateTask:
         loss = correction_loss(frame, base, target, self._recipe.border)
         return loss if self._recipe.loss == "mse" else similarity_loss(frame, target, loss)
 
-    def learning_rates(self, step: int) -> dict[str, float]:
-        """Learning rates of a step; see `Task`."""
-        recipe = self._recipe
-        return {"purenet": recipe.learning_rate * cosine(step, 0, recipe.steps, recipe.warmup)}
-
-    def after_step(self, step: int) -> bool:
-        """Nothing to do."""
-        return False
-
     @torch.inference_mode()
     def held_out(
         self, networks: dict[str, nn.Module], images: int | None, ship: bool = False
     ) -> dict[int | str, float]:
-        """Mean PSNR by step index and group, such as "553" and "553 camera"; see `Task`."""
+        """Mean PSNR by step index and group, such as "553" and "553 camera"; see `ModelTask`."""
         network, figures = purenet_of(networks), {}
         for group, frames in self._frames.items():
             for step in FIGURE_STEP_INDICES:
@@ -153,10 +141,6 @@ class RateTask:
                     values.append(psnr(decode_base(network, base, hints, index)[0], truth))
                 figures[f"{step} {group}" if group else step] = float(np.mean(values))
         return figures
-
-    def rows(self, step: int) -> list[dict[str, Any]]:
-        """No layer is quantized while training."""
-        return []
 
     def encoder_tensors(self, networks: dict[str, nn.Module]) -> dict[str, NDArray[Any]]:
         """The encoder as it was given."""

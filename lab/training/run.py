@@ -24,7 +24,7 @@ from .rate_coders import Coders, fit_coders
 from .rate_task import RateTask, fit_rate_encoder
 from .recipe import RECIPES, RateRecipe, Recipe, TransformRecipe, VggRecipe
 from .run_start import begin_run, claim_source, progress_columns, run_origin, run_photographs
-from .tasks import Task, purenet_of
+from .tasks import ModelTask, purenet_of
 from .transform_task import TransformTask, fit_encoder
 from .vgg_task import VggTask
 
@@ -90,7 +90,7 @@ def train(
     claim_source(out_dir, facts, source)
     out_dir.mkdir(parents=True, exist_ok=True)
     with Progress(*progress_columns(), console=Console(stderr=True)) as progress:
-        task: Task
+        task: ModelTask
         if isinstance(recipe, TransformRecipe):
             tensors = _fitted_encoder(out_dir, encoder_from, tiles, recipe, resume, progress)
             cache = claim_cache(out_dir / "coded", tensors, source, resume)
@@ -125,13 +125,13 @@ def train(
         numbers = [] if finish_in is None else [f"--finish-in {finish_in:g}"]
         origin = run_origin("heqcodec train", recipe_path, given, where, numbers)
         facts.setdefault("origin", origin)
-        loop = TrainingLoop(recipe, task, where, out_dir, facts, progress, finish_in)
+        loop = TrainingLoop(task, where, out_dir, facts, progress, finish_in)
         if resume:
             loop.load()
         loop.go(minutes)
     if not loop.workers.first:
         return {}
-    figures = task.held_out(loop.ema, None, ship=True)
+    figures = task.held_out(loop.measured, None, ship=True)
     training = {
         "recipe": recipe_path.name,
         "recipe_sha256": hashlib.sha256(recipe_path.read_bytes()).hexdigest(),
@@ -153,7 +153,7 @@ def train(
                 recipe.name,
                 recipe.decoder,
                 task.encoder.encoder_id,
-                purenet_of(loop.ema),
+                purenet_of(loop.measured),
                 task.places,
                 training,
                 held_out,
@@ -165,7 +165,7 @@ def train(
         )
         rate_parts = RateParts(task.places, coders, recipe.default_quality)
     try:
-        encoder = task.encoder_tensors(loop.ema)
+        encoder = task.encoder_tensors(loop.measured)
     except HeqError as error:
         told = ", ".join(f"{key} {value:.2f}" for key, value in held_out.items())
         raise HeqError(
@@ -177,7 +177,7 @@ def train(
         recipe.family,
         recipe.about,
         encoder,
-        purenet_of(loop.ema),
+        purenet_of(loop.measured),
         training,
         held_out,
         rate_parts,

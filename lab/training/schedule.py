@@ -22,16 +22,22 @@ def cosine(step: int, begin: int, end: int, warmup: int) -> float:
 
 
 @torch.no_grad()
-def follow(ema: nn.Module, network: nn.Module, decay: float, count: int) -> None:
-    """Let an EMA follow the parameters of its network; buffers are left alone.
+def follow(
+    ema: nn.Module, network: nn.Module, decay: float, count: int, buffers: bool = False
+) -> None:
+    """Let an exponential moving average follow the parameters of its network.
 
     Args:
         ema: changed in place.
         network: of the same form.
         decay: per step, 0 to 1; less at first, since the average begins at the first weights.
         count: steps that the average has followed, this one included.
+        buffers: whether they are taken over as they are; otherwise they are left alone.
     """
     decay = min(decay, (1 + count) / (10 + count))
     mine = [parameter.detach() for parameter in ema.parameters()]
     theirs = [parameter.detach() for parameter in network.parameters()]
     torch._foreach_lerp_(mine, theirs, 1 - decay)
+    if buffers:
+        for own, other in zip(ema.buffers(), network.buffers(), strict=True):
+            own.copy_(other)

@@ -1,9 +1,10 @@
-"""What the two families train: their networks, losses and held-out figures."""
+"""What training tasks of the families share: optimizers, log, losses and figures."""
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,7 +13,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from .border_loss import border_loss
+from .muon import Muon
+from .recipe import Recipe
+from .schedule import cosine
+from .task import LoopSettings, Task
 
+FIGURES_IMAGES = 6
 RATES = (64, 128, 256, 512)
 PIXEL_FLOOR = 20.0 / 255**2
 """Added to a crop's own error before it is weighed: below about 35 dB, errors count alike."""
@@ -20,30 +26,39 @@ LEAST_ERROR = 1e-6
 """108 dB stand for infinity, which would swallow every mean."""
 
 
-class Task(Protocol):
-    """One family's part of a training run; `heqcodec.lab.training.run` does the rest."""
+class ModelTask(Task):
+    """One family's part of a training run; `heqcodec.lab.training.run` does the rest.
 
-    networks: dict[str, nn.Module]
-    """What is trained, with names for checkpoints; "purenet" is always among them."""
-    figure_name: str
-    """What a record calls a held-out figure, such as "psnr at {} bits"."""
+    "purenet" is always among its networks.
 
-    def prepare(self, step: int) -> None:
-        """Make what steps need and the rest does not; called once, before the first step."""
-        ...
+    Args:
+        recipe: of the run.
+    """
 
-    def loss(self, generator: torch.Generator) -> Tensor:
-        """The loss of a batch drawn with ``generator``."""
-        ...
+    figure_name = "psnr at {} bits"
+    """What a record calls a held-out figure."""
 
-    def learning_rates(self, step: int) -> dict[str, float]:
-        """The learning rate of each network in a step; 0 where it does not learn."""
-        ...
+    def __init__(self, recipe: Recipe) -> None:
+        self.settings = LoopSettings(recipe.steps, recipe.seed, recipe.clip, recipe.ema)
+        self._model_recipe = recipe
 
-    def after_step(self, step: int) -> bool:
-        """Bookkeeping after a step; true if the optimizers must start anew."""
-        ...
+    def optimizers(self) -> dict[str, torch.optim.Optimizer]:
+        """One for each network."""
+        peak, muon = self._model_recipe.learning_rate, self._model_recipe.optimizer == "muon"
+        return {
+            name: Muon(network.parameters(), lr=peak)
+            if muon
+            else torch.optim.Adam(network.parameters(), lr=peak, betas=(0.9, 0.99))
+            for name, network in self.networks.items()
+        }
 
+    def learning_rates(self, step: int) -> dict[str, Sequence[float]]:
+        """Warm-up and cosine of PURENET."""
+        recipe = self._model_recipe
+        share = cosine(step, 0, recipe.steps, recipe.warmup)
+        return {"purenet": (recipe.learning_rate * share,)}
+
+    @abstractmethod
     def held_out(
         self, networks: dict[str, nn.Module], images: int | None, ship: bool = False
     ) -> Mapping[Any, float]:
@@ -52,15 +67,20 @@ class Task(Protocol):
         With ``ship`` of the encoder that `encoder_tensors` gives, in whatever phase training is.
         Changes nothing: when figures are taken must not decide what is learned.
         """
-        ...
 
-    def rows(self, step: int) -> list[dict[str, Any]]:
-        """Rows for the log of the quantized layers; empty where there are none."""
-        ...
-
+    @abstractmethod
     def encoder_tensors(self, networks: dict[str, nn.Module]) -> dict[str, NDArray[Any]]:
         """The encoder as it ships."""
-        ...
+
+    def log_row(
+        self, networks: dict[str, nn.Module], step: int, minutes: float, loss: float
+    ) -> tuple[dict[str, Any], str]:
+        """Held-out PSNR of the first images; see `Task`."""
+        row, _ = super().log_row(networks, step, minutes, loss)
+        figures = self.held_out(networks, FIGURES_IMAGES)
+        row |= {f"psnr_{rate}": round(value, 4) for rate, value in figures.items()}
+        shown = ", ".join(f"{value:.2f}" for value in figures.values())
+        return row, f"step {step}, {minutes:.1f} min: held-out PSNR {shown} dB"
 
 
 def purenet_of(networks: dict[str, nn.Module]) -> Purenet:

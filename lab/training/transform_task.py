@@ -20,8 +20,7 @@ from .coded_tiles import Coded, code_frames, coded_view, network_inputs
 from .coder_tables import WIDE_BITS, DecisionCounts, fit_tables, frequency_order, significance_order
 from .photographs import VIEW_ORDER, turned
 from .recipe import TransformRecipe
-from .schedule import cosine
-from .tasks import correction_loss, crop_places, psnr, purenet_of, rate_indices
+from .tasks import ModelTask, correction_loss, crop_places, psnr, purenet_of, rate_indices
 
 
 def fit_encoder(tiles: NDArray[np.uint8], recipe: TransformRecipe) -> dict[str, NDArray[Any]]:
@@ -43,8 +42,8 @@ def fit_encoder(tiles: NDArray[np.uint8], recipe: TransformRecipe) -> dict[str, 
     return {"coarse": coarse, "fine": fine, **tables._asdict()}
 
 
-class TransformTask:
-    """See `heqcodec.lab.training.tasks.Task`.
+class TransformTask(ModelTask):
+    """See `heqcodec.lab.training.tasks.ModelTask`.
 
     Args:
         recipe: of the run.
@@ -56,8 +55,6 @@ class TransformTask:
         progress: shows the coding of the tiles.
     """
 
-    figure_name = "psnr at {} bits"
-
     def __init__(
         self,
         recipe: TransformRecipe,
@@ -68,6 +65,7 @@ class TransformTask:
         cache: Path,
         progress: Progress,
     ) -> None:
+        super().__init__(recipe)
         self._recipe, self._device = recipe, device
         self._tensors, self._tiles, self._frames = tensors, tiles, frames
         self._cache, self._progress = cache, progress
@@ -122,20 +120,11 @@ class TransformTask:
             )
         return correction_loss(frame.float(), base, target, recipe.border)
 
-    def learning_rates(self, step: int) -> dict[str, float]:
-        """Learning rates of a step; see `Task`."""
-        recipe = self._recipe
-        return {"purenet": recipe.learning_rate * cosine(step, 0, recipe.steps, recipe.warmup)}
-
-    def after_step(self, step: int) -> bool:
-        """Nothing to do."""
-        return False
-
     @torch.inference_mode()
     def held_out(
         self, networks: dict[str, nn.Module], images: int | None, ship: bool = False
     ) -> dict[int, float]:
-        """Mean PSNR by rate; see `Task`."""
+        """Mean PSNR by rate; see `ModelTask`."""
         network = purenet_of(networks)
         figures: dict[int, list[float]] = {bits: [] for bits in TransformNqe.rates}
         for truth, coded in list(zip(self._frames, self._held, strict=True))[:images]:
@@ -148,10 +137,6 @@ class TransformTask:
                 frame = network(_channels_last(transform_cells(base, hints)), base, rate)
                 figures[bits].append(psnr(frame[0], truth))
         return {bits: float(np.mean(values)) for bits, values in figures.items()}
-
-    def rows(self, step: int) -> list[dict[str, Any]]:
-        """No layer is quantized while training."""
-        return []
 
     def encoder_tensors(self, networks: dict[str, nn.Module]) -> dict[str, NDArray[Any]]:
         """The encoder as it was given."""

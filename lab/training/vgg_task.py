@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from typing import Any, Literal, cast
 
 import numpy as np
@@ -30,7 +31,7 @@ from torch import Tensor, nn
 from .border_loss import border_loss
 from .recipe import VggRecipe
 from .schedule import cosine
-from .tasks import RATES, crop_places, psnr, purenet_of, rate_indices
+from .tasks import RATES, ModelTask, crop_places, psnr, purenet_of, rate_indices
 from .teacher import Teacher, teacher_loss
 
 CALIBRATION_BATCHES = 16
@@ -57,8 +58,8 @@ def laid_out(codes: Tensor, rows: int, columns: int) -> Tensor:
 Stage = Literal["teacher", "distil", "joint"]
 
 
-class VggTask:
-    """See `heqcodec.lab.training.tasks.Task`.
+class VggTask(ModelTask):
+    """See `heqcodec.lab.training.tasks.ModelTask`.
 
     Args:
         recipe: of the run.
@@ -67,8 +68,6 @@ class VggTask:
         device: where tiles and networks live.
     """
 
-    figure_name = "psnr at {} bits"
-
     def __init__(
         self,
         recipe: VggRecipe,
@@ -76,6 +75,7 @@ class VggTask:
         frames: list[NDArray[np.uint8]],
         device: torch.device,
     ) -> None:
+        super().__init__(recipe)
         self._recipe, self._device, self._frames = recipe, device, frames
         self._tiles = torch.from_numpy(np.ascontiguousarray(tiles.transpose(0, 3, 1, 2))).to(device)
         torch.manual_seed(recipe.seed)
@@ -93,10 +93,10 @@ class VggTask:
         self._enter(0)
 
     def prepare(self, step: int) -> None:
-        """Nothing to make; see `Task`."""
+        """Enter the stage of a step; see `Task`."""
         self._enter(step)
 
-    def learning_rates(self, step: int) -> dict[str, float]:
+    def learning_rates(self, step: int) -> dict[str, Sequence[float]]:
         """Learning rates of a step; see `Task`."""
         recipe = self._recipe
         taught, joint = recipe.teacher_steps, recipe.teacher_steps + recipe.distil_steps
@@ -111,7 +111,7 @@ class VggTask:
         )
         if taught:
             learning["teacher"] = recipe.learning_rate * first
-        return learning
+        return {name: (learning_rate,) for name, learning_rate in learning.items()}
 
     def _enter(self, step: int) -> None:
         """Set what depends on the step alone."""

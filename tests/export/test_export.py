@@ -106,7 +106,7 @@ class TestExport:
     ) -> None:
         task = task_of(VGG, tiles, tmp_path / "coded", steps=3, **phases)
         facts = {"step": 0, "minutes": 0.0}
-        loop = TrainingLoop(task._recipe, task, CPU, tmp_path, facts, Progress(disable=True))
+        loop = TrainingLoop(task, CPU, tmp_path, facts, Progress(disable=True))
         for _ in range(3):
             loop._one_step()
         exported = IntegerVgg.from_tensors(task.encoder_tensors(loop.ema))

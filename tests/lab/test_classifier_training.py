@@ -14,6 +14,7 @@ from heqcodec.base.errors import HeqError
 from heqcodec.lab.classifier import ClassifierRecipe, training
 from heqcodec.lab.classifier.queue import pack, read_list, run_queue
 from heqcodec.lab.classifier.run import run_recipe
+from heqcodec.lab.training import loop
 from labelled_images import easy_images
 from safetensors.torch import load_file
 
@@ -79,12 +80,12 @@ def test_interrupted_runs_end_at_the_same_weights(
         return run_recipe(recipe, images, CPU, folder / "log", folder / "state", report=report)
 
     def stop(row: dict[str, Any]) -> None:
-        # Epoch 2 is in the log, but the checkpoint is that of epoch 1.
+        # Epoch 2 is in the log, but the checkpoint is from before its last step.
         if row["epoch"] == 2:
             raise Interruption
 
     whole = run("whole")
-    monkeypatch.setattr(training, "CHECKPOINT_SECONDS", -1.0)
+    monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", -1.0)
     with pytest.raises(Interruption):
         run("parts", stop)
     assert len(rows_of(tmp_path / "parts/log/log.csv")) == 2
@@ -101,7 +102,7 @@ def test_interrupted_runs_end_at_the_same_weights(
 def test_checkpoints_of_another_recipe_are_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(training, "CHECKPOINT_SECONDS", -1.0)
+    monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", -1.0)
 
     def stop(row: dict[str, Any]) -> None:
         if row["epoch"] == 2:
@@ -109,7 +110,7 @@ def test_checkpoints_of_another_recipe_are_refused(
 
     with pytest.raises(Interruption):
         run_recipe(small(), easy_images(), CPU, tmp_path / "l", tmp_path / "s", report=stop)
-    with pytest.raises(HeqError, match="another recipe"):
+    with pytest.raises(HeqError, match="begun with the recipe of small, not of other"):
         run_recipe(small("other"), easy_images(), CPU, tmp_path / "l", tmp_path / "s")
 
 
@@ -127,13 +128,8 @@ def test_a_start_brings_its_weights(tmp_path: Path) -> None:
         run_recipe(second, easy_images(), CPU, out / "second", out / "second")
     run_recipe(first, easy_images(), CPU, out / "first", out / "first")
     kept = load_file(out / "first" / "final.safetensors")["blocks.3.conv.weight"]
-    begun = training.ClassifierTraining(
-        second,
-        training.DeviceImages(easy_images(), CPU),
-        out / "second",
-        out / "second",
-        out / "first" / "final.safetensors",
-    )
+    images = training.DeviceImages(easy_images(), CPU)
+    begun = training.ClassifierTask(second, images, out / "first" / "final.safetensors")
     assert torch.equal(begun.network.blocks[3].conv.latent, kept)
 
 

@@ -53,7 +53,7 @@ class TestLearning:
             purenet=sizes,
         )
         facts = {"step": 0, "minutes": 0.0}
-        loop = TrainingLoop(task._recipe, task, CPU, tmp_path, facts, Progress(disable=True))
+        loop = TrainingLoop(task, CPU, tmp_path, facts, Progress(disable=True))
         task.prepare(0)
 
         def loss() -> float:

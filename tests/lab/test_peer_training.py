@@ -20,7 +20,8 @@ from heqcodec.eval.peers.factorized import Factorized
 from heqcodec.eval.peers.load import ARCHITECTURES, build, load_peer
 from heqcodec.lab.peers.recipe import SIZES, PeerRecipe
 from heqcodec.lab.peers.run import train_peer
-from heqcodec.lab.peers.training import PeerLoop, PeerTask
+from heqcodec.lab.peers.training import PeerTask
+from heqcodec.lab.training.loop import TrainingLoop
 from rich.progress import Progress
 from safetensors.torch import load_file
 from small_models import photograph, write_photographs
@@ -81,10 +82,10 @@ def write_recipe(path: Path, architecture: str, **changes: Any) -> Path:
     return path
 
 
-def loop_of(recipe: PeerRecipe, tiles: np.ndarray, folder: Path) -> PeerLoop:
+def loop_of(recipe: PeerRecipe, tiles: np.ndarray, folder: Path) -> TrainingLoop:
     task = PeerTask(recipe, tiles, [tiles[0][:70, :100].copy()], CPU)
     facts = {"step": 0, "minutes": 0.0}
-    return PeerLoop(recipe, task, CPU, folder, facts, Progress(disable=True))
+    return TrainingLoop(task, CPU, folder, facts, Progress(disable=True))
 
 
 class TestRecipe:
@@ -228,7 +229,7 @@ class TestLoop:
     def test_quantiles_follow_their_own_loss(self, tiles: np.ndarray, tmp_path: Path) -> None:
         recipe = small_recipe("factorized", learning_rate=1e-12, aux_learning_rate=0.5, steps=100)
         loop = loop_of(recipe, tiles, tmp_path)
-        network = loop._peer_task.network
+        network = loop.task.networks["peer"]
         assert isinstance(network, Factorized)
         first = float(network.entropy_bottleneck.loss().detach())
         transforms = [value.detach().clone() for value in network.transforms()]
@@ -241,7 +242,7 @@ class TestLoop:
     def test_a_loss_that_is_no_number_is_told(self, tiles: np.ndarray, tmp_path: Path) -> None:
         loop = loop_of(small_recipe("factorized"), tiles, tmp_path)
         with torch.no_grad():
-            loop._peer_task.network.transforms()[0].fill_(float("nan"))
+            loop.task.networks["peer"].transforms()[0].fill_(float("nan"))
         loop._one_step()
         with pytest.raises(HeqError, match="no number any more"):
             loop.save()
@@ -262,15 +263,15 @@ class TestRun:
         record = train_peer(recipe, photographs, whole, held_out, device="cpu")
         assert record["training"]["steps"] == 6
 
-        one_step = PeerLoop._one_step
+        one_step = TrainingLoop._one_step
 
-        def stopped(self: PeerLoop) -> torch.Tensor:
+        def stopped(self: TrainingLoop) -> torch.Tensor:
             if self.step + 1 == 3:
                 os.kill(os.getpid(), signal.SIGTERM)
             return one_step(self)
 
         with monkeypatch.context() as patch:
-            patch.setattr(PeerLoop, "_one_step", stopped)
+            patch.setattr(TrainingLoop, "_one_step", stopped)
             record = train_peer(recipe, photographs, parts, held_out, device="cpu")
         assert record["training"]["steps"] == 3
         # The state of torch's own generator must not matter.

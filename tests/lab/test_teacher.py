@@ -114,7 +114,7 @@ class TestStages:
             warmup=0,
         )
         facts = {"step": 0, "minutes": 0.0}
-        loop = TrainingLoop(task._recipe, task, CPU, tmp_path, facts, Progress(disable=True))
+        loop = TrainingLoop(task, CPU, tmp_path, facts, Progress(disable=True))
         learned = []
         for _ in range(6):
             before = {
