@@ -71,7 +71,8 @@ class ClassifierTask(Task):
         steps = self._main + recipe.fine_epochs * images.steps(recipe.fine_batch)
         ema = recipe.ema or None
         self.settings = LoopSettings(steps, recipe.seed, ema=ema, ema_buffers=True)
-        self._step, self._batches = 0, iter(())
+        self._step = 0
+        self._batches: Iterator[tuple[Tensor, Tensor]] = iter(())
         self._begin_epoch()
 
     def _begin_epoch(self, loss: float = 0.0, hits: int = 0, minutes: float = 0.0) -> None:
@@ -103,8 +104,8 @@ class ClassifierTask(Task):
         ]
         if recipe.optimizer == "adamw":
             return {NET: torch.optim.AdamW(groups, lr=recipe.learning_rate, fused=fused)}
-        momentum = {"momentum": recipe.momentum, "nesterov": True}
-        return {NET: torch.optim.SGD(groups, lr=recipe.learning_rate, fused=fused, **momentum)}
+        peak, momentum = recipe.learning_rate, recipe.momentum
+        return {NET: torch.optim.SGD(groups, peak, momentum, nesterov=True, fused=fused)}
 
     def learning_rates(self, step: int) -> dict[str, Sequence[float]]:
         """Of both groups, see `learning_rate`."""

@@ -43,20 +43,6 @@ class TestCheckpoint:
             for key, value in mine["purenet"].state_dict().items():
                 assert torch.equal(value, theirs["purenet"].state_dict()[key])
         assert torch.equal(generator.get_state(), other_generator.get_state())
-
-    def test_teachers_that_were_guides_go_on(self, tmp_path: Path) -> None:
-        """The name of that network in checkpoints until 29 November 2026."""
-        begun, goes_on = torch.nn.Linear(2, 3), torch.nn.Linear(2, 3)
-        old = {"guide": begun}, {"guide": begun}, {"guide": torch.optim.Adam(begun.parameters())}
-        begun(torch.ones(2)).sum().backward()
-        old[2]["guide"].step()
-        save_checkpoint(tmp_path, *old, torch.Generator(), {"step": 1})
-        adam = torch.optim.Adam(goes_on.parameters())
-        new = {"teacher": goes_on}, {"teacher": torch.nn.Linear(2, 3)}, {"teacher": adam}
-        load_checkpoint(tmp_path, *new, torch.Generator())
-        assert torch.equal(goes_on.weight, begun.weight)
-        assert torch.equal(new[1]["teacher"].bias, begun.bias)
-        assert float(adam.state[goes_on.weight]["step"]) == 1
         before, after = (group["purenet"].state_dict()["state"] for group in (optimizers, restored))
         assert before.keys() == after.keys()
         for index, state in before.items():
@@ -71,6 +57,20 @@ class TestCheckpoint:
             optimizer["purenet"].step()
         for key, value in trained["purenet"].state_dict().items():
             assert torch.equal(value, other["purenet"].state_dict()[key])
+
+    def test_teachers_that_were_guides_go_on(self, tmp_path: Path) -> None:
+        """The name of that network in checkpoints until 29 November 2026."""
+        begun, goes_on = torch.nn.Linear(2, 3), torch.nn.Linear(2, 3)
+        old = {"guide": begun}, {"guide": begun}, {"guide": torch.optim.Adam(begun.parameters())}
+        begun(torch.ones(2)).sum().backward()
+        old[2]["guide"].step()
+        save_checkpoint(tmp_path, *old, torch.Generator(), {"step": 1})
+        adam = torch.optim.Adam(goes_on.parameters())
+        new = {"teacher": goes_on}, {"teacher": torch.nn.Linear(2, 3)}, {"teacher": adam}
+        load_checkpoint(tmp_path, *new, torch.Generator())
+        assert torch.equal(goes_on.weight, begun.weight)
+        assert torch.equal(new[1]["teacher"].bias, begun.bias)
+        assert float(adam.state[goes_on.weight]["step"]) == 1
 
     def test_missing_and_damaged(self, tmp_path: Path) -> None:
         with pytest.raises(HeqError, match=r"no checkpoint .* leave --resume out"):
