@@ -54,7 +54,7 @@ class TestExport:
         encoder_file: Path,
         tmp_path: Path,
     ) -> None:
-        recipe = write_recipe(tmp_path / "tiny.toml", TRANSFORM, rate=5e-3)
+        recipe = write_recipe(tmp_path / "tiny.toml", TRANSFORM, learning_rate=5e-3)
         entry = train(
             recipe,
             photographs,
