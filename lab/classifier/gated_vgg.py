@@ -24,7 +24,7 @@ from typing import Any, Literal, cast
 from heqcodec.lab.networks.logic_gates import SPARSITY_THRESHOLD, Opens, make_skip
 from torch import Tensor, nn
 
-from .blocks import ConvBlock, PixelNormalization, WeightedConv2d
+from .blocks import PixelNormalization, conv_block
 from .vgg_small import CIFAR_DEVIATION, CIFAR_MEAN
 from .weight_quantizers import weight_quantizer
 
@@ -82,10 +82,9 @@ class GatedVgg11(nn.Module):
             for index in range(count):
                 first = not self.blocks
                 quantizer = None if first else weight_quantizer(weights, **(options or {}))
-                conv = WeightedConv2d(inputs, outputs, 3, quantizer)
                 pool = self.pools_first if first else index == 0
                 norm_init = "plain" if gate == "none" else "sparse"
-                self.blocks.append(ConvBlock(conv, outputs, active, pool, norm_init))
+                self.blocks.append(conv_block(inputs, outputs, active, quantizer, pool, norm_init))
                 skip = make_skip(gate, outputs, 1, gate_threshold, gate_opens) if index else None
                 self.gates.append(skip or nn.Identity())
                 inputs = outputs

@@ -16,10 +16,11 @@ from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import torch
+from heqcodec.lab.networks.quantized_block import QuantizedBlock
 from heqcodec.quantizers import BitShiftNorm, binary_sign
 from torch import Tensor, nn
 
-from .blocks import ConvBlock, PixelNormalization, WeightedConv2d, weighted_convolutions
+from .blocks import PixelNormalization, conv_block, weighted_convolutions
 from .weight_quantizers import weight_quantizer
 
 PIXEL_CENTRE = 128.0
@@ -140,17 +141,17 @@ class NqeClassifier(nn.Module):
         blocks = []
         for layer in self.layers:
             quantizer = weight_quantizer(_of_layer(weights, layer), **(options or {}))
-            conv = WeightedConv2d(
-                layer.inputs, layer.outputs, layer.kernel, quantizer, layer.groups
-            )
             last = layer is self.layers[-1]
             blocks.append(
-                ConvBlock(
-                    conv,
+                conv_block(
+                    layer.inputs,
                     layer.outputs,
                     "none" if last else active,
+                    quantizer,
                     layer.pool,
                     "plain" if last else norm_init,
+                    layer.kernel,
+                    layer.groups,
                     bit_shift=True,
                 )
             )
@@ -169,7 +170,7 @@ class NqeClassifier(nn.Module):
     @property
     def norms(self) -> list[BitShiftNorm]:
         """The normalizations, from the pixels on."""
-        return [cast(BitShiftNorm, cast(ConvBlock, block).norm) for block in self.blocks]
+        return [cast(BitShiftNorm, cast(QuantizedBlock, block).norm) for block in self.blocks]
 
     @torch.no_grad()
     def switch_to_bsn(self, quantile: float = 0.9, fade: float = 0.0) -> list[int]:

@@ -15,7 +15,7 @@ from typing import Any, cast
 from heqcodec.quantizers.hwmsb import TOP_LEVEL
 from torch import Tensor, nn
 
-from .blocks import ConvBlock, PixelNormalization, WeightedConv2d
+from .blocks import PixelNormalization, conv_block
 from .weight_quantizers import weight_quantizer
 
 CIFAR_MEAN = (125.3, 123.0, 113.9)
@@ -54,8 +54,8 @@ class VggSmall(nn.Module):
         blocks, inputs = [], 3
         for index, outputs in enumerate(widths):
             quantizer = weight_quantizer(weights, **(options or {})) if index else None
-            conv = WeightedConv2d(inputs, outputs, 3, quantizer)
-            blocks.append(ConvBlock(conv, outputs, active, index % 2 == 1, norm_init))
+            pool = index % 2 == 1
+            blocks.append(conv_block(inputs, outputs, active, quantizer, pool, norm_init))
             inputs = outputs
         self.blocks = nn.Sequential(*blocks)
         self.head = nn.Linear(inputs * 16, classes)

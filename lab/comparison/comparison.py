@@ -115,7 +115,7 @@ def layer_use(task: TimedTask, network: nn.Module) -> list[dict[str, Any]]:
         ``entropy_ratio`` (entropy over log2 of the number of levels).
     """
     layers = []
-    for block in task.encoder(network).reduced_blocks():
+    for layer, block in task.encoder(network).reduced_blocks():
         quantizer = block.quantizer
         if quantizer is None:
             continue
@@ -123,7 +123,7 @@ def layer_use(task: TimedTask, network: nn.Module) -> list[dict[str, Any]]:
         statistics = level_statistics(quantizer, weight)
         layers.append(
             {
-                "layer": block.layer.name,
+                "layer": layer.name,
                 "levels": [float(level) for level in quantizer.levels],
                 "counts": [round(p * weight.numel()) for p in statistics["occupancy"]],
                 "entropy_ratio": round(statistics["entropy_ratio"], 4),

@@ -11,19 +11,18 @@ import torch
 from heqcodec.base.errors import HeqError
 from heqcodec.nqe_vgg.layer import MOST_LEVELS, IntegerLayer
 from heqcodec.nqe_vgg.layout import PIXEL_CENTRE, VGG_LAYERS, VggLayer, levels_of
-from heqcodec.nqe_vgg.payload import CODE_CHANNELS, RATE_CHANNELS
+from heqcodec.nqe_vgg.payload import CODE_CHANNELS
 from heqcodec.nqe_vgg.skips import Skip
-from heqcodec.quantizers.base import WeightQuantizer
 from heqcodec.quantizers.binary import binary_sign
 from heqcodec.quantizers.bsn import BitShiftNorm, fold_thresholds
 from heqcodec.quantizers.heq import StepRule
-from heqcodec.quantizers.hwmsb import TOP_LEVEL, half_wave_msb
+from heqcodec.quantizers.hwmsb import TOP_LEVEL, HalfWaveMsb
 from heqcodec.quantizers.running_norm import plain_statistics
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.nn.utils import parametrize
 
 from .layer_quantizers import Choice, layer_choices, layer_quantizer
+from .quantized_block import QuantizedBlock, QuantizedConv2d
 from .skip_gates import skip_gates, skipped, with_skip
 
 NormInit = Literal["balanced", "halfwave"]
@@ -34,57 +33,26 @@ NormInit = Literal["balanced", "halfwave"]
 NORM_INIT: dict[NormInit, tuple[float, float]] = {"balanced": (0.37, 0.5), "halfwave": (1.0, 0.0)}
 
 
-class QuantizedBlock(nn.Module):
-    """Convolution with quantized weights, normalization, 2x2 maximum, activation.
+class IntegerBlock(QuantizedBlock):
+    """A layer of the encoder: in evaluation mode its values are exact integers."""
 
-    The maximum comes before the activation: the same values, since the activation is monotone,
-    but the gradient goes to the true maximum and not to the first of equal levels.
-    """
+    norm: BitShiftNorm
 
     def __init__(
         self, layer: VggLayer, rule: StepRule, norm_init: NormInit, choice: Choice | None = None
     ) -> None:
-        super().__init__()
         quantizer = layer_quantizer(layer, choice, rule)
-        # Whether the layer is one of integers, which its twin repeats exactly.
-        self.is_integer = quantizer.is_integer and len(quantizer.levels) <= MOST_LEVELS
-        if self.is_integer:
+        is_integer = quantizer.is_integer and len(quantizer.levels) <= MOST_LEVELS
+        if is_integer:
             layer = replace(layer, levels=levels_of(len(quantizer.levels)))
-        self.layer = layer
-        self.choice = choice
-        self.conv = nn.Conv2d(
-            layer.inputs,
-            layer.outputs,
-            layer.kernel,
-            padding=layer.kernel // 2,
-            groups=layer.groups,
-            bias=False,
-        )
-        nn.init.kaiming_normal_(self.conv.weight, nonlinearity="relu")
-        parametrize.register_parametrization(self.conv, "weight", quantizer)
-        self.is_code = layer.name == "bottleneck"
-        scale, bias = (1.0, 0.0) if self.is_code else NORM_INIT[norm_init]
-        self.norm = BitShiftNorm(layer.outputs, scale, bias)
-        self.refresh()
-
-    @property
-    def _parametrization(self) -> parametrize.ParametrizationList:
-        lists = cast(nn.ModuleDict, self.conv.parametrizations)
-        return cast(parametrize.ParametrizationList, lists["weight"])
-
-    @property
-    def latent(self) -> nn.Parameter:
-        """The float weights behind the integer levels."""
-        return cast(nn.Parameter, self._parametrization.original)
-
-    @property
-    def quantizer(self) -> WeightQuantizer:
-        """The quantizer of this layer's weights."""
-        return cast(WeightQuantizer, self._parametrization[0])
-
-    def refresh(self) -> None:
-        """Let the quantizer follow the latent weights."""
-        self.quantizer.refresh(self.latent.data)
+        is_code = layer.name == "bottleneck"
+        scale, bias = (1.0, 0.0) if is_code else NORM_INIT[norm_init]
+        conv = QuantizedConv2d(layer.inputs, layer.outputs, layer.kernel, quantizer, layer.groups)
+        norm = BitShiftNorm(layer.outputs, scale, bias)
+        super().__init__(conv, norm, HalfWaveMsb(), "normalized" if layer.pool else "none")
+        # Whether the layer is one of integers, which its twin repeats exactly.
+        self.is_integer, self.is_code = is_integer, is_code
+        self.layer, self.choice = layer, choice
 
     def forward(self, x: Tensor, floating: bool = False) -> Tensor:
         """Integer activations (N, in, H, W) -> integers 0..3, or the code in {-1, +1}.
@@ -96,14 +64,7 @@ class QuantizedBlock(nn.Module):
         z = self.normalized(x, floating)
         if self.is_code:
             return binary_sign(z)
-        return TOP_LEVEL * z.clamp(0, 1) if floating else half_wave_msb(z)
-
-    def normalized(self, x: Tensor, floating: bool = False) -> Tensor:
-        """What the activation sees while training: normalized sums, after the maximum."""
-        weight = self.latent if floating else self.conv.weight
-        padding, groups = self.layer.kernel // 2, self.layer.groups
-        z = self.norm(F.conv2d(x, weight, None, 1, padding, 1, groups))
-        return F.max_pool2d(z, 2) if self.layer.pool else z
+        return TOP_LEVEL * z.clamp(0, 1) if floating else cast(Tensor, self.activation(z))
 
     @torch.no_grad()
     def _integer_forward(self, x: Tensor) -> Tensor:
@@ -191,7 +152,7 @@ class NqeVgg(nn.Module):
         self.allow_autocast = allow_autocast
         choices = layer_choices(quantizers or {})
         self.blocks = nn.ModuleList(
-            QuantizedBlock(layer, rule, norm_init, choices.get(layer.name)) for layer in VGG_LAYERS
+            IntegerBlock(layer, rule, norm_init, choices.get(layer.name)) for layer in VGG_LAYERS
         )
         self.skip_kind, self.skips = skips, skip_gates(VGG_LAYERS, skips)
         self.register_buffer("floating", torch.tensor(False))
@@ -216,10 +177,10 @@ class NqeVgg(nn.Module):
         super()._load_from_state_dict(*args, **kwargs)
         self._is_floating = bool(self.floating)
 
-    def quantized_blocks(self) -> Iterator[QuantizedBlock]:
+    def quantized_blocks(self) -> Iterator[IntegerBlock]:
         """The blocks from the pixels to the code."""
         for block in self.blocks:
-            yield cast(QuantizedBlock, block)
+            yield cast(IntegerBlock, block)
 
     def forward(self, patches: Tensor) -> Tensor:
         """uint8 or integer-valued float pixels (N, 3, 32, 32), 0..255 -> float (N, 32, 4, 4).
@@ -253,7 +214,7 @@ class NqeVgg(nn.Module):
         return x
 
     def _channels_last(self) -> bool:
-        latent = cast(QuantizedBlock, self.blocks[1]).latent
+        latent = cast(IntegerBlock, self.blocks[1]).latent
         return latent.is_contiguous(memory_format=torch.channels_last)
 
     def integer_layers(self) -> list[IntegerLayer]:
@@ -279,7 +240,7 @@ class NqeVgg(nn.Module):
     def refresh(self) -> None:
         """Refresh all quantizers from their latent weights (HEQ: once an epoch)."""
         for block in self.quantized_blocks():
-            block.refresh()
+            block.conv.refresh()
 
     @property
     def is_bsn(self) -> bool:
@@ -338,12 +299,6 @@ def truncate_code(code: Tensor, channels: int | Tensor) -> Tensor:
     index = torch.arange(code.shape[1], device=code.device).view(1, -1, 1, 1)
     keep = torch.as_tensor(channels, device=code.device).view(-1, 1, 1, 1)
     return code * (index < keep)
-
-
-def random_channels(count: int, generator: torch.Generator | None = None) -> Tensor:
-    """Channel counts for the random truncation: int64 (count,), uniform over 4, 8, 16, 32."""
-    choice = torch.randint(len(RATE_CHANNELS), (count,), generator=generator)
-    return torch.tensor(RATE_CHANNELS)[choice]
 
 
 assert VGG_LAYERS[-1].outputs == CODE_CHANNELS

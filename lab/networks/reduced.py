@@ -11,12 +11,12 @@ from heqcodec.base.errors import HeqError
 from heqcodec.nqe_vgg.layout import PIXEL_CENTRE, VGG_LAYERS, VggLayer
 from heqcodec.nqe_vgg.skips import Skip
 from heqcodec.quantizers.base import WeightQuantizer
-from heqcodec.quantizers.hwmsb import half_wave_msb
+from heqcodec.quantizers.hwmsb import HalfWaveMsb
 from heqcodec.quantizers.running_norm import RunningBatchNorm2d, plain_statistics
 from torch import Tensor, nn
-from torch.nn.utils import parametrize
 
-from .code_quantizers import CodeQuantizer, make_code
+from .code_quantizers import make_code
+from .quantized_block import QuantizedBlock, QuantizedConv2d
 from .skip_gates import skip_gates, skipped
 
 FULL_WIDTH = 64
@@ -65,63 +65,25 @@ def reduced_layers(
     return tuple(scaled(layer) for layer in (VGG_LAYERS if code else VGG_LAYERS[:-1]))
 
 
-class ReducedBlock(nn.Module):
-    """Convolution, normalization, 2x2 maximum, activation of 2 bits or the sign.
+def reduced_block(
+    layer: VggLayer, quantizer: WeightQuantizer | None, code: nn.Module | None
+) -> QuantizedBlock:
+    """The block of a layer: an activation of 2 bits, or what makes the code.
 
     Args:
         layer: its sizes.
         quantizer: of the weights, None for full precision.
         code: what makes the code, of the last layer.
     """
-
-    def __init__(
-        self, layer: VggLayer, quantizer: WeightQuantizer | None, code: CodeQuantizer | None = None
-    ) -> None:
-        super().__init__()
-        self.layer, self.code = layer, code
-        self.conv = nn.Conv2d(
-            layer.inputs,
-            layer.outputs,
-            layer.kernel,
-            padding=layer.kernel // 2,
-            groups=layer.groups,
-            bias=False,
-        )
-        nn.init.kaiming_normal_(self.conv.weight, nonlinearity="relu")
-        self.norm = RunningBatchNorm2d(layer.outputs)
-        scale, bias = (1.0, 0.0) if code else (NORM_SCALE, NORM_BIAS)
-        nn.init.constant_(self.norm.weight, scale)
-        nn.init.constant_(self.norm.bias, bias)
-        if quantizer is not None:
-            self.quantize(quantizer)
-
-    def quantize(self, quantizer: WeightQuantizer) -> None:
-        """Give full-precision weights a quantizer, which follows them from now on."""
-        parametrize.register_parametrization(self.conv, "weight", quantizer)
-
-    @property
-    def quantizer(self) -> WeightQuantizer | None:
-        """The quantizer of the weights, None for full precision."""
-        if not parametrize.is_parametrized(self.conv, "weight"):
-            return None
-        lists = cast(nn.ModuleDict, self.conv.parametrizations)
-        return cast(WeightQuantizer, cast(parametrize.ParametrizationList, lists["weight"])[0])
-
-    @property
-    def latent(self) -> nn.Parameter:
-        """The float weights, behind the quantizer if there is one."""
-        if not parametrize.is_parametrized(self.conv, "weight"):
-            return cast(nn.Parameter, self.conv.weight)
-        lists = cast(nn.ModuleDict, self.conv.parametrizations)
-        chain = cast(parametrize.ParametrizationList, lists["weight"])
-        return cast(nn.Parameter, chain.original)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Activations (N, in, H, W) -> 0..3, or the code; halved by a pooling."""
-        z = self.norm(self.conv(x))
-        if self.layer.pool:
-            z = nn.functional.max_pool2d(z, 2)
-        return cast(Tensor, self.code(z)) if self.code else half_wave_msb(z)
+    conv = QuantizedConv2d(layer.inputs, layer.outputs, layer.kernel, groups=layer.groups)
+    if quantizer is not None:
+        # It follows the weights from the first refresh on.
+        conv.quantize(quantizer)
+    norm = RunningBatchNorm2d(layer.outputs)
+    scale, bias = (1.0, 0.0) if code else (NORM_SCALE, NORM_BIAS)
+    nn.init.constant_(norm.weight, scale)
+    nn.init.constant_(norm.bias, bias)
+    return QuantizedBlock(conv, norm, code or HalfWaveMsb(), "normalized" if layer.pool else "none")
 
 
 class ReducedNqe(nn.Module):
@@ -156,7 +118,7 @@ class ReducedNqe(nn.Module):
             torch.manual_seed(seed)
             self.blocks = nn.ModuleDict(
                 {
-                    layer.name: ReducedBlock(
+                    layer.name: reduced_block(
                         layer,
                         make(layer) if make else None,
                         makes_code if len(layer.cuts) == 1 else None,
@@ -164,37 +126,36 @@ class ReducedNqe(nn.Module):
                     for layer in layers
                 }
             )
-        self.skips = skip_gates(layers, skips)
+        self.layers, self.skips = layers, skip_gates(layers, skips)
 
-    def reduced_blocks(self) -> Iterator[ReducedBlock]:
-        """The blocks from the pixels on."""
-        for block in self.blocks.values():
-            yield cast(ReducedBlock, block)
+    def reduced_blocks(self) -> Iterator[tuple[VggLayer, QuantizedBlock]]:
+        """Layers and their blocks from the pixels on."""
+        for layer, block in zip(self.layers, self.blocks.values(), strict=True):
+            yield layer, cast(QuantizedBlock, block)
 
     def quantize(self, make: QuantizerMaker) -> None:
         """Give every layer of a full-precision twin a quantizer; weights stay as latents."""
-        for block in self.reduced_blocks():
-            quantizer = make(block.layer)
+        for layer, block in self.reduced_blocks():
+            quantizer = make(layer)
             if quantizer is not None:
-                block.quantize(quantizer.to(block.latent.device))
+                block.conv.quantize(quantizer.to(block.latent.device))
 
     def forward(self, patches: Tensor) -> Tensor:
         """uint8 (N, 3, 32, 32) -> code (N, channels, 4, 4), or maps (N, 4 width, 4, 4)."""
         x = (patches.float() - PIXEL_CENTRE).contiguous(memory_format=torch.channels_last)
-        for block in self.reduced_blocks():
-            x = skipped(self.skips, block.layer, block(x), x)
+        for layer, block in self.reduced_blocks():
+            x = skipped(self.skips, layer, block(x), x)
         return x
 
     @torch.no_grad()
     def refresh(self) -> None:
         """Let all quantizers follow their latent weights."""
-        for block in self.reduced_blocks():
-            if block.quantizer is not None:
-                block.quantizer.refresh(block.latent.data)
+        for _, block in self.reduced_blocks():
+            block.conv.refresh()
 
     def own_parameters(self) -> list[nn.Parameter]:
         """Parameters of the quantizers themselves, such as learned steps."""
-        quantizers = (block.quantizer for block in self.reduced_blocks())
+        quantizers = (block.quantizer for _, block in self.reduced_blocks())
         return [p for q in quantizers if q is not None for p in q.parameters()]
 
     @torch.no_grad()
@@ -207,7 +168,7 @@ class ReducedNqe(nn.Module):
             batches: patches as for ``forward``.
         """
         self.eval()
-        norms = [block.norm for block in self.reduced_blocks()]
+        norms = [cast(RunningBatchNorm2d, block.norm) for _, block in self.reduced_blocks()]
         try:
             with plain_statistics(norms):
                 for norm in norms:

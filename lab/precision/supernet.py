@@ -43,13 +43,13 @@ class ElasticCodec(CodecTask):
     def switch(self, network: nn.Module, precision: NqePrecision) -> None:
         """Set the precision of all layers."""
         blocks = self.encoder(network).reduced_blocks()
-        for block, bits in zip(blocks, precision.bits, strict=True):
+        for (_, block), bits in zip(blocks, precision.bits, strict=True):
             quantizer = cast(SwitchedQuantizer, block.quantizer)
             quantizer.set_precision(bits, precision.granularity, precision.symmetric)
 
     def loss(self, network: nn.Module, generator: torch.Generator) -> Tensor:
         """Of a batch of crops; in an elastic network of a subnet that is drawn."""
-        first = next(self.encoder(network).reduced_blocks())
+        _, first = next(self.encoder(network).reduced_blocks())
         if isinstance(first.quantizer, SwitchedQuantizer):
             if self._drawn is None:
                 self._drawn = random.Random(self._seed)

@@ -14,13 +14,14 @@ from heqcodec.lab.classifier import (
     load_classifier,
     save_classifier,
 )
-from heqcodec.lab.classifier.blocks import WeightedConv2d, block_diagonal, weighted_convolutions
+from heqcodec.lab.classifier.blocks import weighted_convolutions
 from heqcodec.lab.classifier.nqe_classifier import NQE_LAYERS, weight_bits
 from heqcodec.lab.classifier.packed_nqe import pack_nqe
 from heqcodec.lab.classifier.recipe import NETWORKS
 from heqcodec.lab.classifier.run import weight_figures
 from heqcodec.lab.classifier.vgg_small import VggSmall
 from heqcodec.lab.classifier.weight_quantizers import weight_quantizer
+from heqcodec.lab.networks.quantized_block import QuantizedConv2d, block_diagonal
 from heqcodec.quantizers.fixed_step import FixedStepQuantizer
 from torch.nn import functional as F
 
@@ -125,10 +126,12 @@ def test_bit_shifts_leave_no_factor_of_a_channel() -> None:
 
 def test_groups_are_a_block_diagonal() -> None:
     torch.manual_seed(0)
-    conv = WeightedConv2d(6, 4, 3, groups=2)
+    conv = QuantizedConv2d(6, 4, 3, groups=2)
     x = torch.randn(1, 6, 5, 5)
     grouped = F.conv2d(x, conv.weight, padding=1, groups=2)
-    assert block_diagonal(conv.weight, 2).shape == (4, 6, 3, 3)
+    whole = block_diagonal(conv.weight, 2)
+    assert whole.shape == (4, 6, 3, 3)
+    assert torch.allclose(F.conv2d(x, whole, padding=1), grouped, atol=1e-5)
     assert torch.allclose(conv(x), grouped, atol=1e-5)
 
 

@@ -44,7 +44,7 @@ class TestNetwork:
         first, second, other = (ReducedNqe(4, seed=seed) for seed in (1, 1, 2))
         pixels = torch.randint(256, (2, 3, 32, 32), dtype=torch.uint8)
         assert torch.equal(first(pixels), second(pixels))
-        weights = [next(n.reduced_blocks()).latent for n in (first, other)]
+        weights = [next(n.reduced_blocks())[1].latent for n in (first, other)]
         assert not torch.equal(*weights)
 
     @pytest.mark.parametrize("contestant", CONTESTANTS, ids=lambda c: c.label)

@@ -13,7 +13,8 @@ import torch
 from adversarial import adversarial_patches
 from heqcodec.base.constants import BUDGET_BITS
 from heqcodec.base.errors import HeqError, HeqFormatError, HeqUnsupportedError
-from heqcodec.lab.networks.nqe_vgg import NqeVgg, random_channels, truncate_code
+from heqcodec.lab.networks.nqe_vgg import NqeVgg, truncate_code
+from heqcodec.lab.training.tasks import rate_indices
 from heqcodec.nqe_vgg.convolution import convolve_floats, convolve_integers
 from heqcodec.nqe_vgg.integer import IntegerVgg
 from heqcodec.nqe_vgg.layer import check_float32_exact
@@ -295,7 +296,7 @@ def test_gradients_reach_every_weight_and_autocast_does_not_change_the_code():
     code = graph(pixels)
     assert code.shape == (4, CODE_CHANNELS, 4, 4)
     assert code.unique().tolist() == [-1, 1]
-    truncate_code(code, random_channels(4)).square().sum().backward()
+    truncate_code(code, torch.tensor([4, 8, 16, 32])).square().sum().backward()
     (truncate_code(graph(pixels), 32) * torch.randn(4, CODE_CHANNELS, 4, 4)).sum().backward()
     for block in graph.quantized_blocks():
         assert (block.latent.grad != 0).any(), block.layer.name
@@ -305,8 +306,9 @@ def test_gradients_reach_every_weight_and_autocast_does_not_change_the_code():
 
 
 def test_random_truncation_draws_all_four_widths():
-    drawn = random_channels(400, torch.Generator().manual_seed(0))
-    assert sorted(drawn.unique().tolist()) == [4, 8, 16, 32]
+    drawn = rate_indices((1.0, 1.0, 0.5, 1.0), 400, torch.Generator().manual_seed(0))
+    assert drawn.unique().tolist() == [0, 1, 2, 3]
+    assert int((drawn == 2).sum()) < int((drawn == 1).sum())
     masked = truncate_code(torch.ones(3, CODE_CHANNELS, 4, 4), torch.tensor([4, 16, 32]))
     assert masked.sum(dim=(1, 2, 3)).tolist() == [64, 256, 512]
 
