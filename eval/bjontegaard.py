@@ -184,30 +184,6 @@ def compare(anchor: Points, codec: Points, rates: Range | None = None) -> Delta:
     return Delta(saved, gained, qualities, (math.exp(logs[0]), math.exp(logs[1])) if logs else None)
 
 
-def rate_at(points: Points, quality: float) -> float | None:
-    """Bits per pixel at which a curve reaches ``quality`` dB, by the same interpolation.
-
-    None outside the curve, or where it has fewer than two points.
-    """
-    curve = front(points)
-    if len(curve) < 2 or not curve[0][1] <= quality <= curve[-1][1]:
-        return None
-    rates, qualities = _columns(curve)
-    return math.exp(float(Pchip(qualities, rates)(quality)))
-
-
-def quality_at(points: Points, rate: float) -> float | None:
-    """The dB that a curve reaches at ``rate`` bits per pixel, by PCHIP in log rate.
-
-    None outside the curve, or where it has fewer than two points.
-    """
-    curve = front(points)
-    if len(curve) < 2 or not curve[0][0] <= rate <= curve[-1][0]:
-        return None
-    rates, qualities = _columns(curve)
-    return float(Pchip(rates, qualities)(math.log(rate)))
-
-
 def _columns(points: list[tuple[float, float]]) -> tuple[np.ndarray, np.ndarray]:
     """Log rates and qualities."""
     rates, qualities = zip(*points, strict=True)

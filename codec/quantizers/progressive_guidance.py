@@ -6,7 +6,6 @@ import random
 from collections.abc import Callable, Sequence
 from functools import partial
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -37,13 +36,12 @@ def guided_loss(logits: Tensor, labels: Tensor, teacher: Tensor | None) -> Tenso
     return TEACHER_SHARE * soft + (1 - TEACHER_SHARE) * hard
 
 
-def guidance_step(
+def guided_losses(
     forward: Callable[[], Tensor], labels: Tensor, subnets: Sequence[Callable[[], object]]
 ) -> list[Tensor]:
-    """Gradients of a group of subnets, each guided by the one before it.
+    """Losses of a group of subnets, each guided by the one before it, to be summed.
 
-    The caller clears the gradients before and takes the optimizer's step after; the paper clips
-    values at 1.
+    The paper clips the values of the sum's gradient at 1.
 
     Args:
         forward: the network on this batch, giving logits (N, classes).
@@ -52,17 +50,15 @@ def guidance_step(
             precise first; in the paper biggest, random, smallest.
 
     Returns:
-        The losses, one detached scalar tensor a subnet; gradients are accumulated.
+        The losses, one scalar tensor a subnet.
     """
     losses: list[Tensor] = []
     teacher: Tensor | None = None
     for switch in subnets:
         switch()
         logits = forward()
-        loss = guided_loss(logits, labels, teacher)
-        loss.backward()
+        losses.append(guided_loss(logits, labels, teacher))
         teacher = logits.detach()
-        losses.append(loss.detach())
     return losses
 
 
@@ -82,7 +78,7 @@ def sandwich(model: nn.Module, source: random.Random) -> list[Callable[[], None]
         source: of the draws, which happen when a switch is called.
 
     Returns:
-        Three switches for ``guidance_step``.
+        Three switches for ``guided_losses``.
     """
 
     def switch(low: int, high: int) -> None:
@@ -92,9 +88,3 @@ def sandwich(model: nn.Module, source: random.Random) -> list[Callable[[], None]
 
     spans = ((MOST_BITS, MOST_BITS), (FEWEST_BITS, MOST_BITS), (FEWEST_BITS, FEWEST_BITS))
     return [partial(switch, low, high) for low, high in spans]
-
-
-@torch.no_grad()
-def clip_gradient_values(model: nn.Module, bound: float = 1.0) -> None:
-    """Clamp every gradient entry to [-bound, bound], as EQ-Net's recipe does before each step."""
-    nn.utils.clip_grad_value_(model.parameters(), bound)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -88,7 +88,7 @@ class QuantizedLinear(nn.Linear):
         inputs, outputs: features.
         bias: whether there is one; it stays in full precision.
         block: Hadamard block, a power of two that divides ``inputs``; None for the largest up to
-            32, the paper's second mode. ``best_block`` finds the one of its first mode.
+            32, the paper's second mode; "best" for `best_block` of the first batch, its first mode.
         sample: keep N of the 2 N rows; otherwise all.
         seed: of rounding and sampling.
 
@@ -101,12 +101,14 @@ class QuantizedLinear(nn.Linear):
         inputs: int,
         outputs: int,
         bias: bool = True,
-        block: int | None = None,
+        block: int | Literal["best"] | None = None,
         sample: bool = True,
         seed: int = 0,
     ) -> None:
         super().__init__(inputs, outputs, bias)
-        block = largest_block(inputs, DEFAULT_BLOCK) if block is None else block
+        self._searches = block == "best"
+        if block is None or block == "best":
+            block = largest_block(inputs, DEFAULT_BLOCK)
         hadamard(torch.zeros(1, inputs), block)
         self.block, self.sample = block, sample
         self.random = RandomSource(seed)
@@ -136,7 +138,10 @@ class QuantizedLinear(nn.Linear):
         The first batch ever seen in training sets the step of the input.
         """
         with torch.autocast(x.device.type, enabled=False):
-            rows = hadamard(in_single(x).reshape(-1, self.in_features), self.block)
+            plain = in_single(x).reshape(-1, self.in_features)
+            if not self._seen and self.training and self._searches:
+                self.set_block(best_block(plain.detach(), self.weight.detach()))
+            rows = hadamard(plain, self.block)
             if not self._seen and self.training:
                 with torch.no_grad():
                     self.input_step.copy_(initial_step(rows, HIGH))

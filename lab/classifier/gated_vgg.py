@@ -25,6 +25,7 @@ from heqcodec.lab.networks.logic_gates import SPARSITY_THRESHOLD, Opens, make_sk
 from torch import Tensor, nn
 
 from .blocks import PixelNormalization, conv_block
+from .training_precision import linear_head
 from .vgg_small import CIFAR_DEVIATION, CIFAR_MEAN
 from .weight_quantizers import weight_quantizer
 
@@ -53,6 +54,7 @@ class GatedVgg11(nn.Module):
         side: of the images, a multiple of 8 (of 16 from `LARGE_SIDE` on).
         active: activation; anything but "binary" only without gates.
         gate_threshold, gate_opens: of MUX gates, see `MuxOrSkip`.
+        head: see `linear_head`.
 
     Raises:
         ValueError: gates between maps that are not binary.
@@ -69,6 +71,7 @@ class GatedVgg11(nn.Module):
         active: str = "binary",
         gate_threshold: float = SPARSITY_THRESHOLD,
         gate_opens: Opens = "dense",
+        head: str = "full",
     ) -> None:
         super().__init__()
         if gate != "none" and active != "binary":
@@ -88,7 +91,7 @@ class GatedVgg11(nn.Module):
                 skip = make_skip(gate, outputs, 1, gate_threshold, gate_opens) if index else None
                 self.gates.append(skip or nn.Identity())
                 inputs = outputs
-        self.head = nn.Linear(inputs, classes)
+        self.head = linear_head(head, inputs, classes)
 
     def forward(self, pixels: Tensor) -> Tensor:
         """uint8 pixels (N, 3, side, side) -> logits (N, classes)."""

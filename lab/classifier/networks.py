@@ -31,6 +31,7 @@ ARCHITECTURE = (
     "gate_threshold",
     "gate_opens",
     "binary_code",
+    "head",
 )
 """Keys of a recipe that decide what `build_network` makes."""
 GATED = {"vgg-11": Vgg11, "ornet-11": OrNet11, "muxornet-11": MuxOrNet11}
@@ -60,6 +61,7 @@ def build_network(
         arguments["active"] = recipe.active
     if recipe.width:
         arguments["width"] = recipe.width
+    arguments["head"] = recipe.head
     if recipe.network not in GATED and side != 32:
         raise HeqError(
             f"{recipe.network} sees images of 32x32 pixels, but these are {side}x{side}."

@@ -21,6 +21,7 @@ from heqcodec.quantizers import BitShiftNorm, binary_sign
 from torch import Tensor, nn
 
 from .blocks import PixelNormalization, conv_block, weighted_convolutions
+from .training_precision import linear_head
 from .weight_quantizers import weight_quantizer
 
 PIXEL_CENTRE = 128.0
@@ -119,6 +120,7 @@ class NqeClassifier(nn.Module):
         norm_init: see ``heqcodec.lab.classifier.blocks.NORM_INITS``.
         binary_code: whether the head sees the signs of the code, or (for the twin) its values.
         width: channels of the first layer, see `layers_of_width`.
+        head: see `linear_head`.
 
     Raises:
         ValueError: there is no such width.
@@ -133,6 +135,7 @@ class NqeClassifier(nn.Module):
         norm_init: str = "half-wave",
         binary_code: bool = True,
         width: int = WIDTH,
+        head: str = "full",
     ) -> None:
         super().__init__()
         self.binary_code = binary_code
@@ -156,7 +159,7 @@ class NqeClassifier(nn.Module):
                 )
             )
         self.blocks = nn.Sequential(*blocks)
-        self.head = nn.Linear(CODE_BITS, classes)
+        self.head = linear_head(head, CODE_BITS, classes)
 
     def code(self, pixels: Tensor) -> Tensor:
         """uint8 pixels (N, 3, 32, 32) -> code (N, 16, 4, 4), -1 or +1 (float without sign)."""

@@ -64,6 +64,12 @@ class ClassifierRecipe:
     bsn: whether bit-shift normalization replaces batch normalization at the beginning (NQE, with
         ``start``).  bsn_quantile, bsn_fade_epochs: see `NqeClassifier.switch_to_bsn`; batch
         normalization fades out over so many epochs.
+    gradients, gradient_bits, bifurcated: quantized gradients of the convolutions, "full", "ptq",
+        "psq" or "bhq", see `quantize_gradients`.
+    head: the last layer, see `linear_head`.
+    distribution_loss: weight of EQ-Net's regularization of skewness and kurtosis, 0 for none.
+    guidance: whether each batch trains three subnets of elastic weights, each guided by the one of
+        more bits (EQ-Net); what is tested has the precision of ``options``.
     autocast: whether the network trains in bfloat16 where it can.
     seed: of everything.
     keep_weights: whether weights are worth keeping beside the figures.
@@ -102,6 +108,12 @@ class ClassifierRecipe:
     bsn: bool = key(FLAG, False)
     bsn_quantile: float = key(SHARE, 0.9)
     bsn_fade_epochs: int = key(whole(0), 0)
+    gradients: str = key(one_of(("full", "ptq", "psq", "bhq")), "full")
+    gradient_bits: int = key(whole(2, 16), 8)
+    bifurcated: bool = key(FLAG, False)
+    head: str = key(one_of(("full", "int4", "int4-best-block", "int4-all-rows")), "full")
+    distribution_loss: float = key(number(0), 0.0)
+    guidance: bool = key(FLAG, False)
     autocast: bool = key(FLAG, True)
     seed: int = key(whole(0), 1)
     keep_weights: bool = key(FLAG, False)
@@ -128,5 +140,7 @@ class ClassifierRecipe:
         found = faults(cls, values)
         if values.get("bsn") and not (values["network"] == "nqe" and values.get("start")):
             found.append('bsn needs network = "nqe" and start')
+        if values.get("bifurcated") and values.get("gradients", "full") == "full":
+            found.append("bifurcated needs gradients")
         refuse(found, origin)
         return cls(**values)

@@ -11,6 +11,8 @@ import torch
 from heqcodec.base.errors import HeqError
 from heqcodec.lab.training.task import LoopSettings, Task
 from heqcodec.quantizers import layer_report
+from heqcodec.quantizers.distribution_losses import distribution_loss, latent_weights
+from heqcodec.quantizers.elastic import Precision
 from torch import Tensor, nn
 
 from .batches import DeviceImages, smoothed_loss
@@ -19,6 +21,7 @@ from .networks import build_network, load_latent_state, read_tensors
 from .nqe_classifier import NqeClassifier
 from .recipe import ClassifierRecipe
 from .schedule import learning_rate, phase_of
+from .training_precision import guided_sum, quantize_gradients, require_elastic, set_precision
 
 FADE_EVERY = 8
 """Steps between changes of the fade of batch normalization, each of which waits for the device."""
@@ -29,7 +32,8 @@ NET = "classifier"
 class ClassifierTask(Task):
     """See `heqcodec.lab.training.task.Task`.
 
-    Each epoch's draws follow from the seed and its number.
+    Each epoch's draws follow from the seed and its number. (The rounding of quantized gradients
+    begins anew from the seed where a run is resumed.)
 
     Args:
         recipe: of the run.
@@ -66,6 +70,11 @@ class ClassifierTask(Task):
                 self.shifts = nqe.switch_to_bsn(recipe.bsn_quantile, fade)
             except (RuntimeError, ValueError) as error:
                 raise HeqError(f"{recipe.name} cannot begin: {error}") from error
+        if recipe.gradients != "full":
+            values = recipe.gradients, recipe.gradient_bits, recipe.bifurcated, recipe.seed
+            quantize_gradients(self.network, *values)
+        if recipe.guidance:
+            require_elastic(self.network, recipe.name)
         self.networks = {NET: self.network}
         self._main = recipe.epochs * images.steps(recipe.batch)
         steps = self._main + recipe.fine_epochs * images.steps(recipe.fine_batch)
@@ -93,9 +102,12 @@ class ClassifierTask(Task):
         """SGD or AdamW, with a group of its own for what does not decay."""
         decayed: list[nn.Parameter] = []
         free: list[nn.Parameter] = []
+        convolutions = (conv for _, conv in weighted_convolutions(self.network))
+        steps = {id(p) for c in convolutions if c.quantizer for p in c.quantizer.parameters()}
         for parameter in self.network.parameters():
-            # Weights have outputs in front; thresholds, norms and biases are left alone.
+            # Weights have outputs in front; thresholds, norms, biases and steps are left alone.
             is_weight = parameter.ndim in (2, 4) and parameter.shape[0] > 1
+            is_weight &= id(parameter) not in steps
             (decayed if is_weight else free).append(parameter)
         recipe, fused = self.recipe, self.device.type == "cuda"
         groups: list[dict[str, Any]] = [
@@ -136,12 +148,27 @@ class ClassifierTask(Task):
         if recipe.bsn and index % FADE_EVERY == 0:
             self._set_fade(epoch + index / self.images.steps(phase_of(recipe, epoch).batch))
         pixels, labels = next(self._batches)
-        with self._autocast():
-            logits = self.network(pixels)
-        loss = smoothed_loss(logits, labels, recipe.smoothing)
+        loss, logits = self._batch_loss(pixels, labels)
+        if recipe.distribution_loss:
+            # Without the first layer's, as EQ-Net has it.
+            weights = latent_weights(self.network.modules())[1:]
+            loss = loss + recipe.distribution_loss * distribution_loss(weights)
         self._loss += loss.detach()
         self._hits += (logits.detach().argmax(1) == labels).sum()
         return loss
+
+    def _forward(self, pixels: Tensor) -> Tensor:
+        with self._autocast():
+            logits: Tensor = self.network(pixels)
+        return logits.float()
+
+    def _batch_loss(self, pixels: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """Loss and logits of a batch."""
+        if self.recipe.guidance:
+            seed = self.recipe.seed * SEEDS_A_RUN + self._step
+            return guided_sum(self.network, lambda: self._forward(pixels), labels, seed)
+        logits = self._forward(pixels)
+        return smoothed_loss(logits, labels, self.recipe.smoothing), logits
 
     def after_step(self, step: int) -> bool:
         """Count; at the end of an epoch batch normalization has faded as far as it then has."""
@@ -167,6 +194,9 @@ class ClassifierTask(Task):
         phase = phase_of(self.recipe, epoch - 1)
         steps = self.images.steps(phase.batch)
         count = steps * min(phase.batch, len(self.images))
+        if self.recipe.guidance:
+            options = {k: v for k, v in self.recipe.options.items() if k in Precision._fields}
+            set_precision(networks[NET], Precision(**options))
         test_loss, accuracy = self.test(networks[NET])
         row = {
             "name": self.recipe.name,

@@ -16,6 +16,7 @@ from heqcodec.quantizers.hwmsb import TOP_LEVEL
 from torch import Tensor, nn
 
 from .blocks import PixelNormalization, conv_block
+from .training_precision import linear_head
 from .weight_quantizers import weight_quantizer
 
 CIFAR_MEAN = (125.3, 123.0, 113.9)
@@ -37,6 +38,7 @@ class VggSmall(nn.Module):
         active: activation, see ``heqcodec.lab.classifier.blocks.activation``.
         width: channels of the first pair; 128 in the papers.
         norm_init: see ``heqcodec.lab.classifier.blocks.NORM_INITS``.
+        head: see `linear_head`.
     """
 
     def __init__(
@@ -47,6 +49,7 @@ class VggSmall(nn.Module):
         active: str = "relu",
         width: int = 128,
         norm_init: str = "plain",
+        head: str = "full",
     ) -> None:
         super().__init__()
         self.pixels = PixelNormalization(CIFAR_MEAN, CIFAR_DEVIATION)
@@ -58,7 +61,7 @@ class VggSmall(nn.Module):
             blocks.append(conv_block(inputs, outputs, active, quantizer, pool, norm_init))
             inputs = outputs
         self.blocks = nn.Sequential(*blocks)
-        self.head = nn.Linear(inputs * 16, classes)
+        self.head = linear_head(head, inputs * 16, classes)
         self.gain = HEAD_GAIN / (TOP_LEVEL if active == "hwmsb" else 1)
 
     def forward(self, pixels: Tensor) -> Tensor:

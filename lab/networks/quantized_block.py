@@ -7,10 +7,12 @@ latent w ---> quantizer
 
 from __future__ import annotations
 
-from typing import Any, Literal, cast
+from typing import Any, Literal, NamedTuple, cast
 
 import torch
 from heqcodec.quantizers.base import WeightQuantizer
+from heqcodec.quantizers.bifurcation import bifurcated
+from heqcodec.quantizers.gradient_quantizers import GradientQuantizer, quantize_gradient
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils import parametrize
@@ -68,6 +70,17 @@ def block_diagonal(weight: Tensor, groups: int) -> Tensor:
     )
 
 
+class ConvGradients(NamedTuple):
+    """How the gradient of a convolution's output is quantized (arXiv 2010.14298).
+
+    activation: on its way to the input; and to the weights too, without ``weight``.
+    weight: on its way to the weights, by gradient bifurcation.
+    """
+
+    activation: GradientQuantizer
+    weight: GradientQuantizer | None = None
+
+
 class QuantizedConv2d(nn.Conv2d):
     """Convolution of stride 1 without bias, zero-padded, by quantized weights or latent ones.
 
@@ -77,7 +90,12 @@ class QuantizedConv2d(nn.Conv2d):
         quantizer: parametrization of the weights, or None for full precision.
         groups: a divisor of both numbers of channels.
         match_gradient: see `matched_gradient`.
+
+    Attributes:
+        gradients: quantizers of the gradient, used in training mode; None for full precision.
     """
+
+    gradients: ConvGradients | None = None
 
     def __init__(
         self,
@@ -135,6 +153,13 @@ class QuantizedConv2d(nn.Conv2d):
         weight: Tensor = self.latent if floating else self.weight
         if self.match_gradient and self.training and self.quantizer is not None:
             weight = matched_gradient(weight, self.latent)
+        if self.gradients is None or not self.training:
+            return self._product(x, weight)
+        if self.gradients.weight is None:
+            return quantize_gradient(self._product(x, weight), self.gradients.activation)
+        return bifurcated(self._product, x, (weight,), *self.gradients)
+
+    def _product(self, x: Tensor, weight: Tensor) -> Tensor:
         groups = self.groups
         if groups > 1 and x.is_cuda:
             # Few, wide groups: quicker so than by the grouped kernels of a graphics card. On a CPU

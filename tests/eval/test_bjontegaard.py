@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 from heqcodec.base.errors import HeqError
-from heqcodec.eval.bjontegaard import Pchip, compare, front, quality_at, rate_at
+from heqcodec.eval.bjontegaard import Pchip, compare, front
 from heqcodec.eval.publications import published_curve
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -124,15 +124,6 @@ def test_only_the_front_counts() -> None:
 def test_an_empty_range_is_refused(rates: tuple[float, float]) -> None:
     with pytest.raises(HeqError, match="empty"):
         compare(logarithmic([0.1, 1.0]), logarithmic([0.1, 1.0]), rates)
-
-
-def test_a_curve_is_read_between_its_points_only() -> None:
-    curve = logarithmic([0.125, 0.5, 2.0])
-    assert quality_at(curve, 0.25) == pytest.approx(18.0)
-    assert rate_at(curve, 24.0) == pytest.approx(0.5)
-    assert quality_at(curve, 0.1) is None and quality_at(curve, 2.1) is None
-    assert rate_at(curve, 11.0) is None and rate_at(curve, 37.0) is None
-    assert quality_at(curve[:1], 0.125) is None
 
 
 @settings(deadline=None, max_examples=100)

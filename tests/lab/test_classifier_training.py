@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 import torch
 from heqcodec.base.errors import HeqError
-from heqcodec.lab.classifier import ClassifierRecipe, training
+from heqcodec.lab.classifier import ClassifierRecipe, load_classifier, training
 from heqcodec.lab.classifier.queue import pack, read_list, run_queue
 from heqcodec.lab.classifier.run import run_recipe
 from heqcodec.lab.training import loop
+from heqcodec.quantizers.quantized_linear import QuantizedLinear
 from labelled_images import easy_images
 from safetensors.torch import load_file
 
@@ -173,6 +174,52 @@ def test_queue_skips_what_is_finished_and_leaves_behind_what_fails(tmp_path: Pat
     # A recipe of the same name but of other values is another run.
     run(small("one", epochs=1, fine_epochs=0, seed=3))
     assert report == ["one"]
+
+
+PRECISIONS = read_list(RECIPES / "smoke-precision.toml")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("recipe", PRECISIONS, ids=lambda recipe: recipe.name)
+def test_methods_of_few_bits_learn(recipe: ClassifierRecipe, tmp_path: Path) -> None:
+    images = easy_images()
+    changed = replace(recipe, batch=16, epochs=4, keep_weights=True, learning_rate=0.03)
+    result = run_recipe(changed, images, CPU, tmp_path / "log", tmp_path / "state")
+    assert result is not None
+    losses = [float(row["loss"]) for row in rows_of(tmp_path / "log" / "log.csv")]
+    assert losses[-1] < 0.9 * losses[0]
+    network, classes, _ = load_classifier(tmp_path / "log" / "classifier.safetensors")
+    assert len(classes) == 3
+    head = network.head
+    assert isinstance(head, QuantizedLinear) == recipe.head.startswith("int4")
+
+
+def test_what_few_bits_refuse(tmp_path: Path) -> None:
+    with pytest.raises(HeqError, match="bifurcated needs gradients"):
+        small(bifurcated=True)
+    with pytest.raises(HeqError, match="has guidance, which needs"):
+        run_recipe(small(guidance=True), easy_images(), CPU, tmp_path / "l", tmp_path / "s")
+
+
+@pytest.mark.parametrize("kind", ["ptq", "psq", "bhq"])
+@pytest.mark.parametrize("bifurcated", [False, True])
+def test_quantized_gradients_change_gradients_alone(kind: str, bifurcated: bool) -> None:
+    images = training.DeviceImages(easy_images(), CPU)
+
+    def gradients(**values: Any) -> tuple[float, list[torch.Tensor]]:
+        task = training.ClassifierTask(small(**values), images)
+        loss = task.loss(torch.Generator())
+        loss.backward()
+        return float(loss.detach()), [p.grad for p in task.network.parameters()]
+
+    plain, wanted = gradients()
+    loss, found = gradients(gradients=kind, gradient_bits=8, bifurcated=bifurcated)
+    assert loss == plain
+    pairs = [(a, b) for a, b in zip(wanted, found, strict=True) if a.ndim == 4]
+    assert len(pairs) == 6 and not torch.equal(*pairs[0])
+    for exact, rounded in pairs:
+        cosine = torch.nn.functional.cosine_similarity(exact.flatten(), rounded.flatten(), dim=0)
+        assert cosine > 0.9
 
 
 @pytest.mark.parametrize("name", ["comparison", "smoke", "ablation-cpu"])

@@ -203,6 +203,10 @@ def test_best_block_rotates_outliers_away():
     assert layer(spiky).isfinite().all()
     rotated = hadamard(layer.weight, layer.block)
     assert float(layer.weight_step) == pytest.approx(float(initial_step(rotated, 7)))
+    searching = QuantizedLinear(64, 8, block="best").train()
+    found = best_block(spiky, searching.weight)
+    searching(spiky)
+    assert searching.block == found > 1
 
 
 def identity_layer(size, sample=True):
