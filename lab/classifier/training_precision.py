@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from typing import Literal
 
 import torch
 from heqcodec.base.errors import HeqError
@@ -60,7 +61,7 @@ def linear_head(kind: str, inputs: int, outputs: int) -> nn.Linear:
     """
     if kind == "full":
         return nn.Linear(inputs, outputs)
-    block = "best" if kind == "int4-best-block" else None
+    block: Literal["best"] | None = "best" if kind == "int4-best-block" else None
     return QuantizedLinear(inputs, outputs, block=block, sample=kind != "int4-all-rows")
 
 

@@ -155,9 +155,10 @@ class QuantizedConv2d(nn.Conv2d):
             weight = matched_gradient(weight, self.latent)
         if self.gradients is None or not self.training:
             return self._product(x, weight)
-        if self.gradients.weight is None:
-            return quantize_gradient(self._product(x, weight), self.gradients.activation)
-        return bifurcated(self._product, x, (weight,), *self.gradients)
+        activation, of_weight = self.gradients
+        if of_weight is None:
+            return quantize_gradient(self._product(x, weight), activation)
+        return bifurcated(self._product, x, (weight,), activation, of_weight)
 
     def _product(self, x: Tensor, weight: Tensor) -> Tensor:
         groups = self.groups
