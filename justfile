@@ -25,9 +25,9 @@ lint:
 docs:
     mkdocs build --strict
 
-# Damage golden files at random; each must give pixels or an error of heqcodec
-fuzz FLIPS="2000":
-    python benchmarks/damage.py --flips {{ FLIPS }}
+# Fuzz decoders, coders and encoders in C and in Python; needs clang and atheris, see tests/fuzz
+fuzz *ARGS:
+    make -C tests/fuzz fuzz {{ ARGS }}
 
 # Speed of encoding and decoding beside Pillow's JPEG
 bench IMAGE:

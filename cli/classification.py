@@ -9,7 +9,7 @@ from heqcodec.cli.decoding import is_heq
 from heqcodec.cli.encoding import is_image
 
 from .common.batch import run_jobs
-from .common.options import Json, MaxPixels, Recursive, Threads, Verbose
+from .common.options import Json, MaxPixels, Quiet, Recursive, Threads, Verbose
 from .common.sources import Job, Plan, find_sources
 from .common.terminal import about, read_input, reports_errors, say, set_threads
 
@@ -31,6 +31,7 @@ def classify(
     threads: Threads = None,
     recursive: Recursive = False,
     as_json: Json = False,
+    quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
     """Print the class of each image, one of CIFAR-10's ten, and its probability.
@@ -72,7 +73,7 @@ def classify(
         }
 
     plan = Plan([Job(source.path, "") for source in sources], many)
-    run_jobs(plan, work, _line, "classifying", as_json=as_json)
+    run_jobs(plan, work, _line, "classifying", as_json=as_json, quiet=quiet)
 
 
 def _samples(source: str, max_pixels: int) -> NDArray[np.uint8]:

@@ -12,7 +12,7 @@ import typer
 from heqcodec.base.errors import HeqError
 
 from .common.names import shown
-from .common.options import Force, Model, Verbose
+from .common.options import Force, Model, Quiet, Verbose
 from .common.sources import check_image_name
 from .common.terminal import check_output, reports_errors, say, tell
 
@@ -37,6 +37,7 @@ def demo(
     bpp: Annotated[float, typer.Option("--bpp", metavar="R", help="Bits per pixel.")] = 0.25,
     model: Model = "default",
     force: Force = False,
+    quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
     """Encode a photograph, decode it, and compare it with a JPEG of about the same size."""
@@ -50,7 +51,7 @@ def demo(
     check_image_name(str(out))
     check_output(image or "", str(out), force)
     loaded = load_image(_sample_photograph() if image is None else image)
-    for note in loaded.notes:
+    for note in loaded.notes if not quiet else ():
         say(f"{image}: {note}")
     original = loaded.pixels
     height, width = original.shape[:2]
@@ -80,11 +81,14 @@ def demo(
             similarity = f"{ms_ssim(original, pixels):.4f}"
         except HeqError as error:  # smaller than its five scales need
             similarity = "-"
-            say(str(error))
+            if not quiet:
+                say(str(error))
         table.add_row(name, f"{len(file):,}", f"{rate:.4f}", f"{decibels:.2f}", similarity)
         labels.append(f"{name}: {rate:.3f} bpp, {decibels:.2f} dB")
     save_image(side_by_side([original, decoded, from_jpeg], labels), out)
 
+    if quiet:
+        return
     Console().print(table)
     if quality == 1 and len(jpeg) > len(data):
         tell(

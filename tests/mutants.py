@@ -1,100 +1,259 @@
-"""Change formulas one at a time and see which changes no test notices: mutmut 3 on a copy.
+"""Change formulas one at a time and see which changes no test notices.
 
     pip install mutmut
-    python tests/mutants.py container --share 0.2 --seed 23
-    python tests/mutants.py quantizers nqe_r/device_coder --share 0.1
+    python tests/mutants.py container --minutes 20 --out container.jsonl
+    python tests/mutants.py quantizers nqe_r/device_coder --formulas
 
-A copy, because mutmut names modules by their folders, and ours are mapped to a package. Tests are
-those of the rooms, without the slow ones. Lines that raise errors, or hold text, are left alone.
+mutmut makes the mutants, all in one copy of the package with a switch in each function. The tests
+are collected once; each mutant then runs in a forked process those tests that reach its function,
+the quickest first, until one fails. Mutants come in a seeded random order, so that a run that is
+stopped has drawn a sample. Lines that raise errors, or hold text, are left alone.
 """
 
 from __future__ import annotations
 
+import difflib
 import json
 import os
 import random
+import resource
 import shutil
-import subprocess
+import signal
 import sys
 import tempfile
+import time
+from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
+import libcst
+import pytest
 import typer
+from _pytest.runner import runtestprotocol
+from mutmut.mutation import file_mutation, trampoline
+from mutmut.state import state
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = {"codec": "", "cli": "cli", "weights": "weights", "eval": "eval", "lab": "lab"}
 LEFT_ALONE = ['^\\s*f?"', "raise ", "assert ", "import "]
+# The tests that hold a room, where they are not those of its own folder.
+TESTS = {
+    "container": ["tests/container", "tests/file/test_damage.py", "tests/file/test_rate_damage.py"],
+    "nqe_r": ["tests/nqe_r", "tests/file/test_conformance.py"],
+    "nqe_t": ["tests/nqe_t", "tests/file/test_conformance.py"],
+}
+# What makes a formula; arguments, strings and assignments are other mutants.
+FORMULA = (
+    libcst.BaseNumber,
+    libcst.BinaryOperation,
+    libcst.UnaryOperation,
+    libcst.BooleanOperation,
+    libcst.ComparisonTarget,
+    libcst.AugAssign,
+    libcst.BaseCompOp,
+    libcst.IfExp,
+)
+KILLED, SURVIVED, UNREACHED = "killed", "survived", "unreached"
 
 
-def stage(folder: Path, rooms: list[str]) -> None:
-    """The package as it is when installed, its tests, and mutmut's settings."""
+def mutate(path: Path, module: str, formulas: bool) -> dict[str, str]:
+    """Put the mutants of a file into it; what each changes, by its name."""
+    tree, mutations, classes, functions = file_mutation.create_mutations(
+        str(path), path.read_text("utf-8")
+    )
+    if formulas:
+        mutations = [one for one in mutations if isinstance(one.original_node, FORMULA)]
+    mutated = file_mutation.combine_mutations_to_source(tree, mutations, classes, functions)
+    path.write_text(mutated.code, "utf-8")
+    lines = mutated.code.splitlines()
+
+    def body(name: str) -> list[str]:
+        span = mutated.line_span_by_function_name[name]
+        return [line.replace(name, function) for line in lines[span.start - 1 : span.end]]
+
+    changes = {}
+    for name in mutated.mutant_names:
+        function = name.partition("__mutmut_")[0]
+        lines_of = (body(f"{function}__mutmut_orig"), body(name))
+        changes[f"{module}.{name}"] = "\n".join(
+            line
+            for line in list(difflib.unified_diff(*lines_of, lineterm="", n=0))[2:]
+            if not line.startswith("@@")
+        )
+    return changes
+
+
+def stage(folder: Path, rooms: list[str], formulas: bool) -> dict[str, str]:
+    """The package as it is when installed, with mutants, and its tests."""
     for source, target in FOLDERS.items():
         shutil.copytree(ROOT / source, folder / "heqcodec" / target, dirs_exist_ok=True)
-    for name in ("tests", "docs"):
-        shutil.copytree(ROOT / name, folder / name)
-    settings: dict[str, object] = {
-        "source_paths": ["heqcodec"],
-        "only_mutate": [f"heqcodec/{room}/*" for room in rooms],
-        "pytest_add_cli_args_test_selection": [f"tests/{room.split('/')[0]}" for room in rooms],
-        "pytest_add_cli_args": ["-m", "not slow and not data"],
-        "also_copy": ["docs"],
-        # Torch does not bear being forked once it has computed.
-        "process_isolation": "forkserver" if "quantizers" in rooms else "fork",
-        "do_not_mutate_patterns": LEFT_ALONE,
-        "track_dependencies": False,
-        "use_git_change_detection": False,
-        "timeout_multiplier": 2.0,
-        "timeout_constant": 15.0,
-    }
-    text = (ROOT / "pyproject.toml").read_text("utf-8")
-    pytest_part = text[text.index("[tool.pytest.ini_options]") :].split("\n\n", 1)[0]
-    lines = [f"{name} = {json.dumps(value)}" for name, value in settings.items()]
-    (folder / "pyproject.toml").write_text(
-        "\n".join([pytest_part, "[tool.mutmut]", *lines, ""]), encoding="utf-8"
-    )
+    for name in ("tests", "docs", "benchmarks"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("build"))
+    shutil.copy(ROOT / "pyproject.toml", folder)
+    with (folder / "pyproject.toml").open("a") as settings:
+        settings.write("\n[tool.mutmut]\nsource_paths = ['heqcodec']\ntrack_dependencies = false\n")
+        settings.write(f"do_not_mutate_patterns = {json.dumps(LEFT_ALONE)}\n")
+    os.chdir(folder)
+    made = {}
+    for room in rooms:
+        start = folder / "heqcodec" / room
+        for path in sorted(start.rglob("*.py")) if start.is_dir() else [start.with_suffix(".py")]:
+            made |= mutate(path, ".".join(path.relative_to(folder).with_suffix("").parts), formulas)
+    return made
 
 
-def results(folder: Path) -> dict[str, int | None]:
-    """Exit code of the tests by mutant, None where none were run: 0 survived."""
-    found: dict[str, int | None] = {}
-    for file in sorted((folder / "mutants").rglob("*.meta")):
-        found |= json.loads(file.read_text("utf-8"))["exit_code_by_key"]
-    return dict(sorted(found.items()))
+@dataclass
+class Test:
+    """One test: the functions that it reaches, and its seconds of the processor."""
+
+    item: pytest.Item
+    reached: set[str]
+    seconds: float
+
+
+def run_tests(tests: list[Test]) -> str | None:
+    """The first test that fails, if one does. Each may take three times as long as it did."""
+    following = [*(test.item for test in tests[1:]), None]
+    for test, next_item in zip(tests, following, strict=True):
+        most = round(time.process_time() + 3 * test.seconds) + 2
+        resource.setrlimit(resource.RLIMIT_CPU, (most, resource.RLIM_INFINITY))
+        signal.alarm(20 * most + 60)  # A test that only waits takes no time of the processor.
+        reports = runtestprotocol(test.item, log=False, nextitem=next_item)
+        if any(report.failed for report in reports):
+            return test.item.nodeid
+    return None
+
+
+def in_child(mutant: str, tests: list[Test]) -> tuple[str | None, Test | None]:
+    """What failed in a forked process, if anything did; what the first test takes and reaches."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.environ["MUTANT_UNDER_TEST"] = mutant
+        trampoline.get_mutant_under_test = lambda: mutant
+        failed = run_tests(tests)
+        with os.fdopen(writing, "w") as pipe:
+            json.dump([failed, sorted(state()._stats), time.process_time()], pipe)
+        os._exit(0)
+    os.close(writing)
+    with os.fdopen(reading) as pipe:
+        answer = pipe.read()
+    _, status = os.waitpid(child, 0)
+    if not answer:
+        late = os.WIFSIGNALED(status) and os.WTERMSIG(status) in (signal.SIGXCPU, signal.SIGALRM)
+        return "time" if late else f"process ended with {status}", None
+    failed, reached, seconds = json.loads(answer)
+    return failed, Test(tests[0].item, set(reached), seconds)
+
+
+class Loop:
+    """A plugin of pytest that runs every mutant in place of the tests once."""
+
+    def __init__(self, mutants: list[str], minutes: float, most: float, out: Path) -> None:
+        self.mutants, self.minutes, self.most, self.out = mutants, minutes, most, out
+
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        if session.testsfailed:
+            raise session.Failed("tests cannot be collected")
+        start = time.monotonic()
+        with self.out.open("a") as out:
+
+            def tell(**words: Any) -> None:
+                print(json.dumps(words), file=out, flush=True)
+
+            tests = []
+            for item in session.items:
+                failed, test = in_child("stats", [Test(item, set(), 100)])
+                if test is None or failed:
+                    tell(left_out=item.nodeid, why=failed)
+                elif test.reached:
+                    tests.append(test)
+            tests.sort(key=lambda test: test.seconds)
+            tell(tests=len(tests), seconds=sum(test.seconds for test in tests))
+            killers: dict[str, list[str]] = {}
+            for name in self.mutants:
+                if time.monotonic() - start > 60 * self.minutes:
+                    break
+                function = name.partition("__mutmut_")[0]
+                first = killers.setdefault(function, [])
+                chosen: list[Test] = []
+                reaching = [test for test in tests if function in test.reached]
+                for test in sorted(reaching, key=lambda test: test.item.nodeid not in first):
+                    if not chosen or sum(one.seconds for one in chosen) < self.most:
+                        chosen.append(test)
+                failed = in_child(name, chosen)[0] if chosen else None
+                if failed and failed not in first:
+                    first.append(failed)
+                tell(
+                    mutant=name,
+                    result=UNREACHED if not chosen else KILLED if failed else SURVIVED,
+                    by=failed,
+                    tests=f"{len(chosen)} of {len(reaching)}",
+                )
+        return True
+
+
+def report(out: Path, changes: dict[str, str]) -> None:
+    """Counts by module, and the changes that no test noticed."""
+    found = {row["mutant"]: row for row in map(json.loads, out.open()) if "mutant" in row}
+    module_of = {name: name.rpartition(".")[0].partition(".")[2] for name in changes}
+    total = Counter(module_of.values())
+    counts = Counter((module_of[name], row["result"]) for name, row in found.items())
+    print("| module | mutants | run | killed | survived | not reached |")
+    print("|---|---|---|---|---|---|")
+    for module in sorted(total):
+        results = [counts[module, result] for result in (KILLED, SURVIVED, UNREACHED)]
+        print("|", " | ".join(map(str, [module, total[module], sum(results), *results])), "|")
+    for name, row in sorted(found.items()):
+        if row["result"] != KILLED:
+            print(f"\n{name}: {row['result']}, {row['tests']} tests\n{changes[name]}")
 
 
 def main(
-    rooms: Annotated[list[str], typer.Argument(help="Folders of codec/.")],
+    rooms: Annotated[list[str], typer.Argument(help="Folders or modules of codec/.")],
+    formulas: Annotated[bool, typer.Option(help="Numbers, operators, conditions alone.")] = False,
+    tests: Annotated[list[str] | None, typer.Option(help="In place of the room's.")] = None,
     share: Annotated[float, typer.Option(help="Of the mutants, drawn at random.")] = 1.0,
-    seed: Annotated[int, typer.Option(help="Of the draw.")] = 23,
+    seed: Annotated[int, typer.Option(help="Of their order.")] = 23,
+    minutes: Annotated[float, typer.Option(help="After which no mutant is begun.")] = 600.0,
+    most: Annotated[float, typer.Option(help="Seconds of tests for a mutant.")] = 30.0,
+    out: Annotated[Path, typer.Option(help="Results; mutants in it are done.")] = Path(
+        "mutants.jsonl"
+    ),
 ) -> None:
-    """Run a sample of the mutants of some rooms and print those that survive."""
-    single = {name: "1" for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
-    mutmut = [sys.executable, "-m", "mutmut"]
+    """Run the mutants of some rooms and print those that survive."""
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ[name] = "1"  # A process that has other threads does not bear being forked.
+    out = out.resolve()
+    out.touch()
+    done = {json.loads(line).get("mutant") for line in out.open()}
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made)
-        stage(folder, rooms)
-
-        def run(*words: str) -> str:
-            command = [*mutmut, *words]
-            environment = {**os.environ, **single}
-            return subprocess.run(
-                command, cwd=folder, env=environment, capture_output=True, text=True
-            ).stdout
-
-        # Of no mutant, so that all are made and it is known which tests reach what.
-        run("run", "--max-children", "1", "none")
-        names = list(results(folder))
-        if not names:
-            sys.exit("no mutants were made: mutmut did not run, or there is no such room")
-        sample = random.Random(seed).sample(names, max(1, round(share * len(names))))
-        run("run", "--max-children", "1", *sample)
-        codes = results(folder)
-        done = [name for name in sample if codes[name] is not None]
-        alive = [name for name in done if codes[name] == 0]
-        print(f"{len(names)} mutants, {len(done)} run, {len(done) - len(alive)} killed")
-        for name in alive:
-            print(run("show", name))
+        changes = stage(folder, rooms, formulas)
+        names = sorted(changes)
+        random.Random(seed).shuffle(names)
+        drawn = [name for name in names[: round(share * len(names))] if name not in done]
+        sys.path[:0] = [str(folder)]
+        os.environ["PYTHONPATH"] = str(folder)
+        chosen = tests or [
+            test for room in rooms for test in TESTS.get(room.split("/")[0], ["tests/" + room])
+        ]
+        options = [
+            "-x",
+            "-m",
+            "not slow and not data",
+            "-p",
+            "no:cacheprovider",
+            f"--basetemp={made}/tmp",
+        ]
+        code = pytest.main(
+            [*dict.fromkeys(chosen), *options], plugins=[Loop(drawn, minutes, most, out)]
+        )
+        os.chdir(ROOT)
+        if code != 0:
+            sys.exit(f"pytest ended with {code}")
+    report(out, changes)
 
 
 if __name__ == "__main__":

@@ -28,6 +28,8 @@ class TestDemo:
         assert sheet.width >= 3 * 220 and sheet.height > 180
         assert np.array_equal(np.asarray(sheet)[-180:, :220], np.asarray(Image.open(large)))
         assert run("demo", large, "--out", out).exit_code == 1
+        quiet = run("demo", large, "--out", out, "-f", "--quiet")
+        assert (quiet.exit_code, quiet.stdout, quiet.stderr) == (0, "", "")
 
     def test_its_own_photograph_needs_no_scikit_image(
         self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path

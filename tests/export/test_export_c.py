@@ -123,8 +123,6 @@ def check(exported: Exported, program: Path, pixels: np.ndarray, number: int, tm
     if number % 2:
         options += ["--strip-rows", "2"]
         options_of_api["strip_rows"] = 2
-    if pixels.shape[2] == 3 and np.ptp(pixels, axis=2).max() == 0:
-        options.append("--gray")
     subprocess.run([program, "-f", *options, image, out], check=True)
     wanted = heqcodec.encode(pixels, model=exported.model, strip_metadata=True, **options_of_api)
     assert out.read_bytes() == wanted, f"{pixels.shape} {options_of_api}"

@@ -154,11 +154,33 @@ def test_names_that_look_like_options(heqenc: Path, photo: Path) -> None:
     assert done.returncode == 0 and (photo.parent / "-f").stat().st_size > 40
 
 
-def test_gray_in_three_channels(heqenc: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("options", [[], ["--gray"]])
+def test_gray_in_three_channels(heqenc: Path, tmp_path: Path, options: list[str]) -> None:
     pixels = scene(40, 50, 1).repeat(3, axis=2)
     image, out = tmp_path / "gray.ppm", tmp_path / "out.heq"
     image.write_bytes(pnm(pixels))
-    assert failure(heqenc, "--gray", image, out) == (0, "")
+    assert failure(heqenc, *options, image, out) == (0, "")
     assert out.read_bytes() == heqcodec.encode(pixels, model="nqe-t", strip_metadata=True)
     back = heqcodec.decode(out)
     assert back.shape == pixels.shape and np.ptp(back, axis=2).max() == 0
+
+
+def test_one_coloured_pixel_at_the_end_is_colour(heqenc: Path, tmp_path: Path) -> None:
+    pixels = scene(40, 50, 1).repeat(3, axis=2)
+    pixels[-1, -1, 2] ^= 1
+    image, out = tmp_path / "nearly.ppm", tmp_path / "out.heq"
+    image.write_bytes(pnm(pixels))
+    assert failure(heqenc, image, out) == (0, "")
+    assert out.read_bytes() == heqcodec.encode(pixels, model="nqe-t", strip_metadata=True)
+
+
+def test_gray_from_a_pipe_is_what_the_caller_says(heqenc: Path, tmp_path: Path) -> None:
+    pixels = scene(40, 50, 1).repeat(3, axis=2)
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    for options, planes in ([], 3), (["--gray"], 1):
+        out = tmp_path / f"{planes}.heq"
+        with subprocess.Popen([heqenc, *options, pipe, out]) as process:
+            pipe.write_bytes(pnm(pixels))
+            assert process.wait() == 0
+        assert heqcodec.info(out)["coded_channels"] == planes

@@ -169,6 +169,8 @@ def test_command_prints_class_and_probability(photo: Path) -> None:
     assert sum(reported["probabilities"].values()) == pytest.approx(1, abs=1e-4)
     assert max(reported["probabilities"].values()) == reported["probability"]
     assert reported["classifier"] == "nqe-bsn"
+    quiet = run("classify", "--quiet", photo)
+    assert (quiet.exit_code, quiet.stdout, quiet.stderr) == (0, "", "")
     verbose = run("classify", "-v", photo).stderr
     assert f"{shipped.load_shipped().facts['accuracy']:.2f} %" in verbose and "Kernel: " in verbose
 

@@ -27,7 +27,7 @@
 
 typedef struct {
     const char *in, *out;
-    int gray;    /* code one channel of an image of three */
+    int gray;    /* the image of three channels is gray: code one */
     int replace; /* a file that is there already */
 } command;
 
@@ -64,7 +64,8 @@ static int help(void)
            HEQ_DEFAULT_RATE);
 #endif
     printf("  --strip-rows N  rows of patches in a strip, 1 to 255; default %d\n"
-           "  --gray          of a PPM whose pixels are all gray code one channel\n"
+           "  --gray          of a PPM whose pixels are all gray code one channel, as is done unasked\n"
+           "                  where IN is a file and not a pipe\n"
            "  -f              replace OUT where it is there already\n"
            "  --help          this text\n"
            "\n"
@@ -79,6 +80,33 @@ static int write_file(void *context, const uint8_t *bytes, size_t length)
     return fwrite(bytes, 1, length, context) != length;
 }
 
+static int all_gray(size_t bytes)
+{
+    size_t place;
+    for (place = 0; place < bytes; place += 3) {
+        if (rows[place] != rows[place + 1] || rows[place] != rows[place + 2]) {
+            return 0;
+        }
+    }
+    return 1;
+}
+
+/* Whether every pixel that follows is gray, in a file that can be read twice; what is read from a pipe
+ * is gone, so there --gray says it. */
+static int is_gray_file(FILE *file, const heq_image *image)
+{
+    size_t stride = (size_t)image->width * 3;
+    long first = ftell(file);
+    uint32_t row = 0;
+    if (first < 0 || fseek(file, first, SEEK_SET) != 0) {
+        return 0;
+    }
+    while (row < image->height && fread(rows, stride, 1, file) == 1 && all_gray(stride)) {
+        row++;
+    }
+    return fseek(file, first, SEEK_SET) == 0 && row == image->height;
+}
+
 /* What is wrong with the head of an image, or NULL. */
 static const char *begin_image(FILE *file, int gray, heq_image *image)
 {
@@ -87,8 +115,14 @@ static const char *begin_image(FILE *file, int gray, heq_image *image)
     image->width = head.width;
     image->height = head.height;
     image->pixel_bytes = head.channels;
-    image->channels = head.channels == 3 && gray ? HEQ_GRAY_AS_RGB : head.channels;
-    return wrong == NULL && head.width > MAX_WIDTH ? "it is wider than 65536 pixels." : wrong;
+    image->channels = head.channels;
+    if (wrong == NULL && head.width > MAX_WIDTH) {
+        return "it is wider than 65536 pixels.";
+    }
+    if (wrong == NULL && head.channels == 3 && (gray || is_gray_file(file, image))) {
+        image->channels = HEQ_GRAY_AS_RGB;
+    }
+    return wrong;
 }
 
 #if HEQ_VARIABLE_RATE
@@ -133,17 +167,6 @@ static const char *message(heq_status status)
     default:
         return "the encoder was used wrongly.";
     }
-}
-
-static int all_gray(size_t bytes)
-{
-    size_t place;
-    for (place = 0; place < bytes; place += 3) {
-        if (rows[place] != rows[place + 1] || rows[place] != rows[place + 2]) {
-            return 0;
-        }
-    }
-    return 1;
 }
 
 /* Encode all rows that follow the head. */
