@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 import torch
-from benchmark_scripts import load
+import typer
+from heqcodec.lab.comparison import variants
 from heqcodec.lab.networks.code_quantizers import CODES, POSITION_BITS, PairCode, make_code
 from heqcodec.lab.networks.reduced import ReducedNqe
+from heqcodec.nqe_vgg.skips import SKIPS
 from typer.testing import CliRunner
 
 POINTS = {
@@ -72,18 +75,33 @@ def test_an_encoder_has_the_channels_of_its_code() -> None:
         ReducedNqe(4, code_quantizer="ternary")
 
 
-def test_benchmark_compares_them_and_goes_on(
-    photographs: Path, held_out: Path, tmp_path: Path
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("what", "key", "kinds"), [("codes", "code", CODES), ("skips", "skips", SKIPS)]
+)
+def test_comparison_of_variants_goes_on(
+    what: str, key: str, kinds: Iterable[str], photographs: Path, held_out: Path, tmp_path: Path
 ) -> None:
-    import typer
-
     app = typer.Typer()
-    app.command()(load("codes").main)
-    given = [str(photographs), "--held-out", str(held_out), "--out", str(tmp_path)]
+    app.command()(variants.main)
+    given = [what, str(photographs), "--held-out", str(held_out), "--out", str(tmp_path)]
     given += ["--minutes", "0.001", "--float-minutes", "0.001", "--width", "4", "--seeds", "1"]
     first = CliRunner().invoke(app, given)
     assert first.exit_code == 0, first.output
-    rows = json.loads((tmp_path / "codes.json").read_text())["rows"]
-    assert [row["code"] for row in rows] == list(CODES) and all(row["psnr"] > 3 for row in rows)
+    rows = json.loads((tmp_path / f"{what}.json").read_text())["rows"]
+    assert [row[key] for row in rows] == list(kinds) and all(row["psnr"] > 3 for row in rows)
+    if what == "skips":
+        shares = [share for row in rows[1:] for share in row["joined"].values()]
+        assert len(shares) == 6 and all(0 <= share <= 1 for share in shares)
     again = CliRunner().invoke(app, given)
-    assert again.output == (tmp_path / "codes.md").read_text()
+    assert again.output == (tmp_path / f"{what}.md").read_text()
+
+
+def test_table_of_variants() -> None:
+    figures = [("none", 1, 20.0), ("or", 1, 20.5), ("none", 2, 19.0), ("or", 2, 18.75)]
+    rows = [
+        {"skips": kind, "seed": seed, "psnr": psnr, "psnr_float": 18.0, "steps": 7}
+        for kind, seed, psnr in figures
+    ]
+    *_, last = variants.markdown(rows, variants.VARIANTS["skips"]).splitlines()
+    assert last == "| or | 18.00, 18.00 | 20.50, 18.75 | 19.62 | +0.50, -0.25 | 7, 7 |"

@@ -1,0 +1,205 @@
+"""What are other codes than signs, and OR and MUX skips, worth to the encoder at equal minutes?
+
+    python -m heqcodec.lab.comparison.variants codes PHOTOGRAPHS --held-out HELD_OUT --out DIR
+    python -m heqcodec.lab.comparison.variants skips PHOTOGRAPHS --held-out HELD_OUT --out DIR
+
+``codes`` are those of `heqcodec.lab.networks.code_quantizers`, at most 256 bits a patch; ``skips``
+those of `heqcodec.nqe_vgg.skips`. Each variant is the form of `nqe-vgg` at a reduced width with a
+small PURENET and the quantizers of the paper, trained as ``heqcodec eval quantizers`` does. For
+each seed all have the same crops in the same order and the same minutes: first with weights in full
+precision, then quantized. On a CPU minutes are those in which the process has the processor.
+
+Prints the PSNR of the middles of held-out photographs. Writes NAME.json and NAME.md after each
+training; the same command goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from enum import Enum
+from functools import partial
+from pathlib import Path
+from statistics import mean
+from typing import Annotated, Any, NamedTuple
+
+import torch
+import typer
+from heqcodec.base.files import write_bytes
+from heqcodec.eval.report import environment
+from heqcodec.lab.networks.code_quantizers import CODES, make_code
+from heqcodec.lab.networks.layer_quantizers import layer_quantizer
+from heqcodec.lab.networks.reduced import ReducedNqe
+from heqcodec.lab.training.photographs import load_frames, load_tiles
+from heqcodec.nqe_vgg.skips import SKIPS
+from heqcodec.purenet.device import find_device
+from torch import Tensor, nn
+
+from .codec_task import CodecTask
+from .training import train_for
+
+POSITIONS = 16
+Rows = list[dict[str, Any]]
+
+
+class Variants(NamedTuple):
+    """What is compared.
+
+    Attributes:
+        key: of a row, and of ``CodecTask``: the variant by its name.
+        kinds: names, the one to compare with first.
+        about: further values of a variant's rows.
+        measured: further figures of a trained network, of its task.
+        columns: headings of the table, and each one's cell of a variant's rows.
+    """
+
+    key: str
+    kinds: Iterable[str]
+    about: Callable[[str], dict[str, Any]]
+    measured: Callable[[CodecTask, nn.Module], dict[str, Any]]
+    columns: dict[str, Callable[[Rows], str]]
+
+
+def about_code(kind: str) -> dict[str, Any]:
+    """Channels of a code, and bits of a patch."""
+    made = make_code(kind)
+    return {"channels": made.channels, "bits": POSITIONS * made.bits}
+
+
+@torch.no_grad()
+def joined_fractions(encoder: ReducedNqe, patches: Tensor) -> dict[str, float]:
+    """The share of values that each skip changes, on patches uint8 (N, 3, 32, 32)."""
+    fractions: dict[str, float] = {}
+
+    def note(name: str, module: nn.Module, given: tuple[Tensor, ...], made: Tensor) -> None:
+        fractions[name] = round(float((made != given[0]).float().mean()), 4)
+
+    hooks = [
+        gate.register_forward_hook(partial(note, name)) for name, gate in encoder.skips.items()
+    ]
+    encoder.eval()(patches)
+    for hook in hooks:
+        hook.remove()
+    return fractions
+
+
+def measured_skips(task: CodecTask, network: nn.Module) -> dict[str, Any]:
+    """`joined_fractions` on training patches."""
+    return {"joined": joined_fractions(task.encoder(network), task.training_crops(32, 256))}
+
+
+def by_seed(figure: str, form: str) -> Callable[[Rows], str]:
+    """A figure of each of a variant's rows, in this format."""
+    return lambda own: ", ".join(format(row[figure], form) for row in own)
+
+
+VARIANTS = {
+    "codes": Variants(
+        "code",
+        CODES,
+        about_code,
+        lambda task, network: {},
+        {
+            "channels": lambda own: str(own[0]["channels"]),
+            "bits a patch": lambda own: f"{own[0]['bits']:.1f}",
+        },
+    ),
+    "skips": Variants(
+        "skips",
+        SKIPS,
+        lambda kind: {},
+        measured_skips,
+        {"full precision": by_seed("psnr_float", ".2f")},
+    ),
+}
+What = Enum("What", {name: name for name in VARIANTS}, type=str)  # type: ignore[misc]
+
+
+def markdown(rows: Rows, variants: Variants) -> str:
+    """A line a variant: PSNR and steps of each seed, and the difference to the first variant."""
+    base = next(iter(variants.kinds))
+    known = {row["seed"]: row["psnr"] for row in rows if row[variants.key] == base}
+
+    def gain(own: Rows) -> str:
+        if own[0][variants.key] == base:
+            return ""
+        both = [row for row in own if row["seed"] in known]
+        return ", ".join(f"{row['psnr'] - known[row['seed']]:+.2f}" for row in both)
+
+    columns: dict[str, Callable[[Rows], str]] = {
+        **variants.columns,
+        "PSNR in dB, by seed": by_seed("psnr", ".2f"),
+        "mean": lambda own: f"{mean(row['psnr'] for row in own):.2f}",
+        f"over {base}, by seed": gain,
+        "steps": by_seed("steps", "d"),
+    }
+    lines = [f"| {' | '.join([variants.key, *columns])} |", "|---" * (1 + len(columns)) + "|"]
+    for kind in dict.fromkeys(row[variants.key] for row in rows):
+        own = [row for row in rows if row[variants.key] == kind]
+        lines.append(f"| {' | '.join([kind, *(cell(own) for cell in columns.values())])} |")
+    return "\n".join(lines) + "\n"
+
+
+def train_one(
+    task: CodecTask, seed: int, minutes: float, float_minutes: float
+) -> tuple[nn.Module, dict[str, Any]]:
+    """Train an encoder and its decoder; the network, and figures of what was reached.
+
+    Args:
+        task: of a variant.
+        seed: of the batches.
+        minutes: of training with quantized weights.
+        float_minutes: of training in full precision, before.
+    """
+    network = task.build()
+    steps = train_for(task, network, 60 * float_minutes, seed)
+    twin = task.measure(network)
+    task.encoder(network).quantize(partial(layer_quantizer, choice=None))
+    task.calibrate(network)
+    steps += train_for(task, network, 60 * minutes, seed + 1)
+    return network, {"psnr": task.measure(network), "psnr_float": twin, "steps": steps}
+
+
+def main(
+    what: Annotated[What, typer.Argument(help="What is varied.")],
+    photographs: Annotated[Path, typer.Argument(exists=True, file_okay=False)],
+    held_out: Annotated[Path, typer.Option("--held-out", exists=True, file_okay=False)],
+    out: Annotated[Path, typer.Option("--out")],
+    minutes: Annotated[float, typer.Option("--minutes", min=0.001)] = 5.0,
+    float_minutes: Annotated[float, typer.Option("--float-minutes", min=0.001)] = 1.0,
+    width: Annotated[int, typer.Option("--width", min=4)] = 16,
+    seeds: Annotated[int, typer.Option("--seeds", min=1, help="How many, from 1 on.")] = 2,
+    device: Annotated[str, typer.Option("--device")] = "auto",
+) -> None:
+    """Train all variants with each seed for equal minutes, and print a table."""
+    variants = VARIANTS[what.value]
+    tiles, digest = load_tiles(photographs)
+    frames = load_frames(held_out)
+    settings = {"minutes": minutes, "float_minutes": float_minutes, "width": width}
+    run = {**settings, "tiles": len(tiles), "frames": len(frames), "data_sha256": digest}
+    stored, rows = out / f"{what.value}.json", Rows()
+    if stored.exists():
+        found = json.loads(stored.read_text(encoding="utf-8"))
+        if all(found["run"].get(key) == value for key, value in run.items()):
+            rows = found["rows"]
+    out.mkdir(parents=True, exist_ok=True)
+    where = find_device(device)
+    done = {(row[variants.key], row["seed"]) for row in rows}
+    pairs = [(seed, kind) for seed in range(1, seeds + 1) for kind in variants.kinds]
+    for seed, kind in pairs:
+        if (kind, seed) in done:
+            continue
+        options: dict[str, Any] = {variants.key: kind}
+        task = CodecTask(tiles, frames, width, where, seed, **options)
+        network, figures = train_one(task, seed, minutes, float_minutes)
+        row = {**options, **variants.about(kind), "seed": seed, **figures}
+        rows.append({**row, **variants.measured(task, network)})
+        text = json.dumps({"run": {**run, **environment()}, "rows": rows}, indent=2)
+        write_bytes(stored, (text + "\n").encode())
+        write_bytes(out / f"{what.value}.md", markdown(rows, variants).encode())
+        typer.echo(json.dumps(rows[-1]))
+    typer.echo(markdown(rows, variants), nl=False)
+
+
+if __name__ == "__main__":
+    typer.run(main)
