@@ -7,7 +7,8 @@
 mutmut makes the mutants, all in one copy of the package with a switch in each function. The tests
 are collected once; each mutant then runs in a forked process those tests that reach its function,
 the quickest first, until one fails. Mutants come in a seeded random order, so that a run that is
-stopped has drawn a sample. Lines that raise errors, or hold text, are left alone.
+stopped has drawn a sample. A function that an import calls is tested in a process of its own. Lines
+that raise errors, or hold text, are left alone.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import random
 import resource
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 import time
@@ -147,6 +149,22 @@ def in_child(mutant: str, tests: list[Test]) -> tuple[str | None, Test | None]:
     return failed, Test(tests[0].item, set(reached), seconds)
 
 
+def in_new_process(mutant: str, tests: list[Test]) -> str | None:
+    """What failed where modules are imported with the mutant: their constants depend on it."""
+    names = [test.item.nodeid for test in tests]
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *names]
+    environment = {**os.environ, "MUTANT_UNDER_TEST": mutant}
+    seconds = 60 + 60 * sum(test.seconds for test in tests)
+    try:
+        done = subprocess.run(
+            command, env=environment, capture_output=True, text=True, timeout=seconds
+        )
+    except subprocess.TimeoutExpired:
+        return "time"
+    failed = [line.split()[1] for line in done.stdout.splitlines() if line.startswith("FAILED ")]
+    return None if done.returncode == 0 else (failed or ["an import"])[0]
+
+
 class Loop:
     """A plugin of pytest that runs every mutant in place of the tests once."""
 
@@ -157,6 +175,9 @@ class Loop:
         if session.testsfailed:
             raise session.Failed("tests cannot be collected")
         start = time.monotonic()
+        imported = set(state()._stats)  # These were reached when the tests were collected.
+        state()._stats.clear()
+        os.environ["MUTANT_UNDER_TEST"] = ""
         with self.out.open("a") as out:
 
             def tell(**words: Any) -> None:
@@ -178,11 +199,24 @@ class Loop:
                 function = name.partition("__mutmut_")[0]
                 first = killers.setdefault(function, [])
                 chosen: list[Test] = []
-                reaching = [test for test in tests if function in test.reached]
+                folder = name.rpartition(".")[0].rpartition(".")[0]
+                reaching = [
+                    test
+                    for test in tests
+                    if function in test.reached
+                    or (
+                        function in imported and any(one.startswith(folder) for one in test.reached)
+                    )
+                ]
                 for test in sorted(reaching, key=lambda test: test.item.nodeid not in first):
                     if not chosen or sum(one.seconds for one in chosen) < self.most:
                         chosen.append(test)
-                failed = in_child(name, chosen)[0] if chosen else None
+                if not chosen:
+                    failed = None
+                elif function in imported:
+                    failed = in_new_process(name, chosen)
+                else:
+                    failed, _ = in_child(name, chosen)
                 if failed and failed not in first:
                     first.append(failed)
                 tell(
@@ -236,6 +270,7 @@ def main(
         drawn = [name for name in names[: round(share * len(names))] if name not in done]
         sys.path[:0] = [str(folder)]
         os.environ["PYTHONPATH"] = str(folder)
+        os.environ["MUTANT_UNDER_TEST"] = "stats"
         chosen = tests or [
             test for room in rooms for test in TESTS.get(room.split("/")[0], ["tests/" + room])
         ]

@@ -84,6 +84,15 @@ def test_refuses_weights_that_are_not_quinary_and_ones_that_see_their_own_level(
         CostLayer({**tensors, "near": near})
 
 
+def test_refuses_shifts_that_are_too_small_and_too_large() -> None:
+    tensors = random_cost_layer(0)
+    for wrong in ([-1, 0], [0, -1], [5, 0], [0, 5]):
+        with pytest.raises(ValueError, match="0 to 4"):
+            CostLayer({**tensors, "shifts": np.array(wrong, dtype=np.int8)})
+    for right in ([0, 4], [4, 0]):
+        CostLayer({**tensors, "shifts": np.array(right, dtype=np.int8)})
+
+
 def test_what_is_trained_lets_lonely_levels_go_and_keeps_crowded_ones() -> None:
     pytest.importorskip("torch")
     from heqcodec.lab.training.cost_fit import fit_cost_layer

@@ -14,11 +14,15 @@ from heqcodec.base.errors import HeqFormatError
 from heqcodec.base.rate_protocols import StripCoder
 from heqcodec.lab.training.device_tables import Strip, first_tables, fit_tables, tile_strips
 from heqcodec.nqe_r.device_coder import contexts, patch, tables
+from heqcodec.nqe_r.device_coder.arithmetic import BitEncoder
 from heqcodec.nqe_r.device_coder.coder import DeviceCoder
 from heqcodec.nqe_r.layout import band_frequencies
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from safetensors.numpy import load_file
 from sample_device_strips import NATIVE, SOURCES, some_levels, some_tables
+
+ROOT = Path(__file__).resolve().parents[2]
 
 needs_native = pytest.mark.skipif(not NATIVE, reason="the C extension is not built")
 
@@ -98,6 +102,29 @@ GOLDEN = (
 )
 
 
+def test_no_bits_take_no_bytes() -> None:
+    encoder = BitEncoder(some_tables()["widths"])
+    assert encoder.payload() == b""
+    encoder.code(0, 1)
+    assert encoder.payload() == b""
+    encoder.code(0, 0)
+    assert encoder.payload() != b""
+
+
+def test_fixed_tables_are_the_logistic_function_and_its_inverse() -> None:
+    made = tables.curves()
+    stretch, squash = made["stretch"].astype(int), made["squash"].astype(int)
+    # 16 ln(p / (1 - p)), p in the middle of each of 2,048 intervals, to 8 bits.
+    assert stretch[[0, 1023, 1024, 1536, 2047]].tolist() == [-127, 0, 0, 18, 127]
+    assert (stretch == -stretch[::-1]).all()
+    # 65536 / (1 + e^(-x / 16)), x from -128.
+    assert squash[[1, 128 - 16, 128, 128 + 16, 255]].tolist() == [32, 17625, 32768, 47911, 65503]
+    assert (squash[10:247] + squash[246:9:-1] == 65536).all()
+    shipped = load_file(ROOT / "weights" / "nqe-r.device.safetensors")
+    for name in made:
+        np.testing.assert_array_equal(made[name], shipped[name])
+
+
 @pytest.mark.parametrize("coder", CODERS)
 def test_steps_are_told_apart(coder: DeviceCoder) -> None:
     levels = some_levels(np.random.default_rng(0), (1, 2, 3))
@@ -153,8 +180,17 @@ def test_wrong_arrays_are_refused(coder: DeviceCoder) -> None:
     transform_sizes = np.zeros((1, 1), dtype=np.uint8)
     with pytest.raises(ValueError, match="int16"):
         coder.encode(levels.astype(np.int32), transform_sizes, 0)
-    with pytest.raises(ValueError, match="transform sizes"):
-        coder.encode(levels, transform_sizes + 2, 0)
+    for of_another_shape in (levels[0], levels[..., :64]):
+        with pytest.raises(ValueError, match="int16"):
+            coder.encode(of_another_shape, transform_sizes, 0)
+    for wrong in (
+        transform_sizes + np.uint8(2),
+        transform_sizes.astype(np.int8),
+        transform_sizes[0],
+        transform_sizes.repeat(2, axis=1),
+    ):
+        with pytest.raises(ValueError, match="transform sizes"):
+            coder.encode(levels, wrong, 0)
     with pytest.raises(ValueError, match="step 1024"):
         coder.encode(levels, transform_sizes, 1024)
     with pytest.raises(ValueError, match="2 planes"):

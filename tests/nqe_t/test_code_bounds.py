@@ -1,0 +1,60 @@
+"""The intervals that a patch code leaves to its coefficients, and the distance from them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from heqcodec.nqe_t import code_bounds, zones
+from heqcodec.nqe_t.code_bounds import CodeBounds
+from heqcodec.nqe_t.contexts import TOP_PLANE
+from heqcodec.nqe_t.encoder import TransformNqe
+from heqcodec.nqe_t.patch_code import Coefficients
+
+REACHED = 3
+STEP = float(2 ** (TOP_PLANE + 1 - REACHED))
+"""A coefficient is below it after three planes that do not tell of it."""
+
+
+def known(low: int, width: int, negative: bool) -> Coefficients:
+    """Of one patch of one channel, all unseen but that of the frequencies (5, 7)."""
+    cells, at = np.zeros((zones.CELLS, 1), dtype=np.int32), zones.cell(0, 5, 7)
+    made = Coefficients(
+        cells.copy(),
+        cells.copy(),
+        np.zeros(cells.shape, dtype=bool),
+        np.full((len(zones.zones()), 1), REACHED, dtype=np.uint8),
+    )
+    made.low[at], made.width[at], made.negative[at] = low, width, negative
+    return made
+
+
+@pytest.mark.parametrize(
+    ("low", "width", "negative", "value", "distance"),
+    [
+        (0, 0, False, STEP, 0),
+        (0, 0, False, -STEP, 0),
+        (0, 0, False, 1.5 * STEP, 0.5),
+        (0, 0, False, -3 * STEP, 2),
+        (64, 16, False, 64, 0),
+        (64, 16, False, 80, 0),
+        (64, 16, False, 88, 0.5),
+        (64, 16, False, 56, 0.5),
+        (64, 16, False, -64, 8),
+        (64, 16, True, -72, 0),
+        (64, 16, True, 64, 8),
+    ],
+)
+def test_distance_from_the_interval_in_its_widths(
+    encoder: TransformNqe,
+    monkeypatch: pytest.MonkeyPatch,
+    low: int,
+    width: int,
+    negative: bool,
+    value: float,
+    distance: float,
+) -> None:
+    monkeypatch.setattr(code_bounds, "exact_coefficients", lambda stem, samples: samples)
+    bounds = CodeBounds(encoder.stem, known(low, width, negative), 1)
+    coefficients = np.zeros((1, 1, 32, 32), dtype=np.float32)
+    coefficients[0, 0, 5, 7] = value
+    assert bounds.violations(coefficients).tolist() == [distance**2]
