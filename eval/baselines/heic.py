@@ -1,31 +1,31 @@
-"""HEIC, which is HEVC intra by x265 in a HEIF file, by pillow-heif."""
+"""HEIC, which is HEVC intra by x265 in a HEIF file, by pillow-heif as a plugin of Pillow."""
 
 from __future__ import annotations
 
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from heqcodec.base.errors import HeqError
-from heqcodec.eval.baselines.pixels import rgb_image, whole_setting
+from heqcodec.eval.baselines.pillow_codecs import PillowCodec
+from heqcodec.eval.baselines.pixels import whole_setting
 
 
-class Heic:
+class Heic(PillowCodec):
     """HEIC with pillow-heif's defaults, but in one thread.
 
     Its defaults are 4:2:0 and x265's "slow", tuned for SSIM.
     """
 
     name = "heic"
-    setting_name = "quality"
-    settings: tuple[float, ...] = (1, 5, 10, 15, 20, 25, 30, 40, 50, 60)
-    single_threaded = True
+    settings = (1, 5, 10, 15, 20, 25, 30, 40, 50, 60)
     suffix = ".heic"
     about = (
         "HEIC (HEVC intra by x265) by pillow-heif, its defaults, one thread; the wheels of "
         "pillow-heif bundle x265, which is under the GPL"
     )
+    format = "HEIF"
     subsampling = "4:2:0"
     tune = "ssim"
 
@@ -50,42 +50,29 @@ class Heic:
         return f"pillow-heif {version('pillow-heif')}, libheif {built['libheif']}, {built['HEIF']}"
 
     def prepare(self) -> None:
-        """Load the library and hold its decoder to one thread, as the encoder is."""
+        """Load the plugin and hold its decoder to one thread, as the encoder is."""
         import pillow_heif
 
-        pillow_heif.options.DECODE_THREADS = 1
+        super().prepare()
+        pillow_heif.register_heif_opener(decode_threads=1)
 
     def encode(self, pixels: np.ndarray, setting: float, path: Path) -> None:
-        """See ``Codec``; quality 0 to 100."""
-        import pillow_heif
-
-        image = rgb_image(pixels)
-        quality = whole_setting(self.name, "quality", setting, 0, 100)
-        try:
-            pillow_heif.from_pillow(image).save(
-                path,
-                quality=quality,
-                subsampling=self.subsampling,
-                enc_params={
-                    "tune": self.tune,
-                    "x265:pools": "none",
-                    "x265:frame-threads": "1",
-                },
-            )
-        except (OSError, ValueError, RuntimeError) as error:
-            raise HeqError(
-                f"{self.name} cannot code {image.width}x{image.height} pixels at {setting:g}: "
-                f"{error}."
-            ) from error
+        """See ``Codec``."""
+        self.prepare()
+        super().encode(pixels, setting, path)
 
     def decode(self, path: Path) -> np.ndarray:
         """See ``Codec``."""
-        import pillow_heif
+        self.prepare()
+        return super().decode(path)
 
-        try:
-            return np.array(pillow_heif.open_heif(path).to_pillow().convert("RGB"))
-        except (OSError, ValueError, RuntimeError, EOFError, SyntaxError) as error:
-            raise HeqError(f"{path.name} is no file of {self.name}: {error}.") from error
+    def options(self, setting: float) -> dict[str, Any]:
+        """Quality 0 to 100."""
+        return {
+            "quality": whole_setting(self.name, "quality", setting, 0, 100),
+            "subsampling": self.subsampling,
+            "enc_params": {"tune": self.tune, "x265:pools": "none", "x265:frame-threads": "1"},
+        }
 
 
 class Heic444(Heic):

@@ -22,6 +22,7 @@ from heqcodec.lab.training.run_start import (
     progress_columns,
     run_origin,
     run_photographs,
+    training_record,
 )
 from heqcodec.purenet.device import find_device
 from rich.console import Console
@@ -87,6 +88,8 @@ def train_peer(
     figures = task.held_out(network, None)
     network.settle_quantiles()
     network = network.cpu()
+    reached = loop.step, recipe.steps, loop.minutes
+    photographs = len(tiles), len(frames), data_hash
     record = {
         "name": recipe.name,
         "architecture": recipe.architecture,
@@ -94,19 +97,10 @@ def train_peer(
         "about": recipe.about,
         "parameters": sum(value.numel() for value in network.parameters()),
         "training": {
-            "recipe": recipe_path.name,
-            "recipe_sha256": hashlib.sha256(recipe_path.read_bytes()).hexdigest(),
             "lmbda": recipe.lmbda,
-            "steps": loop.step,
-            "of_steps": recipe.steps,
             "batch": recipe.batch,
             "crop": recipe.crop,
-            "minutes": round(loop.minutes, 1),
-            "seed": recipe.seed,
-            "data_sha256": data_hash,
-            "held_out_images": len(frames),
-            "tiles": len(tiles),
-            **facts["origin"],
+            **training_record(recipe_path, reached, recipe.seed, photographs, facts["origin"]),
         },
         "held_out": _told(figures._asdict(), network),
     }

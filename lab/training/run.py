@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,14 @@ from .photographs import load_frame_groups
 from .rate_coders import Coders, fit_coders
 from .rate_task import RateTask, fit_rate_encoder
 from .recipe import RECIPES, RateRecipe, Recipe, TransformRecipe, VggRecipe
-from .run_start import begin_run, claim_source, progress_columns, run_origin, run_photographs
+from .run_start import (
+    begin_run,
+    claim_source,
+    progress_columns,
+    run_origin,
+    run_photographs,
+    training_record,
+)
 from .tasks import ModelTask, purenet_of
 from .transform_task import TransformTask, fit_encoder
 from .vgg_task import VggTask
@@ -132,18 +138,9 @@ def train(
     if not loop.workers.first:
         return {}
     figures = task.held_out(loop.measured, None, ship=True)
-    training = {
-        "recipe": recipe_path.name,
-        "recipe_sha256": hashlib.sha256(recipe_path.read_bytes()).hexdigest(),
-        "steps": loop.step,
-        "of_steps": recipe.steps,
-        "minutes": round(loop.minutes, 1),
-        "seed": recipe.seed,
-        "data_sha256": data_hash,
-        "held_out_images": len(frames),
-        "tiles": len(tiles),
-        **facts["origin"],
-    }
+    reached = loop.step, recipe.steps, loop.minutes
+    photographs = len(tiles), len(frames), data_hash
+    training = training_record(recipe_path, reached, recipe.seed, photographs, facts["origin"])
     held_out = {task.figure_name.format(key): round(value, 3) for key, value in figures.items()}
     rate_parts = None
     if isinstance(task, RateTask) and isinstance(recipe, RateRecipe):

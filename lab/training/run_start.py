@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import platform
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -124,3 +125,34 @@ def progress_columns() -> tuple[ProgressColumn, ...]:
         TimeRemainingColumn(),
         TextColumn("{task.fields[text]}"),
     )
+
+
+def training_record(
+    recipe: Path,
+    reached: tuple[int, int, float],
+    seed: int,
+    photographs: tuple[int, int, str],
+    origin: Mapping[str, Any],
+) -> dict[str, Any]:
+    """What is published of how a model was trained.
+
+    Args:
+        recipe: file of it.
+        reached: steps, steps of the whole schedule, and minutes.
+        seed: of the recipe.
+        photographs: numbers of tiles and of held-out images, and the hash of all.
+        origin: of `run_origin`.
+    """
+    (steps, of_steps, minutes), (tiles, held_out, data_hash) = reached, photographs
+    return {
+        "recipe": recipe.name,
+        "recipe_sha256": hashlib.sha256(recipe.read_bytes()).hexdigest(),
+        "steps": steps,
+        "of_steps": of_steps,
+        "minutes": round(minutes, 1),
+        "seed": seed,
+        "data_sha256": data_hash,
+        "held_out_images": held_out,
+        "tiles": tiles,
+        **origin,
+    }
