@@ -154,8 +154,8 @@ def measure(
         images: uint8 (H, W, C) each.
     """
     from heqcodec.eval.metrics import psnr
+    from heqcodec.file.encoding import joined_file, rate_header
     from heqcodec.file.options import step_of_quality
-    from heqcodec.file.rate_encoding import rate_file, rate_header
     from heqcodec.image.patches import patch_batches
     from heqcodec.nqe_r.layout import LEVELS
     from heqcodec.nqe_r.levels import StripLevels, regrouped
@@ -175,7 +175,7 @@ def measure(
             levels = flat.reshape(rows, columns, channels, LEVELS)
             header = rate_header(image.shape, step, shipped.encoder_id, coder)
             strips = regrouped([StripLevels(levels, transform_sizes)], header.strip_rows)
-            data = rate_file(header, (coder.encode(*strip, step) for strip in strips), [])
+            data = joined_file(header, (coder.encode(*strip, step) for strip in strips), [])
             frame = decode(levels, transform_sizes, step)
             rates.append(8 * len(data) / (height * width))
             decibels.append(psnr(image, frame[:height, :width]))

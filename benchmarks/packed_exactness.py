@@ -26,8 +26,8 @@ import typer
 from heqcodec.base.constants import PATCH
 from heqcodec.container.header import Coder
 from heqcodec.container.reader import ContainerReader
+from heqcodec.file.encoding import joined_file
 from heqcodec.file.options import step_of_quality
-from heqcodec.file.rate_encoding import rate_file
 from heqcodec.image.patches import patch_batches
 from heqcodec.models import registry
 from heqcodec.nqe_r.layout import LEVELS
@@ -138,7 +138,7 @@ def packed_file(
         coder.encode(grid[row : row + per_strip], shape[row : row + per_strip], header.rate)
         for row in range(0, rows, per_strip)
     )
-    return rate_file(header, payloads, reader.read_chunks())
+    return joined_file(header, payloads, reader.read_chunks())
 
 
 def bytes_apart(one: bytes, other: bytes) -> int:

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from heqcodec.base.arguments import BackendName
 from heqcodec.base.progress import Progress
 
 from .common.batch import run_jobs
 from .common.options import (
-    BackendChoice,
     Device,
     Force,
     Json,
@@ -101,12 +101,12 @@ def decode(
     ] = "strong",
     max_pixels: MaxPixels = None,
     backend: Annotated[
-        BackendChoice,
+        BackendName,
         typer.Option(
             "--backend",
             help="What runs the network; auto: onnx, or torch for a --device such as cuda.",
         ),
-    ] = BackendChoice.auto,
+    ] = "auto",
     device: Device = "auto",
     threads: Threads = None,
     recursive: Recursive = False,
@@ -129,14 +129,14 @@ def decode(
     from heqcodec.base.progress import reported_to
     from heqcodec.container.header import DEFAULT_MAX_PIXELS
     from heqcodec.file.decoding import decode_file
-    from heqcodec.image.images import save_image
+    from heqcodec.image.output_formats import save_image
 
     options: dict[str, Any] = {
         "max_pixels": max_pixels or DEFAULT_MAX_PIXELS,
         "device": device,
         "slices": slices,
         "decoder": decoder,
-        "backend": backend.value,
+        "backend": backend,
     }
 
     def work(job: Job, progress: Progress | None) -> dict[str, Any]:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import math
+import re
 import sys
 import time
-from enum import Enum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from heqcodec.base.arguments import OWN_CODER, CoderName, ModeName
+from heqcodec.base.errors import HeqUnsupportedError
 from heqcodec.base.progress import Progress
 
 from .common.batch import run_jobs
@@ -35,20 +36,8 @@ from .common.terminal import (
     write_output,
 )
 
-
-class ModeChoice(str, Enum):
-    """Values of ``--mode``."""
-
-    auto = "auto"
-    patch = "patch"
-    rate = "rate"
-
-
-class CoderChoice(str, Enum):
-    """Values of ``--coder``."""
-
-    device = "device"
-    packed = "packed"
+if TYPE_CHECKING:
+    from heqcodec.file.options import EncodeOptions
 
 
 @reports_errors
@@ -80,21 +69,21 @@ def encode(
         ),
     ] = None,
     mode: Annotated[
-        ModeChoice,
+        ModeName,
         typer.Option(
             "--mode",
             help="rate: as many bits as a patch needs; patch: each 32x32 patch has the same size; "
             "auto: what the other options need, else that of the model.",
         ),
-    ] = ModeChoice.auto,
+    ] = "auto",
     model: Model = "default",
     coder: Annotated[
-        CoderChoice,
+        CoderName,
         typer.Option(
             "--coder",
             help="device: what a camera can run; packed: smaller files, as `heqcodec pack` makes.",
         ),
-    ] = CoderChoice.device,
+    ] = OWN_CODER,
     strip_rows: StripRows = None,
     strip_metadata: Annotated[
         bool, typer.Option("--strip", help="Leave out ICC profile, EXIF and XMP; alpha stays.")
@@ -112,8 +101,10 @@ def encode(
     Several inputs, a folder or a quoted glob make OUT a folder; a bad file then does not stop the
     others, and the exit code is 1 in the end.
     """
-    _check_sizes(quality, bpp, target_size)
-    _check_mode(quality, bpp, target_size, mode, model, coder)
+    from heqcodec.file.options import EncodeOptions
+
+    options = EncodeOptions(bpp, quality, target_size, mode, coder, model, strip_rows)
+    _check_options(options)
     plan = plan_jobs(
         inputs, output, ".heq", is_image, check_heq_name, recursive=recursive, as_json=as_json
     )
@@ -121,7 +112,6 @@ def encode(
 
     from heqcodec.api import encode as encode_image
     from heqcodec.container.header import DEFAULT_MAX_PIXELS
-    from heqcodec.file.options import EncodeOptions
     from heqcodec.image.images import load_image
 
     limit = max_pixels or DEFAULT_MAX_PIXELS
@@ -135,24 +125,17 @@ def encode(
             say(f"{job.source}: {note}")
         data = encode_image(
             image,
-            bpp=bpp,
-            quality=quality,
-            target_size=target_size,
-            mode=mode.value,
-            coder=coder.value,
-            model=model,
+            **vars(options),
             strip_metadata=strip_metadata,
-            strip_rows=strip_rows,
             max_pixels=limit,
             progress=progress,
         )
         write_output(job.target, data)
         height, width, channels = image.pixels.shape
         if verbose:
-            sizes = bpp, quality, target_size
             from heqcodec.models import registry
 
-            used = EncodeOptions(*sizes, mode.value, coder.value, model).resolved(registry).model
+            used = options.resolved(registry).model
             kept = [k for k in ("alpha", "icc", "exif", "xmp") if getattr(image, k) is not None]
             say(f"{job.source}: {channels} channels; beside them: {', '.join(kept) or 'nothing'}.")
             say(f"{job.source}: encoded by {used}, {registry.encoder_kernel(used)}.")
@@ -172,72 +155,26 @@ def encode(
     run_jobs(plan, work, _line, "encoding", as_json=as_json, quiet=quiet)
 
 
-def _check_sizes(
-    quality: float | None,
-    bpp: float | None,
-    target_size: int | None,
-) -> None:
-    """Refuse what no image could be encoded at, as a wrong command."""
-    from heqcodec.file.options import HIGHEST, LOWEST
-
-    given = [
-        option
-        for option, value in (("-q", quality), ("--bpp", bpp), ("--target-size", target_size))
-        if value is not None
-    ]
-    if len(given) > 1:
-        raise usage_error(f"{' and '.join(given)} contradict each other; give one.", given[-1])
-    if quality is not None and not LOWEST <= quality <= HIGHEST:
-        raise usage_error(f"{quality:g} is not from {LOWEST} to {HIGHEST}.", "-q")
-    if bpp is not None and not 0 < bpp < math.inf:
-        raise usage_error(f"{bpp:g} is not above 0.", "--bpp")
-
-
-def _check_mode(
-    quality: float | None,
-    bpp: float | None,
-    target_size: int | None,
-    mode: ModeChoice,
-    model: str,
-    coder: CoderChoice,
-) -> None:
-    """Refuse options that belong to different modes, as a wrong command."""
-    from heqcodec.api import BITS_PER_PIXEL
+def _check_options(options: EncodeOptions) -> None:
+    """Refuse what no image could be encoded with, as a wrong command."""
+    from heqcodec.file.options import OptionError
     from heqcodec.models import registry
 
-    of_rate_mode = [
-        option
-        for option, given in (
-            ("-q", quality is not None),
-            ("--target-size", target_size is not None),
-            ("--coder packed", coder == CoderChoice.packed),
-            ("--mode rate", mode == ModeChoice.rate),
-        )
-        if given
-    ]
-    if of_rate_mode and not registry.model_names(registry.RATE_MODE):
-        raise usage_error("there is no model of the variable-rate mode here.", of_rate_mode[0])
-    if model == "default":
-        implied = registry.RATE_MODE if of_rate_mode and mode == ModeChoice.auto else mode.value
-        model, because = registry.default_model(implied), f"--mode {mode.value}"
-    else:
-        because = f"--model {model}"
-    found = registry.mode_of(model)
-    if mode.value not in ("auto", found):
-        raise usage_error(
-            f"the model {model} is of the mode {found}; leave out --mode or --model.", "--mode"
-        )
-    if found == registry.RATE_MODE:
-        return
-    if of_rate_mode:
-        raise usage_error(
-            f"this belongs to the variable-rate mode, and {because} to the other; leave one of "
-            "the two out. In patch mode --bpp chooses the size.",
-            of_rate_mode[0],
-        )
-    if bpp is not None and bpp not in BITS_PER_PIXEL:
-        allowed = ", ".join(f"{rate:g}" for rate in sorted(BITS_PER_PIXEL))
-        raise usage_error(f"{bpp:g} is not one of {allowed}, the sizes of patch mode.", "--bpp")
+    try:
+        options.resolved(registry)
+    except (OptionError, HeqUnsupportedError) as error:
+        named = getattr(error, "option", "mode")
+        raise usage_error(_with_flags(str(error)), _flag(named)) from error
+
+
+def _flag(option: str) -> str:
+    return "-q" if option == "quality" else f"--{option.replace('_', '-')}"
+
+
+def _with_flags(text: str) -> str:
+    """A message about arguments of `encode` as one about options of the command."""
+    text = re.sub(r"\b(coder|mode)='(\w+)'", r"--\1 \2", text)
+    return re.sub(r"\b(quality|bpp|target_size)\b", lambda found: _flag(found[0]), text)
 
 
 def _line(result: dict[str, Any]) -> str:

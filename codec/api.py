@@ -6,9 +6,16 @@ import warnings
 from typing import TYPE_CHECKING
 
 import numpy as np
-from heqcodec.base.arguments import BackendName, CoderName, DecoderName, ModeName, checked_limit
+from heqcodec.base.arguments import (
+    OWN_CODER,
+    BackendName,
+    CoderName,
+    DecoderName,
+    ModeName,
+    checked_limit,
+)
 from heqcodec.base.progress import Progress, reported_to
-from heqcodec.container.header import DEFAULT_MAX_PIXELS, Coder, check_pixels
+from heqcodec.container.header import DEFAULT_MAX_PIXELS, check_pixels
 from heqcodec.container.reader import ContainerReader
 from heqcodec.container.source import Source, open_source
 from heqcodec.file.decoding import Metadata, PartialImage, Region, collect_metadata, decode_file
@@ -46,7 +53,7 @@ def encode(
     bpp: float | None = None,
     quality: float | None = None,
     mode: ModeName = "auto",
-    coder: CoderName = "device",
+    coder: CoderName = OWN_CODER,
     model: str = "default",
     strip_metadata: bool = False,
     *,
@@ -111,7 +118,7 @@ def encode(
         registry
     )
     limit = checked_limit(max_pixels)
-    from heqcodec.file.encoding import coded_samples, encode_patch_file, side_chunks
+    from heqcodec.file.encoding import coded_samples, encode_file, side_chunks
     from heqcodec.image import images
 
     loaded = images.load_image(image, limit)
@@ -120,11 +127,7 @@ def encode(
     chunks = side_chunks(loaded, strip_metadata)
     pixels, gray_as_rgb = coded_samples(loaded)
     with reported_to(progress):
-        if choice.mode == "patch":
-            return encode_patch_file(pixels, choice, chunks, gray_as_rgb)
-        from heqcodec.file.rate_encoding import encode_rate_file
-
-        return encode_rate_file(pixels, choice, chunks, gray_as_rgb)
+        return encode_file(choice, pixels, chunks, gray_as_rgb)
 
 
 def pack(
@@ -158,7 +161,7 @@ def pack(
     from heqcodec.file.repacking import repack
 
     with reported_to(progress):
-        return repack(data, Coder.PACKED, strip_rows, checked_limit(max_pixels))
+        return repack(data, True, strip_rows, checked_limit(max_pixels))
 
 
 def unpack(
@@ -174,7 +177,7 @@ def unpack(
     from heqcodec.file.repacking import repack
 
     with reported_to(progress):
-        return repack(data, Coder.DEVICE, None, checked_limit(max_pixels))
+        return repack(data, False, None, checked_limit(max_pixels))
 
 
 def decode(

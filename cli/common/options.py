@@ -2,22 +2,12 @@
 
 from __future__ import annotations
 
-from enum import Enum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from .terminal import check_choice
-
-
-class BackendChoice(str, Enum):
-    """What runs a decoder's network."""
-
-    auto = "auto"
-    onnx = "onnx"
-    torch = "torch"
-
 
 Json = Annotated[
     bool,

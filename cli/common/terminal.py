@@ -125,8 +125,7 @@ def check_choice(name: str, offered: list[str], option: str) -> None:
 def set_threads(threads: int | None) -> None:
     """Limit all libraries to this many threads; None leaves one for each core, or as many as the
     CPU quota of a container is worth."""
-    from heqcodec.base.cpu_quota import cpu_quota
-    from heqcodec.base.threads import limit_threads, thread_count
+    from heqcodec.base.threads import cpu_quota, limit_threads, thread_count
 
     if threads is not None or cpu_quota() is not None:
         limit_threads(threads or thread_count())

@@ -11,6 +11,10 @@ from .errors import HeqError
 
 ModeName: TypeAlias = Literal["auto", "patch", "rate"]
 CoderName: TypeAlias = Literal["device", "packed"]
+OWN_CODER: CoderName = "device"
+"""The coder of the encoder itself."""
+StripsName: TypeAlias = Literal["none", "patch"] | CoderName
+"""What codes the strips of a file, of either mode."""
 DecoderName: TypeAlias = Literal["strong", "fast", "best", "ms-ssim", "plain"]
 BackendName: TypeAlias = Literal["auto", "onnx", "torch"]
 

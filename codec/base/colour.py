@@ -1,8 +1,42 @@
-"""The integer colour transform that both transform codecs begin with."""
+"""The integer colour transform that both transform codecs begin with, and passes of a transform."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 COLOUR = np.array([[1, 1, 1], [1, 0, -1], [1, -2, 1]], dtype=np.int8)
 PIXEL_OFFSET = np.array([-384, 0, 0], dtype=np.int32)
+
+
+def colour_planes(patches: NDArray[np.uint8]) -> NDArray[np.int32]:
+    """uint8 (N, 32, 32, C), C 1 or 3, to int32 (N, C, 32, 32); gray is three times the sample."""
+    pixels = patches.astype(np.int32)
+    if patches.shape[-1] == 1:
+        planes = 3 * pixels + PIXEL_OFFSET[0]
+    else:
+        # By the rows of COLOUR: a product of integer matrices has no BLAS.
+        red, green, blue = pixels[..., 0], pixels[..., 1], pixels[..., 2]
+        outer = red + blue
+        planes = np.stack([outer + green, red - blue, outer - 2 * green], axis=-1) + PIXEL_OFFSET
+    return np.ascontiguousarray(np.moveaxis(planes, -1, 1))
+
+
+def both_ways(fields: NDArray[Any], matrix: NDArray[Any], shift: int) -> NDArray[Any]:
+    """Rows, then columns of fields (..., n, n) by a matrix (n, n), each rounded.
+
+    Args:
+        fields, matrix: integers, of one dtype, an integer or a float that holds all sums exactly.
+        shift: each sum becomes ``(sum + half) >> shift``, half of ``1 << shift``.
+    """
+    return _round_shift(matrix @ _round_shift(fields @ matrix.T, shift), shift)
+
+
+def _round_shift(sums: NDArray[Any], shift: int) -> NDArray[Any]:
+    half = 1 << (shift - 1)
+    if sums.dtype.kind == "i":
+        return (sums + half) >> shift
+    # Of integers held in floats the floor of an exact quotient.
+    return np.floor((sums + half) * sums.dtype.type(1 / (1 << shift)))

@@ -49,7 +49,7 @@ class StripCoder(Protocol):
     """An entropy coder of strips: integers in, bytes out, and back without loss."""
 
     coder: int
-    """The container's number for it: `Coder.DEVICE` or `Coder.PACKED`."""
+    """The container's number for it, a `Coder`."""
     coder_id: bytes
     """8 bytes: the beginning of the SHA-256 of the coder's tables."""
 
@@ -73,6 +73,29 @@ class StripCoder(Protocol):
         Raises:
             HeqFormatError: the payload is none of this shape. Any bytes give this error or levels,
                 in time and memory bounded by the shape and the payload.
+        """
+        ...
+
+
+@runtime_checkable
+class SlicedCoder(StripCoder, Protocol):
+    """A coder whose strips are slices, of which the first few give a coarser image."""
+
+    def decode_prefix(
+        self,
+        payload: bytes,
+        rows: int,
+        columns: int,
+        planes: int,
+        step: int,
+        slices: int | None = None,
+    ) -> tuple[NDArray[np.int16], NDArray[np.uint8], int]:
+        """Levels and transform sizes of the first slices, zeros for the others, and their number.
+
+        Args:
+            payload: any bytes: slices are taken until one is cut short or fails its check.
+            rows, columns, planes, step: as in `decode`.
+            slices: at most so many; None for all that are whole.
         """
         ...
 

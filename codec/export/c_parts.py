@@ -52,14 +52,12 @@ def rate_parts(tensors: Tensors, default_quality: float) -> CParts:
         HeqError: it does not fit the C source.
     """
     from heqcodec.file.options import step_of_quality
-    from heqcodec.file.rate_encoding import STRIP_ROWS
-    from heqcodec.nqe_r.device_coder.coder import DeviceCoder
-    from heqcodec.nqe_r.encoder import RateNqe
-    from heqcodec.nqe_r.native_encoder import packed_cross, packed_near
+    from heqcodec.nqe_r.coders import OWN
+    from heqcodec.nqe_r.encoder import RateNqe, packed_cross, packed_near
     from heqcodec.nqe_r.transform import STAGE_SHIFT
 
     encoder = RateNqe(tensors, native=False)
-    coder = DeviceCoder(tensors)
+    coder = OWN.make(tensors)
     layer = encoder.costs
     transform = pack_transform(tensors["layers"], STAGE_SHIFT)
     tables = [
@@ -82,13 +80,13 @@ def rate_parts(tensors: Tensors, default_quality: float) -> CParts:
         CTable("device_widths", tensors["widths"], "width of the rarer bit by log odds and range"),
     ]
     words = {
-        "STRIP_ROWS": str(STRIP_ROWS[Coder.DEVICE]),
+        "STRIP_ROWS": str(OWN.strip_rows),
         "DEFAULT_RATE": str(step_of_quality(default_quality)),
         "ENCODER_BYTES": "29696",
     }
     return CParts(
         Mode.RATE,
-        Coder.DEVICE,
+        OWN.number,
         encoder.encoder_id,
         coder.coder_id,
         tables,

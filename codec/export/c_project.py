@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 from heqcodec.base.errors import HeqError
 from heqcodec.container.header import Mode
 
-from .c_parts import CParts, patch_parts, rate_parts, vgg_parts
+from .c_parts import CParts
 from .c_source import build_files, filled, joined_text, own_source
 from .c_tables import table_bytes, tables_text
+from .families import model_parts
 from .vectors import write_vectors
 
 COPIED = ("heqenc.c", "heq_output.h", "heq_pnm.h")
@@ -75,24 +75,6 @@ def encoder_files(name: str) -> tuple[dict[str, str], dict[str, int]]:
         "weight_bytes": weight_bytes,
         "memory_bytes": int(parts.words["ENCODER_BYTES"]),
     }
-
-
-def model_parts(name: str) -> CParts:
-    """The parts of a model.
-
-    Raises:
-        HeqUnsupportedError: there is no such model.
-        HeqError: its encoder does not fit the C source.
-    """
-    from heqcodec.models import registry
-
-    tensors = registry.encoder_tensors(name)
-    parts: dict[str, Callable[[], CParts]] = {
-        registry.RATE: lambda: rate_parts(tensors, registry.default_quality(name)),
-        registry.TRANSFORM: lambda: patch_parts(tensors),
-        registry.VGG: lambda: vgg_parts(tensors),
-    }
-    return parts[registry.manifest()["models"][name]["family"]]()
 
 
 def header_text(name: str, parts: CParts, weight_bytes: int) -> str:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from .c_project import model_parts
-from .layers import Layer, patch_layers, rate_layers
-from .vgg_layers import convolution_layers
+from .families import model_layers, model_parts
+from .layers import Layer
 
 
 def encoder_report(name: str) -> dict[str, Any]:
@@ -29,7 +27,7 @@ def encoder_report(name: str) -> dict[str, Any]:
 
     model = registry.default_model(registry.RATE_MODE) if name == "default" else name
     parts = model_parts(model)
-    layers = _layers(model)
+    layers = model_layers(model)
     counted = [layer for layer in layers if layer.additions is not None]
     return {
         "model": model,
@@ -53,19 +51,6 @@ def encoder_report(name: str) -> dict[str, Any]:
             for table in parts.tables
         },
     }
-
-
-def _layers(model: str) -> list[Layer]:
-    from heqcodec.models import registry
-    from heqcodec.nqe_vgg.integer import IntegerVgg
-
-    tensors = registry.encoder_tensors(model)
-    layers: dict[str, Callable[[], list[Layer]]] = {
-        registry.RATE: lambda: rate_layers(tensors),
-        registry.TRANSFORM: lambda: patch_layers(tensors),
-        registry.VGG: lambda: convolution_layers(IntegerVgg.from_tensors(tensors).layers),
-    }
-    return layers[registry.manifest()["models"][model]["family"]]()
 
 
 def report_text(report: dict[str, Any]) -> str:

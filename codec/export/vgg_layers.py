@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from heqcodec.base.constants import PATCH
 from heqcodec.nqe_vgg.convolution import meetings
 from heqcodec.nqe_vgg.layer import IntegerLayer
 from heqcodec.nqe_vgg.layout import PIXEL_CENTRE
+from numpy.typing import NDArray
 
 from .layers import PIXELS, PLANES, Layer
 
@@ -30,6 +32,13 @@ def convolution_layers(layers: Sequence[IntegerLayer]) -> list[Layer]:
         side = after
     centring = float(PLANES)
     return [made[0]._replace(additions=(made[0].additions or 0) + centring), *made[1:]]
+
+
+def stored_layers(tensors: Mapping[str, NDArray[Any]]) -> list[Layer]:
+    """The layers of an encoder of its tensors."""
+    from heqcodec.nqe_vgg.integer import IntegerVgg
+
+    return convolution_layers(IntegerVgg.from_tensors(tensors).layers)
 
 
 def operations(item: IntegerLayer, side: int) -> tuple[float, float]:

@@ -13,6 +13,7 @@ from heqcodec.container.chunks import Chunk, read_alpha
 from heqcodec.container.header import Coder, Header
 from heqcodec.container.reader import ContainerReader
 from heqcodec.container.source import Source, open_source
+from heqcodec.nqe_r.coders import kind_of
 from numpy.typing import NDArray
 
 from .frame import (
@@ -155,7 +156,8 @@ def _strip_decoder(
 def _checked_slices(slices: int | None, header: Header) -> int | None:
     if slices is None:
         return None
-    if header.coder != Coder.PACKED:
+    kind = kind_of(header.coder)
+    if not (kind and kind.sliced):
         raise HeqError(
             f"The file has coder {Coder(header.coder).name}, and only packed files have slices; "
             "leave slices out, or pack the file first."

@@ -1,22 +1,30 @@
-"""Writing a file: which channels are coded, chunks beside them, the strips of the patch mode."""
+"""Writing a file: which channels are coded, chunks beside them, the strips of either mode."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from functools import singledispatch
 from io import BytesIO
 from typing import TYPE_CHECKING
 
 import numpy as np
 from heqcodec.base.progress import report
+from heqcodec.base.rate_protocols import StripCoder
 from heqcodec.container import chunks as chunk_types
 from heqcodec.container.chunks import Chunk, alpha_chunk
-from heqcodec.container.header import Header
-from heqcodec.container.strips import strip_length
+from heqcodec.container.header import Header, Mode
+from heqcodec.container.strips import fixed_size, strip_length
 from heqcodec.container.writer import ContainerWriter
 from heqcodec.image.patches import patch_batches
 from heqcodec.image.transparency import fill_transparent
+from heqcodec.nqe_r.coders import kind_of
+from heqcodec.nqe_r.levels import ImageLevels
 from numpy.typing import NDArray
 
-from .options import BITS_PER_PIXEL, Choice, no_such_rate
+from .options import BITS_PER_PIXEL, Choice, PatchChoice, RateChoice, no_such_rate
+from .target_search import USUAL_GUESSES, finest_fitting_step
 
 if TYPE_CHECKING:
     from heqcodec.image.images import LoadedImage
@@ -71,20 +79,28 @@ def side_chunks(image: LoadedImage, strip_metadata: bool) -> list[Chunk]:
     return chunks
 
 
-def encode_patch_file(
-    pixels: np.ndarray, choice: Choice, chunks: list[Chunk], gray_as_rgb: bool = False
+@singledispatch
+def encode_file(
+    choice: Choice, pixels: NDArray[np.uint8], chunks: list[Chunk], gray_as_rgb: bool = False
 ) -> bytes:
-    """A file of the patch mode.
+    """A file of an image.
 
     Args:
+        choice: of the options, of either mode.
         pixels: uint8 (H, W, 1) or (H, W, 3).
-        choice: with the model and the bits per patch.
-        chunks: that follow the strips.
+        chunks: that follow the strips; they count in a target.
         gray_as_rgb: as in the header.
 
     Raises:
-        HeqError: the model has not this rate.
+        HeqError: the model has not this rate, or the target is smaller than the smallest file.
     """
+    raise TypeError(f"{type(choice).__name__} is of no mode")
+
+
+@encode_file.register
+def _(
+    choice: PatchChoice, pixels: NDArray[np.uint8], chunks: list[Chunk], gray_as_rgb: bool = False
+) -> bytes:
     from heqcodec.models import registry
 
     height, width, channels = pixels.shape
@@ -103,18 +119,110 @@ def encode_patch_file(
         strip_rows=choice.strip_rows or 1,
         gray_as_rgb=gray_as_rgb,
     )
+
+    def payloads() -> Iterator[bytes]:
+        pending = bytearray()
+        index = 0
+        for patches in patch_batches(pixels):
+            pending += encoder.encode_patches(patches, choice.bits).tobytes()
+            while index < header.strip_count and len(pending) >= strip_length(header, index):
+                length = strip_length(header, index)
+                yield bytes(pending[:length])
+                del pending[:length]
+                index += 1
+                report(index, header.strip_count)
+
+    return joined_file(header, payloads(), chunks)
+
+
+@encode_file.register
+def _(
+    choice: RateChoice, pixels: NDArray[np.uint8], chunks: list[Chunk], gray_as_rgb: bool = False
+) -> bytes:
+    from heqcodec.models import registry
+
+    height, width, channels = pixels.shape
+    encoder = registry.load_rate_encoder(choice.model)
+    coder = registry.load_strip_coder(choice.model, choice.coder.number)
+
+    def header_at(step: int) -> Header:
+        shape = height, width, channels
+        made = rate_header(shape, step, encoder.encoder_id, coder, choice.strip_rows)
+        return replace(made, gray_as_rgb=gray_as_rgb)
+
+    fixed = fixed_size(header_at(0), [len(chunk.data) for chunk in chunks])
+    image = ImageLevels(pixels, encoder, keep=choice.step is None)
+    strip_rows = header_at(0).strip_rows
+    best: dict[int, list[bytes]] = {}
+    rows_done, usual_rows = 0, image.patch_rows * (1 if choice.step is not None else USUAL_GUESSES)
+
+    def size_at(step: int) -> int:
+        nonlocal rows_done
+        rows_then = rows_done + image.patch_rows
+        payloads = []
+        for strip in image.strips(step, strip_rows):
+            payloads.append(coder.encode(*strip, step))
+            rows_done += len(strip.transform_sizes)
+            report(rows_done, max(rows_then, usual_rows))
+        size = fixed + sum(map(len, payloads))
+        if choice.step is not None or size <= target:
+            best.clear()  # The search goes to ever finer steps among those that fit.
+            best[step] = payloads
+        return size
+
+    if choice.step is not None:
+        size_at(choice.step)
+    else:
+        if choice.target_size is not None:
+            target = choice.target_size
+        else:
+            assert choice.target_bpp is not None
+            target = math.floor(choice.target_bpp * width * height / 8)
+        finest_fitting_step(size_at, target)
+    ((step, payloads),) = best.items()
+    return joined_file(header_at(step), payloads, chunks)
+
+
+def rate_header(
+    shape: tuple[int, int, int],
+    step: int,
+    encoder_id: bytes,
+    coder: StripCoder,
+    strip_rows: int | None = None,
+) -> Header:
+    """The header of an image.
+
+    Args:
+        shape: height, width, channels.
+        step: index.
+        encoder_id: of the encoder that made the levels.
+        coder: of the strips.
+        strip_rows: rows of patches in a strip; None for the coder's default.
+    """
+    height, width, channels = shape
+    kind = kind_of(coder.coder)
+    assert kind
+    unpacked = None if kind.unpacks_to is None else kind_of(kind.unpacks_to)
+    return Header(
+        width=width,
+        height=height,
+        channels=channels,
+        rate=step,
+        encoder_id=encoder_id,
+        coder_id=coder.coder_id,
+        coder=kind.number,
+        mode=Mode.RATE,
+        strip_rows=strip_rows or kind.strip_rows,
+        device_rows=unpacked.strip_rows if unpacked else 0,
+    )
+
+
+def joined_file(header: Header, payloads: Iterable[bytes], chunks: Iterable[Chunk]) -> bytes:
+    """A file of its parts."""
     file = BytesIO()
     writer = ContainerWriter(file, header)
-    pending = bytearray()
-    index = 0
-    for patches in patch_batches(pixels):
-        pending += encoder.encode_patches(patches, choice.bits).tobytes()
-        while index < header.strip_count and len(pending) >= strip_length(header, index):
-            length = strip_length(header, index)
-            writer.write_strip(bytes(pending[:length]))
-            del pending[:length]
-            index += 1
-            report(index, header.strip_count)
+    for payload in payloads:
+        writer.write_strip(payload)
     for chunk in chunks:
         writer.write_chunk(chunk)
     writer.finish()

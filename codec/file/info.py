@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import prod
 from typing import Literal, TypedDict, cast
 
+from heqcodec.base.arguments import StripsName
 from heqcodec.base.constants import PATCH
 from heqcodec.container import chunks as chunk_types
 from heqcodec.container.header import FORMAT_VERSION, Coder, Header, Mode, padded_size
@@ -27,7 +28,7 @@ class FileInfo(TypedDict):
     Attributes:
         format_version: of the file format, 1.
         mode: of the file.
-        coder: of its strips; "none" and "patch" in patch mode, "device" and "packed" in rate mode.
+        coder: of its strips; in rate mode a `CoderName`, in patch mode "none" or "patch".
         model: the name of the model that wrote the file; None if this version has it not.
         width, height: in pixels.
         channels: 1 or 3, of the decoded image without its alpha.
@@ -56,7 +57,7 @@ class FileInfo(TypedDict):
 
     format_version: int
     mode: Literal["patch", "rate"]
-    coder: Literal["none", "patch", "device", "packed"]
+    coder: StripsName
     model: str | None
     width: int
     height: int
@@ -98,9 +99,7 @@ def file_info(data: Source, partial: bool) -> FileInfo:
         return {
             "format_version": FORMAT_VERSION,
             "mode": cast('Literal["patch", "rate"]', Mode(header.mode).name.lower()),
-            "coder": cast(
-                'Literal["none", "patch", "device", "packed"]', Coder(header.coder).name.lower()
-            ),
+            "coder": cast("StripsName", Coder(header.coder).name.lower()),
             "model": model_of(header.encoder_id, header.coder_id),
             "width": header.width,
             "height": header.height,

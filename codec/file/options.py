@@ -7,20 +7,31 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Protocol, get_args
 
-from heqcodec.base.arguments import CoderName, ModeName, real, shown, whole
+from heqcodec.base.arguments import OWN_CODER, CoderName, ModeName, real, shown, whole
 from heqcodec.base.constants import STEPS
 from heqcodec.base.errors import HeqError, HeqUnsupportedError
-from heqcodec.container.header import Coder
+from heqcodec.nqe_r.coders import CODERS, OWN, CoderKind
 
 BITS_PER_PIXEL = {0.0625: 64, 0.125: 128, 0.25: 256, 0.5: 512}
 """Rates of the patch mode: bits per pixel -> bits per 32 x 32 patch."""
 DEFAULT_BPP = 0.25
 """In patch mode."""
 MODES: tuple[ModeName, ...] = get_args(ModeName)
-CODERS: dict[CoderName, Coder] = {"device": Coder.DEVICE, "packed": Coder.PACKED}
 LOWEST, HIGHEST = 1, 100
 """Limits of the quality; a target size may lead beyond them, to any step."""
 _OFFSET, _SLOPE = 912, 8
+
+
+class OptionError(HeqError):
+    """An option that cannot be, alone or beside another.
+
+    Attributes:
+        option: its name, of an argument of :func:`heqcodec.encode`.
+    """
+
+    def __init__(self, option: str, text: str) -> None:
+        super().__init__(text)
+        self.option = option
 
 
 class Catalog(Protocol):
@@ -51,7 +62,7 @@ class EncodeOptions:
     quality: float | None = None
     target_size: int | None = None
     mode: ModeName = "auto"
-    coder: CoderName = "device"
+    coder: CoderName = OWN_CODER
     model: str = "default"
     strip_rows: int | None = None
 
@@ -66,39 +77,42 @@ class EncodeOptions:
             HeqError: an unknown or impossible value, or two that contradict each other.
         """
         if self.mode not in MODES:
-            raise HeqError(f"The mode {self.mode!r} is not known; choose one of {_names(MODES)}.")
+            text = f"The mode {self.mode!r} is not known; choose one of {_names(MODES)}."
+            raise OptionError("mode", text)
         if self.coder not in tuple(CODERS):
-            raise HeqError(f"The coder {self.coder!r} is not known; choose {_names(CODERS)}.")
+            text = f"The coder {self.coder!r} is not known; choose {_names(CODERS)}."
+            raise OptionError("coder", text)
         strip_rows = checked_strip_rows(self.strip_rows)
         sizes = {"quality": self.quality, "bpp": self.bpp, "target_size": self.target_size}
         given = [name for name, value in sizes.items() if value is not None]
         if len(given) > 1:
-            raise HeqError(f"{' and '.join(given)} contradict each other; give one of them.")
+            text = f"{' and '.join(given)} contradict each other; give one of them."
+            raise OptionError(given[-1], text)
         model, mode = self._model(catalog)
         if mode == "patch":
             bpp = DEFAULT_BPP if self.bpp is None else real(self.bpp)
             bits = None if bpp is None else BITS_PER_PIXEL.get(bpp)
             if bits is None:
                 raise no_such_rate(self.bpp, tuple(BITS_PER_PIXEL.values()))
-            return Choice(model, mode, bits=bits, strip_rows=strip_rows)
+            return PatchChoice(model, strip_rows, bits)
         return self._rate_choice(model, strip_rows, catalog)
 
     def _model(self, catalog: Catalog) -> tuple[str, str]:
         """Name and mode of the model."""
         wanted = [
-            option
-            for option, asked in (
-                ("quality", self.quality is not None),
-                ("target_size", self.target_size is not None),
-                ("coder='packed'", self.coder == "packed"),
-                ("mode='rate'", self.mode == "rate"),
+            (option, option if value is None else f"{option}={value!r}")
+            for option, value, asked in (
+                ("quality", None, self.quality is not None),
+                ("target_size", None, self.target_size is not None),
+                ("coder", self.coder, self.coder != OWN_CODER),
+                ("mode", self.mode, self.mode == "rate"),
             )
             if asked
         ]
         if wanted and not catalog.model_names("rate"):
             raise HeqUnsupportedError(
-                f"{wanted[0]} belongs to the variable-rate mode, and this version has models for "
-                "patch-constant files only; choose a rate with bpp instead."
+                f"{wanted[0][1]} belongs to the variable-rate mode, and this version has models "
+                "for patch-constant files only; choose a rate with bpp instead."
             )
         if self.model == "default":
             # Whoever asks for what only one mode has need not name the mode as well.
@@ -107,31 +121,32 @@ class EncodeOptions:
         else:
             name, mode = self.model, catalog.mode_of(self.model)
             if self.mode not in ("auto", mode):
-                raise HeqError(
+                raise OptionError(
+                    "mode",
                     f"The model {name} is of mode {mode!r}, not {self.mode!r}; leave one of the "
-                    "two out."
+                    "two out.",
                 )
         if wanted and mode == "patch":
-            raise HeqError(
-                f"{wanted[0]} belongs to the variable-rate mode, and this is patch mode; choose "
-                "mode='rate', or leave it out."
+            raise OptionError(
+                wanted[0][0],
+                f"{wanted[0][1]} belongs to the variable-rate mode, and this is patch mode; choose "
+                "mode='rate', or leave it out.",
             )
         return name, mode
 
-    def _rate_choice(self, model: str, strip_rows: int | None, catalog: Catalog) -> Choice:
-        choice = Choice(model, "rate", coder=CODERS[self.coder], strip_rows=strip_rows)
+    def _rate_choice(self, model: str, strip_rows: int | None, catalog: Catalog) -> RateChoice:
+        choice = RateChoice(model, strip_rows, coder=CODERS[self.coder])
         if self.target_size is not None:
             size = whole(self.target_size)
             if size is None or size < 1:
-                raise HeqError(
-                    f"target_size is {shown(self.target_size)}; give a whole number of bytes from "
-                    "1."
-                )
+                text = f"{shown(self.target_size)}; give a whole number of bytes from 1."
+                raise OptionError("target_size", f"target_size is {text}")
             return replace(choice, target_size=size)
         if self.bpp is not None:
             bpp = real(self.bpp)
             if bpp is None or not 0 < bpp < math.inf:
-                raise HeqError(f"bpp is {shown(self.bpp)}; give bits per pixel, a number above 0.")
+                text = f"bpp is {shown(self.bpp)}; give bits per pixel, a number above 0."
+                raise OptionError("bpp", text)
             return replace(choice, target_bpp=bpp)
         quality = catalog.default_quality(model) if self.quality is None else self.quality
         return replace(choice, step=step_of_quality(quality))
@@ -143,23 +158,39 @@ class Choice:
 
     Attributes:
         model: name of the model.
-        mode: "patch" or "rate".
-        bits: patch mode: bits per patch.
-        step: rate mode: step index, or None for a target.
-        target_size: rate mode: bytes that the file may have.
-        target_bpp: rate mode: the same in bits for each pixel of the image.
-        coder: rate mode: the strip coder.
         strip_rows: rows of patches in a strip; None for the default.
     """
 
     model: str
-    mode: str
-    bits: int = 0
+    strip_rows: int | None = None
+
+
+@dataclass(frozen=True)
+class PatchChoice(Choice):
+    """What follows in patch mode.
+
+    Attributes:
+        bits: per patch.
+    """
+
+    bits: int = BITS_PER_PIXEL[DEFAULT_BPP]
+
+
+@dataclass(frozen=True)
+class RateChoice(Choice):
+    """What follows in rate mode.
+
+    Attributes:
+        coder: of the strips.
+        step: step index, or None for a target.
+        target_size: bytes that the file may have.
+        target_bpp: the same in bits for each pixel of the image.
+    """
+
+    coder: CoderKind = OWN
     step: int | None = None
     target_size: int | None = None
     target_bpp: float | None = None
-    coder: Coder = Coder.DEVICE
-    strip_rows: int | None = None
 
 
 def checked_strip_rows(strip_rows: int | None) -> int | None:
@@ -172,7 +203,8 @@ def checked_strip_rows(strip_rows: int | None) -> int | None:
         return None
     rows = whole(strip_rows)
     if rows is None or not 1 <= rows <= 255:
-        raise HeqError(f"strip_rows is {shown(strip_rows)}; give 1 to 255 rows of patches.")
+        text = f"strip_rows is {shown(strip_rows)}; give 1 to 255 rows of patches."
+        raise OptionError("strip_rows", text)
     return rows
 
 
@@ -190,7 +222,8 @@ def step_of_quality(quality: float) -> int:
     """
     number = real(quality)
     if number is None or not LOWEST <= number <= HIGHEST:
-        raise HeqError(f"quality is {shown(quality)}; give a number from {LOWEST} to {HIGHEST}.")
+        text = f"quality is {shown(quality)}; give a number from {LOWEST} to {HIGHEST}."
+        raise OptionError("quality", text)
     return min(max(math.floor(_OFFSET - _SLOPE * number + 0.5), 0), STEPS - 1)
 
 
@@ -203,14 +236,14 @@ def quality_of_step(step: int) -> float:
     return (_OFFSET - step) / _SLOPE
 
 
-def no_such_rate(bpp: float | None, rates: tuple[int, ...]) -> HeqError:
+def no_such_rate(bpp: float | None, rates: tuple[int, ...]) -> OptionError:
     """The error for a rate that the patch mode, or one of its models, has not.
 
     Args:
         rates: bits per patch that there are.
     """
     allowed = ", ".join(f"{b:g}" for b, n in BITS_PER_PIXEL.items() if n in rates)
-    return HeqError(f"bpp is {shown(bpp)}; in patch mode choose one of {allowed}.")
+    return OptionError("bpp", f"bpp is {shown(bpp)}; in patch mode choose one of {allowed}.")
 
 
 def _names(names: Iterable[str]) -> str:

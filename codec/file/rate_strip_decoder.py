@@ -2,38 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Protocol, cast
-
 import numpy as np
 from heqcodec.base.errors import HeqFormatError
-from heqcodec.base.rate_protocols import RateDecoder
-from heqcodec.container.header import Coder
+from heqcodec.base.rate_protocols import RateDecoder, SlicedCoder
 from heqcodec.container.reader import ContainerReader
 from heqcodec.container.strips import strip_patch_rows
 from numpy.typing import NDArray
 
 from .frame import Grids
-
-
-class SlicedCoder(Protocol):
-    """What the packed coder can do more than a `StripCoder`."""
-
-    def decode_prefix(
-        self,
-        payload: bytes,
-        rows: int,
-        columns: int,
-        planes: int,
-        step: int,
-        slices: int | None = None,
-    ) -> tuple[NDArray[np.int16], NDArray[np.uint8], int]:
-        """Levels and transform sizes of the first slices, zeros for the others, and their number.
-
-        Args:
-            payload: any bytes: slices are taken until one is cut short or fails its check.
-            slices: at most so many; None for all that are whole.
-        """
-        ...
 
 
 class RateStripDecoder:
@@ -42,7 +18,7 @@ class RateStripDecoder:
     Args:
         reader: of the file, whose coder is loaded.
         decoder: of the model that wrote it.
-        slices: decode so many slices of each strip of a packed file; None for all.
+        slices: decode so many slices of each strip of a sliced coder; None for all.
 
     Raises:
         HeqUnsupportedError: the model is not here.
@@ -97,7 +73,7 @@ class RateStripDecoder:
 
     def _coarse(self, index: int, payload: bytes, shape: tuple[int, int, int]) -> Grids | None:
         # An empty first slice, as bytes of zero are, has no check that could speak for it.
-        if self._reader.header.coder != Coder.PACKED or not payload or not payload[0]:
+        if not isinstance(self._coder, SlicedCoder) or not payload or not payload[0]:
             return None
         try:
             levels, transform_sizes, found = self._prefix(payload, shape)
@@ -111,6 +87,5 @@ class RateStripDecoder:
     def _prefix(
         self, payload: bytes, shape: tuple[int, int, int]
     ) -> tuple[NDArray[np.int16], NDArray[np.uint8], int]:
-        coder = cast(SlicedCoder, self._coder)
-        limit = {} if self._slices is None else {"slices": self._slices}
-        return coder.decode_prefix(payload, *shape, self._reader.header.rate, **limit)
+        assert isinstance(self._coder, SlicedCoder)
+        return self._coder.decode_prefix(payload, *shape, self._reader.header.rate, self._slices)

@@ -8,22 +8,23 @@ from dataclasses import replace
 from heqcodec.base.errors import HeqError, HeqFormatError
 from heqcodec.base.progress import report
 from heqcodec.base.rate_protocols import StripCoder
-from heqcodec.container.header import Coder, Header
+from heqcodec.container.header import Header
 from heqcodec.container.reader import ContainerReader
 from heqcodec.container.source import Source, open_source
 from heqcodec.container.strips import strip_patch_rows
+from heqcodec.nqe_r.coders import CoderKind, kind_of, packed_by
 from heqcodec.nqe_r.levels import StripLevels, regrouped
 
+from .encoding import joined_file
 from .options import checked_strip_rows
-from .rate_encoding import STRIP_ROWS, rate_file
 
 
-def repack(data: Source, coder: Coder, strip_rows: int | None, max_pixels: int | None) -> bytes:
+def repack(data: Source, packs: bool, strip_rows: int | None, max_pixels: int | None) -> bytes:
     """The same image and chunks with the other coder.
 
     Args:
         data: bytes, a path or a binary file object.
-        coder: `Coder.PACKED` packs a device file, `Coder.DEVICE` unpacks a packed one.
+        packs: make a device file smaller; else give it back.
         strip_rows: rows of patches in a packed strip; None for the default.
         max_pixels: largest number of pixels; None for no limit.
 
@@ -36,19 +37,18 @@ def repack(data: Source, coder: Coder, strip_rows: int | None, max_pixels: int |
     with open_source(data) as stream:
         reader = ContainerReader(stream, max_pixels=max_pixels)
         header = reader.header
-        _check_coder(header, coder)
+        kind = _other_kind(header, packs)
         # All is verified before a model is loaded.
         payloads = reader.read_strips(range(header.strip_count))
         chunks = reader.read_chunks()
     name = registry.model_of_file(header.encoder_id, header.coder_id)
     old = registry.load_strip_coder(name, header.coder)
-    new = registry.load_strip_coder(name, coder)
-    packs = coder == Coder.PACKED
+    new = registry.load_strip_coder(name, kind.number)
     made = replace(
         header,
-        coder=coder,
+        coder=kind.number,
         coder_id=new.coder_id,
-        strip_rows=(strip_rows or STRIP_ROWS[coder]) if packs else header.device_rows,
+        strip_rows=(strip_rows or kind.strip_rows) if packs else header.device_rows,
         device_rows=header.strip_rows if packs else 0,
     )
 
@@ -73,18 +73,26 @@ def repack(data: Source, coder: Coder, strip_rows: int | None, max_pixels: int |
             passed(strip)
             yield payload
 
-    return rate_file(made, encoded(), chunks)
+    return joined_file(made, encoded(), chunks)
 
 
-def _check_coder(header: Header, coder: Coder) -> None:
-    verb = "packed" if coder == Coder.PACKED else "unpacked"
+def _other_kind(header: Header, packs: bool) -> CoderKind:
+    """The coder of the file that is made."""
+    verb = "packed" if packs else "unpacked"
     if header.constant_rate:
         raise HeqError(
             f"A patch-constant file cannot be {verb}; only files of the variable-rate mode can."
         )
-    if header.coder == coder:
-        other = "packed already" if coder == Coder.PACKED else "no packed one: it is a device file"
-        raise HeqError(f"The file is {other}, so it cannot be {verb}.")
+    found = kind_of(header.coder)
+    assert found
+    if packs:
+        other = packed_by(found)
+    else:
+        other = None if found.unpacks_to is None else kind_of(found.unpacks_to)
+    if other is None:
+        reason = "packed already" if packs else "no packed one: it is a device file"
+        raise HeqError(f"The file is {reason}, so it cannot be {verb}.")
+    return other
 
 
 def _decoded_strip(

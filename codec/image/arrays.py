@@ -1,17 +1,46 @@
-"""Arrays and tensors that a caller gives, as uint8 samples."""
+"""An image between its source and the encoder, and arrays and tensors as such images."""
 
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeGuard
 
 import numpy as np
-from heqcodec.base.errors import HeqUnsupportedError
+from heqcodec.base.errors import HeqLimitError, HeqUnsupportedError
 from numpy.typing import NDArray
 
-__all__ = ["SupportsArray", "is_array", "to_array", "to_uint8"]
-
 _CHANNELS = range(1, 5)
+
+
+@dataclass
+class LoadedImage:
+    """An image ready for the encoder.
+
+    Attributes:
+        pixels: uint8 (H, W, C), C is 1 (gray) or 3 (RGB), contiguous.
+        alpha: uint8 (H, W), 255 is opaque; None if the image has no transparency.
+        icc: ICC profile that matches ``pixels``, or None.
+        exif: EXIF as a bare TIFF structure without an orientation tag, or None.
+        xmp: XMP packet, or None.
+        notes: what was changed on the way in, one sentence each.
+    """
+
+    pixels: NDArray[np.uint8]
+    alpha: NDArray[np.uint8] | None = None
+    icc: bytes | None = None
+    exif: bytes | None = None
+    xmp: bytes | None = None
+    notes: list[str] = field(default_factory=list)
+
+
+def check_size(width: int, height: int, max_pixels: int | None, name: str) -> None:
+    """Raise HeqLimitError if an image has more than ``max_pixels`` pixels; None is no limit."""
+    if max_pixels is not None and width * height > max_pixels:
+        raise HeqLimitError(
+            f"{name} is {width}x{height}, {width * height:,} pixels, and the limit is "
+            f"{max_pixels:,}; raise max_pixels if you trust it."
+        )
 
 
 class SupportsArray(Protocol):
@@ -98,3 +127,16 @@ def to_uint8(array: NDArray[Any]) -> NDArray[np.uint8]:
     # A half has too few digits for the product.
     wide = array.astype(np.float32) if array.dtype == np.float16 else array
     return np.rint(wide * wide.dtype.type(255)).astype(np.uint8)
+
+
+def load_array(source: SupportsArray, max_pixels: int | None) -> LoadedImage:
+    """An array as an image; see `heqcodec.image.images.load_image`."""
+    array = to_array(source)
+    check_size(array.shape[1], array.shape[0], max_pixels, "the array")
+    array = to_uint8(array)
+    colours = 1 if array.shape[2] < 3 else 3
+    alpha = array[..., colours] if array.shape[2] > colours else None
+    return LoadedImage(
+        pixels=np.ascontiguousarray(array[..., :colours]),
+        alpha=None if alpha is None else np.ascontiguousarray(alpha),
+    )

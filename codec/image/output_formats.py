@@ -1,15 +1,21 @@
-"""The image files that decoding can write: those that give back every pixel, or nearly."""
+"""Writing of decoded images, in formats that give back every pixel, or nearly."""
 
 from __future__ import annotations
 
+import io
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
-from heqcodec.base.errors import HeqUnsupportedError
+from heqcodec.base.errors import HeqError, HeqUnsupportedError
+from heqcodec.base.files import replaced_file
+from PIL import Image
 
-__all__ = ["ALPHA_FORMATS", "SAVE_OPTIONS", "SUFFIXES", "as_the_suffix_says", "output_format"]
+from . import metadata
+from .pillow_images import reason
+
+__all__ = ["SUFFIXES", "output_format", "save_image"]
 
 # Pillow writes more, but not the picture: icons are reduced, palettes have 256 colours, PDF and
 # MPO become JPEG, and a codestream (.j2k) needs a file name, which a buffer has not.
@@ -53,7 +59,64 @@ def output_format(path: str | os.PathLike[str]) -> str:
     return SUFFIXES[suffix]
 
 
-def as_the_suffix_says(pixels: np.ndarray, name: str) -> np.ndarray:
+def save_image(
+    pixels: np.ndarray,
+    target: str | os.PathLike[str] | BinaryIO,
+    format: str | None = None,
+    icc: bytes | None = None,
+    exif: bytes | None = None,
+    xmp: bytes | None = None,
+) -> None:
+    """Write samples to an image file; a file at a path appears whole or not at all.
+
+    Args:
+        pixels: uint8 (H, W), (H, W, 1), (H, W, 2) gray and alpha, (H, W, 3) or (H, W, 4).
+        target: a path, whose suffix chooses the format, or a binary file object.
+        format: a Pillow format name, instead of the suffix; PNG for a file object without one.
+        icc, exif, xmp: metadata as in ``LoadedImage``, written where the format has a place.
+
+    Raises:
+        HeqUnsupportedError: no such format, or it cannot hold these samples.
+        HeqError: the file cannot be written.
+    """
+    is_path = isinstance(target, (str, os.PathLike))
+    name = os.fspath(target) if is_path else "the output"  # type: ignore[arg-type]
+    format = format.upper() if format else output_format(name) if is_path else "PNG"
+    if format not in SUFFIXES.values():
+        known = ", ".join(dict.fromkeys(SUFFIXES.values()))
+        raise HeqUnsupportedError(f"{format} cannot be written; choose one of {known}.")
+    if pixels.shape[2:] in ((2,), (4,)) and format not in ALPHA_FORMATS:
+        # Several of Pillow's writers drop alpha in silence.
+        raise HeqUnsupportedError(
+            f"{name} would lose the transparency, which {format} has no place for; choose .png, "
+            ".webp or .tif."
+        )
+    if pixels.ndim == 2:
+        pixels = pixels[..., None]
+    pixels = _as_the_suffix_says(pixels, name)
+    image = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
+    # Into memory first: Pillow seeks in some formats, and a standard output cannot; and an error
+    # of the format is then told apart from one of the disk.
+    buffer = io.BytesIO()
+    try:
+        options = metadata.pillow_options(format, icc, exif, xmp)
+        image.save(buffer, format=format, **SAVE_OPTIONS.get(format, {}), **options)
+    except Exception as error:  # Pillow's, for sizes or metadata that a format cannot take
+        raise HeqUnsupportedError(
+            f"{name} cannot be written as {format} ({reason(error)}); choose .png, which holds "
+            "everything."
+        ) from error
+    try:
+        if is_path:
+            with replaced_file(target) as stream:  # type: ignore[arg-type]
+                stream.write(buffer.getbuffer())
+        else:
+            target.write(buffer.getbuffer())  # type: ignore[union-attr]
+    except OSError as error:
+        raise HeqError(f"{name} cannot be written: {error.strerror or error}.") from error
+
+
+def _as_the_suffix_says(pixels: np.ndarray, name: str) -> np.ndarray:
     """Samples of as many channels as a netpbm suffix promises; others unchanged.
 
     Args:

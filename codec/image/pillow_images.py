@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from . import metadata, samples
+from .arrays import LoadedImage, check_size
 from .colour_tags import colour_space, has_gain_map
 from .deep_samples import correct_layouts
 from .jpeg_end import file_without_end, with_end
-from .loaded_image import LoadedImage, check_size
 
 if TYPE_CHECKING:
     from .colour import ColourSpace

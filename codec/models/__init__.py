@@ -1,1 +1,1 @@
-"""The models that ship: manifest, registry, and loaders that know each family."""
+"""The models that ship: manifest, registry, families, and what loads them."""

@@ -8,57 +8,19 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any, Final, get_args
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from heqcodec.base.arguments import DecoderName
 from heqcodec.base.errors import HeqError, HeqUnsupportedError
-from heqcodec.container.header import Coder
+from heqcodec.nqe_r.coders import OWN
+
+from .families import FAMILIES, STRONG, Family
 
 if TYPE_CHECKING:
     # importlib.abc until Python 3.10; type checkers know this place from 3.11 on.
     from importlib.resources.abc import Traversable
-
-TRANSFORM = "transform"
-VGG = "vgg"
-RATE = "rate"
-"""The family whose models are of the variable-rate mode; all others are patch-constant."""
-PATCH_MODE, RATE_MODE = "patch", "rate"
-STRONG: Final = "strong"
-FAST: Final = "fast"
-BEST: Final = "best"
-MS_SSIM: Final = "ms-ssim"
-PLAIN: Final = "plain"
-"""The inverse transform without a network, of every model whose code has one."""
-DECODERS: tuple[DecoderName, ...] = get_args(DecoderName)
-"""Decoders that a model of variable rate may have. The strong one is always there, and where the
-best one has no weights of its own, it is the strong one run twice, see
-`heqcodec.purenet.self_ensemble`; the plain one has none."""
-
-
-@dataclass(frozen=True)
-class Family:
-    """What a family of models has, whatever the model.
-
-    Attributes:
-        mode: `PATCH_MODE` or `RATE_MODE`, of its files.
-        plain: whether its code has a plain inverse: the decoder `PLAIN`.
-        self_ensemble: whether its network can run twice, with the mirror image: the decoder `BEST`.
-    """
-
-    mode: str
-    plain: bool
-    self_ensemble: bool
-
-
-FAMILIES = {
-    RATE: Family(RATE_MODE, plain=True, self_ensemble=True),
-    TRANSFORM: Family(PATCH_MODE, plain=True, self_ensemble=False),
-    VGG: Family(PATCH_MODE, plain=False, self_ensemble=False),
-}
 
 
 def read_list(path: Traversable, key: str, what: str) -> dict[str, Any]:
@@ -130,7 +92,7 @@ def default_model(mode: str = "auto") -> str:
         HeqUnsupportedError: there is no model of that mode.
     """
     name = str(manifest()["default"])
-    if mode == "auto" or mode_of(name) == mode:
+    if mode in ("auto", mode_of(name)):
         return name
     names = sorted(other for other in manifest()["models"] if mode_of(other) == mode)
     if not names:
@@ -210,10 +172,7 @@ def decoder_names(name: str) -> list[str]:
 def offered_decoders(name: str) -> list[str]:
     """The decoders that can be asked for; errors as `mode_of`."""
     names = decoder_names(name)
-    family = family_of(name)
-    if family.self_ensemble and BEST not in names:
-        names.append(BEST)
-    return [*names, PLAIN] if family.plain else names
+    return [*names, *(d for d in family_of(name).derived_decoders if d not in names)]
 
 
 def decoder_weights(name: str, decoder: str) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
@@ -234,7 +193,7 @@ def encoder_tensors(name: str) -> dict[str, np.ndarray]:
     entry = manifest()["models"][name]
     parts = [entry["encoder"]]
     if "coders" in entry:
-        parts.append(entry["coders"][Coder.DEVICE.name.lower()])
+        parts.append(entry["coders"][OWN.name])
     return {key: tensor for part in parts for key, tensor in stored_tensors(part).items()}
 
 

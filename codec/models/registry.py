@@ -1,24 +1,25 @@
 """The models that ship in ``heqcodec.weights``: their encoders, coders and decoders, loaded once.
 
 What there is, `heqcodec.models.manifest` knows; its names are also found here. No library of
-networks is
-imported until a decoder is loaded.
+networks is imported until a decoder is loaded.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from heqcodec.base.constants import BUDGET_BITS
 from heqcodec.base.errors import HeqError
 from heqcodec.base.patch_protocols import FrameDecoder, PatchEncoder
 from heqcodec.container.header import Coder
+from heqcodec.nqe_r.coders import OWN, kind_of
 
-from .manifest import (
+from .families import (
     BEST,
     DECODERS,
+    FAMILIES,
     FAST,
     MS_SSIM,
     PATCH_MODE,
@@ -28,12 +29,16 @@ from .manifest import (
     STRONG,
     TRANSFORM,
     VGG,
+    encoder_ids,
+)
+from .manifest import (
     check_mode,
     decoder_names,
     decoder_weights,
     default_model,
     default_quality,
     encoder_tensors,
+    family_of,
     manifest,
     mode_of,
     model_names,
@@ -53,6 +58,7 @@ __all__ = [
     "BEST",
     "BUDGET_BITS",
     "DECODERS",
+    "FAMILIES",
     "FAST",
     "MS_SSIM",
     "PATCH_MODE",
@@ -67,8 +73,10 @@ __all__ = [
     "default_model",
     "default_quality",
     "describe_models",
+    "encoder_ids",
     "encoder_kernel",
     "encoder_tensors",
+    "family_of",
     "load_any_encoder",
     "load_decoder",
     "load_dequantizer",
@@ -95,13 +103,13 @@ def load_encoder(name: str) -> PatchEncoder:
         HeqError: its weights are damaged.
     """
     check_mode(name, PATCH_MODE)
-    return _encoder(name)
+    return cast(PatchEncoder, _encoder(name))
 
 
 def load_rate_encoder(name: str) -> RateEncoder:
     """The encoder of a model of variable rate, loaded once; errors as `load_encoder`."""
     check_mode(name, RATE_MODE)
-    return _rate_encoder(name)
+    return cast("RateEncoder", _encoder(name))
 
 
 def load_any_encoder(name: str) -> PatchEncoder | RateEncoder:
@@ -123,7 +131,7 @@ def load_strip_coder(name: str, coder: int) -> StripCoder:
 
     Args:
         name: of the model.
-        coder: `Coder.DEVICE` or `Coder.PACKED`.
+        coder: number of one of `heqcodec.nqe_r.coders`.
     """
     check_mode(name, RATE_MODE)
     return _strip_coder(name, Coder(coder))
@@ -144,16 +152,7 @@ def load_rate_decoder(
         HeqError: the weights are damaged.
     """
     check_mode(name, RATE_MODE)
-    if decoder not in offered_decoders(name):
-        raise no_such_decoder(name, decoder)
-    return _rate_decoder(name, device, decoder, _chosen(backend, device, decoder))
-
-
-def _chosen(backend: str, device: str, decoder: str) -> str | None:
-    """What runs a decoder's network; None for one that has none."""
-    from heqcodec.purenet.backends import choose_backend
-
-    return None if decoder == PLAIN else choose_backend(backend, device)
+    return cast("RateDecoder", _offered_decoder(name, device, decoder, backend))
 
 
 def load_dequantizer(name: str) -> Dequantizer:
@@ -187,9 +186,7 @@ def load_decoder(
     """
     name = model_of_file(encoder_id, coder_id)
     check_mode(name, PATCH_MODE)
-    if decoder not in offered_decoders(name):
-        raise no_such_decoder(name, decoder)
-    return _decoder(name, device, _chosen(backend, device, decoder))
+    return cast(FrameDecoder, _offered_decoder(name, device, decoder, backend))
 
 
 def describe_models() -> list[dict[str, Any]]:
@@ -247,7 +244,7 @@ def weight_bits(name: str) -> dict[str, int]:
     """
     holders: list[Any] = [load_any_encoder(name)]
     if "coders" in manifest()["models"][name]:
-        holders.append(load_strip_coder(name, Coder.DEVICE))
+        holders.append(load_strip_coder(name, OWN.number))
     parts: dict[str, int] = {}
     for holder in holders:
         parts |= holder.weight_bits()
@@ -256,28 +253,12 @@ def weight_bits(name: str) -> dict[str, int]:
     return parts
 
 
-def _transform_encoder(tensors: dict[str, Any]) -> PatchEncoder:
-    from heqcodec.nqe_t.encoder import TransformNqe
-
-    return TransformNqe(tensors)
-
-
-def _vgg_encoder(tensors: dict[str, Any]) -> PatchEncoder:
-    from heqcodec.nqe_vgg.integer import IntegerVgg
-
-    return IntegerVgg.from_tensors(tensors)
-
-
-ENCODERS = {TRANSFORM: _transform_encoder, VGG: _vgg_encoder}
-"""What makes a patch-constant encoder of its tensors, by family."""
-
-
 @cache
-def _encoder(name: str) -> PatchEncoder:
-    entry = manifest()["models"][name]
-    encoder = ENCODERS[entry["family"]](stored_tensors(entry["encoder"]))
-    listed = entry["encoder"]["encoder_id"], entry["encoder"]["coder_id"]
-    _check_ids(name, (encoder.encoder_id.hex(), encoder.coder_id.hex()), listed)
+def _encoder(name: str) -> PatchEncoder | RateEncoder:
+    entry = manifest()["models"][name]["encoder"]
+    encoder = family_of(name).make_encoder(stored_tensors(entry))
+    found = encoder_ids(encoder)
+    _check_ids(name, found, {key: entry[key] for key in found})
     return encoder
 
 
@@ -287,48 +268,41 @@ def _check_ids(name: str, found: object, listed: object) -> None:
 
 
 @cache
-def _rate_encoder(name: str) -> RateEncoder:
-    from . import rate_loader as loading
-
-    entry = manifest()["models"][name]["encoder"]
-    encoder = loading.make_encoder(stored_tensors(entry))
-    _check_ids(name, encoder.encoder_id.hex(), entry["encoder_id"])
-    return encoder
-
-
-@cache
 def _strip_coder(name: str, coder: Coder) -> StripCoder:
-    from . import rate_loader as loading
-
-    entry = manifest()["models"][name]["coders"][coder.name.lower()]
-    made = loading.make_strip_coder(coder, stored_tensors(entry))
+    kind = kind_of(coder)
+    assert kind
+    entry = manifest()["models"][name]["coders"][kind.name]
+    made = kind.make(stored_tensors(entry))
     _check_ids(name, (made.coder, made.coder_id.hex()), (coder, entry["coder_id"]))
     return made
 
 
-@cache
-def _rate_decoder(name: str, device: str, decoder: str, backend: str | None) -> RateDecoder:
-    from . import rate_loader as loading
+def _offered_decoder(
+    name: str, device: str, decoder: str, backend: str
+) -> FrameDecoder | RateDecoder:
+    from heqcodec.purenet.backends import choose_backend
 
-    encoder = load_rate_encoder(name)
-    own = decoder in decoder_names(name)
-    weights = decoder_weights(name, decoder if own else STRONG)
-    return loading.make_decoder(
-        encoder, *weights, device, backend, self_ensemble=decoder == BEST and not own
+    if decoder not in offered_decoders(name):
+        raise no_such_decoder(name, decoder)
+    return _decoder(
+        name, device, decoder, None if decoder == PLAIN else choose_backend(backend, device)
     )
 
 
 @cache
-def _dequantizer(name: str) -> Dequantizer:
-    from . import rate_loader as loading
-
-    tensors, _ = decoder_weights(name, STRONG)
-    return loading.make_dequantizer(load_rate_encoder(name), tensors)
+def _decoder(
+    name: str, device: str, decoder: str, backend: str | None
+) -> FrameDecoder | RateDecoder:
+    own = decoder in decoder_names(name)
+    weights = decoder_weights(name, decoder if own else STRONG)
+    self_ensemble = decoder == BEST and not own
+    return family_of(name).make_decoder(_encoder(name), *weights, device, backend, self_ensemble)
 
 
 @cache
-def _decoder(name: str, device: str, backend: str | None) -> FrameDecoder:
-    from . import patch_loader as loading
+def _dequantizer(name: str) -> Dequantizer:
+    from heqcodec.nqe_r.encoder import RateNqe
+    from heqcodec.purenet.dequantizer import stored_dequantizer
 
-    encoder = load_encoder(name)
-    return loading.make_decoder(encoder, *decoder_weights(name, STRONG), device, backend)
+    tensors, _ = decoder_weights(name, STRONG)
+    return stored_dequantizer(cast(RateNqe, _encoder(name)), tensors)

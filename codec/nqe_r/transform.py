@@ -22,7 +22,7 @@ size and colour plane, and the steps of `heqcodec.nqe_r.quantizer` follow it.
 from __future__ import annotations
 
 import numpy as np
-from heqcodec.base.colour import COLOUR, PIXEL_OFFSET
+from heqcodec.base.colour import both_ways, colour_planes
 from heqcodec.base.numerics import Arithmetic
 from numpy.typing import NDArray
 
@@ -98,34 +98,16 @@ class RateStem:
         Returns:
             int32 (N, 2, C, 1024), by transform size; below 2^19 in magnitude.
         """
-        planes = np.ascontiguousarray(_colour_planes(patches)).astype(arithmetic)
+        planes = colour_planes(patches).astype(arithmetic)
         count, channels = planes.shape[:2]
         both = np.empty((count, TRANSFORM_SIZES, channels, LEVELS), dtype=np.int32)
         large, small = (matrix.astype(arithmetic) for matrix in self.matrices)
-        field = _round_shift(large @ _round_shift(planes @ large.T))
+        field = both_ways(planes, large, STAGE_SHIFT)
         both[:, 0] = field.reshape(count, channels, LEVELS)[..., cell_places()]
         quarters = planes.reshape(count, channels, 2, QUARTER, 2, QUARTER).swapaxes(3, 4)
-        fields = _round_shift(small @ _round_shift(quarters @ small.T)).astype(np.int32)
+        fields = both_ways(quarters, small, STAGE_SHIFT).astype(np.int32)
         both[:, 1] = _combine_means(_by_band(fields)).reshape(count, channels, LEVELS)
         return both
-
-
-def _colour_planes(patches: NDArray[np.uint8]) -> NDArray[np.int32]:
-    """uint8 (N, 32, 32, C) to int32 (N, C, 32, 32)."""
-    pixels = patches.astype(np.int32)
-    if patches.shape[-1] == 1:
-        planes = 3 * pixels + PIXEL_OFFSET[0]
-    else:
-        planes = pixels @ COLOUR.T.astype(np.int32) + PIXEL_OFFSET
-    return np.moveaxis(planes, -1, 1)
-
-
-def _round_shift(sums: NDArray[np.generic]) -> NDArray[np.generic]:
-    """``(sums + 16) >> 5``; on integers held in floats the floor of an exact 32nd."""
-    half = 1 << (STAGE_SHIFT - 1)
-    if sums.dtype.kind == "i":
-        return (sums + half) >> STAGE_SHIFT  # type: ignore[operator,return-value]
-    return np.floor((sums + half) * sums.dtype.type(1 / (1 << STAGE_SHIFT)))  # type: ignore[operator,call-overload,no-any-return]
 
 
 def _by_band(fields: NDArray[np.int32]) -> NDArray[np.int32]:
@@ -141,6 +123,3 @@ def _combine_means(bands: NDArray[np.int32]) -> NDArray[np.int32]:
     sums = np.stack([top + bottom, left + right, top - bottom, left - right], axis=-1)
     bands[..., 0, :] = (sums + 1) >> 1
     return bands
-
-
-__all__ = ["BANDS", "TRANSFORM_SIZES", "RateStem", "dct_layers"]

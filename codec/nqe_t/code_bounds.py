@@ -69,7 +69,7 @@ def exact_coefficients(stem: TransformStem, samples: NDArray[np.float32]) -> NDA
             "dc,nchw->ndhw", COLOUR.astype(np.float32), samples, optimize=True
         ).astype(np.float32, copy=False)
     planes[:, 0] += np.float32(PIXEL_OFFSET[0])
-    matrix = stem.eighths.astype(np.float32) / np.float32(8)
+    matrix = stem.matrices[0].astype(np.float32) / np.float32(8)
     gains = np.array(CHANNEL_GAIN[:channels], dtype=np.float32)
     found: NDArray[np.float32] = matrix @ planes @ matrix.T
     found *= gains[:, None, None]

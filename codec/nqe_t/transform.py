@@ -21,10 +21,8 @@ Units: a coefficient is about 27.7 (16 sqrt 3) times that of the orthonormal tra
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from heqcodec.base.colour import COLOUR, PIXEL_OFFSET
+from heqcodec.base.colour import COLOUR, both_ways, colour_planes
 from heqcodec.base.numerics import Arithmetic
 from numpy.typing import NDArray
 
@@ -59,7 +57,7 @@ class TransformStem:
         fine: int8 (32, 32), levels -2..2 of B.
 
     Attributes:
-        eighths: ``8 T``, int32 (32, 32).
+        matrices: ``8 T``, int32 (32, 32), alone.
 
     Raises:
         ValueError: a level is out of range, or a sum could pass 2^24 and so not be exact in
@@ -76,7 +74,7 @@ class TransformStem:
         second = ((first + 4) >> STAGE_SHIFT) * gain
         if max(first, second) >= _EXACT_FLOAT32:
             raise ValueError("the transform's sums do not fit the 24 bits of float32")
-        self.eighths = eighths
+        self.matrices = (eighths,)
         colour_inverse = np.linalg.inv(COLOUR.astype(np.float64))
         self._colour_inverse = colour_inverse.astype(np.float32)
         self._inverse = np.linalg.inv(eighths.astype(np.float64) / 8).astype(np.float32)
@@ -104,30 +102,14 @@ class TransformStem:
         Returns:
             int32 (N, C, 32, 32), vertical frequency first; below 2^18 in magnitude.
         """
-        pixels = patches.astype(np.int32)
-        if patches.shape[-1] == 1:
-            planes = 3 * pixels + PIXEL_OFFSET[0]
-        else:
-            red, green, blue = pixels[..., 0], pixels[..., 1], pixels[..., 2]
-            outer = red + blue
-            planes = np.stack(
-                [outer + green + PIXEL_OFFSET[0], red - blue, outer - 2 * green], axis=-1
-            )
-        x = np.ascontiguousarray(np.moveaxis(planes, -1, 1)).astype(arithmetic)
-        matrix = self.eighths.astype(arithmetic)
-        both = _round_shift(matrix @ _round_shift(x @ matrix.T)).astype(np.int32)
+        x = colour_planes(patches).astype(arithmetic)
+        matrix = self.matrices[0].astype(arithmetic)
+        both = both_ways(x, matrix, STAGE_SHIFT).astype(np.int32)
         if both.shape[1] == 3:
             first, second = both[:, 1], both[:, 2]
             both[:, 1] = first + (first >> 2)
             both[:, 2] = (second >> 1) + (second >> 2)
         return both
-
-
-def _round_shift(sums: NDArray[Any]) -> NDArray[Any]:
-    """``(sums + 4) >> 3``; on integers held in floats the floor of an exact eighth."""
-    if sums.dtype.kind == "i":
-        return (sums + 4) >> STAGE_SHIFT
-    return np.floor((sums + 4) * sums.dtype.type(0.125))
 
 
 CHANNEL_GAIN = (1.0, 1.25, 0.75)

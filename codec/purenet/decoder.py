@@ -6,8 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .features import FrameNetwork
-from .guard import GUARD_REACH
-from .guarded_network import network_frame
+from .guard import GUARD_REACH, network_frame
 from .patch_readers import Reader
 from .tiles import Window, run_tiles
 

@@ -5,6 +5,9 @@ Floating point is allowed here: nothing that follows decides a bit of the stream
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 from heqcodec.base.colour import COLOUR
 from heqcodec.base.constants import STEPS
@@ -27,6 +30,8 @@ MAGNITUDES = 3
 ZONES = 8
 """Classes of frequency, by the norm of (u, v): up to 1, 2, 3.5, 5, 7, 9, 12, and beyond."""
 OCTAVES = STEPS // OCTAVE
+PLACES = "dequantizer.places"
+"""Name of the stored reconstruction points, among the tensors of a network."""
 _ZONE_ENDS = np.array([1.0, 2.0, 3.5, 5.0, 7.0, 9.0, 12.0])
 
 
@@ -169,3 +174,8 @@ def fit_places(
 
 
 __all__ = ["LEVELS", "Dequantizer", "default_places", "fit_places"]
+
+
+def stored_dequantizer(encoder: RateNqe, tensors: Mapping[str, NDArray[Any]]) -> Dequantizer:
+    """The plain inverse of an encoder, by the reconstruction points `PLACES` among tensors."""
+    return Dequantizer(encoder, tensors[PLACES].astype(np.float32))

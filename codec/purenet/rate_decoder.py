@@ -12,7 +12,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
+from typing import Any
 
 import numpy as np
 from heqcodec.base.constants import STEPS
@@ -21,18 +23,25 @@ from heqcodec.nqe_r.encoder import RateNqe
 from heqcodec.nqe_r.quantizer import OCTAVE
 from numpy.typing import NDArray
 
-from .dequantizer import Dequantizer
+from .dequantizer import PLACES, Dequantizer
 from .features import BaseFeatures, FrameNetwork, base_frame
-from .guard import GUARD_REACH
-from .guarded_network import network_frame
-from .level_hints import LEVEL_HINTS, level_hints
+from .guard import GUARD_REACH, network_frame
 from .tiles import Window, run_tiles
-from .trust import Trust
+from .trust import LEVEL_HINTS, PREFIX, Trust, level_hints
 
 KNOTS = STEPS // OCTAVE + 1
 """Steps that the network has gains of its own for: 2, 4, ... 512."""
 INPUTS = 193 + LEVEL_HINTS
 """Channels of the cells: the pixels of a cell, the size of its patch, and what its levels say."""
+
+
+def network_tensors(tensors: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """Those of a decoder's stored tensors that are its network's."""
+    return {
+        name: tensor
+        for name, tensor in tensors.items()
+        if name != PLACES and not name.startswith(PREFIX)
+    }
 
 
 def step_weights(steps: NDArray[np.int64]) -> NDArray[np.float32]:

@@ -7,11 +7,12 @@ from typing import Any
 
 import heqcodec
 import numpy as np
-from heqcodec.api import BITS_PER_PIXEL, CoderName, DecoderName
+from heqcodec.api import BITS_PER_PIXEL, CoderName, DecoderName, ModeName
+from heqcodec.base.arguments import OWN_CODER
 from heqcodec.base.files import write_bytes
 from heqcodec.eval.baselines.pixels import rgb_image
-from heqcodec.file.options import CODERS
 from heqcodec.models import registry
+from heqcodec.nqe_r.coders import CODERS
 
 
 class _Heq:
@@ -72,23 +73,24 @@ class HeqRate(_Heq):
     """The variable-rate mode, as a device writes it."""
 
     name = "heq"
+    mode: ModeName = "rate"
     setting_name = "quality"
     settings: tuple[float, ...] = (8, 15, 25, 35, 45, 55, 65, 75, 85)
     about = "heqcodec, variable rate, device coder"
-    coder: CoderName = "device"
+    coder: CoderName = OWN_CODER
     decoder: DecoderName = registry.STRONG
 
     def missing(self) -> str | None:
         """See ``Codec``."""
-        if not registry.model_names("rate"):
+        if not registry.model_names(self.mode):
             return "this version of heqcodec has no model of variable rate; use heq-patch."
         always = (registry.STRONG, registry.BEST)
         if self.decoder not in always and self.decoder not in self._entry().get("decoders", {}):
-            return f"the model {registry.default_model('rate')} has no decoder {self.decoder}."
+            return f"the model {registry.default_model(self.mode)} has no decoder {self.decoder}."
         return None
 
     def _entry(self) -> dict[str, Any]:
-        entry: dict[str, Any] = registry.manifest()["models"][registry.default_model("rate")]
+        entry: dict[str, Any] = registry.manifest()["models"][registry.default_model(self.mode)]
         return entry
 
     def version(self) -> str:
@@ -98,7 +100,7 @@ class HeqRate(_Heq):
         entry = self._entry()
         decoder = entry.get("decoders", {}).get(self.decoder, entry["decoder"])
         return (
-            f"heqcodec {heqcodec.__version__}, {registry.default_model('rate')}, "
+            f"heqcodec {heqcodec.__version__}, {registry.default_model(self.mode)}, "
             f"encoder {entry['encoder']['encoder_id']}, "
             f"{self.coder} coder {entry['coders'][self.coder]['coder_id']}, "
             f"decoder {decoder['sha256'][:16]}"
@@ -106,9 +108,9 @@ class HeqRate(_Heq):
 
     def prepare(self) -> None:
         """Load encoder, coder and decoder."""
-        model = registry.default_model("rate")
+        model = registry.default_model(self.mode)
         registry.load_rate_encoder(model)
-        registry.load_strip_coder(model, CODERS[self.coder])
+        registry.load_strip_coder(model, CODERS[self.coder].number)
         registry.load_rate_decoder(model, "cpu", self.decoder)
 
     def decode(self, path: Path) -> np.ndarray:
@@ -119,7 +121,7 @@ class HeqRate(_Heq):
         """See ``Codec``."""
         image = np.asarray(rgb_image(pixels))
         data = heqcodec.encode(
-            image, quality=setting, mode="rate", coder=self.coder, max_pixels=None
+            image, quality=setting, mode=self.mode, coder=self.coder, max_pixels=None
         )
         write_bytes(path, data)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -29,28 +30,59 @@ COUNTED_PATCHES = 64
 def our_contenders(frame: NDArray[np.uint8], begin: Begin = silent) -> list[Contender]:
     """All models on a frame, uint8 (H, W, 3), sides multiples of 32."""
     contenders = []
-    for name in registry.model_names("patch"):
-        begin(name)
-        contenders.append(_contender(name, frame))
-    for name in registry.model_names("rate"):
-        begin(name)
-        contenders += rate_contenders(name, frame, BITS / PATCH**2)
+    for mode in (registry.PATCH_MODE, registry.RATE_MODE):
+        for name in registry.model_names(mode):
+            begin(name)
+            contenders += COUNTERS[registry.manifest()["models"][name]["family"]](name, frame)
     return contenders
 
 
-def _contender(name: str, frame: NDArray[np.uint8]) -> Contender:
-    entry = registry.manifest()["models"][name]
+def _transform_contender(name: str, frame: NDArray[np.uint8]) -> list[Contender]:
     encoder: Any = registry.load_encoder(name)
     patches = split_patches(frame)
-    parts = registry.weight_bits(name)
-    if isinstance(encoder, TransformNqe):
-        tables = stored_tensors(entry["encoder"])
-        stages, detail = _transform_stages(encoder, tables, patches, parts)
-        extra = inverse_work(len(encoder.stem.inverse_matrix))
-    elif isinstance(encoder, IntegerVgg):
-        stages, detail, extra = _vgg_stages(encoder, parts), {}, Work()
-    else:
-        raise TypeError(f"no one has said how to count the encoder of {name}")
+    tables = stored_tensors(registry.manifest()["models"][name]["encoder"])
+    stages, detail = _transform_stages(encoder, tables, patches, registry.weight_bits(name))
+    extra = inverse_work(len(encoder.stem.inverse_matrix))
+    return [
+        _contender(name, frame, stages, detail, extra, lambda: encoder.stem.forward(patches)),
+    ]
+
+
+def _vgg_contender(name: str, frame: NDArray[np.uint8]) -> list[Contender]:
+    encoder: Any = registry.load_encoder(name)
+    patches = split_patches(frame)
+    stages = _vgg_stages(encoder, registry.weight_bits(name))
+    return [_contender(name, frame, stages, {}, Work(), lambda: encoder.codes(patches))]
+
+
+def _rate_contenders(name: str, frame: NDArray[np.uint8]) -> list[Contender]:
+    return rate_contenders(name, frame, BITS / PATCH**2)
+
+
+COUNTERS: dict[str, Callable[[str, NDArray[np.uint8]], list[Contender]]] = {
+    registry.TRANSFORM: _transform_contender,
+    registry.VGG: _vgg_contender,
+    registry.RATE: _rate_contenders,
+}
+"""What counts a model, by its family."""
+
+
+def _contender(
+    name: str,
+    frame: NDArray[np.uint8],
+    stages: list[Stage],
+    detail: dict[str, float],
+    extra: Work,
+    encode: Callable[[], object],
+) -> Contender:
+    """A patch-constant model of counted stages.
+
+    Args:
+        detail: see `Cost`.
+        extra: work of the decoder before its network, per pixel.
+        encode: runs the encoder without its coder on the frame.
+    """
+    entry = registry.manifest()["models"][name]
     decoder, run = decoder_stage(entry["decoder"], frame, extra)
     cost = Cost(
         name,
@@ -61,8 +93,7 @@ def _contender(name: str, frame: NDArray[np.uint8]) -> Contender:
         [*stages, decoder],
         detail,
     )
-    networks = Networks(encode=lambda: _encode_networks(encoder, patches), decode=run)
-    return Contender(cost, networks, HeqPatch(name), BITS / PATCH**2)
+    return Contender(cost, Networks(encode=encode, decode=run), HeqPatch(name), BITS / PATCH**2)
 
 
 def _transform_stages(
@@ -100,9 +131,3 @@ def _vgg_stages(encoder: IntegerVgg, parts: dict[str, int]) -> list[Stage]:
     work = vgg_work.vgg_work(encoder.layers)
     held = vgg_work.vgg_activation_bytes(encoder.layers)
     return [Stage("encoder", sum(parts.values()), work, held)]
-
-
-def _encode_networks(encoder: TransformNqe | IntegerVgg, patches: NDArray[np.uint8]) -> object:
-    if isinstance(encoder, TransformNqe):
-        return encoder.stem.forward(patches)
-    return encoder.codes(patches)

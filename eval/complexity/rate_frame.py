@@ -9,11 +9,10 @@ from typing import Any
 
 import numpy as np
 from heqcodec.base.constants import PATCH
-from heqcodec.container.header import Coder
 from heqcodec.export.operations import colour_operations
-from heqcodec.file.rate_encoding import STRIP_ROWS, finest_fitting_step
+from heqcodec.file.target_search import finest_fitting_step
 from heqcodec.image.patches import split_patches
-from heqcodec.nqe_r.device_coder.coder import DeviceCoder
+from heqcodec.nqe_r.coders import OWN, PACKED
 from heqcodec.nqe_r.device_coder.tables import check_tables
 from heqcodec.nqe_r.encoder import RateNqe
 from heqcodec.nqe_r.layout import LEVELS
@@ -82,8 +81,8 @@ def fitting_step(parts: RateParts, frame: NDArray[np.uint8], bpp: float) -> int:
     Raises:
         HeqError: none does.
     """
-    coder, image = DeviceCoder(parts.device), ImageLevels(frame, parts.encoder, keep=True)
-    rows = STRIP_ROWS[Coder.DEVICE]
+    coder, image = OWN.make(parts.device), ImageLevels(frame, parts.encoder, keep=True)
+    rows = OWN.strip_rows
     return finest_fitting_step(
         lambda step: sum(len(coder.encode(*strip, step)) for strip in image.strips(step, rows)),
         int(bpp * frame.shape[0] * frame.shape[1] / 8),
@@ -99,13 +98,13 @@ def count_frame(parts: RateParts, frame: NDArray[np.uint8], step: int) -> FrameW
         step: index.
     """
     encoder, tables = parts.encoder, check_tables(parts.device)
-    coder = DeviceCoder(parts.device)
+    coder = OWN.make(parts.device)
     work = FrameWork(frame.shape[0] * frame.shape[1])
     work.add(COLOUR, rate_work.work_of(colour_operations()).times(work.pixels))
     for size, part in enumerate((LARGE, QUARTERS)):
         work.add(part, rate_work.transform_work(parts.layers, size).times(work.pixels))
     steps, columns, kept = encoder.integer_steps(step), frame.shape[1] // PATCH, []
-    height = STRIP_ROWS[Coder.DEVICE] * PATCH
+    height = OWN.strip_rows * PATCH
     for top in range(0, frame.shape[0], height):
         coefficients = encoder.coefficients(split_patches(frame[top : top + height]))
         levels, transform_sizes = encoder.levels(coefficients, step)
@@ -128,9 +127,9 @@ def count_frame(parts: RateParts, frame: NDArray[np.uint8], step: int) -> FrameW
             work.decisions[kind] += len(device_work.decisions_of(trace, kind).sets)
         kept.append(strip[0])
     whole = np.concatenate(kept)
-    for row in range(0, len(whole), STRIP_ROWS[Coder.PACKED]):
+    for row in range(0, len(whole), PACKED.strip_rows):
         strip_counts = packed_work.count_packed(
-            whole[row : row + STRIP_ROWS[Coder.PACKED]], parts.packed["dc"]
+            whole[row : row + PACKED.strip_rows], parts.packed["dc"]
         )
         work.packed = work.packed + packed_work.packed_work(strip_counts)
     return work

@@ -7,14 +7,12 @@ from typing import Any
 
 import numpy as np
 from heqcodec.base.constants import PATCH
-from heqcodec.container.header import Coder
 from heqcodec.eval.baselines.heq import HeqRate, HeqRatePacked
 from heqcodec.eval.weight_files import stored_tensors
 from heqcodec.file.options import HIGHEST, LOWEST, quality_of_step
-from heqcodec.file.rate_encoding import STRIP_ROWS
 from heqcodec.image.patches import split_patches
 from heqcodec.models import registry
-from heqcodec.nqe_r.device_coder.coder import DeviceCoder
+from heqcodec.nqe_r.coders import OWN, PACKED
 from heqcodec.nqe_r.device_coder.tables import check_tables
 from heqcodec.nqe_r.encoder import RateNqe
 from heqcodec.nqe_r.transform import QUARTER, SIZE
@@ -39,18 +37,16 @@ def rate_contenders(name: str, frame: NDArray[np.uint8], bpp: float) -> list[Con
         bpp: most that the payloads of the device coder take; the step follows.
     """
     entry = registry.manifest()["models"][name]
-    encoder = registry.load_rate_encoder(name)
-    if not isinstance(encoder, RateNqe):
-        raise TypeError(f"no one has said how to count the encoder of {name}")
+    encoder: Any = registry.load_rate_encoder(name)
     parts = RateParts(
         encoder,
         stored_tensors(entry["encoder"])["layers"],
-        *(stored_tensors(entry["coders"][coder]) for coder in ("device", "packed")),
+        *(stored_tensors(entry["coders"][coder]) for coder in (OWN.name, PACKED.name)),
     )
     step = fitting_step(parts, frame, bpp)
     work = count_frame(parts, frame, step)
-    bits = encoder.weight_bits(), DeviceCoder(parts.device).weight_bits()
-    stem_bits, coder_bits = (sum(told.values()) for told in bits)
+    stem_bits = sum(encoder.weight_bits().values())
+    coder_bits = sum(registry.weight_bits(name).values()) - stem_bits
     encoding = Stage(
         "encoder",
         stem_bits,
@@ -64,7 +60,7 @@ def rate_contenders(name: str, frame: NDArray[np.uint8], bpp: float) -> list[Con
         8 * sum(table.nbytes for table in parts.packed.values()),
         work.packed.times(1 / work.pixels),
         packed_work.packed_activation_bytes(
-            min(STRIP_ROWS[Coder.PACKED], frame.shape[0] // PATCH), frame.shape[1] // PATCH
+            min(PACKED.strip_rows, frame.shape[0] // PATCH), frame.shape[1] // PATCH
         ),
     )
     note = _note(parts, work, stem_bits + coder_bits, step)

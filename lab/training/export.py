@@ -10,11 +10,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from heqcodec.base.errors import HeqError
 from heqcodec.base.files import write_bytes
-from heqcodec.container.header import Coder
-from heqcodec.models import rate_loader
-from heqcodec.models.registry import RATE, TRANSFORM
-from heqcodec.nqe_t.encoder import TransformNqe
-from heqcodec.nqe_vgg.integer import IntegerVgg
+from heqcodec.models.registry import FAMILIES, encoder_ids
+from heqcodec.nqe_r.coders import CODERS, OWN
+from heqcodec.purenet.dequantizer import PLACES
 from heqcodec.purenet.network import Purenet
 from heqcodec.purenet.stored_weights import stored_weights
 from numpy.typing import NDArray
@@ -27,7 +25,7 @@ class RateParts(NamedTuple):
     """What a model of variable rate has beside encoder and network.
 
     places: reconstruction points, see `heqcodec.purenet.dequantizer`.
-    coders: tables of the coders, by "device" and "packed".
+    coders: tables of the coders, by name.
     default_quality: of ``encode``.
     """
 
@@ -44,9 +42,12 @@ def _stored(folder: Path, file: str, tensors: dict[str, NDArray[Any]]) -> dict[s
 
 def _coders_with_ids(coders: Coders) -> Coders:
     """The packed coder names the device coder, to whose bytes its files are unpacked."""
-    device = rate_loader.make_strip_coder(Coder.DEVICE, coders["device"])
-    named = np.frombuffer(device.coder_id, dtype=np.uint8)
-    return {**coders, "packed": {**coders["packed"], "device_id": named}}
+    own = OWN.make(coders[OWN.name])
+    named = np.frombuffer(own.coder_id, dtype=np.uint8)
+    return {
+        kind: tables if CODERS[kind].unpacks_to is None else {**tables, "device_id": named}
+        for kind, tables in coders.items()
+    }
 
 
 def export_model(
@@ -74,18 +75,14 @@ def export_model(
     weights = stored_weights(purenet.state_dict())
     parameters = sum(value.numel() for value in purenet.state_dict().values())
     more: dict[str, Any] = {}
-    if family == RATE:
-        assert rate_parts is not None
-        ids = {"encoder_id": rate_loader.make_encoder(encoder).encoder_id.hex()}
-        weights[rate_loader.PLACES] = rate_parts.places
+    ids = encoder_ids(FAMILIES[family].make_encoder(encoder))
+    if rate_parts:
+        weights[PLACES] = rate_parts.places
         more = {"coders": {}, "default_quality": rate_parts.default_quality}
         for kind, tables in _coders_with_ids(rate_parts.coders).items():
-            coder = rate_loader.make_strip_coder(Coder[kind.upper()], tables)
+            coder = CODERS[kind].make(tables)
             stored = _stored(folder, f"{name}.{kind}.safetensors", tables)
             more["coders"][kind] = {**stored, "coder_id": coder.coder_id.hex()}
-    else:
-        made = TransformNqe(encoder) if family == TRANSFORM else IntegerVgg.from_tensors(encoder)
-        ids = {"encoder_id": made.encoder_id.hex(), "coder_id": made.coder_id.hex()}
     entry = {
         "family": family,
         "about": about,
@@ -124,7 +121,7 @@ def export_decoder(
         What stands under its name in the manifest, which is also what the JSON file holds.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    weights = {**stored_weights(purenet.state_dict()), rate_loader.PLACES: places}
+    weights = {**stored_weights(purenet.state_dict()), PLACES: places}
     part = {
         **_stored(folder, f"{name}.purenet-{decoder}.safetensors", weights),
         "config": purenet.config.as_dict(),

@@ -10,11 +10,11 @@ import numpy as np
 import torch
 from heqcodec.base.errors import HeqError
 from heqcodec.base.files import write_bytes
-from heqcodec.models.rate_loader import PLACES, network_tensors
-from heqcodec.models.registry import RATE, TRANSFORM
-from heqcodec.nqe_r.encoder import RateNqe
-from heqcodec.nqe_t.encoder import TransformNqe
+from heqcodec.models import registry
+from heqcodec.models.registry import FAMILIES, TRANSFORM
+from heqcodec.purenet.dequantizer import PLACES
 from heqcodec.purenet.network import Purenet
+from heqcodec.purenet.rate_decoder import network_tensors
 from heqcodec.purenet.stored_weights import restored_weights
 from numpy.typing import NDArray
 from safetensors import SafetensorError
@@ -72,10 +72,7 @@ def encoder_ids(tensors: Mapping[str, NDArray[Any]], family: str = TRANSFORM) ->
         tensors: of an encoder.
         family: of the model, "transform" or "rate".
     """
-    if family == RATE:
-        return RateNqe(tensors).encoder_id.hex()
-    made = TransformNqe(tensors)
-    return f"{made.encoder_id.hex()}-{made.coder_id.hex()}"
+    return "-".join(registry.encoder_ids(FAMILIES[family].make_encoder(tensors)).values())
 
 
 def read_purenet(path: Path, network: Purenet) -> NDArray[np.float32] | None:

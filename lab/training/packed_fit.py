@@ -49,12 +49,10 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _fit(given: argparse.Namespace) -> None:
-    from heqcodec.models import rate_loader
     from heqcodec.models.registry import RATE
+    from heqcodec.nqe_r.encoder import RateNqe
 
-    encoder = rate_loader.make_encoder(
-        read_encoder(given.weights / f"{given.model}.encoder.safetensors", RATE)
-    )
+    encoder = RateNqe(read_encoder(given.weights / f"{given.model}.encoder.safetensors", RATE))
     device = read_tables(given.weights / f"{given.model}.device.safetensors")
     tiles, _ = load_tiles(given.data)
     effort = Effort(given.iterations, given.batch, given.strips, given.minutes, given.device)

@@ -15,7 +15,7 @@ from heqcodec.nqe_r.layout import SUBS, band_frequencies, level_maps
 from heqcodec.nqe_r.quantizer import LARGEST, OCTAVE, WEIGHTS
 from heqcodec.nqe_r.transform import QUARTER, SIZE, STAGE_SHIFT, TRANSFORM_SIZES
 from heqcodec.purenet.dequantizer import MAGNITUDES, ZONES, band_zones
-from heqcodec.purenet.level_hints import CHROMA_ENDS, LUMA_ENDS, group_means
+from heqcodec.purenet.trust import CHROMA_ENDS, LUMA_ENDS, group_means
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -78,7 +78,7 @@ class RateFrames(nn.Module):
         Returns:
             RGB / 255 by the plain inverse, float32 (B, 3, 32 R, 32 C), and the hints of the
             patches, float32 (B, 1 + LEVEL_HINTS, R, C): their transform sizes, 0 or 1, and what
-            `heqcodec.purenet.level_hints` makes of their levels.
+            `heqcodec.purenet.trust` makes of their levels.
         """
         planes = torch.einsum("dc,bchw->bdhw", self.colour, frames.float())
         planes[:, 0] += float(PIXEL_OFFSET[0])

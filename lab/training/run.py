@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 from heqcodec.base.errors import HeqError
-from heqcodec.models.rate_loader import PLACES
 from heqcodec.models.registry import STRONG
+from heqcodec.nqe_r.coders import CODERS
+from heqcodec.purenet.dequantizer import PLACES
 from heqcodec.purenet.device import find_device
 from numpy.typing import NDArray
 from rich.console import Console
@@ -182,16 +183,14 @@ def train(
 
 
 def _given_coders(folder: Path, name: str) -> Coders:
-    return {
-        kind: read_tables(folder / f"{name}.{kind}.safetensors") for kind in ("device", "packed")
-    }
+    return {kind: read_tables(folder / f"{name}.{kind}.safetensors") for kind in CODERS}
 
 
 def _rate_coders(
     out_dir: Path, task: RateTask, tiles: NDArray[np.uint8], recipe: RateRecipe, resume: bool
 ) -> Coders:
     """The coders of this run's encoder: fitted once, and kept."""
-    kept = {kind: out_dir / f"{kind}.safetensors" for kind in ("device", "packed")}
+    kept = {kind: out_dir / f"{kind}.safetensors" for kind in CODERS}
     if resume and all(path.exists() for path in kept.values()):
         return {kind: read_tables(path) for kind, path in kept.items()}
     console = Console(stderr=True)

@@ -13,7 +13,7 @@ from counting_file import CountingFile
 from heqcodec.base.constants import STEPS
 from heqcodec.file import options
 from heqcodec.file.options import quality_of_step, step_of_quality
-from heqcodec.file.rate_encoding import finest_fitting_step
+from heqcodec.file.target_search import finest_fitting_step
 from heqcodec.models import registry
 from heqcodec.nqe_r import levels
 from hypothesis import given, settings

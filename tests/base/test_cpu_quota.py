@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from heqcodec.base import threads
-from heqcodec.base.cpu_quota import cpu_quota
+from heqcodec.base.threads import cpu_quota
 
 V2_MOUNT = "30 25 0:26 / /sys/fs/cgroup ro,nosuid - cgroup2 cgroup2 rw,nsdelegate"
 V1_MOUNT = (

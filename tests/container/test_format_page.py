@@ -12,15 +12,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 from format_tables import PAGE, table
-from heqcodec.base import patch_protocols
+from heqcodec.base import colour, patch_protocols
 from heqcodec.container import chunks, header, strips
 from heqcodec.container.header import Coder, Header, Mode
 from heqcodec.container.repair import byte_syndromes
 from heqcodec.container.strips import smallest_size, total_size
-from heqcodec.file import options, rate_encoding
+from heqcodec.file import options
 from heqcodec.models import registry
 from heqcodec.nqe_r import cost_layer, quantizer
 from heqcodec.nqe_r import transform as rate_transform
+from heqcodec.nqe_r.coders import CODERS
 from heqcodec.nqe_r.encoder import TENSORS, RateNqe, stem_tensors
 from heqcodec.nqe_r.layout import LEVELS
 from heqcodec.nqe_t import arithmetic, contexts, transform
@@ -76,7 +77,7 @@ def test_coders_of_the_modes() -> None:
 def test_steps_and_strips_of_the_rate_mode() -> None:
     values = {row[2]: row[4] for row in table("| offset | size | field | type | value |")}
     assert f"mode 1: step index, 0 (finest) to {header.STEPS - 1}" in values["rate"]
-    rows = rate_encoding.STRIP_ROWS
+    rows = {kind.number: kind.strip_rows for kind in CODERS.values()}
     assert (
         f"heqcodec writes 1 in mode 0, {rows[Coder.DEVICE]} with coder 2, {rows[Coder.PACKED]} "
         "with coder 3"
@@ -202,7 +203,7 @@ def test_constants_of_the_patch_code() -> None:
     assert f"if fixed >= {transform_nqe.LONGEST}: do nothing" in PAGE
     assert f"at most {contexts.FLAG_BINS - 1}: of Z" in PAGE
     assert f"(sum over x of W[v][x] * P[y][x] + 4) >> {transform.STAGE_SHIFT} " in PAGE
-    assert f"P[0] = R + G + B - {-transform.PIXEL_OFFSET[0]} " in PAGE
+    assert f"P[0] = R + G + B - {-colour.PIXEL_OFFSET[0]} " in PAGE
 
 
 def test_tensors_of_the_patch_code(tensors: dict[str, np.ndarray]) -> None:

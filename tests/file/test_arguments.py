@@ -12,7 +12,7 @@ import pytest
 from conftest import LightModels
 from heqcodec.base import arguments
 from heqcodec.file import options
-from heqcodec.models import manifest
+from heqcodec.models import registry
 from heqcodec.purenet import backends
 from light_rate_model import LightRateModels
 
@@ -79,7 +79,7 @@ def test_a_refusal_does_not_contradict_itself(light_rate: LightRateModels) -> No
 def test_names_that_types_allow_are_those_that_are_taken(light: LightModels) -> None:
     assert get_args(heqcodec.api.ModeName) == options.MODES
     assert get_args(heqcodec.api.CoderName) == tuple(options.CODERS)
-    assert get_args(heqcodec.api.DecoderName) == manifest.DECODERS
+    assert get_args(heqcodec.api.DecoderName) == registry.DECODERS
     assert get_args(heqcodec.api.BackendName) == backends.BACKENDS
     for option in ("mode", "coder"):
         for value in ("nothing", 5, []):

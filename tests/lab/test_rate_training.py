@@ -21,9 +21,9 @@ from heqcodec.lab.training.run import train
 from heqcodec.lab.training.similarity_loss import similarity_loss
 from heqcodec.models import manifest as model_manifest
 from heqcodec.models import registry
-from heqcodec.models.rate_loader import PLACES
 from heqcodec.models.registry import RATE
 from heqcodec.native.loader import native_extension
+from heqcodec.purenet.dequantizer import PLACES
 from heqcodec.purenet.network import Purenet, PurenetConfig
 from heqcodec.purenet.rate_decoder import INPUTS, KNOTS
 from heqcodec.purenet.stored_weights import restored_weights, stored_weights
@@ -46,9 +46,9 @@ def weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setattr(model_manifest, "files", lambda package: folder)
     caches = (
         registry.manifest,
-        registry._rate_encoder,
+        registry._encoder,
         registry._strip_coder,
-        registry._rate_decoder,
+        registry._decoder,
     )
     for cached in caches:
         cached.cache_clear()

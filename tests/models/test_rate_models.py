@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,8 @@ from heqcodec.base.errors import HeqError, HeqUnsupportedError
 from heqcodec.base.rate_protocols import RateDecoder, RateEncoder, StripCoder
 from heqcodec.container.header import Coder
 from heqcodec.models import manifest as model_manifest
-from heqcodec.models import rate_loader, registry
+from heqcodec.models import registry
+from heqcodec.nqe_r import coders
 from light_rate_model import (
     LightDeviceCoder,
     LightPackedCoder,
@@ -87,9 +89,13 @@ def weights(
         given_parts["encoder"] = dict(tensors)
         return LightRateEncoder()
 
-    def make_strip_coder(coder: int, tables: Any) -> Any:
-        given_parts[Coder(coder).name] = dict(tables)
-        return LightDeviceCoder() if coder == Coder.DEVICE else LightPackedCoder()
+    def make_device_coder(tables: Any) -> LightDeviceCoder:
+        given_parts["DEVICE"] = dict(tables)
+        return LightDeviceCoder()
+
+    def make_packed_coder(tables: Any) -> LightPackedCoder:
+        given_parts["PACKED"] = dict(tables)
+        return LightPackedCoder()
 
     def make_decoder(
         encoder: Any, tensors: Any, config: Any, device: str, backend: str, self_ensemble: bool
@@ -98,8 +104,12 @@ def weights(
         given_parts["self_ensemble"] = self_ensemble
         return LightRateDecoder()
 
-    for maker in (make_encoder, make_strip_coder, make_decoder):
-        monkeypatch.setattr(rate_loader, maker.__name__, maker)
+    family = replace(
+        registry.FAMILIES["rate"], make_encoder=make_encoder, make_decoder=make_decoder
+    )
+    monkeypatch.setitem(registry.FAMILIES, "rate", family)
+    for kind, make in ((Coder.DEVICE, make_device_coder), (Coder.PACKED, make_packed_coder)):
+        monkeypatch.setitem(coders._BY_NUMBER, kind, replace(coders._BY_NUMBER[kind], make=make))
     monkeypatch.setattr(model_manifest, "files", lambda package: tmp_path)
     forget()
     yield tmp_path
@@ -107,9 +117,8 @@ def weights(
 
 
 def forget() -> None:
-    for cached in (registry.manifest, registry._rate_encoder, registry._strip_coder):
+    for cached in (registry.manifest, registry._encoder, registry._strip_coder, registry._decoder):
         cached.cache_clear()
-    registry._rate_decoder.cache_clear()
 
 
 def change_manifest(folder: Path, change: Any) -> None:

@@ -11,7 +11,7 @@ from heqcodec.nqe_r.layout import LEVELS, band_frequencies, cell_places
 from heqcodec.nqe_r.quantizer import integer_steps, quantize, step_size, step_table, units
 from heqcodec.nqe_r.transform import RateStem, dct_layers
 from heqcodec.purenet.dequantizer import Dequantizer, default_places, fit_places
-from heqcodec.purenet.level_hints import level_hints
+from heqcodec.purenet.trust import level_hints
 from numpy.typing import NDArray
 from sample_cost_layers import random_cost_layer
 from scipy.fft import dctn

@@ -12,7 +12,7 @@ from heqcodec.models.manifest import encoder_tensors
 from heqcodec.nqe_r.bounds import LevelBounds, exact_coefficients
 from heqcodec.nqe_r.encoder import RateNqe
 from heqcodec.nqe_t.encoder import TransformCodeReader, TransformNqe
-from heqcodec.purenet import guarded_network
+from heqcodec.purenet import guard
 from heqcodec.purenet.dequantizer import Dequantizer, default_places
 from heqcodec.purenet.features import Features
 from heqcodec.purenet.guard import guarded, spread
@@ -178,7 +178,7 @@ class TestImages:
         image = photograph()[:256, :256]
         data = heqcodec.encode(image, quality=45)
         with_guard = psnr(image, heqcodec.decode(data))
-        monkeypatch.setattr(guarded_network, "guarded", lambda frame, *_: frame)
+        monkeypatch.setattr(guard, "guarded", lambda frame, *_: frame)
         assert abs(with_guard - psnr(image, heqcodec.decode(data))) < 0.01
 
     def test_a_region_is_a_cut_of_the_whole(self) -> None:

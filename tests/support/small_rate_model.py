@@ -14,11 +14,10 @@ import torch
 from heqcodec.eval import weight_files
 from heqcodec.models import manifest as model_manifest
 from heqcodec.models import registry
-from heqcodec.models.rate_loader import PLACES
 from heqcodec.nqe_r.device_coder.coder import DeviceCoder
 from heqcodec.nqe_r.encoder import RateNqe, stem_tensors
 from heqcodec.nqe_r.packed_coder import PackedCoder
-from heqcodec.purenet.dequantizer import default_places
+from heqcodec.purenet.dequantizer import PLACES, default_places
 from heqcodec.purenet.network import Purenet, PurenetConfig
 from heqcodec.purenet.stored_weights import stored_weights
 from numpy.typing import NDArray
@@ -101,9 +100,9 @@ def only_weights(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None
         monkeypatch.setattr(module, "files", lambda package: folder)
     caches = (
         registry.manifest,
-        registry._rate_encoder,
+        registry._encoder,
         registry._strip_coder,
-        registry._rate_decoder,
+        registry._decoder,
     )
     for cached in caches:
         cached.cache_clear()

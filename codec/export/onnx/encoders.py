@@ -14,12 +14,14 @@ fits into a code.
 
 from __future__ import annotations
 
+from functools import singledispatch
 from typing import Any
 
 import numpy as np
 from heqcodec.base.colour import COLOUR, PIXEL_OFFSET
 from heqcodec.nqe_r.encoder import RateNqe
 from heqcodec.nqe_r.layout import BANDS, LEVELS, SUBS, band_frequencies, cell_places
+from heqcodec.nqe_r.quantizer import choose_levels
 from heqcodec.nqe_r.transform import QUARTER, SIZE
 from heqcodec.nqe_r.transform import STAGE_SHIFT as RATE_SHIFT
 from heqcodec.nqe_t.encoder import TransformNqe
@@ -35,19 +37,76 @@ MEANS = np.array([[1, 1, 1, 1], [1, -1, 1, -1], [1, 1, -1, -1], [1, -1, -1, 1]])
 """Rows: what the quarters' means a, b, c, d become: all, left - right, top - bottom, cross."""
 
 Encoder = RateNqe | TransformNqe | IntegerVgg
+Values = dict[str, NDArray[Any]]
+"""Of a graph, by name."""
 
 
-def encoder_model(name: str, encoder: Encoder) -> bytes:
+def encoder_model(name: str, encoder: object) -> bytes:
     """The ONNX model of an encoder; inputs and outputs are those in this file's head."""
     graph = Graph(name, "encoder of heqcodec: patches to exact integers")
     pixels = graph.as_float(graph.input("patches", "uint8", ("patches", SIZE, SIZE, 3)))
-    if isinstance(encoder, IntegerVgg):
-        _vgg(graph, pixels, encoder)
-    elif isinstance(encoder, RateNqe):
-        _rate(graph, _colour_planes(graph, pixels), encoder)
-    else:
-        _transform(graph, _colour_planes(graph, pixels), encoder)
+    add_encoder(encoder, graph, pixels)
     return graph.model()
+
+
+@singledispatch
+def add_encoder(encoder: object, graph: Graph, pixels: str) -> None:
+    """Add an encoder to a graph, with its outputs.
+
+    Args:
+        encoder: of a type that is registered here.
+        graph: that is made.
+        pixels: name of the float32 value (N, 32, 32, 3) of samples.
+    """
+    raise TypeError(f"{type(encoder).__name__} has no ONNX graph")
+
+
+@singledispatch
+def exact_run(encoder: object, patches: NDArray[np.uint8], step: int) -> tuple[Values, Values]:
+    """Inputs of the graph of an encoder, and what it is to give, computed in int64 alone.
+
+    Args:
+        encoder: of the graph.
+        patches: uint8 (N, 32, 32, 3).
+        step: index, 0..1023; read where the encoder has steps.
+    """
+    raise TypeError(f"{type(encoder).__name__} has no ONNX graph")
+
+
+@singledispatch
+def transform_matrix(encoder: object) -> NDArray[np.int32] | None:
+    """The matrix of an encoder's transform, int32 (32, 32), rows by frequency; None without one."""
+    return None
+
+
+@transform_matrix.register(RateNqe)
+@transform_matrix.register(TransformNqe)
+def _(encoder: RateNqe | TransformNqe) -> NDArray[np.int32]:
+    return encoder.stem.matrices[0]
+
+
+@exact_run.register
+def _(encoder: RateNqe, patches: NDArray[np.uint8], step: int) -> tuple[Values, Values]:
+    coefficients = encoder.coefficients(patches, "int64")
+    levels, transform_sizes = choose_levels(
+        coefficients, encoder.integer_steps(step), encoder.costs
+    )
+    expected: Values = {
+        "coefficients": coefficients,
+        "levels": levels,
+        "transform_sizes": transform_sizes,
+    }
+    return {"patches": patches, "step": np.array([step])}, expected
+
+
+@exact_run.register
+def _(encoder: TransformNqe, patches: NDArray[np.uint8], step: int) -> tuple[Values, Values]:
+    return {"patches": patches}, {"coefficients": encoder.stem.forward(patches, "int64")}
+
+
+@exact_run.register
+def _(encoder: IntegerVgg, patches: NDArray[np.uint8], step: int) -> tuple[Values, Values]:
+    return {"patches": patches}, {"bits": encoder.codes(patches, "int64")}
 
 
 def _matrix(graph: Graph, name: str, values: NDArray[Any]) -> str:
@@ -75,7 +134,9 @@ def _both_ways(graph: Graph, field: str, name: str, matrix: NDArray[Any], shift:
     return _halved(graph, graph.add("MatMul", _matrix(graph, name, matrix), rows), shift)
 
 
-def _rate(graph: Graph, planes: str, encoder: RateNqe) -> None:
+@add_encoder.register
+def _(encoder: RateNqe, graph: Graph, pixels: str) -> None:
+    planes = _colour_planes(graph, pixels)
     large, small = encoder.stem.matrices
     field = _both_ways(graph, planes, "large", large, RATE_SHIFT)
     field = graph.add("Reshape", field, graph.numbers(-1, 3, LEVELS))
@@ -102,8 +163,10 @@ def _rate(graph: Graph, planes: str, encoder: RateNqe) -> None:
     add_levels(graph, both, encoder)
 
 
-def _transform(graph: Graph, planes: str, encoder: TransformNqe) -> None:
-    field = _both_ways(graph, planes, "eighths", encoder.stem.eighths, PATCH_SHIFT)
+@add_encoder.register
+def _(encoder: TransformNqe, graph: Graph, pixels: str) -> None:
+    planes = _colour_planes(graph, pixels)
+    field = _both_ways(graph, planes, "eighths", encoder.stem.matrices[0], PATCH_SHIFT)
     ends, axis = [graph.numbers(index) for index in range(4)], graph.numbers(1)
     y, first, second = (
         graph.add("Slice", field, ends[index], ends[index + 1], axis) for index in range(3)
@@ -115,7 +178,8 @@ def _transform(graph: Graph, planes: str, encoder: TransformNqe) -> None:
     _integers(graph, "coefficients", scaled, "int32", ("patches", 3, SIZE, SIZE))
 
 
-def _vgg(graph: Graph, pixels: str, encoder: IntegerVgg) -> None:
+@add_encoder.register
+def _(encoder: IntegerVgg, graph: Graph, pixels: str) -> None:
     x = graph.add("Sub", pixels, graph.scalar(PIXEL_CENTRE))
     x = graph.add("Transpose", x, perm=(0, 3, 1, 2))
     for item in encoder.layers:

@@ -1,0 +1,143 @@
+"""The families of encoders: what each has, and what makes its parts of stored tensors.
+
+A new family has a room of its own beside `heqcodec.nqe_r`, `heqcodec.nqe_t` and `heqcodec.nqe_vgg`,
+and an entry in `FAMILIES`. Imports wait until a part is wanted: `encode` needs neither a decoder
+nor its network.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, get_args
+
+from heqcodec.base.arguments import DecoderName
+from heqcodec.base.patch_protocols import FrameDecoder, PatchEncoder
+from heqcodec.base.rate_protocols import RateDecoder, RateEncoder
+from numpy.typing import NDArray
+
+Tensors = Mapping[str, NDArray[Any]]
+TRANSFORM = "transform"
+VGG = "vgg"
+RATE = "rate"
+PATCH_MODE, RATE_MODE = "patch", "rate"
+STRONG: Final = "strong"
+FAST: Final = "fast"
+BEST: Final = "best"
+"""Without weights of its own the strong one, run twice; see `heqcodec.purenet.self_ensemble`."""
+MS_SSIM: Final = "ms-ssim"
+PLAIN: Final = "plain"
+"""The inverse transform without a network."""
+DECODERS: tuple[DecoderName, ...] = get_args(DecoderName)
+"""Decoders that a model may have; the strong one is always there."""
+
+
+@dataclass(frozen=True)
+class Family:
+    """What a family of models has, whatever the model.
+
+    Attributes:
+        mode: `PATCH_MODE` or `RATE_MODE`, of its files.
+        derived_decoders: those that need no weights beyond the strong one's.
+        make_encoder: the encoder of its tensors.
+        make_decoder: the decoder of an encoder's codes or levels. Its arguments are the encoder;
+            the stored tensors of the decoder; the sizes of its network, see
+            `heqcodec.purenet.config`; the device and the backend, see
+            `heqcodec.purenet.backends.choose_backend`, where no backend is no network, the plain
+            inverse alone; and whether to run the network twice, see
+            `heqcodec.purenet.self_ensemble`.
+    """
+
+    mode: str
+    derived_decoders: tuple[DecoderName, ...]
+    make_encoder: Callable[[Tensors], PatchEncoder | RateEncoder]
+    make_decoder: Callable[
+        [Any, Tensors, Mapping[str, Any], str, str | None, bool], FrameDecoder | RateDecoder
+    ]
+
+
+def encoder_ids(encoder: PatchEncoder | RateEncoder) -> dict[str, str]:
+    """``encoder_id`` in hexadecimal digits, and ``coder_id`` of an encoder that codes itself."""
+    names = ("encoder_id", "coder_id")
+    return {name: getattr(encoder, name).hex() for name in names if hasattr(encoder, name)}
+
+
+def _rate_encoder(tensors: Tensors) -> RateEncoder:
+    from heqcodec.nqe_r.encoder import RateNqe
+
+    return RateNqe(tensors)
+
+
+def _rate_decoder(
+    encoder: Any,
+    tensors: Tensors,
+    config: Mapping[str, Any],
+    device: str,
+    backend: str | None,
+    self_ensemble: bool,
+) -> RateDecoder:
+    from heqcodec.purenet.backends import load_network
+    from heqcodec.purenet.dequantizer import stored_dequantizer
+    from heqcodec.purenet.rate_decoder import PurenetRateDecoder, network_tensors
+    from heqcodec.purenet.self_ensemble import SelfEnsemble
+    from heqcodec.purenet.trust import Trust
+
+    stored = network_tensors(tensors)
+    network = load_network(stored, config, device, backend) if backend else None
+    if network and self_ensemble:
+        network = SelfEnsemble(network)
+    trust = Trust(tensors) if len(stored) + 1 < len(tensors) else None
+    return PurenetRateDecoder(encoder, stored_dequantizer(encoder, tensors), network, trust)
+
+
+def _transform_encoder(tensors: Tensors) -> PatchEncoder:
+    from heqcodec.nqe_t.encoder import TransformNqe
+
+    return TransformNqe(tensors)
+
+
+def _transform_decoder(
+    encoder: Any,
+    tensors: Tensors,
+    config: Mapping[str, Any],
+    device: str,
+    backend: str | None,
+    self_ensemble: bool,
+) -> FrameDecoder:
+    from heqcodec.nqe_t.encoder import TransformCodeReader
+    from heqcodec.purenet.backends import load_network
+    from heqcodec.purenet.decoder import PurenetDecoder
+    from heqcodec.purenet.patch_readers import TransformReader
+
+    network = load_network(tensors, config, device, backend) if backend else None
+    return PurenetDecoder(TransformReader(TransformCodeReader(encoder)), network, encoder.rates)
+
+
+def _vgg_encoder(tensors: Tensors) -> PatchEncoder:
+    from heqcodec.nqe_vgg.integer import IntegerVgg
+
+    return IntegerVgg.from_tensors(tensors)
+
+
+def _vgg_decoder(
+    encoder: Any,
+    tensors: Tensors,
+    config: Mapping[str, Any],
+    device: str,
+    backend: str | None,
+    self_ensemble: bool,
+) -> FrameDecoder:
+    from heqcodec.purenet.backends import load_network
+    from heqcodec.purenet.decoder import PurenetDecoder
+    from heqcodec.purenet.patch_readers import BinaryReader
+
+    assert backend  # it has no plain inverse
+    network = load_network(tensors, config, device, backend)
+    return PurenetDecoder(BinaryReader(), network, encoder.rates)
+
+
+FAMILIES = {
+    RATE: Family(RATE_MODE, (BEST, PLAIN), _rate_encoder, _rate_decoder),
+    TRANSFORM: Family(PATCH_MODE, (PLAIN,), _transform_encoder, _transform_decoder),
+    VGG: Family(PATCH_MODE, (), _vgg_encoder, _vgg_decoder),
+}
