@@ -13,7 +13,9 @@ that raise errors, or hold text, are left alone.
 
 from __future__ import annotations
 
+import contextlib
 import difflib
+import importlib
 import json
 import os
 import random
@@ -114,7 +116,7 @@ class Test:
     seconds: float
 
 
-def run_tests(tests: list[Test]) -> str | None:
+def run_tests(tests: list[Test], to_the_end: bool = False) -> str | None:
     """The first test that fails, if one does. Each may take three times as long as it did."""
     following = [*(test.item for test in tests[1:]), None]
     for test, next_item in zip(tests, following, strict=True):
@@ -122,7 +124,7 @@ def run_tests(tests: list[Test]) -> str | None:
         resource.setrlimit(resource.RLIMIT_CPU, (most, resource.RLIM_INFINITY))
         signal.alarm(20 * most + 60)  # A test that only waits takes no time of the processor.
         reports = runtestprotocol(test.item, log=False, nextitem=next_item)
-        if any(report.failed for report in reports):
+        if any(report.failed for report in reports) and not to_the_end:
             return test.item.nodeid
     return None
 
@@ -147,6 +149,24 @@ def in_child(mutant: str, tests: list[Test]) -> tuple[str | None, Test | None]:
         return "time" if late else f"process ended with {status}", None
     failed, reached, seconds = json.loads(answer)
     return failed, Test(tests[0].item, set(reached), seconds)
+
+
+def import_all(items: list[pytest.Item]) -> None:
+    """Import what the tests import while they run, so that no child has to."""
+    reading, writing = os.pipe()
+    if os.fork() == 0:
+        before = set(sys.modules)
+        run_tests([Test(item, set(), 100) for item in items], to_the_end=True)
+        with os.fdopen(writing, "w") as pipe:
+            json.dump([name for name in sys.modules if name not in before], pipe)
+        os._exit(0)
+    os.close(writing)
+    with os.fdopen(reading) as pipe:
+        names = json.load(pipe)
+    os.wait()
+    for name in names:
+        with contextlib.suppress(Exception):
+            importlib.import_module(name)
 
 
 def in_new_process(mutant: str, tests: list[Test]) -> str | None:
@@ -175,7 +195,8 @@ class Loop:
         if session.testsfailed:
             raise session.Failed("tests cannot be collected")
         start = time.monotonic()
-        imported = set(state()._stats)  # These were reached when the tests were collected.
+        import_all(session.items)
+        imported = set(state()._stats)  # Reached by imports.
         state()._stats.clear()
         os.environ["MUTANT_UNDER_TEST"] = ""
         with self.out.open("a") as out:

@@ -24,6 +24,7 @@ from heqcodec.nqe_r.packed_coder.tables import (
 )
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from safetensors.numpy import load_file
 from sample_packed_strips import TABLES, some_levels
 
 try:
@@ -31,7 +32,8 @@ try:
 except ImportError:
     _native = None
 
-PAGE = (Path(__file__).resolve().parents[2] / "docs" / "FORMAT.md").read_text("utf-8")
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = (ROOT / "docs" / "FORMAT.md").read_text("utf-8")
 needs_native = pytest.mark.skipif(_native is None, reason="the C extension is not built")
 
 
@@ -233,6 +235,21 @@ def test_wrong_tables_are_named() -> None:
     sources[3, 3] = -4
     with pytest.raises(ValueError, match="sources"):
         PackedCoder({**TABLES, "sources": sources})
+
+
+def test_fixed_tables_are_those_that_ship() -> None:
+    made = tables_module.fixed_tables()
+    shipped = load_file(ROOT / "weights" / "nqe-r.packed.safetensors")
+    for name in made:
+        np.testing.assert_array_equal(made[name], shipped[name])
+    # 65536 / (1 + e^-x), x in steps of 1/256 around 0.
+    squash = made["squash"].astype(int)
+    middle = len(squash) // 2
+    assert squash[middle - 1 : middle + 1].tolist() == [32736, 32800]
+    assert (squash + squash[::-1] == 65536).all()
+    # The halves of 32 points are orthonormal to the 16-point transform of each half.
+    halves = made["halves"] / 4096
+    np.testing.assert_allclose(halves @ halves.T, np.eye(32), atol=2e-3)
 
 
 def _page_rows(heading: str) -> list[list[str]]:
