@@ -29,6 +29,6 @@ docs:
 fuzz *ARGS:
     make -C tests/fuzz fuzz {{ ARGS }}
 
-# Speed of encoding and decoding beside Pillow's JPEG
+# Speed of encoding and decoding against Pillow's JPEG
 bench IMAGE:
     python benchmarks/speed.py {{ IMAGE }}

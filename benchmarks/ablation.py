@@ -222,7 +222,7 @@ def main(
             }
         )
         print(variant.name, rows[-1]["bd_rate"], flush=True)
-    told = {
+    record = {
         "images": len(images),
         "folder": folder.name,
         "qualities": QUALITIES,
@@ -234,13 +234,13 @@ def main(
         "command": f"python benchmarks/ablation.py {folder.name} --train {train.name}",
         "rows": rows,
     }
-    write_results(out, told, table(told))
+    write_results(out, record, table(record))
 
 
-def write_results(out: Path, told: dict[str, Any], text: str) -> None:
+def write_results(out: Path, record: dict[str, Any], text: str) -> None:
     """Write figures and their table, as ``out`` with the suffixes .json and .md."""
     out.parent.mkdir(parents=True, exist_ok=True)
-    out.with_suffix(".json").write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+    out.with_suffix(".json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     out.with_suffix(".md").write_text(text, encoding="utf-8")
 
 
@@ -252,17 +252,17 @@ def cells(row: dict[str, Any]) -> tuple[str, str, str]:
     return delta, bpp, psnr
 
 
-def table(told: dict[str, Any]) -> str:
+def table(record: dict[str, Any]) -> str:
     """The results as Markdown."""
     lines = [
-        f"{told['images']} images, real files, PSNR over RGB; BD-rate between 0.1 and 1 bpp of the "
-        "anchor: how many more bits at equal PSNR. Made by",
-        f"`{told['command']}`.",
+        f"{record['images']} images, real files, PSNR over RGB; BD-rate between 0.1 and 1 bpp of "
+        "the anchor: how many more bits at equal PSNR. Made by",
+        f"`{record['command']}`.",
         "",
-        "| | coder | decoder | BD-rate | beside | bpp | PSNR, dB |",
+        "| | coder | decoder | BD-rate | against | bpp | PSNR, dB |",
         "|---|---|---|---|---|---|---|",
     ]
-    for row in told["rows"]:
+    for row in record["rows"]:
         delta, bpp, psnr = cells(row)
         lines.append(
             f"| {row['name']} | {row['coder']} | {row['decoder']} | {delta} | {row['anchor']} | "

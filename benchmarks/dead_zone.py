@@ -214,7 +214,7 @@ def uniform(sixteenths: int) -> Widths:
     return {4: np.full((2, 3, 1024), sixteenths, dtype=np.int32)}
 
 
-def told_widths(widths: Widths) -> dict[str, Any]:
+def reported_widths(widths: Widths) -> dict[str, Any]:
     """Half widths in steps, by octave: the least, the mean over all levels, and the largest."""
     return {
         str(octave): [round(float(f(table)) / 16, 3) for f in (np.min, np.mean, np.max)]
@@ -272,7 +272,7 @@ def main(
         rows.append({"name": name, "bpp": [p[0] for p in curve], "psnr": [p[1] for p in curve]})
         base = list(zip(rows[0]["bpp"], rows[0]["psnr"], strict=True))
         rows[-1]["bd_rate"] = None if name == ANCHOR else compare(base, curve, RATES).rate
-        rows[-1]["half_widths"] = told_widths(learned[name]) if name in learned else None
+        rows[-1]["half_widths"] = reported_widths(learned[name]) if name in learned else None
         print(json.dumps(rows[-1]), flush=True)
     results = {
         "images": len(images),

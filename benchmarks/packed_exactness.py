@@ -165,8 +165,8 @@ def stream_differences(
                 size = batch or len(patches)
                 made = levels_in_batches(parts.encoder, patches, step, size, threads)
                 data = packed_file(reference, parts.packed, *made)
-                told = f"batches of {batch or 'all'} patches, threads {threads}"
-                yield told, bytes_apart(data, reference)
+                label = f"batches of {batch or 'all'} patches, threads {threads}"
+                yield label, bytes_apart(data, reference)
     finally:
         torch.set_num_threads(before)
 
@@ -287,9 +287,9 @@ def main(
                 found += [
                     Difference(path.name, value, what, amount) for what, amount in results if amount
                 ]
-        told = ", ".join(f"{value:g}" for value in qualities)
+        listed = ", ".join(f"{value:g}" for value in qualities)
         typer.echo(
-            f"{name}: {len(files)} images, qualities {told}, {len(ways)} comparisons: "
+            f"{name}: {len(files)} images, qualities {listed}, {len(ways)} comparisons: "
             f"{'identical' if not found else f'{len(found)} DIFFERENT'}"
         )
         typer.echo(f"  {'; '.join(ways)}")

@@ -1,4 +1,4 @@
-"""``heqcodec demo``: one real photograph, coded and shown beside a JPEG of the same size."""
+"""``heqcodec demo``: one real photograph, coded and compared with a JPEG of the same size."""
 
 from __future__ import annotations
 

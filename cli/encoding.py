@@ -137,7 +137,7 @@ def encode(
 
             used = options.resolved(registry).model
             kept = [k for k in ("alpha", "icc", "exif", "xmp") if getattr(image, k) is not None]
-            say(f"{job.source}: {channels} channels; beside them: {', '.join(kept) or 'nothing'}.")
+            say(f"{job.source}: {channels} channels; in addition: {', '.join(kept) or 'nothing'}.")
             say(f"{job.source}: encoded by {used}, {registry.encoder_kernel(used)}.")
         return {
             "input": job.source,

@@ -196,7 +196,7 @@ def decode(
 
     The header and all checksums are verified before a model loads. With ``region``, a path or a
     seekable file object is read only where it matters, and only that is verified (the strips
-    around the region after the decoder has told its reach).
+    around the region once the decoder is known).
 
     Args:
         data: bytes, a path, or a binary file object.

@@ -39,7 +39,7 @@ class HeqImageFile(ImageFile.ImageFile):
     """A ``.heq`` file as Pillow sees it.
 
     Opening reads header and metadata and passes over the strips, so size and mode cost little;
-    a model loads when the pixels are first asked for. Modes: L, LA, RGB or RGBA. Pixels are upright
+    a model loads when the pixels are first read. Modes: L, LA, RGB or RGBA. Pixels are upright
     and the EXIF has no orientation, as after ``ImageOps.exif_transpose``.
 
     Pillow's limits hold, a warning above ``Image.MAX_IMAGE_PIXELS`` and an error above twice as

@@ -1,4 +1,4 @@
-"""Tables of Bjontegaard's deltas: every curve beside an anchor, as CSV and as Markdown."""
+"""Tables of Bjontegaard's deltas: every curve against an anchor, as CSV and as Markdown."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ HEADINGS = ("codec", "BD-rate %", "BD dB", "over dB", "over bpp")
 
 @dataclass(frozen=True)
 class Row:
-    """One curve beside an anchor in one measure."""
+    """One curve against an anchor in one measure."""
 
     measure: str  # of ``QUALITIES``
     anchor: Curve

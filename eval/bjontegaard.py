@@ -1,4 +1,4 @@
-"""Bjontegaard's deltas: how much rate one curve saves beside another, and how much quality.
+"""Bjontegaard's deltas: how much rate one curve saves against another, and how much quality.
 
 G. Bjontegaard, "Calculation of average PSNR differences between RD curves", VCEG-M33, 2001, with
 piecewise cubic Hermite interpolation (PCHIP) in the logarithm of the rate in the place of its
@@ -25,7 +25,7 @@ GRID = 250
 
 @dataclass(frozen=True)
 class Delta:
-    """One curve beside an anchor; ``None`` where the two have nothing in common."""
+    """One curve against an anchor; ``None`` where the two have nothing in common."""
 
     rate: float | None
     """BD-rate in percent: the codec's rate over the anchor's at equal quality, less 1."""

@@ -1,4 +1,4 @@
-"""Blockiness of a decoded image: steps across block borders beside the steps elsewhere.
+"""Blockiness of a decoded image: steps across block borders against steps elsewhere.
 
 Two measures. PSNR-B and its blocking effect factor, of the literature, compare squared steps of
 the luma and count blocks that coding shows, whatever the photograph looks like; the border step

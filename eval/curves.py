@@ -18,7 +18,7 @@ class Point:
     """One setting of a codec, means over the images. ``None`` where the file does not say."""
 
     bpp: float  # above 0
-    setting: float | None = None  # quality, QP, bits per pixel asked for
+    setting: float | None = None  # quality, QP, target bits per pixel
     psnr: float | None = None  # dB, over RGB
     psnr_luma: float | None = None  # dB
     ms_ssim: float | None = None  # 0 to 1
@@ -26,7 +26,7 @@ class Point:
     psnr_b32: float | None = None
     bef8: float | None = None  # squared grey levels
     bef32: float | None = None
-    border_ratio: float | None = None  # steps across 32-pixel borders beside others, original = 1
+    border_ratio: float | None = None  # steps across 32-pixel borders over others, original = 1
     border_ratio_worst: float | None = None  # of the image that is farthest from 1
     encode_seconds: float | None = None
     decode_seconds: float | None = None

@@ -24,7 +24,7 @@ class Measurement:
     psnr_b32: float | None  # dB, with blocks of 32
     bef8: float  # blocking effect factor of the decoded luma, blocks of 8
     bef32: float  # the same, blocks of 32
-    border_ratio: float | None  # steps across 32-pixel borders beside others, original = 1
+    border_ratio: float | None  # steps across 32-pixel borders over others, original = 1
     encode_seconds: float
     decode_seconds: float
     encode_peak_bytes: int | None  # peak resident memory of the process while encoding

@@ -24,7 +24,7 @@ TITLE = "Image codecs: rate and distortion"
 MAX_MEGABYTES = 12.0
 """Size of the page: it opens at once, and can be sent by mail."""
 IMAGES = 2
-"""Images in the viewer unless more are asked for."""
+"""Images in the viewer by default."""
 _TEXT_BYTES = 32_000
 """Room for what the viewer says in words."""
 
@@ -49,7 +49,7 @@ MEASURES: tuple[dict[str, Any], ...] = (
         "unit": "",
         "digits": 3,
         "reference": 1,
-        "hint": "Steps across 32-pixel borders beside those elsewhere: 1 as in the original, "
+        "hint": "Steps across 32-pixel borders over those elsewhere: 1 as in the original, "
         "more where blocks show, less where borders are smoothed.",
     },
     {
@@ -137,7 +137,7 @@ def report_page(request: Request) -> bytes:
 
 
 def _anchor(curves: Sequence[Curve], request: Request) -> Curve:
-    """The anchor asked for; else JPEG, where it is among the curves, or the first of them."""
+    """The anchor named; else JPEG, where it is among the curves, or the first of them."""
     if request.anchor:
         return anchor_curve(request.anchor, curves, request.published_on)
     return find(curves, "jpeg") or find(curves, "published/jpeg") or curves[0]
@@ -154,7 +154,7 @@ def _curve(curve: Curve) -> dict[str, Any]:
 
 
 def _savings(curves: Sequence[Curve], ranges: Sequence[Range | None]) -> list[dict[str, Any]]:
-    """Every curve beside every other, so that the page can take any for the anchor."""
+    """Every curve against every other, so that the page can take any for the anchor."""
     places = {curve.key: place for place, curve in enumerate(curves)}
     return [
         {
@@ -223,7 +223,7 @@ def _viewer(
 
 
 def _chosen(request: Request, subjects: dict[str, Subject]) -> list[Subject]:
-    """The images asked for, or the first ones of which the most codecs have kept something."""
+    """The images named, or the first ones of which the most codecs have kept something."""
     if not request.images:
         codecs = {name: len({kept.label for kept in s.kept}) for name, s in subjects.items()}
         names = sorted(subjects, key=lambda name: (-codecs[name], name))

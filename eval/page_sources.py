@@ -20,7 +20,7 @@ _FACTS = ("Images", "Command", "Machine", "Versions", "This page")
 
 @dataclass(frozen=True)
 class Run:
-    """What one folder of results holds beside its curves."""
+    """What one folder of results holds in addition to its curves."""
 
     folder: Path
     rows: list[Measurement]
@@ -28,7 +28,7 @@ class Run:
 
 
 def read_run(path: Path) -> Run:
-    """Read what stands beside the curves of ``load_results`` in a folder, or in one JSON file.
+    """Read what accompanies the curves of ``load_results`` in a folder, or in one JSON file.
 
     Raises:
         HeqError: the table of the folder is damaged.

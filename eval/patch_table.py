@@ -23,7 +23,7 @@ class ImageResult:
     """One image, encoded and decoded once. ``None`` where a measure is not defined for it."""
 
     model: str
-    rate: float  # asked for, bits per pixel
+    rate: float  # target, bits per pixel
     image: str  # file name
     width: int
     height: int

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
 
 KODAK = "kodak"
-"""The set of images that curves are of unless another is asked for."""
+"""The set of images that curves are of unless another is named."""
 
 
 def published_sets() -> list[str]:
@@ -56,7 +56,7 @@ def anchor_curve(key: str, curves: Sequence[Curve], images: str = KODAK) -> Curv
     Args:
         key: of one of ``curves``; or the name of a published curve, with or without
             ``published/`` before it, which is then taken even if it is not among them.
-        curves: those at hand, measured and published.
+        curves: measured and published.
         images: the set of images of published curves.
 
     Raises:

@@ -36,7 +36,7 @@ def compressai_json(
 
     ``{"name", "description", "results": {"bpp", "psnr-rgb", "ms-ssim-rgb", "encoding_time",
     "decoding_time"}}``, lists with one mean a rate, by rising bpp; seconds. What CompressAI does
-    not have (blockiness, rates asked for, ``run``: versions, command, data hash, model ids)
+    not have (blockiness, target rates, ``run``: versions, command, data hash, model ids)
     stands under "heqcodec". A mean that not every image has is ``null``.
     """
     own = sorted((s for s in summaries if s.model == model), key=lambda s: s.bpp)

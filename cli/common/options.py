@@ -61,7 +61,7 @@ Device = Annotated[str, typer.Option("--device", metavar="D", help="auto, cpu, c
 
 
 def model_names() -> list[str]:
-    """What ``--model`` takes beside "default"."""
+    """What ``--model`` takes in addition to "default"."""
     from heqcodec.models import registry
 
     return registry.model_names()

@@ -115,7 +115,7 @@ def curves(
 
 
 def _default_anchor(shown: list[Curve]) -> list[str]:
-    """A published JPEG counts only where it was asked for: its images may be others."""
+    """A published JPEG counts only where it was named: its images may be others."""
     from heqcodec.eval.curves import find
 
     keys = (DEFAULT_ANCHOR, f"published/{DEFAULT_ANCHOR}")

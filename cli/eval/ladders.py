@@ -71,7 +71,7 @@ def read_request(
 
 
 def _codec_specs(patterns: list[str]) -> list[str]:
-    """Return what was asked for, each once, in order."""
+    """The given values, each once, in order."""
     from heqcodec.eval.baselines import matching_specs
 
     specs: dict[str, None] = {}

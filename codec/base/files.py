@@ -28,7 +28,7 @@ _STALE_SECONDS = 86_400
 
 @contextlib.contextmanager
 def replaced_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
-    """Open a temporary file beside ``path`` and rename it to ``path`` if the block succeeds.
+    """Open a temporary file next to ``path``, renamed to ``path`` if the block succeeds.
 
     On any exception, ``KeyboardInterrupt`` included, the temporary file is removed and what stood
     at ``path`` stays. The bytes are on the disk before the rename. What a killed process left in

@@ -65,6 +65,6 @@ class FrameDecoder(Protocol):
         ``valid`` (bool, ``(R, C)``) is false where a patch was lost; its code is not looked at.
         ``core`` says which rows and columns of patches are wanted, and what is returned is those
         alone; the others are what they need around them. None for all.
-        Memory beside input and output is bounded: large frames are decoded in overlapping tiles.
+        Memory besides input and output is bounded: large frames are decoded in overlapping tiles.
         """
         ...

@@ -1,4 +1,4 @@
-"""Reader: verifies before it trusts, and reads only what is asked for.
+"""Reader: verifies before it trusts, and reads only what is needed.
 
 Nothing is allocated from a length in the file before it was checked against the bytes that are
 there. With ``partial`` the reader never gives up after the header: damaged strips and chunks are

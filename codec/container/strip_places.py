@@ -103,7 +103,7 @@ class _ComputedPlaces:
 
 
 class _ChainedPlaces:
-    """Rate mode: heads are followed as far as asked for, and must be right."""
+    """Rate mode: heads are followed as far as needed, and must be right."""
 
     def __init__(self, header: Header, read: Read, size: int) -> None:
         self._count, self._read, self._size = header.strip_count, read, size
@@ -213,7 +213,7 @@ class _SearchedPlaces:
         """Follow heads from ``place``, the beginning of the first of some strips.
 
         Args:
-            end: where the last ends, or the next whole chunk begins; None if no search has told.
+            end: where the last ends, or the next whole chunk begins; None if unknown.
 
         Returns:
             The place and the index that were reached; ``indices.stop`` if they were right.
@@ -223,7 +223,7 @@ class _SearchedPlaces:
             if stop > (self._size if end is None else end):
                 return place, index
             # What follows in its place speaks for the length; without it the checksum does. A chunk
-            # may be the second one, unless the search has told where the first is.
+            # may be the second one, unless the search has found the first.
             trusted = end is not None or index + 1 < self._count
             leads = stop == end or (trusted and self._begins(stop, index + 1))
             if not leads and not self._matches(place, stop, index):

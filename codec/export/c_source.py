@@ -38,9 +38,9 @@ def joined_text(
 
     Args:
         title: what it is.
-        header: its own header, which stays beside it.
+        header: its own header, which stays a file of its own.
         weights: definitions that come first.
-        own: sources by name, beside those of ``codec/native``.
+        own: sources by name, in addition to those of ``codec/native``.
         names: of the sources to be joined, in order.
     """
     native = files("heqcodec") / "native"

@@ -103,7 +103,7 @@ def transform_layers(layers: NDArray[np.int8], shift: int, points: int) -> list[
 
 
 def cost_layers(tensors: Tensors) -> list[Layer]:
-    """The layer that decides between levels of 0 and 1, if it is asked for every level.
+    """The layer that decides between levels of 0 and 1, if it is evaluated for every level.
 
     Operations are those of patches of one transform; those of quarters have weights of their own.
     """

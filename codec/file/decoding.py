@@ -30,7 +30,7 @@ Region = tuple[int, int, int, int]
 
 @dataclass(frozen=True)
 class Metadata:
-    """What a file carries beside its pixels; None where there is nothing.
+    """ICC profile, EXIF and XMP of a file; None where it has none.
 
     Attributes:
         icc: ICC profile.

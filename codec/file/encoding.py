@@ -1,4 +1,4 @@
-"""Writing a file: which channels are coded, chunks beside them, the strips of either mode."""
+"""Writing a file: coded channels, chunks, the strips of either mode."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `encode` was asked for, checked as a whole before an image is read."""
+"""The options of `encode`, checked together before an image is read."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class OptionError(HeqError):
 
 
 class Catalog(Protocol):
-    """What there is to choose from."""
+    """The models that can be chosen."""
 
     def model_names(self, mode: str | None = None) -> list[str]:
         """Names of the models, of a mode or of all."""
@@ -154,7 +154,7 @@ class EncodeOptions:
 
 @dataclass(frozen=True)
 class Choice:
-    """What follows from the options.
+    """The checked options, with the model chosen.
 
     Attributes:
         model: name of the model.

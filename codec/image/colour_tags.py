@@ -1,4 +1,4 @@
-"""What a file says of its colours beside an ICC profile: PNG chunks, AVIF boxes, gain maps.
+"""Colour tags other than an ICC profile: PNG chunks, AVIF boxes, gain maps.
 
 The order is that of PNG, third edition, section 13.1: cICP, then iCCP, sRGB, and gAMA with cHRM.
 """

@@ -96,7 +96,7 @@ def save_image(
     pixels = _as_the_suffix_says(pixels, name)
     image = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
     # Into memory first: Pillow seeks in some formats, and a standard output cannot; and an error
-    # of the format is then told apart from one of the disk.
+    # of the format then differs from one of the disk.
     buffer = io.BytesIO()
     try:
         options = metadata.pillow_options(format, icc, exif, xmp)

@@ -170,7 +170,7 @@ def decoder_names(name: str) -> list[str]:
 
 
 def offered_decoders(name: str) -> list[str]:
-    """The decoders that can be asked for; errors as `mode_of`."""
+    """The decoders that can be chosen; errors as `mode_of`."""
     names = decoder_names(name)
     return [*names, *(d for d in family_of(name).derived_decoders if d not in names)]
 

@@ -36,7 +36,7 @@ REACH = 2
 """Of the near weights, in bands."""
 SPAN = 2 * REACH + 1
 TOP = 3
-"""Magnitudes are told up to here: 2 bits."""
+"""Larger magnitudes count as this one: 2 bits."""
 INDICES = 16
 BIAS_SHIFT = 2
 INDEX_SHIFT = 4
@@ -73,7 +73,7 @@ class CostLayer:
                 raise ValueError(f"the weights {name} of the cost layer are not quinary")
         own = self.near[:, :, range(SUBS), range(SUBS), REACH, REACH]
         if own.any():
-            raise ValueError("a level is told its own magnitude by the cost layer")
+            raise ValueError("the cost layer weighs the level that it decides on")
         if self.shifts.min() < 0 or self.shifts.max() > LARGEST_SHIFT:
             raise ValueError(f"shifts of the cost layer are 0 to {LARGEST_SHIFT}")
 
@@ -93,13 +93,13 @@ class CostLayer:
             uint8 (N, C, 1024), 0..15.
         """
         count, planes = magnitudes.shape[:2]
-        told = np.zeros((count, PLANES, LEVELS), dtype=np.float32)
-        np.minimum(magnitudes, TOP, out=told[:, :planes], casting="unsafe")
+        inputs = np.zeros((count, PLANES, LEVELS), dtype=np.float32)
+        np.minimum(magnitudes, TOP, out=inputs[:, :planes], casting="unsafe")
         made = np.empty(magnitudes.shape, dtype=np.uint8)
         for plane in range(planes):
             # Integers in float32 are exact here: no sum passes 100 * 2 * 3.
-            near = (told[:, plane] @ self._operators[size][plane]).astype(np.int32)
-            others = [told[:, (plane + 1 + which) % PLANES] for which in range(PLANES - 1)]
+            near = (inputs[:, plane] @ self._operators[size][plane]).astype(np.int32)
+            others = [inputs[:, (plane + 1 + which) % PLANES] for which in range(PLANES - 1)]
             cross = sum(
                 _by_sub(self.cross[size, plane, :, which]) * other.astype(np.int32)
                 for which, other in enumerate(others)

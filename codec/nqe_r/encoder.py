@@ -50,7 +50,7 @@ class RateNqe:
 
     Raises:
         ValueError: a tensor is not of that kind.
-        RuntimeError: ``native`` is asked for and not built.
+        RuntimeError: ``native`` is required and not built.
     """
 
     def __init__(
@@ -112,7 +112,7 @@ class RateNqe:
         return choose_levels(coefficients, steps, self.costs)
 
     def weight_bits(self) -> dict[str, int]:
-        """Bits of what the encoder must hold beside its coder, by part."""
+        """Bits of what the encoder must hold, its coder excepted, by part."""
         return {
             "transform, quinary (3 bits)": 3 * 3 * SIZE**2,
             "steps (16 bits)": 16 * self._steps.size,

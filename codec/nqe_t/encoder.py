@@ -42,7 +42,7 @@ class TransformNqe:
         native: use the C extension? By default where it is built; the codes are the same.
 
     Raises:
-        RuntimeError: ``native`` is asked for, and not built or of no form for this transform.
+        RuntimeError: ``native`` is required, and not built or of no form for this transform.
     """
 
     coder = CODER_PATCH
@@ -121,7 +121,7 @@ class TransformCodeReader:
     """
 
     hints = len(geometry.zones())
-    """Numbers a patch beside the pixels: how far each zone was coded."""
+    """Numbers a patch in addition to the pixels: how far each zone was coded."""
 
     def __init__(self, encoder: TransformNqe) -> None:
         self._encoder = encoder

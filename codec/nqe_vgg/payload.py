@@ -16,7 +16,7 @@ def check_rate(bits: int) -> None:
     if bits not in RATES:
         offered = ", ".join(str(rate) for rate in RATES)
         raise HeqUnsupportedError(
-            f"nqe-vgg codes a patch in {offered} bits, but {bits} were asked for; choose one."
+            f"nqe-vgg codes a patch in {offered} bits, not in {bits}; choose one."
         )
 
 

@@ -12,7 +12,7 @@ CELL = 8
 
 @dataclass(frozen=True)
 class PurenetConfig:
-    """Sizes of a PURENET; stored beside its weights.
+    """Sizes of a PURENET; stored with its weights.
 
     inputs: channels of the cells.
     has_base: whether the code comes with pixels of its own; else they are learned from the cells.
@@ -40,7 +40,7 @@ class PurenetConfig:
 
     @property
     def hints(self) -> int:
-        """Numbers a patch beside the pixels of a base."""
+        """Numbers a patch in addition to the pixels of a base."""
         return self.inputs - 3 * CELL * CELL if self.has_base else 0
 
     @property

@@ -41,7 +41,7 @@ class FrameNetwork(Protocol):
     radius: int
     """How far, in pixels, a patch reaches beyond its border."""
     hints: int
-    """Numbers a patch that it takes beside the pixels of a base."""
+    """Numbers a patch that it takes in addition to the pixels of a base."""
 
     def frame(self, features: Features, rate_weights: NDArray[np.float32]) -> NDArray[np.float32]:
         """Run the network.

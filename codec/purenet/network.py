@@ -23,9 +23,9 @@
                       residual blocks at 1/2 ─ shuffle ─►+  frame, RGB / 255
 
 The last layer of each correction starts at zero, so an untrained PURENET is the plain inverse
-transform (our choice: the paper gives no layer table; arXiv 2501.05097). Every residual block is
-told the rate through a learned gain and shift per channel and rate; between rates both are
-interpolated.
+transform (our choice: the paper gives no layer table; arXiv 2501.05097). The rate
+enters every residual block as a learned gain and shift per channel and rate; between rates both
+are interpolated.
 """
 
 from __future__ import annotations
@@ -151,7 +151,7 @@ class Purenet(nn.Module):
 
 
 def _finer(features: Tensor, frame: Tensor, factor: int) -> Tensor:
-    """Features (B, factor^2 n, h, w) at a finer resolution, with the frame's pixels beside them.
+    """Features (B, factor^2 n, h, w) at a finer resolution, with the frame's pixels appended.
 
     Returns:
         (B, n + 3 s^2, factor h, factor w), s the side in pixels of what has become one position.

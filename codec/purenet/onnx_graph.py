@@ -133,7 +133,7 @@ class _Builder:
         return graph.add("Unsqueeze", mixed, graph.numbers(2, 3))
 
     def _finer(self, x: str, frame: str, layer: str, factor: int, side: int) -> str:
-        """Features at a finer resolution, with the ``side**2`` pixels of a position beside them."""
+        """Features at a finer resolution, with the ``side**2`` pixels of a position appended."""
         graph = self._graph
         finer = self._shuffled(self._convolution(x, layer), factor)
         pixels = self._unshuffled(graph.add("Sub", frame, graph.scalar(0.5)), side)

@@ -19,7 +19,7 @@ def power_of_two_exponent(channel_scales: Tensor, quantile: float = 0.9) -> int:
 
     BSN (arXiv 2501.05097): one power of two for all channels, from the 0.9-quantile of
     |gamma / sigma|. The logarithm is rounded to the nearest integer (our choice, because the paper
-    text at hand does not say; it keeps the ratio to the quantile within sqrt(2)).
+    available text does not say; it keeps the ratio to the quantile within sqrt(2)).
 
     Args:
         channel_scales: gamma / sqrt(variance + eps), shape (C,), any signs.

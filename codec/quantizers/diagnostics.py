@@ -31,7 +31,7 @@ def level_statistics(quantizer: WeightQuantizer, weight: Tensor) -> dict[str, An
         (bits a weight), ``entropy_ratio`` (over log2 of the number of levels, 1 is ideal),
         ``sigma`` (standard deviation of the latent weights), ``delta`` (step, NaN for binary),
         ``delta_sigma`` (their ratio, the stability indicator that we log in place of the paper's
-        tau, whose definition was not at hand), ``zeros`` (fraction at level 0) and ``collapsed``
+        tau, whose definition was not available), ``zeros`` (fraction at level 0) and ``collapsed``
         (more than half of them: HEQ's sign of a step that is too large).
     """
     with torch.no_grad():

@@ -16,7 +16,7 @@ def quantile_step(weight: Tensor, levels: int, rule: StepRule = "A") -> Tensor:
     """Step size from the n-quantiles q_1 .. q_(n-1) of the weights.
 
     HEQ (arXiv 2501.04517) derives one step per layer from the layer's n-quantiles; its equation
-    was not at hand, so three readings are offered. With t_i = i - n/2:
+    was not available, so three readings are offered. With t_i = i - n/2:
 
     * ``"A"``: (q_(n-1) - q_1) / (n-2), the mean gap. The outer levels get exactly 1/n of the
       weights each. Our default.
@@ -132,7 +132,7 @@ class HistogramEqualizedQuantizer(WeightQuantizer):
 
     @torch.no_grad()
     def refresh(self, weight: Tensor) -> None:
-        """Set the step, and the median if asked for, from the quantiles of the latent weights.
+        """Set the step, and the median if required, from the quantiles of the latent weights.
 
         A layer whose quantiles coincide (all weights equal) keeps its last step, because a step
         of zero would turn the layer into infinities.

@@ -27,7 +27,7 @@ def half_wave_msb(x: Tensor) -> Tensor:
 
     The activation of the 1 Mb encoder (arXiv 2501.05097), whose outputs {0, 1/3, 2/3, 1} are kept
     as the integers 0..3 so that the next layer's accumulators are integers. The paper's exact
-    thresholds were not at hand. We truncate rather than round, because "most significant bits" of
+    thresholds were not available. We truncate rather than round, because "most significant bits" of
     a fixed-point number are what truncation keeps: with a power-of-two normalization the whole
     activation is one arithmetic shift and a clamp. (Every k >= 2 gives the same y.)
 

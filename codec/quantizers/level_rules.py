@@ -40,7 +40,7 @@ def high_rate_levels(rate: float, entropy: float = GAUSSIAN_ENTROPY, span: float
     """Levels for a rate after entropy coding: K = span 2^(R - h).
 
     High-rate theory, H(Q) = h(x) - log2(span / K). The rule of arXiv 2511.23402, which chooses bit
-    widths "from entropy coding theory", was not at hand; this and the other rules here are our
+    widths "from entropy coding theory", was not available; this and the other rules here are our
     choices.
 
     Args:

@@ -57,7 +57,7 @@ class ProxConnectQuantizer(WeightQuantizer):
     choice; ``keep_negative`` leaves it as it is.) In evaluation mode F is the sign for every pair.
 
     Schedule: ``refresh`` multiplies beta by a constant factor, so that ``final_beta`` is reached
-    after ``refreshes`` calls and kept. (Our choice, because the paper's schedule was not at hand:
+    after ``refreshes`` calls and kept. (Our choice, because the paper's schedule was not available:
     geometric from 5 to 100 for ``bnn++``, whose weights must become signs; constant 5 for
     ``bnn+``.) The sharpness counts in units of the latents, as in the paper.
 

@@ -103,7 +103,7 @@ class PairWeightQuantizer(WeightQuantizer):
     Q2D2 (arXiv 2512.01537) carried over to weights. (Our choice, as the paper quantizes features
     only.) Neighbours in memory make a pair; z = tanh(0.851 w / sigma), which spreads Gaussian
     weights evenly over the grid, with sigma from the last ``refresh``. What the layer computes
-    with are the grid's coordinates, multiples of 1/4 or 1/2; scale is the normalization's affair.
+    with are the grid's coordinates, multiples of 1/4 or 1/2; the normalization sets the scale.
     The gradient is that of z over 0.851 / sigma: 1 at zero, as for other quantizers of integers,
     and fading where the tanh does.
 

@@ -63,7 +63,7 @@ class RunningBatchNorm2d(nn.BatchNorm2d):
 def plain_statistics(norms: Sequence[nn.BatchNorm2d]) -> Iterator[None]:
     """Forget running statistics; those of the block's batches become plain means over them.
 
-    Momenta are as before after it. That the layers train is the caller's affair.
+    Momenta are as before after it. The caller sets the layers to train.
     """
     momenta = [norm.momentum for norm in norms]
     for norm in norms:

@@ -85,7 +85,7 @@ def peer_contenders(
 
 
 def _with_huffman(contender: Contender) -> Contender:
-    """MCUCoder's tables beside its networks: two ranges and 64 code lengths a channel."""
+    """MCUCoder's tables, without its networks: two ranges and 64 code lengths a channel."""
     bits = CHANNELS * (2 * 32 + 8 * SYMBOLS)
     stages = [
         replace(stage, weight_bits=bits) if stage.name.startswith("entropy") else stage

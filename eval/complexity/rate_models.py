@@ -70,11 +70,11 @@ def rate_contenders(name: str, frame: NDArray[np.uint8], bpp: float) -> list[Con
     extra = _inverse_work(work)
 
     def contender(
-        suffix: str, told: str, coding: list[Stage], decoding: Decoding, codec: Any
+        suffix: str, setting: str, coding: list[Stage], decoding: Decoding, codec: Any
     ) -> Contender:
         stage, run = decoding
         stages = [encoding, *coding, stage]
-        cost = Cost(name + suffix, str(entry["about"]), told, stages, _detail(work))
+        cost = Cost(name + suffix, str(entry["about"]), setting, stages, _detail(work))
         networks = Networks(encode=_levels_of(encoder, patches, step), decode=run)
         return Contender(cost, networks, codec if is_default else None, quality)
 
@@ -124,13 +124,13 @@ def _note(parts: RateParts, work: FrameWork, bits: int, step: int) -> str:
 
 def _detail(work: FrameWork) -> dict[str, float]:
     patches = work.pixels / PATCH**2
-    told = {"share of patches in quarters": work.quarters / patches}
+    detail = {"share of patches in quarters": work.quarters / patches}
     for part, done in work.parts.items():
-        told[f"{part}, additions a pixel"] = done.additions / work.pixels
-        told[f"{part}, shifts a pixel"] = done.shifts / work.pixels
-    told["cost layer, additions a pixel where zeros are skipped"] = work.sparse / work.pixels
-    told["cost layer, additions a pixel where it decides"] = work.doubtful / work.pixels
-    told["device coder, bpp"] = 8 * work.device_bytes / work.pixels
+        detail[f"{part}, additions a pixel"] = done.additions / work.pixels
+        detail[f"{part}, shifts a pixel"] = done.shifts / work.pixels
+    detail["cost layer, additions a pixel where zeros are skipped"] = work.sparse / work.pixels
+    detail["cost layer, additions a pixel where it decides"] = work.doubtful / work.pixels
+    detail["device coder, bpp"] = 8 * work.device_bytes / work.pixels
     for kind, count in work.decisions.items():
-        told[f"{kind} decisions a patch"] = count / patches
-    return told
+        detail[f"{kind} decisions a patch"] = count / patches
+    return detail

@@ -46,7 +46,7 @@ class Stage:
     name: "encoder", "entropy encoder", "entropy decoder" or "decoder".
     weight_bits: of everything constant that it holds, in the types that it is stored in.
     work: None where nobody has counted it.
-    activation_bytes: the most that is alive at once beside weights: of a whole frame for networks,
+    activation_bytes: the most that is alive at once without weights: of a whole frame for networks,
         of one patch for patch encoders (see the entry's note). None where nobody has counted it.
     """
 

@@ -348,10 +348,10 @@ def test_size_costs_of_nqe_r() -> None:
     for step in (7, 38, 1001):
         given = np.linspace(-40 * step, 40 * step, LEVELS).astype(np.int32)
         names = {"D": step, "E": eval(more[1], {"D": step})}
-        told = [eval(re.sub(r"(\d) E", r"\1 * E", bound), names) for bound in bounds]
+        given_bounds = [eval(re.sub(r"(\d) E", r"\1 * E", bound), names) for bound in bounds]
         expected = sum(
             weight * int((np.abs(given) > bound).sum())
-            for bound, weight in zip(told, adds, strict=True)
+            for bound, weight in zip(given_bounds, adds, strict=True)
         )
         own = quantizer.transform_costs(given[None, None], np.array([step] * 3, dtype=np.int32))
         assert expected == own[0]
@@ -373,8 +373,8 @@ def test_constants_of_nqe_r() -> None:
     threshold = re.search(r"`\|c\| >= (.+)`, else 0", RATE_LEVELS)
     assert threshold
     for step in (5, 77):
-        told = [eval(threshold[1], {"j": j, "D": step}) for j in range(cost_layer.INDICES)]
-        assert told == cost_layer.thresholds(np.array(step, dtype=np.int32)).tolist()
+        given_bounds = [eval(threshold[1], {"j": j, "D": step}) for j in range(cost_layer.INDICES)]
+        assert given_bounds == cost_layer.thresholds(np.array(step, dtype=np.int32)).tolist()
 
 
 def test_layout_of_levels() -> None:

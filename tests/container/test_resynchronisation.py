@@ -342,8 +342,8 @@ def test_a_strip_far_away_does_not_make_a_list_of_all_before_it() -> None:
     reader = ContainerReader(io.BytesIO(near), max_pixels=None, partial=True)
     assert reader.read_strip(MOST_LOST - 1) == b"payload"
     assert reader.strips_present == MOST_LOST
-    told = heqcodec.info(rate_file(2**32 - 1, bytes(40), whole[1]), partial=True)
-    assert told["missing_strips"] == 2**27 and told["damaged_strips"] == []
+    facts = heqcodec.info(rate_file(2**32 - 1, bytes(40), whole[1]), partial=True)
+    assert facts["missing_strips"] == 2**27 and facts["damaged_strips"] == []
 
 
 def pack_strip_of(index: int, payload: bytes) -> bytes:

@@ -24,16 +24,16 @@ options = dict(zip(arguments[:-1:2], arguments[1:-1:2]))
 source = Path(arguments[-1]).read_bytes()
 assert source[:8] == bytes.fromhex("89504e470d0a1a0a"), source[:8]
 out = Path(options.pop("-o"))
-told = " ".join(f"{key} {value}" for key, value in sorted(options.items()))
-out.write_bytes(told.encode() + b"\\n" + source)
+options_used = " ".join(f"{key} {value}" for key, value in sorted(options.items()))
+out.write_bytes(options_used.encode() + b"\\n" + source)
 """
 DECODER = """
 import sys
 from pathlib import Path
 flag, target, source = sys.argv[1:]
 assert flag == "-o" and target.endswith(".png")
-told, _, picture = Path(source).read_bytes().partition(b"\\n")
-if not told.startswith(b"-b 8"):
+options_used, _, picture = Path(source).read_bytes().partition(b"\\n")
+if not options_used.startswith(b"-b 8"):
     sys.exit("Could not decode image")
 Path(target).write_bytes(picture)
 """

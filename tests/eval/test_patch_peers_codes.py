@@ -112,7 +112,7 @@ def test_a_code_is_the_beginning_of_a_longer_one_and_true(
     assert np.all(known.low[1:][significant] <= magnitude[significant])
     assert np.all(magnitude[significant] < (known.low + known.width)[1:][significant])
     assert np.array_equal(known.negative[1:][significant], values[1:][significant] < 0)
-    # What is not told is below all that is, up to the plane being scanned.
+    # Coefficients not coded yet are below all that are, up to the plane being scanned.
     if significant.any():
         assert np.all(magnitude[~significant] < 2 * known.width[1:][significant].max())
 

@@ -34,7 +34,7 @@ class TestChoices:
         assert {choices[name][0] for name in ("conv3", "conv6", "bottleneck")} == {"bnn"}
 
     @pytest.mark.parametrize(
-        ("table", "told"),
+        ("table", "message"),
         [
             ({"conv9": "heq5"}, "quantizers.conv9 is no layer"),
             ({"early": "heq55"}, "quantizers.early must name a quantizer"),
@@ -44,11 +44,11 @@ class TestChoices:
         ],
         ids=str,
     )
-    def test_faults_name_the_key(self, table: dict[str, Any], told: str, tmp_path: Path) -> None:
-        with pytest.raises(HeqError, match=told):
+    def test_faults_name_the_key(self, table: dict[str, Any], message: str, tmp_path: Path) -> None:
+        with pytest.raises(HeqError, match=message):
             layer_choices(table)
         path = write_recipe(tmp_path / "wrong.toml", VGG, quantizers=table)
-        with pytest.raises(HeqError, match=told):
+        with pytest.raises(HeqError, match=message):
             Recipe.load(path)
 
     def test_of_another_family(self, tmp_path: Path) -> None:

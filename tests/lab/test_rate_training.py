@@ -122,8 +122,8 @@ def test_from_recipe_to_decoded_file(
     third = recipe(tmp_path / "third.toml", decoder="fast", cost_iterations=5, tables_seed=4)
     train(third, photographs, out_dir=tmp_path / "third", **shared)
     assert install(tmp_path / "third/weights/tiny-r-fast.json", weights) == 1
-    told = capsys.readouterr().err
-    assert "install its model first" in told and "is not what heqcodec writes" not in told
+    printed = capsys.readouterr().err
+    assert "install its model first" in printed and "is not what heqcodec writes" not in printed
     train(
         recipe(tmp_path / "third.toml", cost_iterations=5, tables_seed=4),
         photographs,
@@ -252,9 +252,9 @@ def test_a_schedule_can_end_by_the_clock(photographs: Path, held_out: Path, tmp_
         held_out_dir=held_out,
         finish_in=0.02,
     )
-    told = entry["training"]
-    assert 1 < told["steps"] < told["of_steps"] and told["minutes"] < 0.1
-    assert told["command"].endswith("--finish-in 0.02")
+    training = entry["training"]
+    assert 1 < training["steps"] < training["of_steps"] and training["minutes"] < 0.1
+    assert training["command"].endswith("--finish-in 0.02")
 
 
 def test_coders_can_be_kept_and_the_packed_one_fitted_anew(

@@ -1,4 +1,4 @@
-"""Recipes: those that ship, and what is told about wrong ones."""
+"""Recipes: those that ship, and the messages about wrong ones."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class TestRecipe:
         assert type(recipe) is RECIPES[recipe.family]
 
     @pytest.mark.parametrize(
-        ("changes", "told"),
+        ("changes", "message"),
         [
             ({"stesp": 3, "colour": 1}, "unknown keys colour, stesp; those known are about, "),
             ({"family": "gan"}, "family must be one of transform, vgg"),
@@ -47,15 +47,15 @@ class TestRecipe:
         ids=str,
     )
     def test_errors_name_file_and_key(
-        self, tmp_path: Path, changes: dict[str, Any], told: str
+        self, tmp_path: Path, changes: dict[str, Any], message: str
     ) -> None:
         path = write_recipe(tmp_path / "wrong.toml", TRANSFORM, **changes)
         with pytest.raises(HeqError) as error:
             Recipe.load(path)
-        assert str(path) in str(error.value) and told in str(error.value)
+        assert str(path) in str(error.value) and message in str(error.value)
 
     @pytest.mark.parametrize(
-        ("changes", "told"),
+        ("changes", "message"),
         [
             ({"norm_init": "wild"}, "norm_init must be one of balanced, halfwave"),
             ({"rule": "D"}, "rule must be one of A, B, C"),
@@ -63,12 +63,14 @@ class TestRecipe:
         ],
         ids=str,
     )
-    def test_keys_of_one_family(self, tmp_path: Path, changes: dict[str, Any], told: str) -> None:
-        with pytest.raises(HeqError, match=told):
+    def test_keys_of_one_family(
+        self, tmp_path: Path, changes: dict[str, Any], message: str
+    ) -> None:
+        with pytest.raises(HeqError, match=message):
             Recipe.load(write_recipe(tmp_path / "wrong.toml", VGG, **changes))
 
     @pytest.mark.parametrize(
-        ("family", "changes", "told"),
+        ("family", "changes", "message"),
         [
             (VGG, {"cost_iterations": 3}, "cost_iterations is a key of the family rate"),
             (VGG, {"tables_seed": 3}, "tables_seed is a key of the family transform and rate"),
@@ -79,9 +81,9 @@ class TestRecipe:
         ids=str,
     )
     def test_keys_of_another_family(
-        self, tmp_path: Path, family: str, changes: dict[str, Any], told: str
+        self, tmp_path: Path, family: str, changes: dict[str, Any], message: str
     ) -> None:
-        with pytest.raises(HeqError, match=told):
+        with pytest.raises(HeqError, match=message):
             Recipe.load(write_recipe(tmp_path / "wrong.toml", family, **changes))
 
     def test_all_faults_are_told_at_once(self, tmp_path: Path) -> None:
@@ -90,17 +92,17 @@ class TestRecipe:
             Recipe.load(path)
 
     @pytest.mark.parametrize(
-        ("text", "told"),
+        ("text", "message"),
         [
             ('name = "x"\nfamily = "vgg"\n', "lacks about, steps"),
             ("name =", "cannot be read as a recipe"),
             ("\x00", "cannot be read as a recipe"),
         ],
     )
-    def test_what_is_no_recipe(self, tmp_path: Path, text: str, told: str) -> None:
+    def test_what_is_no_recipe(self, tmp_path: Path, text: str, message: str) -> None:
         path = tmp_path / "wrong.toml"
         path.write_text(text)
-        with pytest.raises(HeqError, match=told):
+        with pytest.raises(HeqError, match=message):
             Recipe.load(path)
 
     def test_missing_file(self, tmp_path: Path) -> None:

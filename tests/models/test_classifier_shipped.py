@@ -99,7 +99,7 @@ def test_export_lists_what_it_packs(network: NqeClassifier, tmp_path: Path) -> N
     recipe = ClassifierRecipe.of(values)
     save_classifier(network, recipe, ("a", "b", "c"), 32, folder / "classifier.safetensors")
     images = easy_images(3, 8)
-    facts = {**dict.fromkeys(export.KEPT, "told"), "accuracy": 50.0}
+    facts = {**dict.fromkeys(export.KEPT, "text"), "accuracy": 50.0}
     facts["images_sha256"] = images.digest()
     (folder / "result.json").write_text(json.dumps({**facts, "weights_sha256": "other"}))
     with pytest.raises(HeqError, match="not those"):

@@ -165,11 +165,11 @@ def test_corrections_say_the_error_of_any_weight(encoder: RateNqe) -> None:
     direct = float((((pixels / 255 - frame) / unit) ** 2).sum())
     plain = (pixels / 255 - base.clamp(0, 1)) / unit
     change = (frame - base.clamp(0, 1)) / unit
-    told = sum(
+    predicted = sum(
         float(trust_fit._by_patch(part).sum())
         for part in (plain * plain, -2 * plain * change, change * change)
     )
-    assert told == pytest.approx(direct, rel=1e-4)
+    assert predicted == pytest.approx(direct, rel=1e-4)
 
 
 def test_command_puts_weights_into_the_network_file(

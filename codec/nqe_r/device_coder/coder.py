@@ -33,7 +33,7 @@ class DeviceCoder:
 
     Raises:
         HeqFormatError: the tables are none of this coder.
-        RuntimeError: ``native`` is asked for and not built.
+        RuntimeError: ``native`` is required and not built.
     """
 
     coder = DEVICE

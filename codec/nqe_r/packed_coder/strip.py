@@ -78,7 +78,7 @@ class StripModel:
         self._predictor = Predictor(tables)
         self._borders = Borders(tables, transform_sizes)
         rows, columns, self._planes, _ = levels.shape
-        # One patch of border on each side, so that no neighbour has to be asked for.
+        # One patch of border on each side, so that every neighbour exists.
         field = (PLANES, rows + 2, columns + 2)
         self._map = np.zeros((*field, _SIDE, _SIDE, 4), dtype=np.int64)
         self._segments = np.zeros((*field, len(SEGMENT_STARTS) - 1), dtype=np.int64)
