@@ -73,7 +73,7 @@ class CostLayer:
                 raise ValueError(f"the weights {name} of the cost layer are not quinary")
         own = self.near[:, :, range(SUBS), range(SUBS), REACH, REACH]
         if own.any():
-            raise ValueError("the cost layer weighs the level that it decides on")
+            raise ValueError("the cost layer weighs a level's own magnitude")
         if self.shifts.min() < 0 or self.shifts.max() > LARGEST_SHIFT:
             raise ValueError(f"shifts of the cost layer are 0 to {LARGEST_SHIFT}")
 
