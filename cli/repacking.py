@@ -12,7 +12,7 @@ from heqcodec.cli.decoding import is_heq
 
 from .common.batch import run_jobs
 from .common.options import Force, Json, MaxPixels, Quiet, Recursive, StripRows, Threads, Verbose
-from .common.sources import Job, check_heq_name, plan_jobs
+from .common.sources import Job, Plan, check_heq_name, plan_jobs
 from .common.terminal import (
     about,
     check_output,
@@ -49,19 +49,11 @@ def pack(
     Several inputs, a folder or a quoted glob make OUT a folder; a bad file then does not stop the
     others, and the exit code is 1 in the end.
     """
-    from heqcodec import api
-    from heqcodec.container.header import DEFAULT_MAX_PIXELS
+    from heqcodec.api import pack as convert
 
-    set_threads(threads)
-    plan = plan_jobs(
-        inputs, output, ".heq", is_heq, check_heq_name, recursive=recursive, as_json=as_json
-    )
-    limit = max_pixels or DEFAULT_MAX_PIXELS
-
-    def convert(data: bytes, progress: Progress | None) -> bytes:
-        return api.pack(data, strip_rows, max_pixels=limit, progress=progress)
-
-    run_jobs(plan, _work(convert, force), _line, "packing", as_json=as_json, quiet=quiet)
+    plan = _plan(inputs, output, threads, recursive, as_json)
+    options = {"strip_rows": strip_rows, "max_pixels": max_pixels}
+    run_jobs(plan, _work(convert, options, force), _line, "packing", as_json=as_json, quiet=quiet)
 
 
 @reports_errors
@@ -77,30 +69,33 @@ def unpack(
     verbose: Verbose = False,
 ) -> None:
     """Give back the device files that packed files were made of, bit for bit."""
-    from heqcodec import api
-    from heqcodec.container.header import DEFAULT_MAX_PIXELS
+    from heqcodec.api import unpack as convert
 
+    plan = _plan(inputs, output, threads, recursive, as_json)
+    options = {"max_pixels": max_pixels}
+    run_jobs(plan, _work(convert, options, force), _line, "unpacking", as_json=as_json, quiet=quiet)
+
+
+def _plan(
+    inputs: list[str], output: str, threads: int | None, recursive: bool, as_json: bool
+) -> Plan:
     set_threads(threads)
-    plan = plan_jobs(
+    return plan_jobs(
         inputs, output, ".heq", is_heq, check_heq_name, recursive=recursive, as_json=as_json
     )
-    limit = max_pixels or DEFAULT_MAX_PIXELS
-
-    def convert(data: bytes, progress: Progress | None) -> bytes:
-        return api.unpack(data, max_pixels=limit, progress=progress)
-
-    run_jobs(plan, _work(convert, force), _line, "unpacking", as_json=as_json, quiet=quiet)
 
 
 def _work(
-    convert: Callable[[bytes, Progress | None], bytes], force: bool
+    convert: Callable[..., bytes], options: dict[str, int | None], force: bool
 ) -> Callable[[Job, Progress | None], dict[str, Any]]:
+    given = {name: value for name, value in options.items() if value is not None}
+
     def work(job: Job, progress: Progress | None) -> dict[str, Any]:
         check_output(job.source, job.target, force)
         start = time.perf_counter()
         data = read_input(job.source)
         with about(job.source):
-            converted = convert(data, progress)
+            converted = convert(data, progress=progress, **given)
         write_output(job.target, converted)
         return {
             "input": job.source,
