@@ -11,7 +11,7 @@ setup:
 test *ARGS:
     pytest {{ ARGS }}
 
-# The tests that take no longer than two seconds each
+# The tests without the marker slow
 fast *ARGS:
     pytest -m "not slow" {{ ARGS }}
 

@@ -156,6 +156,7 @@ class TestOpenFiles:
 
 
 class TestVerify:
+    @pytest.mark.slow
     def test_every_checksum_is_checked_without_a_model(self, light: Any) -> None:
         data = saved(picture("RGBA"), exif=exif_with())
         Image.open(io.BytesIO(data)).verify()

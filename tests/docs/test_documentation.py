@@ -13,6 +13,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 
 
+@pytest.mark.slow
 def test_the_tutorial_runs() -> None:
     page = (ROOT / "docs" / "tutorial.md").read_text("utf-8")
     blocks = re.findall(r"^```python\n(.*?)^```$", page, re.S | re.M)

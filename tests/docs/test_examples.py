@@ -64,6 +64,7 @@ def test_camera_writes_the_file_of_the_command(photo: Path, tmp_path: Path) -> N
 
 @pytest.mark.slow
 @pytest.mark.skipif(not shutil.which("bash"), reason="no bash")
+@pytest.mark.slow
 def test_train_small(tmp_path: Path) -> None:
     pytest.importorskip("pytorch_msssim")
     photographs = tmp_path / "photographs"

@@ -93,6 +93,7 @@ def test_refuses_shifts_that_are_too_small_and_too_large() -> None:
         CostLayer({**tensors, "shifts": np.array(right, dtype=np.int8)})
 
 
+@pytest.mark.slow
 def test_what_is_trained_lets_lonely_levels_go_and_keeps_crowded_ones() -> None:
     pytest.importorskip("torch")
     from heqcodec.lab.training.cost_fit import fit_cost_layer

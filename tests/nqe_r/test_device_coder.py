@@ -74,6 +74,7 @@ def test_extreme_levels_come_back(coder: DeviceCoder) -> None:
 @needs_native
 @given(seed=st.integers(0, 2**32 - 1), scale=st.floats(-2, 4), step=st.integers(0, 1023))
 @settings(max_examples=20, deadline=None)
+@pytest.mark.slow
 def test_c_and_python_write_the_same_bytes(seed: int, scale: float, step: int) -> None:
     random = np.random.default_rng(seed)
     planes = (1, 3)[seed % 2]
