@@ -172,8 +172,12 @@ def decode(
             "height": height,
             "channels": channels,
             "seconds": round(time.perf_counter() - start, 4),
+            **({"unsent_strips": image.unsent_strips} if image.unsent_strips else {}),
             **damage,
         }
+        if image.unsent_strips:
+            unsent = _ranges(image.unsent_strips)
+            say(f"{job.source}: strips {unsent} were not sent by the encoder and were filled.")
         if any(damage.values()):
             result["failed"] = _damage_sentence(job.source, damage)
         return result

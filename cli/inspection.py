@@ -25,7 +25,7 @@ def info(
     if as_json:
         print_json(description)
         return
-    for key, value in description.items():
+    for key, value in _shown(dict(description)).items():
         if value is not None:  # what the file's mode has not
             tell(f"{key.replace('_', ' '):16} {_text(value)}")
 
@@ -57,6 +57,18 @@ def models(as_json: JsonFacts = False, verbose: Verbose = False) -> None:
     print_table(table)
     for model in descriptions:
         tell(f"{model['name']}: {model['about']}")
+
+
+def _shown(description: dict[str, Any]) -> dict[str, Any]:
+    """What is printed: of the steps of strips the range, where they differ."""
+    from heqcodec.file.options import quality_of_step
+
+    steps = [step for step in description.pop("steps") or [] if step is not None]
+    if steps and description["step"] is None:
+        description["step"] = f"{min(steps)} to {max(steps)}"
+        coarse, fine = quality_of_step(max(steps)), quality_of_step(min(steps))
+        description["quality"] = f"{coarse:g} to {fine:g}"
+    return description
 
 
 def _sizes(model: dict[str, Any]) -> str:

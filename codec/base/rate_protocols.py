@@ -102,7 +102,8 @@ class SlicedCoder(StripCoder, Protocol):
 
 @runtime_checkable
 class RateDecoder(Protocol):
-    """A decoder of whole frames. Devices agree within 1/255 in each sample."""
+    """A decoder of whole frames, whose rows of patches may have different steps. Devices agree
+    within 1/255 in each sample."""
 
     radius: int
     """How far, in pixels, the levels of a patch reach beyond the patch's border."""
@@ -111,12 +112,13 @@ class RateDecoder(Protocol):
         self,
         levels: NDArray[np.int16],
         transform_sizes: NDArray[np.uint8],
-        step: int,
+        steps: NDArray[np.int64],
         valid: NDArray[np.bool_] | None = None,
         core: tuple[slice, slice] | None = None,
     ) -> NDArray[np.uint8]:
         """Levels (R, C, planes, 1024) and transform sizes (R, C) to uint8 (32 R, 32 C, planes).
 
+        ``steps`` (int64, (R,)) are the step indices of the rows of patches.
         ``valid`` (bool, (R, C)) is false where a patch was lost; its levels are not looked at.
         ``core`` says which rows and columns of patches are wanted, and what is returned is those
         alone; the others are what they need around them. None for all.

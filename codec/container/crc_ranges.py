@@ -72,6 +72,46 @@ def _beginnings(data: bytes) -> NDArray[np.uint32]:
     return out
 
 
+def crc_before(whole: int, tail: int, length: int) -> int:
+    """CRC-32 of what comes before the last ``length`` bytes of something.
+
+    ``crc(AB) = crc(A) * x^(8 |B|) ^ crc(B)``, solved for A: x has an inverse.
+
+    Args:
+        whole: CRC-32 of it all.
+        tail: CRC-32 of the last bytes.
+        length: of these, below 2^32.
+    """
+    rest = whole ^ tail
+    for power in _inverse_powers():
+        if length & 1:
+            rest = _product_of_two(rest, power)
+        length >>= 1
+    return rest
+
+
+@cache
+def _inverse_powers() -> list[int]:
+    """``x^-(8 * 2^n)`` for n = 0 to 31."""
+    power = 1 << 31
+    for _ in range(8):  # times 1 / x: a shift the other way
+        power = ((power ^ int(POLYNOMIAL)) << 1 | 1) if power >> 31 else power << 1
+    powers = [power]
+    while len(powers) < 32:
+        powers.append(_product_of_two(powers[-1], powers[-1]))
+    return powers
+
+
+def _product_of_two(left: int, right: int) -> int:
+    """`_product` of integers: of two alone it is quicker."""
+    total = 0
+    for bit in range(31, -1, -1):
+        if left >> bit & 1:
+            total ^= right
+        right = right >> 1 ^ (int(POLYNOMIAL) if right & 1 else 0)
+    return total
+
+
 @cache
 def _table() -> NDArray[np.uint32]:
     """The step of a CRC's register by its lowest byte, uint32 (256,)."""

@@ -35,6 +35,9 @@ DEFAULT_MAX_PIXELS = 89_478_485
 SMALL_FRAME = 1 << 20
 """Frames of whole patches up to this many pixels are never refused for their padding."""
 U32_MAX = 0xFFFF_FFFF
+MOST_STRIPS = 1 << 16
+"""Strips of a file: their index has 16 bits. With 255 rows of patches each, an image can be
+534,773,760 pixels high."""
 GRAY_AS_RGB = 129
 """The byte ``channels`` of a file that is coded as grey and decodes to RGB, R = G = B."""
 
@@ -114,7 +117,8 @@ class Header:
         width: image width in pixels, 1 to 2^32 - 1.
         height: image height in pixels, 1 to 2^32 - 1.
         channels: that are coded, 1 (grey) or 3 (RGB).
-        rate: patch mode: bits per patch, a multiple of 8; rate mode: step index, 0 to 1023.
+        rate: patch mode: bits per patch, a multiple of 8; rate mode: step index of the first
+            strip, 0 to 1023; each strip says its own.
         encoder_id: first 8 bytes of the SHA-256 of the encoder's weights.
         coder_id: first 8 bytes of the SHA-256 of the coder's tables; zeros for coder 0.
         coder: a :class:`Coder`.
@@ -292,6 +296,12 @@ def check_header(header: Header) -> None:
         _check_patch_rate(header)
     elif not 0 <= header.rate < STEPS:
         raise HeqFormatError(f"The step index is {header.rate}; 0 to {STEPS - 1} were expected.")
+    if header.strip_count > MOST_STRIPS:
+        raise HeqFormatError(
+            f"The image of {header.height} rows of pixels has {header.strip_count} strips of "
+            f"{header.strip_rows} rows of patches, and a file has at most {MOST_STRIPS}; more rows "
+            "per strip make fewer."
+        )
     if len(header.encoder_id) != ID_LENGTH or len(header.coder_id) != ID_LENGTH:
         raise HeqFormatError(
             f"encoder_id and coder_id must have {ID_LENGTH} bytes, not {len(header.encoder_id)} "
@@ -311,6 +321,17 @@ def _check_patch_rate(header: Header) -> None:
             f"patches of {header.patch_bytes} bytes, more than its 32-bit length can say; use "
             "fewer rows per strip."
         )
+
+
+def enough_strip_rows(strip_rows: int, height: int) -> int:
+    """Rows of patches in a strip: as asked for, or more where there would be too many strips.
+
+    Args:
+        strip_rows: 1 to 255.
+        height: of the image, in pixels.
+    """
+    patch_rows = -(-height // PATCH)
+    return max(strip_rows, -(-patch_rows // MOST_STRIPS))
 
 
 def padded_size(width: int, height: int) -> tuple[int, int]:

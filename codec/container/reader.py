@@ -27,7 +27,9 @@ from heqcodec.container.strips import (
     STRIP_CRC,
     STRIP_HEAD,
     STRIP_OVERHEAD,
+    Strip,
     check_strip,
+    lawful_rate,
     repair_strip,
     smallest_size,
     strip_length,
@@ -97,8 +99,8 @@ class ContainerReader:
         """Number of strips that lie wholly inside the file, damaged or not."""
         return self._found_places().present
 
-    def read_strip(self, index: int) -> bytes | None:
-        """Verified payload of one strip; None if it is damaged and ``partial`` is set.
+    def read_strip(self, index: int) -> Strip | None:
+        """One strip, verified; None if it is damaged and ``partial`` is set.
 
         Raises:
             HeqChecksumError, HeqFormatError, HeqTruncatedError: damage, unless ``partial``.
@@ -121,12 +123,12 @@ class ContainerReader:
         except (HeqChecksumError, HeqFormatError):
             if not self.partial:
                 raise
-        payload = repair_strip(index, data)
-        if payload is None:
+        strip = repair_strip(self.header, index, data)
+        if strip is None:
             self._damaged_strips.add(index)
         else:
             self._repaired[f"strip {index}"] = None
-        return payload
+        return strip
 
     def _fits(self, index: int, length: int) -> bool:
         """Whether a strip can be so long: in patch mode the header fixes it, and what a search has
@@ -134,30 +136,30 @@ class ContainerReader:
         fixed = self.header.constant_rate
         return not fixed or length == STRIP_OVERHEAD + strip_length(self.header, index)
 
-    def read_strips(self, indices: Iterable[int]) -> dict[int, bytes | None]:
-        """Verified payloads of several strips, by index; see :meth:`read_strip`."""
+    def read_strips(self, indices: Iterable[int]) -> dict[int, Strip | None]:
+        """Several strips, by index; see :meth:`read_strip`."""
         return {index: self.read_strip(index) for index in indices}
 
-    def read_remains(self, index: int) -> bytes:
-        """What is left of the payload of a damaged strip, unverified: it may be anything.
+    def read_remains(self, index: int) -> Strip | None:
+        """What is left of a damaged strip, unverified: it may be anything.
 
         Not longer than the strip says it is, nor than the bytes up to what follows it; nothing if
-        index and length are both wrong, so that it may not begin there at all; nothing in patch
-        mode, where a part of a payload is of no use without a checksum.
+        index and length are both wrong, so that it may not begin there at all, or if its rate is
+        none; nothing in patch mode, where a part of a payload is of no use without a checksum.
         """
         extent = self._found_places().extent(index)
         if self.header.constant_rate or extent is None:
-            return b""
+            return None
         stop = min(extent.stop - STRIP_CRC.size * extent.closed, self.file_size)
         begin = extent.start + STRIP_HEAD.size
         if stop <= begin:
-            return b""
-        found, length = STRIP_HEAD.unpack(self._read(extent.start, STRIP_HEAD.size))
-        if found != index and length != stop - begin:
-            return b""
+            return None
+        found, rate, length = STRIP_HEAD.unpack(self._read(extent.start, STRIP_HEAD.size))
+        if (found != index and length != stop - begin) or not lawful_rate(self.header, rate, 1):
+            return None
         if not extent.closed:
             stop = min(stop, begin + length)
-        return self._read(begin, stop - begin)
+        return Strip(rate, self._read(begin, stop - begin))
 
     def mark_damaged(self, index: int) -> None:
         """List a strip as damaged whose checksum is right and whose payload is none."""

@@ -32,7 +32,7 @@ class Record(NamedTuple):
 
     Attributes:
         start, stop: bytes ``start`` to ``stop`` hold it, checksum included.
-        word: its first four bytes, little-endian.
+        word: its first four bytes, little-endian; of a strip that is chosen, its index.
     """
 
     start: int

@@ -21,6 +21,9 @@ from heqcodec.container.strips import (
     STRIP_HEAD,
     STRIP_OVERHEAD,
     chunks_offset,
+    lawful_rate,
+    lawful_rates,
+    rate_by_checksum,
     strip_length,
     strip_offset,
 )
@@ -28,9 +31,8 @@ from numpy.typing import NDArray
 
 BLOCK = 1 << 20
 """Bytes read at once."""
-MOST_LOST = 1 << 16
-"""Strips in a row, 2 million rows of pixels or more, over which a search looks for the next one.
-Without a limit 500 bytes could name the last of 2^27 strips, and all before it would be listed."""
+INDEX_MASK = np.uint32(0xFFFF)
+"""Of the first four bytes of a strip, little-endian; above it is the rate."""
 
 
 class Extent(NamedTuple):
@@ -106,7 +108,8 @@ class _ChainedPlaces:
     """Rate mode: heads are followed as far as needed, and must be right."""
 
     def __init__(self, header: Header, read: Read, size: int) -> None:
-        self._count, self._read, self._size = header.strip_count, read, size
+        self._header, self._count = header, header.strip_count
+        self._read, self._size = read, size
         self._starts = [HEADER_LENGTH]
 
     def extent(self, index: int) -> Extent:
@@ -130,12 +133,12 @@ class _ChainedPlaces:
                 f"The file ends at byte {self._size}, before strip {index} of {self._count}; get a "
                 "complete copy, or decode with partial to keep what is there."
             )
-        found, length = STRIP_HEAD.unpack(self._read(start, STRIP_HEAD.size))
-        if found != index:
+        found, rate, length = STRIP_HEAD.unpack(self._read(start, STRIP_HEAD.size))
+        if found != index or not lawful_rate(self._header, rate, length):
             raise HeqFormatError(
                 f"At byte {start} strip {index} of {self._count} was expected, and number {found} "
-                "was found: its index or the length of the strip before is damaged; get another "
-                "copy, or decode with partial to keep the rest."
+                f"with rate {rate} was found: its head or the length of the strip before is "
+                "damaged; get another copy, or decode with partial to keep the rest."
             )
         if length > left:
             raise HeqTruncatedError(
@@ -172,7 +175,10 @@ class _SearchedPlaces:
         """Places of strips from ``index`` on, which begin at ``begin`` or later; where they end."""
         search = RecordSearch(self._read(begin, max(0, self._size - begin)), begin)
         place = begin
-        for record in longest_rising(search.whole(self._strips_from(index))):
+        whole = search.whole(self._strips_from(index))
+        for record in longest_rising(
+            record._replace(word=record.word & int(INDEX_MASK)) for record in whole
+        ):
             self._fill(place, record.start, range(index, record.word))
             self._extents[record.word] = Extent(record.start, record.stop, True)
             place, index = record.stop, record.word + 1
@@ -238,37 +244,41 @@ class _SearchedPlaces:
             return self._size + 1
         if self._header.constant_rate:
             return start + STRIP_OVERHEAD + strip_length(self._header, index)
-        _, length = STRIP_HEAD.unpack(self._read(start, STRIP_HEAD.size))
+        _, _, length = STRIP_HEAD.unpack(self._read(start, STRIP_HEAD.size))
         return start + STRIP_OVERHEAD + int(length)
 
     def _begins(self, place: int, index: int) -> bool:
         """Whether strip ``index``, or after the last one a chunk, seems to begin here."""
         if place + STRIP_OVERHEAD > self._size:
             return False
-        head = self._read(place, 4)
+        head = self._read(place, STRIP_HEAD.size)
         if index == self._count:
-            return head in CHUNK_TYPES
-        return int.from_bytes(head, "little") == index
+            return head[:4] in CHUNK_TYPES
+        found, rate, length = STRIP_HEAD.unpack(head)
+        return found == index and lawful_rate(self._header, rate, length)
 
     def _matches(self, start: int, stop: int, index: int) -> bool:
-        """Whether these bytes are strip ``index``, its own index and length aside."""
-        found = zlib.crc32(STRIP_HEAD.pack(index, stop - start - STRIP_OVERHEAD))
+        """Whether these bytes are strip ``index``, its own head aside."""
+        length = stop - start - STRIP_OVERHEAD
         end = stop - STRIP_CRC.size
+        crc = 0
         for place in range(start + STRIP_HEAD.size, end, BLOCK):
-            found = zlib.crc32(self._read(place, min(BLOCK, end - place)), found)
-        return self._read(end, STRIP_CRC.size) == STRIP_CRC.pack(found)
+            crc = zlib.crc32(self._read(place, min(BLOCK, end - place)), crc)
+        (stored,) = STRIP_CRC.unpack(self._read(end, STRIP_CRC.size))
+        return rate_by_checksum(self._header, index, length, crc, stored) is not None
 
     def _strips_from(self, first: int) -> Wanted:
         """Of the heads of strips from ``first`` on, which can be right."""
-        count = self._count
-        beyond = min(count, first + MOST_LOST + self._size // STRIP_OVERHEAD)
-        if not self._header.constant_rate:
-            return lambda words, _: (words >= first) & (words < beyond)
-        full, last = strip_length(self._header, 0), strip_length(self._header, count - 1)
+        header, count = self._header, self._count
 
         def wanted(words: NDArray[np.uint32], lengths: NDArray[np.uint32]) -> NDArray[np.bool_]:
-            indices = (words >= first) & (words < beyond)
-            expected: NDArray[np.bool_] = lengths == np.where(words == count - 1, last, full)
-            return indices & expected
+            indices = words & INDEX_MASK
+            rates = words >> np.uint32(16)
+            known = (indices >= first) & (indices < count) & lawful_rates(header, rates, lengths)
+            if not header.constant_rate:
+                return known
+            full, last = strip_length(header, 0), strip_length(header, count - 1)
+            expected: NDArray[np.bool_] = lengths == np.where(indices == count - 1, last, full)
+            return known & expected
 
         return wanted

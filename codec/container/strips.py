@@ -10,16 +10,59 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Iterable
+from functools import cache
+from typing import NamedTuple
 
+import numpy as np
+from heqcodec.base.constants import STEPS
 from heqcodec.base.errors import HeqChecksumError, HeqFormatError, HeqLimitError
 from heqcodec.container.chunks import CHUNK_OVERHEAD
+from heqcodec.container.crc_ranges import crc_before
 from heqcodec.container.header import HEADER_LENGTH, U32_MAX, Header
+from numpy.typing import NDArray
 
-STRIP_HEAD = struct.Struct("<II")
-"""Index and payload length, before the payload."""
+STRIP_HEAD = struct.Struct("<HHI")
+"""Index, rate and payload length, before the payload."""
 STRIP_CRC = struct.Struct("<I")
-"""CRC-32 of index, length and payload: last, so that a camera computes it as it sends."""
+"""CRC-32 of head and payload: last, so that a camera computes it as it sends."""
 STRIP_OVERHEAD = STRIP_HEAD.size + STRIP_CRC.size
+NOT_SENT = 0xFFFF
+"""The rate of a strip that the encoder left out for want of room: no payload. A payload of no bytes
+alone does not say so: one in which all is as expected has none, either."""
+
+
+class Strip(NamedTuple):
+    """What a strip holds.
+
+    Attributes:
+        rate: patch mode: that of the header; rate mode: step index, 0 to 1023, or `NOT_SENT`.
+        payload: without head and checksum.
+    """
+
+    rate: int
+    payload: bytes
+
+    @property
+    def sent(self) -> bool:
+        """Whether there is anything in it."""
+        return self.rate != NOT_SENT
+
+
+def lawful_rate(header: Header, rate: int, length: int) -> bool:
+    """Whether a strip with so many bytes of payload can have this rate."""
+    if header.constant_rate:
+        return rate == header.rate
+    return rate < STEPS or (rate == NOT_SENT and length == 0)
+
+
+def lawful_rates(
+    header: Header, rates: NDArray[np.uint32], lengths: NDArray[np.uint32]
+) -> NDArray[np.bool_]:
+    """`lawful_rate` of many."""
+    if header.constant_rate:
+        return rates == header.rate
+    lawful: NDArray[np.bool_] = (rates < STEPS) | ((rates == NOT_SENT) & (lengths == 0))
+    return lawful
 
 
 def strip_patch_rows(header: Header, index: int) -> int:
@@ -94,13 +137,19 @@ def patch_offset(header: Header, row: int, column: int) -> int:
     return start + patches_before * header.patch_bytes
 
 
-def pack_strip(header: Header, index: int, payload: bytes) -> bytes:
-    """The bytes of one strip: index, length, payload, CRC-32.
+def pack_strip(header: Header, index: int, payload: bytes, rate: int | None = None) -> bytes:
+    """The bytes of one strip: index, rate, length, payload, CRC-32.
+
+    Args:
+        rate: of the strip; None for that of the header.
 
     Raises:
         HeqFormatError: the payload has not the length that the header fixes (patch mode), or is
-            longer than a length field can say.
+            longer than a length field can say; or there is no such rate.
     """
+    rate = header.rate if rate is None else rate
+    if not lawful_rate(header, rate, len(payload)):
+        raise HeqFormatError(f"Strip {index} has the rate {rate}, which there is not.")
     if not header.constant_rate:
         if len(payload) > U32_MAX:
             raise HeqFormatError(
@@ -112,19 +161,20 @@ def pack_strip(header: Header, index: int, payload: bytes) -> bytes:
             f"Strip {index} has {len(payload)} bytes of payload; the header fixes "
             f"{strip_length(header, index)}."
         )
-    body = STRIP_HEAD.pack(index, len(payload)) + payload
+    body = STRIP_HEAD.pack(index, rate, len(payload)) + payload
     return body + STRIP_CRC.pack(zlib.crc32(body))
 
 
-def check_strip(header: Header, index: int, data: bytes) -> bytes:
-    """Verify one strip and return its payload.
+def check_strip(header: Header, index: int, data: bytes) -> Strip:
+    """Verify one strip.
 
     Args:
         data: the bytes from the strip's index field to the next strip, all of them.
 
     Raises:
         HeqChecksumError: the CRC-32 does not match.
-        HeqFormatError: it matches, but index or length are not those of this place.
+        HeqFormatError: it matches, but index or length are not those of this place, or the rate is
+            none.
     """
     body = memoryview(data)[: -STRIP_CRC.size]
     (stored,) = STRIP_CRC.unpack_from(data, len(body))
@@ -134,29 +184,54 @@ def check_strip(header: Header, index: int, data: bytes) -> bytes:
             f"Strip {index} of {header.strip_count} is damaged: its CRC-32 is {expected:08x}, the "
             f"file says {stored:08x}; get another copy, or decode with partial to keep the rest."
         )
-    found = STRIP_HEAD.unpack_from(data)
+    number, rate, announced = STRIP_HEAD.unpack_from(data)
     length = len(data) - STRIP_OVERHEAD
-    if found != (index, length):
+    if (number, announced) != (index, length) or not lawful_rate(header, rate, length):
         raise HeqFormatError(
-            f"Strip {index} calls itself number {found[0]} with {found[1]} bytes, and it has "
-            f"{length}; the file was written by a faulty program, or decode with partial to keep "
-            "the rest."
+            f"Strip {index} calls itself number {number} with rate {rate} and {announced} bytes, "
+            f"and it has {length}; the file was written by a faulty program, or decode with "
+            "partial to keep the rest."
         )
-    return bytes(body[STRIP_HEAD.size :])
+    return Strip(rate, bytes(body[STRIP_HEAD.size :]))
 
 
-def repair_strip(index: int, data: bytes) -> bytes | None:
-    """The payload, if only the strip's index or length field was damaged; else None.
-
-    Both fields are known from the strip's place, and the CRC-32 covers them: with the known values
-    in their place it matches exactly when the rest is intact.
+def repair_strip(header: Header, index: int, data: bytes) -> Strip | None:
+    """The strip, if only its head was damaged; else None.
 
     Args:
         data: as for :func:`check_strip`.
     """
     payload = memoryview(data)[STRIP_HEAD.size : -STRIP_CRC.size]
     (stored,) = STRIP_CRC.unpack_from(data, len(data) - STRIP_CRC.size)
-    known = STRIP_HEAD.pack(index, len(payload))
-    if zlib.crc32(payload, zlib.crc32(known)) != stored:
-        return None
-    return bytes(payload)
+    rate = rate_by_checksum(header, index, len(payload), zlib.crc32(payload), stored)
+    return None if rate is None else Strip(rate, bytes(payload))
+
+
+def rate_by_checksum(
+    header: Header, index: int, length: int, payload_crc: int, stored: int
+) -> int | None:
+    """The rate with which a strip of this index and payload has the checksum that is stored.
+
+    Index and length are known from the strip's place, and the checksum covers the head: it says the
+    rate exactly when the payload is intact.
+
+    Args:
+        length: bytes of payload.
+        payload_crc: CRC-32 of these.
+        stored: CRC-32 behind them.
+    """
+    head = crc_before(stored, payload_crc, length)
+    if header.constant_rate:
+        known = zlib.crc32(STRIP_HEAD.pack(index, header.rate, length))
+        return header.rate if head == known else None
+    rate = _rates_by_crc().get(head ^ zlib.crc32(STRIP_HEAD.pack(index, 0, length)))
+    return rate if rate is not None and lawful_rate(header, rate, length) else None
+
+
+@cache
+def _rates_by_crc() -> dict[int, int]:
+    """Rates of the rate mode by what they change in the CRC-32 of a head with rate 0, which does
+    not depend on the other fields."""
+    without = zlib.crc32(STRIP_HEAD.pack(0, 0, 0))
+    rates = (*range(STEPS), NOT_SENT)
+    return {zlib.crc32(STRIP_HEAD.pack(0, rate, 0)) ^ without: rate for rate in rates}

@@ -31,21 +31,23 @@ class ContainerWriter:
         self._chunks: set[bytes] = set()
         stream.write(header.pack())
 
-    def write_strip(self, payload: bytes) -> None:
+    def write_strip(self, payload: bytes, rate: int | None = None) -> None:
         """Write the next strip.
 
         Args:
             payload: patch mode: the codes of its patches, row by row, ``rate / 8`` bytes each;
                 rate mode: what the strip coder wrote.
+            rate: of a strip of the rate mode: the step index at which it was coded, or `NOT_SENT`;
+                None for that of the header.
 
         Raises:
-            HeqFormatError: wrong length, or more strips than the header has.
+            HeqFormatError: wrong length or rate, or more strips than the header has.
         """
         if self._strips == self.header.strip_count:
             raise HeqFormatError(
                 f"All {self._strips} strips are written; chunks or the end follow."
             )
-        self._stream.write(pack_strip(self.header, self._strips, payload))
+        self._stream.write(pack_strip(self.header, self._strips, payload, rate))
         self._strips += 1
 
     def write_chunk(self, chunk: Chunk) -> None:

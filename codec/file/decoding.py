@@ -53,6 +53,8 @@ class PartialImage:
             those that were read for it.
         coarse_strips: indices of the damaged strips of a packed file whose beginning was intact:
             their pixels are those of fewer slices.
+        unsent_strips: indices of the strips that the encoder left out for want of room; their
+            pixels were filled. The file is whole for all that.
         damaged_chunks: names of the chunks that were dropped, ``"?"`` for an unreadable name;
             ``"ALPH"`` among them means that the image had an alpha plane and is returned without.
         repaired: parts that were put right without loss, such as ``"header"``, ``"strip 3"``.
@@ -62,6 +64,7 @@ class PartialImage:
     pixels: NDArray[np.uint8]
     damaged_strips: list[int] = field(default_factory=list)
     coarse_strips: list[int] = field(default_factory=list)
+    unsent_strips: list[int] = field(default_factory=list)
     damaged_chunks: list[str] = field(default_factory=list)
     repaired: list[str] = field(default_factory=list)
     metadata: Metadata = field(default_factory=Metadata)
@@ -100,24 +103,27 @@ def decode_file(
         slices = _checked_slices(slices, header)
         # Before the model loads, all that is known to be needed is verified: everything, or for a
         # region its own strips; those of the decoder's reach follow.
-        payloads = reader.read_strips(region_window(header, box, 0).strips(header))
+        strips = reader.read_strips(region_window(header, box, 0).strips(header))
         # A region may leave metadata unread; after damage the search for chunks needs them all.
         only_alpha = region is not None and not partial and not all_chunks
         chunks = reader.read_chunks(frozenset({chunk_types.ALPHA}) if only_alpha else None)
         alpha = alpha_plane(chunks, reader)
 
         strip_decoder, coarse = _strip_decoder(reader, device, slices, decoder, backend)
+        unsent: set[int] = set()
 
         def read(number: int) -> Grids | None:
-            payload = payloads.pop(number) if number in payloads else reader.read_strip(number)
-            return strip_decoder.grids(number, payload)
+            strip = strips.pop(number) if number in strips else reader.read_strip(number)
+            if strip is not None and not strip.sent:
+                unsent.add(number)
+            return strip_decoder.grids(number, strip)
 
         window = region_window(header, box, strip_decoder.radius)
         pixels = decode_window(header, window, box, read, strip_decoder)
         # Before the fill looks further than the region's own strips.
         damaged = [number for number in reader.damaged_strips if number not in coarse]
-        coarse_strips = sorted(coarse)
-        if damaged and region is not None:
+        coarse_strips, unsent_strips = sorted(coarse), sorted(unsent)
+        if (damaged or unsent) and region is not None:
             # The fill reaches to the next intact rows, wherever they are.
             everything = (0, 0, header.width, header.height)
             whole = decode_window(header, whole_window(header), everything, read, strip_decoder)
@@ -127,6 +133,7 @@ def decode_file(
         pixels=all_channels(header, pixels, crop),
         damaged_strips=damaged,
         coarse_strips=coarse_strips,
+        unsent_strips=unsent_strips,
         damaged_chunks=reader.damaged_chunks,
         repaired=reader.repaired,
         metadata=collect_metadata(chunks),

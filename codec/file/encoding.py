@@ -14,8 +14,8 @@ from heqcodec.base.progress import report
 from heqcodec.base.rate_protocols import StripCoder
 from heqcodec.container import chunks as chunk_types
 from heqcodec.container.chunks import Chunk, alpha_chunk
-from heqcodec.container.header import Header, Mode
-from heqcodec.container.strips import fixed_size, strip_length
+from heqcodec.container.header import Header, Mode, enough_strip_rows
+from heqcodec.container.strips import Strip, fixed_size, strip_length
 from heqcodec.container.writer import ContainerWriter
 from heqcodec.image.patches import patch_batches
 from heqcodec.image.transparency import fill_transparent
@@ -116,23 +116,23 @@ def _(
         encoder_id=encoder.encoder_id,
         coder_id=encoder.coder_id,
         coder=encoder.coder,
-        strip_rows=choice.strip_rows or 1,
+        strip_rows=enough_strip_rows(choice.strip_rows or 1, height),
         gray_as_rgb=gray_as_rgb,
     )
 
-    def payloads() -> Iterator[bytes]:
+    def strips() -> Iterator[Strip]:
         pending = bytearray()
         index = 0
         for patches in patch_batches(pixels):
             pending += encoder.encode_patches(patches, choice.bits).tobytes()
             while index < header.strip_count and len(pending) >= strip_length(header, index):
                 length = strip_length(header, index)
-                yield bytes(pending[:length])
+                yield Strip(header.rate, bytes(pending[:length]))
                 del pending[:length]
                 index += 1
                 report(index, header.strip_count)
 
-    return joined_file(header, payloads(), chunks)
+    return joined_file(header, strips(), chunks)
 
 
 @encode_file.register
@@ -153,21 +153,21 @@ def _(
     fixed = fixed_size(header_at(0), [len(chunk.data) for chunk in chunks])
     image = ImageLevels(pixels, encoder, keep=choice.step is None)
     strip_rows = header_at(0).strip_rows
-    best: dict[int, list[bytes]] = {}
+    best: dict[int, list[Strip]] = {}
     rows_done, usual_rows = 0, image.patch_rows * (1 if choice.step is not None else USUAL_GUESSES)
 
     def size_at(step: int) -> int:
         nonlocal rows_done
         rows_then = rows_done + image.patch_rows
-        payloads = []
+        strips = []
         for strip in image.strips(step, strip_rows):
-            payloads.append(coder.encode(*strip, step))
+            strips.append(Strip(step, coder.encode(*strip)))
             rows_done += len(strip.transform_sizes)
             report(rows_done, max(rows_then, usual_rows))
-        size = fixed + sum(map(len, payloads))
+        size = fixed + sum(len(strip.payload) for strip in strips)
         if choice.step is not None or size <= target:
             best.clear()  # The search goes to ever finer steps among those that fit.
-            best[step] = payloads
+            best[step] = strips
         return size
 
     if choice.step is not None:
@@ -179,8 +179,8 @@ def _(
             assert choice.target_bpp is not None
             target = math.floor(choice.target_bpp * width * height / 8)
         finest_fitting_step(size_at, target)
-    ((step, payloads),) = best.items()
-    return joined_file(header_at(step), payloads, chunks)
+    ((step, strips),) = best.items()
+    return joined_file(header_at(step), strips, chunks)
 
 
 def rate_header(
@@ -197,7 +197,8 @@ def rate_header(
         step: index.
         encoder_id: of the encoder that made the levels.
         coder: of the strips.
-        strip_rows: rows of patches in a strip; None for the coder's default.
+        strip_rows: rows of patches in a strip, more where there would be too many strips; None for
+            the coder's default.
     """
     height, width, channels = shape
     kind = kind_of(coder.coder)
@@ -212,17 +213,17 @@ def rate_header(
         coder_id=coder.coder_id,
         coder=kind.number,
         mode=Mode.RATE,
-        strip_rows=strip_rows or kind.strip_rows,
-        device_rows=unpacked.strip_rows if unpacked else 0,
+        strip_rows=enough_strip_rows(strip_rows or kind.strip_rows, height),
+        device_rows=enough_strip_rows(unpacked.strip_rows, height) if unpacked else 0,
     )
 
 
-def joined_file(header: Header, payloads: Iterable[bytes], chunks: Iterable[Chunk]) -> bytes:
+def joined_file(header: Header, strips: Iterable[Strip], chunks: Iterable[Chunk]) -> bytes:
     """A file of its parts."""
     file = BytesIO()
     writer = ContainerWriter(file, header)
-    for payload in payloads:
-        writer.write_strip(payload)
+    for strip in strips:
+        writer.write_strip(strip.payload, strip.rate)
     for chunk in chunks:
         writer.write_chunk(chunk)
     writer.finish()

@@ -10,7 +10,7 @@ import numpy as np
 from heqcodec.base.constants import PATCH
 from heqcodec.base.progress import report
 from heqcodec.container.header import Header
-from heqcodec.container.strips import strip_patch_rows
+from heqcodec.container.strips import Strip, strip_patch_rows
 from heqcodec.purenet import tiles
 
 from .concealment import MID_GREY, fill_rows
@@ -74,8 +74,8 @@ class StripDecoder(Protocol):
     radius: int
     """How far, in pixels, what is known of a patch reaches beyond its border."""
 
-    def grids(self, index: int, payload: bytes | None) -> Grids | None:
-        """What strip ``index`` holds, from its verified payload; None where it is lost.
+    def grids(self, index: int, strip: Strip | None) -> Grids | None:
+        """What strip ``index`` holds, which is verified; None where it is lost.
 
         Raises:
             HeqFormatError: the payload is none, unless the file is read in part.
@@ -102,12 +102,12 @@ class PatchStripDecoder:
         self.radius = decoder.radius
         self._header, self._decoder = header, decoder
 
-    def grids(self, index: int, payload: bytes | None) -> Grids | None:
+    def grids(self, index: int, strip: Strip | None) -> Grids | None:
         """See `StripDecoder`: one grid, uint8 (rows, columns, rate / 8)."""
-        if payload is None:
+        if strip is None:
             return None
         rows = strip_patch_rows(self._header, index)
-        codes = np.frombuffer(payload, np.uint8)
+        codes = np.frombuffer(strip.payload, np.uint8)
         return (codes.reshape(rows, self._header.patch_columns, self._header.patch_bytes),)
 
     def decode(

@@ -11,6 +11,9 @@ from heqcodec.container import chunks as chunk_types
 from heqcodec.container.header import FORMAT_VERSION, Coder, Header, Mode, padded_size
 from heqcodec.container.reader import ContainerReader
 from heqcodec.container.source import Source, open_source
+from heqcodec.container.strips import NOT_SENT
+
+from .options import quality_of_step
 
 __all__ = ["ChunkInfo", "FileInfo", "file_info"]
 
@@ -35,8 +38,11 @@ class FileInfo(TypedDict):
         coded_channels: 1 where an RGB image is grey in every pixel, else ``channels``.
         alpha: whether it has an alpha plane.
         quality: rate mode: the quality that gives this step; a target size may lead below 1 or
-            above 100. None in patch mode.
-        step: rate mode: the step index, 0 to 1023. None in patch mode.
+            above 100. None where strips have different steps, and in patch mode.
+        step: rate mode: the step index of all strips, 0 to 1023. None where they have different
+            ones, and in patch mode.
+        steps: rate mode: the step index of each strip; None for one that was not sent, or is
+            damaged or missing. None in patch mode.
         bits_per_patch: patch mode. None in rate mode.
         nominal_bpp: patch mode: bits per pixel of the padded frame. None in rate mode.
         file_bytes: of the whole file.
@@ -49,6 +55,7 @@ class FileInfo(TypedDict):
             others.
         encoder_id, coder_id: 16 hexadecimal digits each.
         chunks: all of them, in the order of the file.
+        unsent_strips: indices of the strips that the encoder left out for want of room.
         damaged_strips: indices, with ``partial``.
         missing_strips: strips that a cut took.
         damaged_chunks: names of chunks, with ``partial``.
@@ -66,6 +73,7 @@ class FileInfo(TypedDict):
     alpha: bool
     quality: float | None
     step: int | None
+    steps: list[int | None] | None
     bits_per_patch: int | None
     nominal_bpp: float | None
     file_bytes: int
@@ -79,6 +87,7 @@ class FileInfo(TypedDict):
     encoder_id: str
     coder_id: str
     chunks: list[ChunkInfo]
+    unsent_strips: list[int]
     damaged_strips: list[int]
     missing_strips: int
     damaged_chunks: list[str]
@@ -91,11 +100,15 @@ def file_info(data: Source, partial: bool) -> FileInfo:
 
     with open_source(data) as stream:
         reader = ContainerReader(stream, max_pixels=None, partial=partial)
-        # Only what is there: the header of a file cut short may announce 2^27 strips.
-        for index in range(reader.strips_present):
-            reader.read_strip(index)
-        chunks = reader.read_chunks()
         header = reader.header
+        rates: list[int | None] = []
+        for index in range(reader.strips_present):
+            strip = reader.read_strip(index)
+            rates.append(None if strip is None else strip.rate)
+        missing = header.strip_count - len(rates)
+        steps = [None if rate == NOT_SENT else rate for rate in rates] + [None] * missing
+        step = None if header.constant_rate else common_step(header, steps)
+        chunks = reader.read_chunks()
         return {
             "format_version": FORMAT_VERSION,
             "mode": cast('Literal["patch", "rate"]', Mode(header.mode).name.lower()),
@@ -106,8 +119,9 @@ def file_info(data: Source, partial: bool) -> FileInfo:
             "channels": header.output_channels,
             "coded_channels": header.channels,
             "alpha": any(chunk.type == chunk_types.ALPHA for chunk in chunks),
-            "quality": _quality(header),
-            "step": None if header.constant_rate else header.rate,
+            "quality": None if step is None else quality_of_step(step),
+            "step": step,
+            "steps": None if header.constant_rate else steps,
             "bits_per_patch": header.rate if header.constant_rate else None,
             "nominal_bpp": header.rate / PATCH**2 if header.constant_rate else None,
             "file_bytes": reader.file_size,
@@ -121,16 +135,15 @@ def file_info(data: Source, partial: bool) -> FileInfo:
             "encoder_id": header.encoder_id.hex(),
             "coder_id": header.coder_id.hex(),
             "chunks": [{"type": chunk.name, "bytes": len(chunk.data)} for chunk in chunks],
+            "unsent_strips": [index for index, rate in enumerate(rates) if rate == NOT_SENT],
             "damaged_strips": reader.damaged_strips,
-            "missing_strips": header.strip_count - reader.strips_present,
+            "missing_strips": missing,
             "damaged_chunks": reader.damaged_chunks,
             "repaired": reader.repaired,
         }
 
 
-def _quality(header: Header) -> float | None:
-    if header.constant_rate:
-        return None
-    from .options import quality_of_step
-
-    return quality_of_step(header.rate)
+def common_step(header: Header, steps: list[int | None]) -> int | None:
+    """The step of all strips that are known, that of the header if none is; None for several."""
+    known = {step for step in steps if step is not None} or {header.rate}
+    return known.pop() if len(known) == 1 else None

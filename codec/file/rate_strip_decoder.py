@@ -6,7 +6,7 @@ import numpy as np
 from heqcodec.base.errors import HeqFormatError
 from heqcodec.base.rate_protocols import RateDecoder, SlicedCoder
 from heqcodec.container.reader import ContainerReader
-from heqcodec.container.strips import strip_patch_rows
+from heqcodec.container.strips import Strip, strip_patch_rows
 from numpy.typing import NDArray
 
 from .frame import Grids
@@ -38,54 +38,75 @@ class RateStripDecoder:
         self.coarse_strips: set[int] = set()
         """Damaged strips of which some slices were decoded."""
 
-    def grids(self, index: int, payload: bytes | None) -> Grids | None:
-        """See `StripDecoder`: levels int16 (R, C, planes, 1024), transform sizes uint8 (R, C).
+    def grids(self, index: int, strip: Strip | None) -> Grids | None:
+        """See `StripDecoder`: levels int16 (R, C, planes, 1024), transform sizes uint8 (R, C), and
+        steps int64 (R, C).
 
-        Of a damaged strip of a packed file, the slices before the damage are decoded.
+        Of a damaged strip of a packed file, the slices before the damage are decoded; of one that
+        was not sent there is nothing.
         """
         header = self._reader.header
         shape = (strip_patch_rows(header, index), header.patch_columns, header.channels)
-        if payload is None:
+        if strip is None:
             return self._coarse(index, self._reader.read_remains(index), shape)
+        if not strip.sent:
+            return None
         try:
             if self._slices is None:
-                return self._coder.decode(payload, *shape, header.rate)
-            levels, transform_sizes, found = self._prefix(payload, shape)
-            if not found:
-                raise HeqFormatError("it holds no slice that is whole.")
-            return levels, transform_sizes
+                levels, transform_sizes = self._coder.decode(strip.payload, *shape, strip.rate)
+            else:
+                levels, transform_sizes, found = self._prefix(strip, shape)
+                if not found:
+                    raise HeqFormatError("it holds no slice that is whole.")
+            return with_steps(levels, transform_sizes, strip.rate)
         except HeqFormatError as error:
             if not self._reader.partial:
                 raise HeqFormatError(
                     f"Strip {index} cannot be decoded, though its checksum is right: {error}"
                 ) from error
             self._reader.mark_damaged(index)
-            return self._coarse(index, payload, shape)
+            return self._coarse(index, strip, shape)
 
     def decode(
         self, grids: Grids, valid: np.ndarray | None, core: tuple[slice, slice]
     ) -> np.ndarray:
         """See `StripDecoder`."""
-        levels, transform_sizes = grids
+        levels, transform_sizes, steps = grids
+        known = np.ones(len(steps), bool) if valid is None else valid[:, 0]
         return self._decoder.decode_frame(
-            levels, transform_sizes, self._reader.header.rate, valid, core
+            levels, transform_sizes, from_nearest_rows(steps[:, 0], known), valid, core
         )
 
-    def _coarse(self, index: int, payload: bytes, shape: tuple[int, int, int]) -> Grids | None:
+    def _coarse(self, index: int, strip: Strip | None, shape: tuple[int, int, int]) -> Grids | None:
         # An empty first slice, as bytes of zero are, has no check that could speak for it.
-        if not isinstance(self._coder, SlicedCoder) or not payload or not payload[0]:
+        sliced = isinstance(self._coder, SlicedCoder)
+        if not sliced or strip is None or not strip.payload or not strip.payload[0]:
             return None
         try:
-            levels, transform_sizes, found = self._prefix(payload, shape)
+            levels, transform_sizes, found = self._prefix(strip, shape)
         except HeqFormatError:
             return None
         if not found:
             return None
         self.coarse_strips.add(index)
-        return levels, transform_sizes
+        return with_steps(levels, transform_sizes, strip.rate)
 
     def _prefix(
-        self, payload: bytes, shape: tuple[int, int, int]
+        self, strip: Strip, shape: tuple[int, int, int]
     ) -> tuple[NDArray[np.int16], NDArray[np.uint8], int]:
         assert isinstance(self._coder, SlicedCoder)
-        return self._coder.decode_prefix(payload, *shape, self._reader.header.rate, self._slices)
+        return self._coder.decode_prefix(strip.payload, *shape, strip.rate, self._slices)
+
+
+def with_steps(levels: NDArray[np.int16], transform_sizes: NDArray[np.uint8], step: int) -> Grids:
+    """The grids of a strip: the step of each patch as one more."""
+    return levels, transform_sizes, np.full(transform_sizes.shape, step, np.int64)
+
+
+def from_nearest_rows(steps: NDArray[np.int64], known: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Steps of rows of patches, int64 (R,); rows that are not known, bool (R,), have that of the
+    nearest one that is, above rather than below."""
+    rows = np.arange(len(steps))
+    present = rows[known]
+    nearest = present[np.abs(rows[:, None] - present).argmin(axis=1)]
+    return steps[nearest]

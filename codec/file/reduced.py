@@ -37,19 +37,21 @@ class ReducedDecoder:
         self,
         levels: NDArray[np.int16],
         transform_sizes: NDArray[np.uint8],
-        step: int,
+        steps: NDArray[np.int64],
         valid: NDArray[np.bool_] | None = None,
         core: tuple[slice, slice] | None = None,
     ) -> NDArray[np.uint8]:
         """Levels (R, C, planes, 1024) to uint8 (32 R / scale, 32 C / scale, planes), of the
         patches ``core`` or of all: none reaches beyond its border."""
         if core is not None:
-            levels, transform_sizes = levels[core], transform_sizes[core]
+            levels, transform_sizes, steps = levels[core], transform_sizes[core], steps[core[0]]
         rows, columns, planes = levels.shape[:3]
         side = PATCH // self._scale
         frame = np.empty((rows, side, columns, side, planes), np.uint8)
         for row in range(rows):  # a row at a time bounds the memory
-            pixels = self._dequantizer.pixels(levels[row], transform_sizes[row], step, self._scale)
+            pixels = self._dequantizer.pixels(
+                levels[row], transform_sizes[row], steps[row], self._scale
+            )
             samples = np.rint(pixels[:, :planes]).clip(0, 255).astype(np.uint8)
             frame[row] = samples.transpose(2, 0, 3, 1)
         return frame.reshape(rows * side, columns * side, planes)
@@ -75,7 +77,7 @@ def decode_reduced(data: Source, scale: int, partial: bool = False) -> NDArray[n
         reader = ContainerReader(stream, max_pixels=None, partial=partial)
         header = reader.header
         # All is verified before a model is loaded.
-        payloads = reader.read_strips(range(header.strip_count))
+        strips = reader.read_strips(range(header.strip_count))
         alpha = alpha_plane(reader.read_chunks(), reader)
         name = registry.model_of_file(header.encoder_id, header.coder_id)
         strip_decoder = RateStripDecoder(
@@ -87,7 +89,7 @@ def decode_reduced(data: Source, scale: int, partial: bool = False) -> NDArray[n
         start = 0
         for index in range(header.strip_count):
             stop = start + strip_patch_rows(header, index) * side
-            grids = strip_decoder.grids(index, payloads.pop(index))
+            grids = strip_decoder.grids(index, strips.pop(index))
             if grids is None:
                 lost[start:stop] = True
             else:

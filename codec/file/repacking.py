@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
+import numpy as np
 from heqcodec.base.errors import HeqError, HeqFormatError
 from heqcodec.base.progress import report
 from heqcodec.base.rate_protocols import StripCoder
-from heqcodec.container.header import Header
+from heqcodec.container.header import Header, enough_strip_rows
 from heqcodec.container.reader import ContainerReader
 from heqcodec.container.source import Source, open_source
-from heqcodec.container.strips import strip_patch_rows
+from heqcodec.container.strips import NOT_SENT, Strip, strip_patch_rows
 from heqcodec.nqe_r.coders import CoderKind, kind_of, packed_by
-from heqcodec.nqe_r.levels import StripLevels, regrouped
+from heqcodec.nqe_r.layout import LEVELS
+from heqcodec.nqe_r.levels import MixedSteps, StripLevels, regrouped
 
 from .encoding import joined_file
 from .options import checked_strip_rows
@@ -25,7 +27,8 @@ def repack(data: Source, packs: bool, strip_rows: int | None, max_pixels: int | 
     Args:
         data: bytes, a path or a binary file object.
         packs: make a device file smaller; else give it back.
-        strip_rows: rows of patches in a packed strip; None for the default.
+        strip_rows: most rows of patches in a packed strip; None for the default. There are fewer
+            where a strip would have rows of different steps.
         max_pixels: largest number of pixels; None for no limit.
 
     Raises:
@@ -39,7 +42,7 @@ def repack(data: Source, packs: bool, strip_rows: int | None, max_pixels: int | 
         header = reader.header
         kind = _other_kind(header, packs)
         # All is verified before a model is loaded.
-        payloads = reader.read_strips(range(header.strip_count))
+        strips = reader.read_strips(range(header.strip_count))
         chunks = reader.read_chunks()
     name = registry.model_of_file(header.encoder_id, header.coder_id)
     old = registry.load_strip_coder(name, header.coder)
@@ -48,7 +51,13 @@ def repack(data: Source, packs: bool, strip_rows: int | None, max_pixels: int | 
         header,
         coder=kind.number,
         coder_id=new.coder_id,
-        strip_rows=(strip_rows or kind.strip_rows) if packs else header.device_rows,
+        strip_rows=(
+            rows_of_one_step(
+                header, strips, enough_strip_rows(strip_rows or kind.strip_rows, header.height)
+            )
+            if packs
+            else header.device_rows
+        ),
         device_rows=header.strip_rows if packs else 0,
     )
 
@@ -61,19 +70,40 @@ def repack(data: Source, packs: bool, strip_rows: int | None, max_pixels: int | 
 
     def decoded() -> Iterator[StripLevels]:
         for index in range(header.strip_count):
-            payload = payloads.pop(index)
-            assert payload is not None
-            strip = _decoded_strip(header, index, payload, old, exact=packs)
-            passed(strip)
-            yield strip
+            strip = strips.pop(index)
+            assert strip is not None
+            levels = _decoded_strip(header, index, strip, old, exact=packs)
+            passed(levels)
+            yield levels
 
-    def encoded() -> Iterator[bytes]:
-        for strip in regrouped(decoded(), made.strip_rows):
-            payload = new.encode(*strip, header.rate)
-            passed(strip)
-            yield payload
+    def encoded() -> Iterator[Strip]:
+        for levels in regrouped(decoded(), made.strip_rows):
+            payload = new.encode(*levels) if levels.step != NOT_SENT else b""
+            passed(levels)
+            yield Strip(levels.step, payload)
 
-    return joined_file(made, encoded(), chunks)
+    try:
+        return joined_file(made, encoded(), chunks)
+    except MixedSteps as error:
+        raise HeqFormatError(
+            f"Rows of one strip of the device file have {error}; the packed file was written by a "
+            "faulty program."
+        ) from error
+
+
+def rows_of_one_step(header: Header, strips: Mapping[int, Strip | None], most: int) -> int:
+    """Rows of patches that a packed strip can have: all of one step.
+
+    Args:
+        header: of the device file.
+        strips: all of it.
+        most: rows that are wanted, if so many can be.
+    """
+    steps = np.array([strip.rate for strip in strips.values() if strip is not None])
+    by_row = np.repeat(steps, header.strip_rows)[: header.patch_rows]
+    changes = np.flatnonzero(np.diff(by_row)) + 1  # rows at which another step begins
+    fits = (rows for rows in range(most, 0, -1) if not (changes % rows).any())
+    return next(fits)
 
 
 def _other_kind(header: Header, packs: bool) -> CoderKind:
@@ -96,21 +126,23 @@ def _other_kind(header: Header, packs: bool) -> CoderKind:
 
 
 def _decoded_strip(
-    header: Header, index: int, payload: bytes, coder: StripCoder, exact: bool
+    header: Header, index: int, strip: Strip, coder: StripCoder, exact: bool
 ) -> StripLevels:
-    rows = strip_patch_rows(header, index)
-    try:
-        levels, transform_sizes = coder.decode(
-            payload, rows, header.patch_columns, header.channels, header.rate
+    shape = strip_patch_rows(header, index), header.patch_columns, header.channels
+    if not strip.sent:
+        return StripLevels(
+            np.zeros((*shape, LEVELS), np.int16), np.zeros(shape[:2], np.uint8), strip.rate
         )
+    try:
+        levels, transform_sizes = coder.decode(strip.payload, *shape, strip.rate)
     except HeqFormatError as error:
         raise HeqFormatError(
             f"Strip {index} cannot be decoded, though its checksum is right: {error}"
         ) from error
     # Unpacking writes these levels as this coder does: another spelling would be lost.
-    if exact and coder.encode(levels, transform_sizes, header.rate) != payload:
+    if exact and coder.encode(levels, transform_sizes, strip.rate) != strip.payload:
         raise HeqError(
             f"Strip {index} is not spelled as the device coder spells it, so unpacking would not "
             "give this file back; it was written by another program, and cannot be packed."
         )
-    return StripLevels(levels, transform_sizes)
+    return StripLevels(levels, transform_sizes, strip.rate)

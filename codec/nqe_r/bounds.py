@@ -34,7 +34,7 @@ class LevelBounds:
         encoder: whose levels they are.
         levels: int16 (N, C, 1024), C 1 or 3.
         transform_sizes: uint8 (N,).
-        step: index.
+        steps: index of each patch, int64 (N,).
     """
 
     trusted, refused = 0.1, 0.4
@@ -46,24 +46,20 @@ class LevelBounds:
         encoder: RateNqe,
         levels: NDArray[np.int16],
         transform_sizes: NDArray[np.uint8],
-        step: int,
+        steps: NDArray[np.int64],
     ) -> None:
-        self._encoder, self._levels, self._transform_sizes, self._step = (
-            encoder,
-            levels,
-            transform_sizes,
-            step,
-        )
+        self._encoder, self._levels, self._transform_sizes = encoder, levels, transform_sizes
+        self._steps = encoder.patch_steps(steps)
 
     def violations(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
         """See `heqcodec.purenet.guard.Bounds`."""
         count, planes = self._levels.shape[:2]
-        steps = self._encoder.integer_steps(self._step).astype(np.float32)[:, :planes]
+        steps = self._steps.astype(np.float32)[:, :, :planes, None]
         sums = np.zeros(count, dtype=np.float32)
         for size in np.unique(self._transform_sizes):
             chosen = np.flatnonzero(self._transform_sizes == size)
             found = exact_coefficients(self._encoder, samples[chosen], int(size))
-            found /= steps[size][:, None]
+            found /= steps[chosen, size]
             outside = _distances(found, self._levels[chosen])
             sums[chosen] = np.einsum("ncl,ncl->n", outside, outside)
         return sums

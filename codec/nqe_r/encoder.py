@@ -98,6 +98,11 @@ class RateNqe:
         """Steps in units of the coefficients, int32 (2, 3), by transform size and colour plane."""
         return integer_steps(self._steps, step)
 
+    def patch_steps(self, steps: NDArray[np.int64]) -> NDArray[np.int32]:
+        """`integer_steps` of patches, by their indices int64 (N,): int32 (N, 2, 3)."""
+        known, places = np.unique(steps, return_inverse=True)
+        return np.stack([self.integer_steps(int(step)) for step in known])[places]
+
     def levels(
         self, coefficients: NDArray[np.int32], step: int
     ) -> tuple[NDArray[np.int16], NDArray[np.uint8]]:

@@ -20,15 +20,25 @@ KEPT_BYTES = 1 << 30
 
 
 class StripLevels(NamedTuple):
-    """The levels of some rows of patches.
+    """The levels of some rows of patches: what a `StripCoder` encodes.
 
     Attributes:
         levels: int16 (R, C, planes, 1024).
         transform_sizes: uint8 (R, C).
+        step: index, or what else stands for it in the file.
     """
 
     levels: NDArray[np.int16]
     transform_sizes: NDArray[np.uint8]
+    step: int
+
+    def rows(self, first: int, last: int) -> StripLevels:
+        """Rows ``first`` to ``last - 1`` of them."""
+        return StripLevels(self.levels[first:last], self.transform_sizes[first:last], self.step)
+
+
+class MixedSteps(ValueError):
+    """Rows of one strip have different steps."""
 
 
 class ImageLevels:
@@ -56,9 +66,8 @@ class ImageLevels:
             levels = np.concatenate([part[0] for part in parts])
             transform_sizes = np.concatenate([part[1] for part in parts])
             planes = levels.shape[1]
-            yield StripLevels(
-                levels.reshape(rows, -1, planes, LEVELS), transform_sizes.reshape(rows, -1)
-            )
+            grid = levels.reshape(rows, -1, planes, LEVELS)
+            yield StripLevels(grid, transform_sizes.reshape(rows, -1), step)
 
     def _coefficients(self, first: int, last: int) -> Iterator[NDArray[np.int32]]:
         kept = self._kept.get((first, last))
@@ -77,7 +86,11 @@ class ImageLevels:
 
 
 def regrouped(strips: Iterable[StripLevels], strip_rows: int) -> Iterator[StripLevels]:
-    """The same rows in strips of another height; the last may be lower."""
+    """The same rows in strips of another height; the last may be lower.
+
+    Raises:
+        MixedSteps: rows of a strip have different steps.
+    """
     pending: list[StripLevels] = []
     held = 0
     for strip in strips:
@@ -85,16 +98,19 @@ def regrouped(strips: Iterable[StripLevels], strip_rows: int) -> Iterator[StripL
         held += len(strip.transform_sizes)
         while held >= strip_rows:
             joined = _joined(pending)
-            yield StripLevels(joined.levels[:strip_rows], joined.transform_sizes[:strip_rows])
+            yield joined.rows(0, strip_rows)
             held -= strip_rows
-            rest = StripLevels(joined.levels[strip_rows:], joined.transform_sizes[strip_rows:])
-            pending = [rest] if held else []
+            pending = [joined.rows(strip_rows, strip_rows + held)] if held else []
     if held:
         yield _joined(pending)
 
 
 def _joined(parts: list[StripLevels]) -> StripLevels:
+    steps = {part.step for part in parts}
+    if len(steps) > 1:
+        raise MixedSteps(f"the steps {' and '.join(map(str, sorted(steps)))}")
     return StripLevels(
         np.concatenate([part.levels for part in parts]),
         np.concatenate([part.transform_sizes for part in parts]),
+        steps.pop(),
     )

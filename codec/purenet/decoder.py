@@ -39,8 +39,8 @@ class PurenetDecoder:
         """Codes (R, C, bits // 8) to pixels (32 R, 32 C, channels); see `FrameDecoder`."""
         rows, columns = codes.shape[:2]
         known = np.ones((rows, columns), dtype=bool) if valid is None else valid
-        rate_weights = np.zeros(len(self._rates), dtype=np.float32)
-        rate_weights[self._rate_index(bits)] = 1
+        rate_weights = np.zeros((1, len(self._rates)), dtype=np.float32)
+        rate_weights[0, self._rate_index(bits)] = 1
 
         def run(around: Window) -> NDArray[np.float32]:
             features, bounds = self._reader.read(codes[around], bits, channels, known[around])

@@ -69,15 +69,21 @@ class Dequantizer:
         self._colour = np.linalg.inv(COLOUR.astype(np.float64)).astype(np.float32)
 
     def coefficients(
-        self, levels: NDArray[np.int16], transform_sizes: NDArray[np.uint8], step: int
+        self,
+        levels: NDArray[np.int16],
+        transform_sizes: NDArray[np.uint8],
+        steps: NDArray[np.int64] | int,
     ) -> NDArray[np.float32]:
-        """Coefficients of levels (N, C, 1024), float32 of that shape, in the encoder's units."""
-        steps = self._encoder.integer_steps(step).astype(np.float32)[:, : levels.shape[1]]
+        """Coefficients of levels (N, C, 1024), float32 of that shape, in the encoder's units;
+        arguments as for `pixels`."""
+        patches = np.arange(len(transform_sizes))
+        indices = np.broadcast_to(steps, len(transform_sizes))
+        units = self._encoder.patch_steps(indices)[patches, transform_sizes].astype(np.float32)
         magnitude = np.abs(levels.astype(np.int32))
         kind = np.clip(magnitude, 1, MAGNITUDES) - 1
-        table = self._places[:, step // OCTAVE][transform_sizes]
-        place = table[np.arange(len(transform_sizes))[:, None, None], self._zones, kind]
-        value = (magnitude + place) * steps[transform_sizes][:, :, None]
+        table = self._places[transform_sizes, indices // OCTAVE]
+        place = table[patches[:, None, None], self._zones, kind]
+        value = (magnitude + place) * units[:, : levels.shape[1], None]
         signed: NDArray[np.float32] = np.where(levels == 0, 0, np.copysign(value, levels))
         return signed.astype(np.float32)
 
@@ -85,7 +91,7 @@ class Dequantizer:
         self,
         levels: NDArray[np.int16],
         transform_sizes: NDArray[np.uint8],
-        step: int,
+        steps: NDArray[np.int64] | int,
         scale: int = 1,
     ) -> NDArray[np.float32]:
         """Plain inverse.
@@ -93,14 +99,14 @@ class Dequantizer:
         Args:
             levels: int16 (N, C, 1024), C 1 or 3.
             transform_sizes: uint8 (N,).
-            step: index.
+            steps: index of each patch, int64 (N,), or of all.
             scale: 1, 2, 4, 8 or 16; a sample is the mean of so many squared.
 
         Returns:
             RGB samples float32 (N, 3, 32 / scale, 32 / scale), around 0..255 but not limited to it;
             gray patches have three equal ones.
         """
-        given = self.coefficients(levels, transform_sizes, step)
+        given = self.coefficients(levels, transform_sizes, steps)
         count, channels = given.shape[:2]
         side = SIZE // scale
         planes = np.zeros((count, 3, side, side), dtype=np.float32)

@@ -48,7 +48,8 @@ class FrameNetwork(Protocol):
 
         Args:
             features: of a window of patches.
-            rate_weights: of the rates, float32 (rates,), of sum 1.
+            rate_weights: of the rates, by row of patches, float32 (R, rates), rows of sum 1; or
+                (1, rates) where all rows have the same.
 
         Returns:
             RGB / 255, float32 (32 R, 32 C, 3), not limited to 0..1.

@@ -25,7 +25,7 @@
 The last layer of each correction starts at zero, so an untrained PURENET is the plain inverse
 transform (our choice: the paper gives no layer table; arXiv 2501.05097). The rate
 enters every residual block as a learned gain and shift per channel and rate; between rates both
-are interpolated.
+are interpolated. Rows of patches may have different rates.
 """
 
 from __future__ import annotations
@@ -55,12 +55,22 @@ class RateBlock(nn.Module):
         nn.init.zeros_(self.second.bias)  # type: ignore[arg-type]
 
     def forward(self, x: Tensor, rate: Tensor) -> Tensor:
-        """(B, width, H, W), weights of the rates (B, rates) -> the same shape."""
+        """(B, width, H, W), weights of the rates (B, G, rates), one row for each H / G rows of x ->
+        the same shape."""
         y = self.first(x)
         # Not a matrix product: autocast would interpolate in bfloat16.
-        gain = (rate[:, :, None] * self.gain).sum(1)[:, :, None, None].to(y.dtype)
-        shift = (rate[:, :, None] * self.shift).sum(1)[:, :, None, None].to(y.dtype)
+        gain, shift = (
+            _by_row((rate[..., None] * knots).sum(2).to(y.dtype), y.shape[2])
+            for knots in (self.gain, self.shift)
+        )
         return x + self.second(F.relu(torch.addcmul(shift, y, gain)))
+
+
+def _by_row(values: Tensor, height: int) -> Tensor:
+    """(B, G, width) to (B, width, height, 1), or (B, width, 1, 1) where G is 1."""
+    if values.shape[1] > 1:
+        values = values.repeat_interleave(height // values.shape[1], 1)
+    return values.transpose(1, 2)[..., None]
 
 
 class Purenet(nn.Module):
@@ -101,7 +111,7 @@ class Purenet(nn.Module):
 
         Args:
             cells: (B, inputs, 4 R, 4 C).
-            rate: weights of the rates, (B, rates).
+            rate: weights of the rates, (B, R, rates) or (B, 1, rates).
 
         Returns:
             (B, width, 4 R, 4 C).
@@ -112,7 +122,8 @@ class Purenet(nn.Module):
         # Patches become the batch, so that the padding of the convolutions ends at their borders.
         x = x.view(batch, width, rows, CELLS, columns, CELLS).permute(0, 2, 4, 1, 3, 5)
         x = x.reshape(-1, width, CELLS, CELLS).contiguous(memory_format=torch.channels_last)
-        each = rate.repeat_interleave(rows * columns, dim=0)
+        by_row = rate.expand(batch, rows, rate.shape[2])
+        each = by_row.repeat_interleave(columns, dim=1).flatten(0, 1)[:, None]
         for block in self.local:
             x = block(x, each)
         x = x.reshape(batch, rows, columns, width, CELLS, CELLS).permute(0, 3, 1, 4, 2, 5)
@@ -125,14 +136,16 @@ class Purenet(nn.Module):
             cells: (B, inputs, 4 R, 4 C).
             base: RGB / 255 of the plain inverse, (B, 3, 32 R, 32 C), or None if the network
                 learns it.
-            rate: int64 (B,), index of the rate; or weights of the rates, float32 (B, rates), to lie
-                between them.
+            rate: int64 (B,), index of the rate; or weights of the rates, to lie between them,
+                float32 (B, R, rates) by row of patches, or (B, rates) for all rows.
 
         Returns:
             RGB / 255, (B, 3, 32 R, 32 C), not limited to 0..1.
         """
         if not rate.is_floating_point():
             rate = F.one_hot(rate, self.config.rates).float()
+        if rate.ndim == 2:
+            rate = rate[:, None]
         if self.base is not None:
             base = F.pixel_shuffle(self.base(cells), CELL)
         assert base is not None

@@ -5,7 +5,7 @@
     models with a base (nqe-t, nqe-r)                models without (nqe-vgg)
       base   (1, 3, 32 R, 32 C), RGB / 255             cells  (1, inputs, 4 R, 4 C): -1, 1, 0 unsent
       hints  (1, hints, R, C), 0..1
-      rate_weights (1, rates), of sum 1                rate_weights (1, rates)
+      rate_weights (R, rates), by row of patches, of sum 1; or (1, rates) for all rows
                             frame (1, 3, 32 R, 32 C), RGB / 255, not limited to 0..1
 
 Weights stay in the graph as they are stored, 8 bits with scales or float16; a Cast and a Mul stand
@@ -24,6 +24,7 @@ from heqcodec.purenet.stored_weights import SCALE
 from numpy.typing import NDArray
 
 ROWS, COLUMNS = "rows of patches", "columns of patches"
+STEP_ROWS = "rows of patches, or 1"
 
 
 def purenet_model(name: str, config: PurenetConfig, tensors: Mapping[str, NDArray[Any]]) -> bytes:
@@ -58,7 +59,7 @@ class _Builder:
             shape = (1, config.inputs, f"4 {ROWS}", f"4 {COLUMNS}")
             cells = graph.input("cells", "float32", shape)
             base = self._shuffled(self._convolution(cells, "base"), CELL)
-        self._rate_weights = graph.input("rate_weights", "float32", (1, config.rates))
+        self._rate_weights = graph.input("rate_weights", "float32", (STEP_ROWS, config.rates))
         frame = self._frame(cells, base)
         graph.output("frame", frame, "float32", (1, 3, f"32 {ROWS}", f"32 {COLUMNS}"))
         return graph.model()
@@ -109,28 +110,53 @@ class _Builder:
         grid = graph.add("Concat", ahead, rows, side, columns, side, axis=0)
         x = graph.add("Transpose", graph.add("Reshape", entered, grid), perm=(0, 2, 4, 1, 3, 5))
         x = graph.add("Reshape", x, graph.numbers(-1, width, CELLS, CELLS))
-        x = self._blocks(x, "local", self._config.local_blocks)
+        # Each row of weights is that of so many patches, one after the other.
+        patches = graph.add("Concat", self._weight_rows(), graph.numbers(-1, width, 16), axis=0)
+        x = self._blocks(x, "local", self._config.local_blocks, patches, (1, 3))
         patch = graph.numbers(width, CELLS, CELLS)
         grid = graph.add("Concat", graph.numbers(1), rows, columns, patch, axis=0)
         x = graph.add("Transpose", graph.add("Reshape", x, grid), perm=(0, 3, 1, 4, 2, 5))
         return graph.add("Reshape", x, graph.add("Shape", entered))
 
-    def _blocks(self, x: str, stage: str, count: int) -> str:
-        """``x + conv(relu(gain_rate * conv(x) + shift_rate))``, ``count`` times."""
+    def _blocks(
+        self, x: str, stage: str, count: int, grid: str = "", axes: tuple[int, int] = (0, 3)
+    ) -> str:
+        """``x + conv(relu(gain_rate * conv(x) + shift_rate))``, ``count`` times.
+
+        Args:
+            grid: shape that has the rows of weights as a dimension, and width as another; empty for
+                that of a frame, whose lines are divided among them.
+            axes: the dimensions that it has beside these two.
+        """
         graph = self._graph
+        frame = not grid
+        if frame:
+            width = graph.add("Shape", x, start=1, end=2)
+            grid = graph.add(
+                "Concat", graph.numbers(1), width, self._weight_rows(), graph.numbers(-1), axis=0
+            )
         for index in range(count):
             block = f"{stage}.{index}"
             y = self._convolution(x, f"{block}.first", padding=1)
-            y = graph.add("Mul", y, self._of_rate(f"{block}.gain"))
-            y = graph.add("Relu", graph.add("Add", y, self._of_rate(f"{block}.shift")))
+            shape = graph.add("Shape", y)
+            y = graph.add("Reshape", y, grid)
+            y = graph.add("Mul", y, self._of_rate(f"{block}.gain", frame, axes))
+            y = graph.add("Add", y, self._of_rate(f"{block}.shift", frame, axes))
+            y = graph.add("Relu", graph.add("Reshape", y, shape))
             x = graph.add("Add", x, self._convolution(y, f"{block}.second", padding=1))
         return x
 
-    def _of_rate(self, name: str) -> str:
-        """A tensor (rates, width), interpolated between the rates: (1, width, 1, 1)."""
+    def _weight_rows(self) -> str:
+        return self._graph.add("Shape", self._rate_weights, start=0, end=1)
+
+    def _of_rate(self, name: str, frame: bool, axes: tuple[int, int]) -> str:
+        """A tensor (rates, width), interpolated between the rates: (1, width, G, 1) for a frame,
+        (G, 1, width, 1) for patches."""
         graph = self._graph
         mixed = graph.add("MatMul", self._rate_weights, self._weights(name))
-        return graph.add("Unsqueeze", mixed, graph.numbers(2, 3))
+        if frame:
+            mixed = graph.add("Transpose", mixed, perm=(1, 0))
+        return graph.add("Unsqueeze", mixed, graph.numbers(*axes))
 
     def _finer(self, x: str, frame: str, layer: str, factor: int, side: int) -> str:
         """Features at a finer resolution, with the ``side**2`` pixels of a position appended."""

@@ -31,7 +31,7 @@ class OnnxNetwork:
 
     def frame(self, features: Features, rate_weights: NDArray[np.float32]) -> NDArray[np.float32]:
         """See `FrameNetwork`."""
-        inputs = {**features._asdict(), "rate_weights": rate_weights}
-        batched = {name: array[None] for name, array in inputs.items()}
-        frame: NDArray[np.float32] = self._session.run(["frame"], batched, run_options())[0]
+        inputs = {name: array[None] for name, array in features._asdict().items()}
+        inputs["rate_weights"] = rate_weights
+        frame: NDArray[np.float32] = self._session.run(["frame"], inputs, run_options())[0]
         return np.ascontiguousarray(frame[0].transpose(1, 2, 0))

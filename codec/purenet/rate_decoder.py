@@ -2,10 +2,10 @@
 
 ::
 
-    levels, transform sizes, step ──► plain inverse ──► RGB frame ──► cells (192)
+    levels, transform sizes, steps ─► plain inverse ──► RGB frame ──► cells (192)
             transform sizes ────────────────────────────────────────► + 1
     levels ──► fractions of levels that are not 0 ──────────────────► + 16, for `INPUTS` inputs
-                      step ──► weights of nine knots, an octave apart ──► gains and shifts
+              steps ──► weights of nine knots, an octave apart ──► gains and shifts by row
                                                             │
                                           Purenet ──► frame ──► trust, guard ──► frame
 """
@@ -77,25 +77,28 @@ class PurenetRateDecoder:
         self,
         levels: NDArray[np.int16],
         transform_sizes: NDArray[np.uint8],
-        step: int,
+        steps: NDArray[np.int64],
         valid: NDArray[np.bool_] | None = None,
         core: Window | None = None,
     ) -> NDArray[np.uint8]:
         """Levels (R, C, planes, 1024) to pixels (32 R, 32 C, planes); see `RateDecoder`."""
         rows, columns, channels = levels.shape[:3]
         known = np.ones((rows, columns), dtype=bool) if valid is None else valid
-        rate_weights = step_weights(np.array([step]))[0]
 
         def run(around: Window) -> NDArray[np.float32]:
             flat = levels[around].reshape(-1, *levels.shape[2:])
-            pixels = self._dequantizer.pixels(flat, transform_sizes[around].reshape(-1), step)
+            by_row = steps[around[0]]
+            by_patch = by_row.repeat(known[around].shape[1])
+            pixels = self._dequantizer.pixels(flat, transform_sizes[around].reshape(-1), by_patch)
             hints = level_hints(flat).T.reshape(LEVEL_HINTS, *known[around].shape)
             hints = np.concatenate([transform_sizes[around].astype(np.float32)[None], hints])
             hints *= known[around]
             taken = self._network.hints if self._network else 1
             features = BaseFeatures(base_frame(pixels, known[around]), hints[:taken])
-            bounds = LevelBounds(self._encoder, flat, transform_sizes[around].reshape(-1), step)
-            trust = partial(self._trust.of_patches, hints, step) if self._trust else None
+            bounds = LevelBounds(self._encoder, flat, transform_sizes[around].reshape(-1), by_patch)
+            trust = partial(self._trust.of_patches, hints, by_row) if self._trust else None
+            # One row says it all where they agree, and the network is quicker.
+            rate_weights = step_weights(by_row[:1] if (by_row == by_row[0]).all() else by_row)
             return network_frame(
                 self._network, features, rate_weights, bounds, known[around], channels, trust
             )

@@ -109,18 +109,21 @@ class Trust:
         self._tensors = found
 
     def of_patches(
-        self, hints: NDArray[np.float32], step: int, energies: NDArray[np.float32]
+        self, hints: NDArray[np.float32], steps: NDArray[np.int64], energies: NDArray[np.float32]
     ) -> NDArray[np.float32]:
         """Weights of the patches of a window, (R, C).
 
         Args:
             hints: (1 + LEVEL_HINTS, R, C), see `trust_inputs`.
-            step: index.
+            steps: indices of the rows, int64 (R,).
             energies: from `patch_energy`, (R, C).
         """
         flat = hints.reshape(len(hints), -1).T
-        relative = energies.reshape(-1) * np.float32((255 / step_size(step)) ** 2)
-        return self.weights(trust_inputs(flat, step, relative)).reshape(energies.shape)
+        squares = [(255 / step_size(step)) ** 2 for step in steps.tolist()]
+        relative = energies * np.array(squares, np.float32)[:, None]
+        by_patch = steps.repeat(energies.shape[1])
+        weights = self.weights(trust_inputs(flat, by_patch, relative.reshape(-1)))
+        return weights.reshape(energies.shape)
 
     def weights(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
         """Inputs (N, TRUST_INPUTS), from `trust_inputs`, to weights (N,), 0 to `MOST`."""
@@ -131,17 +134,17 @@ class Trust:
 
 
 def trust_inputs(
-    hints: NDArray[np.float32], step: int, energy: NDArray[np.float32]
+    hints: NDArray[np.float32], steps: NDArray[np.int64] | int, energy: NDArray[np.float32]
 ) -> NDArray[np.float32]:
     """Inputs of the weights' network, float32 (N, TRUST_INPUTS).
 
     Args:
-        hints: transform sizes of patches and hints of their levels, (N, 1 + LEVEL_HINTS), 0..1.
-        step: index.
+        hints: transform_sizes of patches and hints of their levels, (N, 1 + LEVEL_HINTS), 0..1.
+        steps: index of each patch, int64 (N,), or of all.
         energy: mean squared correction of a sample, in squared steps, (N,).
     """
     scaled = np.log10(_LEAST_ENERGY + energy) / 2 + 1
-    place = np.full((len(hints), 1), 2 * step / STEPS - 1)
+    place = np.broadcast_to(2 * np.asarray(steps) / STEPS - 1, len(hints))[:, None]
     return np.concatenate([place, 2 * hints - 1, scaled[:, None]], axis=1).astype(np.float32)
 
 

@@ -47,7 +47,7 @@ time, heq_encode_patch() takes the place of heq_encode_rows().
 @rate@Memory      heq_encoder, the buffer of a strip, and about 1.5 KB of stack
 @patch@Memory      heq_encoder, and about @STACK@ of stack
 Weights     @WEIGHT_BYTES@ bytes, constant; at most 131,072
-Width       1 to 4294967295 pixels, likewise height
+Width       1 to 4294967295 pixels; height 1 to 534773760
 @patch@Strips      less than 4 GiB
 Samples     8 bits, 1 (grey) or 3 (RGB, sRGB) a pixel; grey from rows of either kind
 Patches     32 x 32 pixels; at the right and the bottom edge the last pixel is repeated
@@ -64,7 +64,8 @@ every detail.
     header   0x89 "HEQ" 0D 0A 1A 0A, u8 version 1, u8 mode @MODE@, u8 coder @CODER@, u8 channels,
              u32 width, u32 height, u16 rate, u8 strip_rows, u8 0, 8 bytes encoder id,
              8 bytes coder id, u32 crc of these 40 bytes
-    strips   u32 index, u32 length, payload, u32 crc of all three; strip_rows rows of patches each
+    strips   u16 index, u16 rate, u32 length, payload, u32 crc of all four; strip_rows rows of
+             patches each
     end      "END_", u32 0, u32 crc of both
 
 A lost or damaged strip costs that strip alone.

@@ -52,6 +52,13 @@ HEQ_INTERNAL void heq_file_put_number(heq_file *file, uint32_t number)
     heq_file_put(file, bytes, sizeof bytes);
 }
 
+HEQ_INTERNAL void heq_file_put_strip_head(heq_file *file, uint32_t index, uint16_t rate,
+                                          uint32_t length)
+{
+    heq_file_put_number(file, index | (uint32_t)rate << 16);
+    heq_file_put_number(file, length);
+}
+
 HEQ_INTERNAL void heq_file_put_checksum(heq_file *file)
 {
     heq_file_put_number(file, file->crc ^ ALL_ONES);
@@ -60,6 +67,7 @@ HEQ_INTERNAL void heq_file_put_checksum(heq_file *file)
 
 HEQ_INTERNAL void heq_file_begin(heq_file *file, const heq_image *image)
 {
+    uint32_t least_rows;
     memset(file, 0, sizeof *file);
     file->write = image->write;
     file->context = image->context;
@@ -72,7 +80,11 @@ HEQ_INTERNAL void heq_file_begin(heq_file *file, const heq_image *image)
     file->channels = image->channels == HEQ_GRAY_AS_RGB ? 1 : image->channels;
     file->pixel_bytes = image->pixel_bytes != 0 ? image->pixel_bytes : image->channels == 1 ? 1 : 3;
     file->strip_rows = image->strip_rows != 0 ? image->strip_rows : HEQ_STRIP_ROWS;
-    if (image->width == 0 || image->height == 0 || image->write == NULL ||
+    least_rows = (file->rows >> 16) + ((file->rows & 0xFFFFu) != 0); /* 65,536 strips at most */
+    if (least_rows > file->strip_rows) {
+        file->strip_rows = (uint8_t)(least_rows & 255);
+    }
+    if (least_rows > 255 || image->width == 0 || image->height == 0 || image->write == NULL ||
         (file->channels != 1 && file->channels != 3) ||
         (file->pixel_bytes != 3 && (file->pixel_bytes != 1 || file->channels == 3))) {
         heq_file_fail(file, HEQ_BAD_IMAGE);

@@ -30,6 +30,8 @@ HEQ_INTERNAL void heq_file_put_header(heq_file *file, uint16_t rate);
 /* Write bytes; the next checksum covers them. */
 HEQ_INTERNAL void heq_file_put(heq_file *file, const uint8_t *bytes, size_t length);
 HEQ_INTERNAL void heq_file_put_number(heq_file *file, uint32_t number);
+HEQ_INTERNAL void heq_file_put_strip_head(heq_file *file, uint32_t index, uint16_t rate,
+                                          uint32_t length);
 HEQ_INTERNAL void heq_file_put_checksum(heq_file *file);
 
 /* Go on to the next patch. Returns whether it is in another strip, or there is none. */

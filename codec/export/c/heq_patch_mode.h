@@ -43,8 +43,8 @@ static void mode_begin_strip(heq_state *state)
     const heq_file *file = &state->file;
     uint32_t left = file->rows - file->row;
     uint32_t rows = left < file->strip_rows ? left : file->strip_rows;
-    heq_file_put_number(&state->file, file->strip);
-    heq_file_put_number(&state->file, product_of(product_of(file->columns, state->bytes), rows));
+    heq_file_put_strip_head(&state->file, file->strip, (uint16_t)(state->bytes << 3),
+                            product_of(product_of(file->columns, state->bytes), rows));
 }
 
 static void mode_end_strip(heq_state *state, uint32_t index)

@@ -96,8 +96,7 @@ static void mode_end_strip(heq_state *state, uint32_t index)
         heq_file_fail(&state->file, HEQ_NO_ROOM);
         return;
     }
-    heq_file_put_number(&state->file, index);
-    heq_file_put_number(&state->file, (uint32_t)length);
+    heq_file_put_strip_head(&state->file, index, state->step, (uint32_t)length);
     heq_file_put(&state->file, state->payload, length);
     heq_file_put_checksum(&state->file);
 }
