@@ -150,9 +150,10 @@ def measure(
         shipped: whose coefficients are coded.
         levels_of: coefficients int32 (N, 2, C, 1024), step index -> levels, transform sizes.
         coder: of strips.
-        decode: levels (R, columns, C, 1024), transform sizes (R, columns), step index -> frame.
+        decode: levels (R, columns, C, 1024), transform sizes (R, columns), steps (R,) -> frame.
         images: uint8 (H, W, C) each.
     """
+    from heqcodec.container.strips import Strip
     from heqcodec.eval.metrics import psnr
     from heqcodec.file.encoding import joined_file, rate_header
     from heqcodec.file.options import step_of_quality
@@ -174,9 +175,10 @@ def measure(
             transform_sizes = np.concatenate([size for _, size in parts]).reshape(rows, columns)
             levels = flat.reshape(rows, columns, channels, LEVELS)
             header = rate_header(image.shape, step, shipped.encoder_id, coder)
-            strips = regrouped([StripLevels(levels, transform_sizes)], header.strip_rows)
-            data = joined_file(header, (coder.encode(*strip, step) for strip in strips), [])
-            frame = decode(levels, transform_sizes, step)
+            strips = regrouped([StripLevels(levels, transform_sizes, step)], header.strip_rows)
+            coded = (Strip(step, coder.encode(*strip)) for strip in strips)
+            data = joined_file(header, coded, [])
+            frame = decode(levels, transform_sizes, np.full(rows, step))
             rates.append(8 * len(data) / (height * width))
             decibels.append(psnr(image, frame[:height, :width]))
         found.append((float(np.mean(rates)), float(np.mean(decibels))))

@@ -26,6 +26,7 @@ import typer
 from heqcodec.base.constants import PATCH
 from heqcodec.container.header import Coder
 from heqcodec.container.reader import ContainerReader
+from heqcodec.container.strips import Strip
 from heqcodec.file.encoding import joined_file
 from heqcodec.file.options import step_of_quality
 from heqcodec.image.patches import patch_batches
@@ -134,11 +135,14 @@ def packed_file(
     rows, columns, per_strip = header.patch_rows, header.patch_columns, header.strip_rows
     grid = levels.reshape(rows, columns, header.channels, LEVELS)
     shape = transform_sizes.reshape(rows, columns)
-    payloads = (
-        coder.encode(grid[row : row + per_strip], shape[row : row + per_strip], header.rate)
+    strips = (
+        Strip(
+            header.rate,
+            coder.encode(grid[row : row + per_strip], shape[row : row + per_strip], header.rate),
+        )
         for row in range(0, rows, per_strip)
     )
-    return joined_file(header, payloads, reader.read_chunks())
+    return joined_file(header, strips, reader.read_chunks())
 
 
 def bytes_apart(one: bytes, other: bytes) -> int:

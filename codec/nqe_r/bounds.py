@@ -34,7 +34,7 @@ class LevelBounds:
         encoder: whose levels they are.
         levels: int16 (N, C, 1024), C 1 or 3.
         transform_sizes: uint8 (N,).
-        steps: index of each patch, int64 (N,).
+        steps: index of each patch, int64 (N,), or of all.
     """
 
     trusted, refused = 0.1, 0.4
@@ -46,10 +46,10 @@ class LevelBounds:
         encoder: RateNqe,
         levels: NDArray[np.int16],
         transform_sizes: NDArray[np.uint8],
-        steps: NDArray[np.int64],
+        steps: NDArray[np.int64] | int,
     ) -> None:
         self._encoder, self._levels, self._transform_sizes = encoder, levels, transform_sizes
-        self._steps = encoder.patch_steps(steps)
+        self._steps = encoder.patch_steps(np.broadcast_to(steps, len(transform_sizes)))
 
     def violations(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
         """See `heqcodec.purenet.guard.Bounds`."""

@@ -84,7 +84,7 @@ def fitting_step(parts: RateParts, frame: NDArray[np.uint8], bpp: float) -> int:
     coder, image = OWN.make(parts.device), ImageLevels(frame, parts.encoder, keep=True)
     rows = OWN.strip_rows
     return finest_fitting_step(
-        lambda step: sum(len(coder.encode(*strip, step)) for strip in image.strips(step, rows)),
+        lambda step: sum(len(coder.encode(*strip)) for strip in image.strips(step, rows)),
         int(bpp * frame.shape[0] * frame.shape[1] / 8),
     )
 

@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 from field_files import FIELD
 from heqcodec.container import Chunk, ContainerReader, Header
-from heqcodec.container.crc_ranges import CrcRanges
+from heqcodec.container.crc_ranges import CrcRanges, crc_before
+from heqcodec.container.header import MOST_STRIPS
 from heqcodec.container.record_search import Record, longest_rising
-from heqcodec.container.strip_places import MOST_LOST
-from heqcodec.container.strips import strip_length
+from heqcodec.container.strips import NOT_SENT, Strip, strip_length
 from heqcodec.image.images import LoadedImage
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -54,7 +54,7 @@ def places_of(file: bytes) -> list[tuple[int, int]]:
     """Begin and end of each strip, by the heads of an intact file."""
     places, start = [], 44
     for index in range(STRIPS):
-        assert int.from_bytes(file[start : start + 4], "little") == index
+        assert int.from_bytes(file[start : start + 2], "little") == index
         stop = start + 12 + int.from_bytes(file[start + 4 : start + 8], "little")
         places.append((start, stop))
         start = stop
@@ -62,7 +62,7 @@ def places_of(file: bytes) -> list[tuple[int, int]]:
 
 
 @cache
-def payloads(file: bytes) -> dict[int, bytes | None]:
+def payloads(file: bytes) -> dict[int, Strip | None]:
     return ContainerReader(io.BytesIO(file)).read_strips(range(STRIPS))
 
 
@@ -233,7 +233,7 @@ TALL = Header(32, 32 * 60, 3, 512, b"lightrat", b"lightdev", 2, 1, strip_rows=1)
 HOSTILE = {
     "zeros": lambda n: TALL.pack() + bytes(8 * n),
     "ones": lambda n: TALL.pack() + b"\1" * 8 * n,
-    "heads": lambda n: TALL.pack() + b"\1\0\0\0\x10\0\0\0" * n,
+    "heads": lambda n: TALL.pack() + b"\1\0\1\0\x10\0\0\0" * n,
     "long heads": lambda n: (
         TALL.pack() + b"".join(b"\1\0\0\0" + (8 * (n - i)).to_bytes(4, "little") for i in range(n))
     ),
@@ -244,7 +244,7 @@ HOSTILE = {
     ),
     "damaged types": lambda n: build(HEADER)[:-12] + b"EXIF\1\0\0\0" * n,
     "nested": lambda n: build(HEADER)[:-12] + unknown(n),
-    "patch heads": lambda n: HEADER.pack() + b"\1\0\0\0\x20\0\0\0" * n,
+    "patch heads": lambda n: HEADER.pack() + b"\1\0\x40\0\x20\0\0\0" * n,
 }
 
 
@@ -324,32 +324,62 @@ def test_a_thousand_duplicates_of_a_real_file(monkeypatch: pytest.MonkeyPatch) -
 def rate_file(height: int, *strips: bytes) -> bytes:
     """A header of the device coder, 4 patches wide, and then these bytes."""
     header = Header(
-        width=128, height=height, channels=1, rate=500, encoder_id=b"encoder.", coder=2, mode=1
+        width=128,
+        height=height,
+        channels=1,
+        rate=500,
+        encoder_id=b"encoder.",
+        coder=2,
+        mode=1,
+        strip_rows=1,
     )
     return header.pack() + b"".join(strips)
 
 
-def test_a_strip_far_away_does_not_make_a_list_of_all_before_it() -> None:
-    """Of 500 bytes that name the last of 2^27 strips, ``info`` listed the others: 3.3 GB, 33 s."""
-    whole = [pack_strip_of(index, b"payload") for index in (70_000, 2**27 - 1)]
-    reader = ContainerReader(
-        io.BytesIO(rate_file(2**32 - 1, bytes(40), *whole)), max_pixels=None, partial=True
+def test_the_last_of_all_strips_is_found_behind_damage() -> None:
+    data = rate_file(
+        32 * MOST_STRIPS, bytes(40), pack_strip_of(MOST_STRIPS - 1, b"payload", rate=77)
     )
-    assert reader.header.strip_count == 2**27
-    assert reader.strips_present <= MOST_LOST + 100
-    assert reader.read_strip(70_000) is None
-    near = rate_file(2**32 - 1, bytes(40), pack_strip_of(MOST_LOST - 1, b"payload"))
-    reader = ContainerReader(io.BytesIO(near), max_pixels=None, partial=True)
-    assert reader.read_strip(MOST_LOST - 1) == b"payload"
-    assert reader.strips_present == MOST_LOST
-    facts = heqcodec.info(rate_file(2**32 - 1, bytes(40), whole[1]), partial=True)
-    assert facts["missing_strips"] == 2**27 and facts["damaged_strips"] == []
+    reader = ContainerReader(io.BytesIO(data), max_pixels=None, partial=True)
+    assert reader.read_strip(MOST_STRIPS - 1) == Strip(77, b"payload")
+    assert reader.strips_present == MOST_STRIPS
 
 
-def pack_strip_of(index: int, payload: bytes) -> bytes:
-    """A strip of the rate mode, whatever the header says."""
-    body = index.to_bytes(4, "little") + len(payload).to_bytes(4, "little") + payload
+def pack_strip_of(index: int, payload: bytes, rate: int) -> bytes:
+    """A strip, whatever the header says."""
+    body = index.to_bytes(2, "little") + rate.to_bytes(2, "little")
+    body += len(payload).to_bytes(4, "little") + payload
     return body + zlib.crc32(body).to_bytes(4, "little")
+
+
+@given(st.binary(max_size=300), st.binary(max_size=300))
+def test_checksum_of_what_came_before(head: bytes, tail: bytes) -> None:
+    assert crc_before(zlib.crc32(head + tail), zlib.crc32(tail), len(tail)) == zlib.crc32(head)
+
+
+@pytest.mark.parametrize("rate", [0, 499, 1023, NOT_SENT])
+def test_a_rate_that_was_hit_is_known_by_the_checksum(rate: int) -> None:
+    """No other place says the step of a strip: of 1,024 that it can be, one has this checksum."""
+    payload = b"" if rate == NOT_SENT else bytes(range(200))
+    strips = [pack_strip_of(0, b"first", 500), pack_strip_of(1, payload, rate)]
+    whole = rate_file(64, *strips) + Chunk(b"END_").pack()
+    place = len(rate_file(64, strips[0]))
+    for hit in ([2], [3], [2, 3], [0, 1, 2, 3], [3, 4], range(8)):
+        damaged = bytearray(whole)
+        for offset in hit:
+            damaged[place + offset] ^= 0xA5
+        reader = ContainerReader(io.BytesIO(bytes(damaged)), partial=True)
+        assert reader.read_strip(1) == Strip(rate, payload)
+        assert (reader.damaged_strips, reader.repaired) == ([], ["strip 1"])
+
+
+@pytest.mark.parametrize("rate", [1024, 65534, NOT_SENT])
+def test_rates_that_there_are_not(rate: int) -> None:
+    """A strip with a payload was sent."""
+    data = rate_file(32, pack_strip_of(0, b"payload", rate)) + Chunk(b"END_").pack()
+    with pytest.raises(heqcodec.HeqFormatError, match=f"rate {rate}"):
+        ContainerReader(io.BytesIO(data)).read_strip(0)
+    assert ContainerReader(io.BytesIO(data), partial=True).read_strip(0) is None
 
 
 @pytest.mark.parametrize("length", [0, 16, 48 * 3])
@@ -357,7 +387,7 @@ def test_a_strip_of_another_length_is_damaged_though_its_checksum_is_right(lengt
     """In patch mode the header fixes the length; decoding ended with numpy's words."""
     header = Header(width=40, height=70, channels=3, rate=64, encoder_id=b"encoder.", strip_rows=3)
     chunk = Chunk(b"note", b"any").pack()
-    data = header.pack() + pack_strip_of(0, bytes(length)) + chunk + Chunk(b"END_").pack()
+    data = header.pack() + pack_strip_of(0, bytes(length), 64) + chunk + Chunk(b"END_").pack()
     reader = ContainerReader(io.BytesIO(data), partial=True)
     assert strip_length(header, 0) == 48
     assert reader.read_strip(0) is None

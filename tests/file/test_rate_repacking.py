@@ -70,7 +70,7 @@ def test_packed_is_encode_and_pack() -> None:
 def test_chunks_are_kept_and_their_order() -> None:
     device = heqcodec.encode(loaded())
     reader = ContainerReader(io.BytesIO(device))
-    payloads = [bytes(reader.read_strip(i) or b"") for i in range(2)]
+    payloads = [strip.payload for strip in reader.read_strips(range(2)).values() if strip]
     chunks = [Chunk(b"note", b"1"), *reversed(reader.read_chunks()), Chunk(b"note", b"2")]
     device = with_strips(device, payloads, chunks)
     packed = heqcodec.pack(device)
@@ -144,7 +144,7 @@ def test_another_spelling_of_the_same_levels_is_refused() -> None:
 
     header = ContainerReader(io.BytesIO(heqcodec.encode(PHOTO))).header
     reader = ContainerReader(io.BytesIO(heqcodec.encode(PHOTO)))
-    payloads = [bytes(reader.read_strip(i) or b"") for i in range(2)]
+    payloads = [strip.payload for strip in reader.read_strips(range(2)).values() if strip]
     other = payloads[0][:2] + zlib.compress(zlib.decompress(payloads[0][2:]), 1)
     levels, _ = LightDeviceCoder().decode(other, 4, 9, 3, header.rate)
     assert levels.any() and other != payloads[0]

@@ -118,7 +118,7 @@ class TestPatches:
     def test_a_network_that_errs_is_the_plain_inverse(self, encoder: RateNqe) -> None:
         image = photograph()[:128, :160]
         levels, transform_sizes = encoder.levels(encoder.coefficients(split_patches(image)), 500)
-        grid = levels.reshape(4, 5, 3, 1024), transform_sizes.reshape(4, 5), 500
+        grid = levels.reshape(4, 5, 3, 1024), transform_sizes.reshape(4, 5), np.full(4, 500)
         plain, erring = (
             PurenetRateDecoder(encoder, Dequantizer(encoder, default_places()), network)
             for network in (None, Grey())

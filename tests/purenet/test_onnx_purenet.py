@@ -38,9 +38,10 @@ def some_features(config: PurenetConfig, rows: int, columns: int) -> Features:
     return BaseFeatures(base, rng.random((config.hints, rows, columns), dtype=np.float32))
 
 
-def some_rate_weights(rates: int) -> np.ndarray:
-    rate_weights = np.zeros(rates, dtype=np.float32)
-    rate_weights[1:3] = 0.3, 0.7
+def some_rate_weights(rates: int, rows: int = 1) -> np.ndarray:
+    rate_weights = np.zeros((rows, rates), dtype=np.float32)
+    rate_weights[:, 1] = np.linspace(0.3, 0.9, rows)
+    rate_weights[:, 2] = 1 - rate_weights[:, 1]
     return rate_weights
 
 
@@ -56,15 +57,30 @@ def test_computes_what_torch_computes(config: PurenetConfig, half: bool) -> None
     assert by_onnx.radius == network.radius
     # One session for frames of any shape, also of one patch.
     for rows, columns in ((1, 1), (2, 3), (4, 1)):
-        features, rate_weights = (
-            some_features(config, rows, columns),
-            some_rate_weights(config.rates),
-        )
-        expected = reference.frame(features, rate_weights)
-        found = by_onnx.frame(features, rate_weights)
-        assert found.shape == (32 * rows, 32 * columns, 3) and found.dtype == np.float32
-        assert expected.std() > 0.05  # a frame, and not nothing
-        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
+        features = some_features(config, rows, columns)
+        for weights in (some_rate_weights(config.rates), some_rate_weights(config.rates, rows)):
+            expected = reference.frame(features, weights)
+            found = by_onnx.frame(features, weights)
+            assert found.shape == (32 * rows, 32 * columns, 3) and found.dtype == np.float32
+            assert expected.std() > 0.05  # a frame, and not nothing
+            np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
+def test_rows_of_patches_have_their_own_rates(config: PurenetConfig) -> None:
+    """Equal rows are one; and far from where the rate changes, all is as with either."""
+    network = randomised(Purenet(config), scale=0.7).float().eval()
+    by_torch = TorchNetwork(network, CPU)
+    rows = 2 * (2 + -(-by_torch.radius // 32))
+    features = some_features(config, rows, 1)
+    one, other = np.eye(config.rates, dtype=np.float32)[[[1], [2]]]
+    mixed = np.concatenate([one.repeat(rows // 2, 0), other.repeat(rows // 2, 0)])
+    frames = [by_torch.frame(features, weights) for weights in (one, other, mixed)]
+    assert np.abs(frames[0] - frames[1]).max() > 0.01
+    again = by_torch.frame(features, one.repeat(rows, 0))
+    np.testing.assert_allclose(again, frames[0], rtol=0, atol=1e-5)
+    np.testing.assert_allclose(frames[2][:64], frames[0][:64], rtol=0, atol=1e-5)
+    np.testing.assert_allclose(frames[2][-64:], frames[1][-64:], rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
@@ -83,7 +99,7 @@ def test_graph_is_valid_and_says_what_it_takes(config: PurenetConfig) -> None:
         assert shapes["base"] == shapes["frame"]
     else:
         assert shapes["cells"][:2] == [1, config.inputs]
-    assert shapes["rate_weights"] == [1, config.rates]
+    assert shapes["rate_weights"] == ["rows of patches, or 1", config.rates]
     # The weights are in it once, as they are stored.
     held = sum(value.nbytes for value in tensors.values())
     assert held < len(data) < held + 25_000

@@ -113,7 +113,7 @@ class TestReach:
         cells = cells_of(3, 4)
         other = cells.clone()
         other[..., 4:8, 8:12] += 1
-        rate = torch.eye(4)[[1]].double()
+        rate = torch.eye(4)[None, [1]].double()
         with torch.inference_mode():
             before, after = (network.upsample_patches(x, rate) for x in (cells, other))
         changed = (before != after).any(dim=1)[0].numpy()
@@ -123,7 +123,7 @@ class TestReach:
 
     def test_patch_upsampling_keeps_patches_at_their_places(self) -> None:
         network = randomised(small_purenet(VGG)).double()
-        cells, rate = cells_of(2, 3), torch.eye(4)[[0]].double()
+        cells, rate = cells_of(2, 3), torch.eye(4)[None, [0]].double()
         with torch.inference_mode():
             whole = network.upsample_patches(cells, rate)
             for row in range(2):
@@ -201,7 +201,7 @@ class TestRates:
         decoder = binary_decoder(network)
         for bits in RATES:
             decoder.decode_frame(binary_codes(1, 1, bits), bits, 3)
-        assert seen == np.eye(4)[:, None].tolist()
+        assert seen == np.eye(4)[:, None, None].tolist()
 
 
 class TestTiles:

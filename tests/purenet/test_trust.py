@@ -73,7 +73,7 @@ class Checks:
 def test_a_frame_follows_its_network_so_far(encoder: RateNqe, channels: int) -> None:
     image = photograph()[96:192, 96:224, :channels]
     levels, transform_sizes = encoder.levels(encoder.coefficients(split_patches(image)), STEP)
-    grid = levels.reshape(3, 4, channels, 1024), transform_sizes.reshape(3, 4), STEP
+    grid = levels.reshape(3, 4, channels, 1024), transform_sizes.reshape(3, 4), np.full(3, STEP)
     frames = [
         PurenetRateDecoder(
             encoder, Dequantizer(encoder, default_places()), network, trust
@@ -95,7 +95,7 @@ def test_a_frame_follows_its_network_so_far(encoder: RateNqe, channels: int) -> 
 def test_lost_patches_are_the_networks(encoder: RateNqe) -> None:
     image = photograph()[96:192, 96:224]
     levels, transform_sizes = encoder.levels(encoder.coefficients(split_patches(image)), STEP)
-    grid = levels.reshape(3, 4, 3, 1024), transform_sizes.reshape(3, 4), STEP
+    grid = levels.reshape(3, 4, 3, 1024), transform_sizes.reshape(3, 4), np.full(3, STEP)
     valid = np.ones((3, 4), dtype=bool)
     valid[1, 2] = False
     decoder = PurenetRateDecoder(

@@ -203,14 +203,16 @@ class LightRateDecoder:
         self,
         levels: np.ndarray,
         transform_sizes: np.ndarray,
-        step: int,
+        steps: np.ndarray,
         valid: np.ndarray | None = None,
         core: tuple[slice, slice] | None = None,
     ) -> np.ndarray:
         rows, columns, planes = levels.shape[:3]
         assert transform_sizes.shape == (rows, columns) and levels.dtype == np.int16
         self.shapes.append((rows, columns))
-        values = (levels + 0.5 * np.sign(levels)) * step_of(step)
+        assert steps.shape == (rows,)
+        units = np.array([step_of(step) for step in steps.tolist()])[:, None, None, None]
+        values = (levels + 0.5 * np.sign(levels)) * units
         large = _inverse(values, PATCH)
         split = np.moveaxis(values.reshape(rows, columns, planes, 256, 4), -1, -2)
         quarters = _inverse(split, 16).reshape(rows, columns, planes, 2, 2, 16, 16)

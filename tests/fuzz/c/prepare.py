@@ -62,11 +62,11 @@ def levels_seed(file: Path, kind: int) -> bytes:
     with file.open("rb") as stream:
         reader = ContainerReader(stream)
         header = reader.header
-        payload = reader.read_strip(0)
-    assert payload is not None
+        strip = reader.read_strip(0)
+    assert strip is not None
     rows = min(header.patch_rows, header.strip_rows)
     shape = rows, header.patch_columns, header.channels
-    levels, transform_sizes = coder.decode(payload, *shape, header.rate)
+    levels, transform_sizes = coder.decode(strip.payload, *shape, strip.rate)
     flat = levels[0, 0].reshape(-1)
     seed = bytearray((kind + (header.channels == 3), *header.rate.to_bytes(2, "big")))
     seed += bytes((0, 0, 64, transform_sizes[0, 0]))

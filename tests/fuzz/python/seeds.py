@@ -37,9 +37,9 @@ def with_chunks(data: bytes, chunks: list[Chunk]) -> bytes:
     reader, made = ContainerReader(BytesIO(data)), BytesIO()
     writer = ContainerWriter(made, reader.header)
     for index in range(reader.header.strip_count):
-        payload = reader.read_strip(index)
-        assert payload is not None
-        writer.write_strip(payload)
+        strip = reader.read_strip(index)
+        assert strip is not None
+        writer.write_strip(strip.payload, strip.rate)
     for chunk in chunks:
         writer.write_chunk(chunk)
     writer.finish()

@@ -16,7 +16,7 @@ from heqcodec.base.rate_protocols import StripCoder
 from heqcodec.container import ContainerReader
 from heqcodec.container.chunks import ALPHA, Chunk, read_alpha
 from heqcodec.container.header import Coder, Header
-from heqcodec.container.strips import strip_patch_rows
+from heqcodec.container.strips import Strip, strip_patch_rows
 from heqcodec.file.decoding import Metadata, collect_metadata
 from heqcodec.image.images import load_image, save_image
 from heqcodec.models import registry
@@ -57,7 +57,7 @@ class CountedFile(io.BytesIO):
         assert self.bytes_read <= 256 + 4 * passes * size, f"{self.bytes_read} of {size} bytes read"
 
 
-Contents = tuple[Header, dict[int, bytes | None], list[Chunk], ContainerReader]
+Contents = tuple[Header, dict[int, Strip | None], list[Chunk], ContainerReader]
 
 
 def read_all(data: bytes, partial: bool) -> Contents | None:
@@ -71,7 +71,8 @@ def read_all(data: bytes, partial: bool) -> Contents | None:
             assert None not in strips.values()
         chunks = reader.read_chunks()
         for index in reader.damaged_strips:
-            assert len(reader.read_remains(index)) <= len(data)
+            remains = reader.read_remains(index)
+            assert remains is None or len(remains.payload) <= len(data)
     except heqcodec.HeqError:
         return None
     finally:
@@ -118,34 +119,34 @@ def strip_coders(coder: Coder) -> tuple[StripCoder, StripCoder]:
     return made, PackedCoder(made._tables._asdict(), native=False)
 
 
-def strips_of(data: bytes, coder: Coder) -> list[tuple[Header, bytes, tuple[int, int, int]]]:
-    """Payloads of a file of this coder, and rows, columns and planes of each: small strips only."""
+def strips_of(data: bytes, coder: Coder) -> list[tuple[Strip, tuple[int, int, int]]]:
+    """Strips of a file of this coder, and rows, columns and planes of each: small strips only."""
     found = read_all(data, True)
     if found is None or found[0].coder != coder:
         return []
-    header, payloads, _, _ = found
+    header, read, _, _ = found
     strips = []
-    for index, payload in payloads.items():
+    for index, strip in read.items():
         shape = strip_patch_rows(header, index), header.patch_columns, header.channels
-        if payload is not None and shape[0] * shape[1] <= MOST_PATCHES:
-            strips.append((header, payload, shape))
+        if strip is not None and strip.sent and shape[0] * shape[1] <= MOST_PATCHES:
+            strips.append((strip, shape))
     return strips
 
 
 def _strip_coder(data: bytes, kind: Coder) -> None:
     coder, reference = strip_coders(kind)
-    for header, payload, shape in strips_of(data, kind):
+    for (step, payload), shape in strips_of(data, kind):
         results = []
         used = (coder, reference) if zlib.crc32(payload) % REFERENCE_SHARE == 0 else (coder,)
         for each in used:
             try:
-                results.append(each.decode(payload, *shape, header.rate))
+                results.append(each.decode(payload, *shape, step))
             except heqcodec.HeqFormatError:
                 results.append(None)
         first = results[0]
         assert all((first is None) == (other is None) for other in results)
         if kind == Coder.PACKED and isinstance(coder, PackedCoder):
-            prefix = coder.decode_prefix(payload, *shape, header.rate)
+            prefix = coder.decode_prefix(payload, *shape, step)
             assert 0 <= prefix.slices <= 6 and prefix.levels.shape == (*shape, 1024)
         if first is None:
             continue
@@ -155,9 +156,7 @@ def _strip_coder(data: bytes, kind: Coder) -> None:
             assert np.array_equal(other[0], levels) and np.array_equal(other[1], transform_sizes)
         assert levels.shape == (*shape, 1024) and transform_sizes.shape == shape[:2]
         assert levels.min() >= -LEVEL_LIMIT and transform_sizes.max() <= 1
-        again = coder.decode(
-            coder.encode(levels, transform_sizes, header.rate), *shape, header.rate
-        )
+        again = coder.decode(coder.encode(levels, transform_sizes, step), *shape, step)
         assert np.array_equal(again[0], levels) and np.array_equal(again[1], transform_sizes)
 
 
@@ -181,14 +180,12 @@ def patch_tables() -> PatchCoderTables:
 
 def patch_coder(data: bytes) -> None:
     """Patch codes: any bytes decode; a shorter code tells less of the same coefficients."""
-    for header, payload, shape in strips_of(data, Coder.PATCH)[:1]:
-        codes = np.frombuffer(payload, np.uint8).reshape(shape[0] * shape[1], -1)
+    for strip, (rows, columns, channels) in strips_of(data, Coder.PATCH)[:1]:
+        codes = np.frombuffer(strip.payload, np.uint8).reshape(rows * columns, -1)
         codes = codes[:MOST_CODES, :MOST_CODE_BYTES]
-        parsed = decode_coefficients(codes, header.channels, patch_tables())
+        parsed = decode_coefficients(codes, channels, patch_tables())
         _check_intervals(parsed)
-        shorter = decode_coefficients(
-            codes[:, : codes.shape[1] // 2], header.channels, patch_tables()
-        )
+        shorter = decode_coefficients(codes[:, : codes.shape[1] // 2], channels, patch_tables())
         _check_intervals(shorter)
         known = shorter.width > 0
         low, high = parsed.low, parsed.low + parsed.width
