@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import re
 import shutil
-import struct
 import subprocess
 from pathlib import Path
 
@@ -96,7 +95,7 @@ def test_steps_and_strips_of_the_rate_mode() -> None:
 
 def test_strip_and_chunk_parts() -> None:
     rows = table("| part | size | type | value |")
-    layouts = [rows[:4], rows[4:]]
+    layouts = [rows[:5], rows[5:]]
     for layout, head, crc in zip(
         layouts,
         (strips.STRIP_HEAD, chunks.CHUNK_HEAD),
@@ -104,10 +103,13 @@ def test_strip_and_chunk_parts() -> None:
         strict=True,
     ):
         codes = [STRUCT_OF_TYPE.get(row[2], f"{row[1]}s") for row in layout]
-        assert struct.calcsize("<" + "".join(codes[:2])) == head.size
-        assert "<" + "".join(codes[:2]) == head.format
-        assert layout[2][1] == "length"
-        assert "<" + codes[3] == crc.format
+        assert "<" + "".join(codes[:-2]) == head.format
+        assert layout[-2][1] == "length"
+        assert "<" + codes[-1] == crc.format
+    rates = {row[0]: row[3] for row in layouts[0]}["rate"]
+    assert rates.endswith(f"0 to {header.STEPS - 1}, or {strips.NOT_SENT}")
+    assert f"A file has at most {header.MOST_STRIPS:,} strips" in PAGE
+    assert f"`height` is at most {header.MOST_STRIPS * 255 * header.PATCH:,}" in PAGE
 
 
 def test_chunk_types() -> None:
