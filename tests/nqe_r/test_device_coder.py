@@ -14,7 +14,7 @@ from heqcodec.base.errors import HeqFormatError
 from heqcodec.base.rate_protocols import StripCoder
 from heqcodec.lab.training.device_tables import Strip, first_tables, fit_tables, tile_strips
 from heqcodec.nqe_r.device_coder import contexts, patch, tables
-from heqcodec.nqe_r.device_coder.arithmetic import BitEncoder
+from heqcodec.nqe_r.device_coder.arithmetic import BitDecoder, BitEncoder
 from heqcodec.nqe_r.device_coder.coder import DeviceCoder
 from heqcodec.nqe_r.layout import band_frequencies
 from hypothesis import given, settings
@@ -110,6 +110,24 @@ def test_no_bits_take_no_bytes() -> None:
     assert encoder.payload() == b""
     encoder.code(0, 0)
     assert encoder.payload() != b""
+
+
+@pytest.mark.parametrize("low", [0, 1, 2, 32767, 32768])
+def test_a_code_ends_at_the_next_multiple_of_32768(low: int) -> None:
+    encoder = BitEncoder(some_tables()["widths"])
+    encoder._low = low
+    wanted = -(-low // 32768) * 32768
+    assert int.from_bytes(encoder.payload().ljust(1, b"\0"), "big") << 8 == wanted
+
+
+def test_a_code_may_be_as_long_as_its_bits_and_no_longer() -> None:
+    widths = np.full((128, 8), 1 << 14, dtype=np.uint16)
+    for payload in (b"\x01", b"\x01\x01", b"\x01\x01\x01"):
+        decoder, encoder = BitDecoder(widths, payload), BitEncoder(widths)
+        for _ in range(40):
+            # The first bits of a code are in its first byte, the ninth begins its second.
+            assert decoder.is_whole() == (len(payload) <= encoder._shifted // 8 + 1)
+            encoder.code(0, decoder.code(0))
 
 
 def test_fixed_tables_are_the_logistic_function_and_its_inverse() -> None:
