@@ -16,6 +16,7 @@ from heqcodec.quantizers.hadamard import HadamardQuantizer, hadamard
 from heqcodec.quantizers.level_rules import cheapest_levels
 from heqcodec.quantizers.prox_connect import ProxConnectQuantizer
 from heqcodec.quantizers.randomness import RandomSource
+from heqcodec.quantizers.search import GeneticSearch, LayerCost, PrecisionSpace
 from heqcodec.quantizers.tinyllava import SPREAD_FLOOR, ScalarQuantizer
 
 
@@ -142,3 +143,18 @@ def test_features_that_hardly_differ_keep_their_order():
     normalized = ScalarQuantizer(None).normalized(tiny)
     assert normalized[0] < 0 < normalized[1]
     assert math.isclose(float(normalized[1]), 1e-3, rel_tol=0.01)
+
+
+@pytest.mark.parametrize("population", [12, 13, 14, 15])
+def test_half_of_the_children_mutate_rounded_down(population):
+    made = []
+
+    class Counted(GeneticSearch):
+        def _child(self, parents, by_mutation):
+            made.append(by_mutation)
+            return super()._child(parents, by_mutation)
+
+    space = PrecisionSpace((LayerCost(1, 1),) * 20, tuple(range(9)), (2,))
+    limits = (math.inf, math.inf)
+    Counted(sum, space, limits, population=population, generations=1, seed=3).run()
+    assert len(made) > population // 2 and sum(made) == len(made) // 2
