@@ -70,7 +70,7 @@ def counting_speed(library: ctypes.CDLL, repeats: int) -> float:
 
 
 def torch_encoder(layers: Sequence[IntegerLayer]) -> Encoder | None:
-    """Codes by torch in float32; without a file around them."""
+    """The convolutions by torch in float32; without class, straight path and file."""
     try:
         import torch
         from torch_vgg import TorchVgg
@@ -88,13 +88,13 @@ def python_encoder(model: str, bits: int, native: bool) -> Encoder:
     import heqcodec
     from heqcodec.image.patches import split_patches
     from heqcodec.models import registry
-    from heqcodec.nqe_vgg.integer import IntegerVgg
+    from heqcodec.nqe_vgg.encoder import VggNqe
 
     if native:
         options: dict[str, Any] = {"model": model, "strip_metadata": True, "bpp": bits / PATCH**2}
         return lambda pixels: heqcodec.encode(pixels, **options)
     loaded: Any = registry.load_encoder(model)
-    plain = IntegerVgg(loaded.layers, native=False)
+    plain = VggNqe(loaded.packed(), native=False)
     return lambda pixels: plain.encode_patches(split_patches(pixels), bits)
 
 
@@ -145,7 +145,7 @@ def main(
                 raise typer.Exit(1)
         encoders[f"heqcodec.encode ({loaded.kernel})"] = by_python
         encoders["numpy"] = python_encoder(model, bits, native=False)
-        by_torch = torch_encoder(loaded.layers)
+        by_torch = torch_encoder(loaded.network.layers)
         if by_torch:
             encoders["torch, float32"] = by_torch
         speeds = measure(encoders, pixels, repeats)
@@ -160,7 +160,7 @@ def main(
     typer.echo(f"{'':54}{'Mpx/s':>8}{'fast is':>11}")
     for name, speed in speeds.items():
         typer.echo(f"{name:54}{speed:8.3f}{first / speed:8.1f} x")
-    words, plain = words_a_pixel(loaded.layers)
+    words, plain = words_a_pixel(loaded.network.layers)
     limit = counting / sum(words) / 1e6
     typer.echo(
         f"words of 64 bits to count a pixel: {sum(words):,.0f} "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from heqcodec.container.header import Coder, Mode
@@ -12,6 +12,9 @@ from heqcodec.nqe_vgg.bit_planes import PackedVgg, pack_vgg
 from numpy.typing import NDArray
 
 from .c_tables import CTable
+
+if TYPE_CHECKING:
+    from heqcodec.nqe_vgg.encoder import VggNqe
 
 
 class CParts(NamedTuple):
@@ -128,29 +131,70 @@ def patch_parts(tensors: Tensors) -> CParts:
         encoder.coder_id,
         tables,
         transform_constants(transform),
-        ("heq_transform.c", "heq_transform_fast.c", "heq_patch_code.c"),
+        ("heq_transform.c", "heq_transform_fast.c", "heq_coefficients.c", "heq_patch_code.c"),
         "heq_patch_encoder.c",
         words,
     )
 
 
 def vgg_parts(tensors: Tensors) -> CParts:
-    """The parts of a model of the family of nqe-vgg; errors as `rate_parts`."""
-    from heqcodec.nqe_vgg.integer import IntegerVgg
+    """The parts of nqe-vgg; errors as `rate_parts`."""
+    from heqcodec.nqe_t.transform import STAGE_SHIFT
+    from heqcodec.nqe_vgg.encoder import VggNqe
 
-    encoder = IntegerVgg.from_tensors(tensors)
-    packed = pack_vgg(encoder.layers)
+    encoder = VggNqe(tensors)
+    packed = pack_vgg(encoder.network.layers)
+    transform = pack_transform(np.stack([tensors["coarse"], tensors["fine"]]), STAGE_SHIFT)
+    tables = [
+        rates_table(encoder.rates),
+        *vgg_tables(packed),
+        *transform_tables(transform),
+        *class_tables(encoder),
+    ]
     return CParts(
         Mode.PATCH,
         Coder.NONE,
         encoder.encoder_id,
         encoder.coder_id,
-        [rates_table(encoder.rates), *vgg_tables(packed)],
-        vgg_constants(packed),
-        ("heq_vgg.c", "heq_vgg_fast.c"),
+        tables,
+        (
+            *transform_constants(transform, end=","),
+            f"CLASS_SHIFT = {int(encoder.band_shift[0])},",
+            *vgg_constants(packed),
+        ),
+        (
+            # The transform first: only the scalar convolutions include its heq_shifts.h.
+            "heq_transform.c",
+            "heq_transform_fast.c",
+            "heq_vgg.c",
+            "heq_vgg_fast.c",
+            "heq_coefficients.c",
+            "heq_class_code.c",
+        ),
         "heq_vgg_encoder.c",
-        patch_words(encoder.rates, 25600, "0.5 KB"),
+        patch_words(encoder.rates, 27392, "0.7 KB"),
     )
+
+
+def class_tables(encoder: VggNqe) -> list[CTable]:
+    """The tables of classes and of the quantizer."""
+    allocation = encoder.allocation
+    pairs = allocation.scales.reshape(-1, 2)
+    return [
+        CTable("class_scales", pairs[:, 0] | pairs[:, 1] << 4, "by class, two a byte"),
+        CTable("class_cuts", allocation.cuts, "thresholds of magnitudes"),
+        CTable("class_gains", allocation.gains, "what a coefficient's bits are worth"),
+        CTable("class_bias", encoder.bias, "of the classes"),
+        CTable("class_bands", packed_bands(encoder.bands), "weights of bands, bit planes"),
+    ]
+
+
+def packed_bands(weights: NDArray[np.int8]) -> NDArray[np.uint8]:
+    """Quinary weights (32, 23) to bit planes, uint8 (32, 3, 3): below 0, of magnitude 1, of 2."""
+    padded = np.zeros((len(weights), 24), dtype=np.int8)
+    padded[:, : weights.shape[1]] = weights
+    planes = np.stack([padded < 0, np.abs(padded) == 1, np.abs(padded) == 2], axis=1)
+    return np.packbits(planes, axis=-1, bitorder="little")
 
 
 def vgg_tables(packed: PackedVgg) -> list[CTable]:
@@ -191,13 +235,13 @@ def rates_table(rates: tuple[int, ...]) -> CTable:
     return CTable("patch_rates", np.array(rates, dtype=np.uint16), "bits of a patch")
 
 
-def transform_constants(transform: PackedTransform) -> tuple[str, ...]:
+def transform_constants(transform: PackedTransform, end: str = "") -> tuple[str, ...]:
     """What the sources must know of a packed transform."""
     return (
         f"TRANSFORM_LAYERS = {transform.layers},",
         f"/* Magnitudes reach {transform.field:,} after the rows; sums stay below"
         f" {transform.sum:,}. */",
-        f"TRANSFORM_SHIFT = {transform.shift}",
+        f"TRANSFORM_SHIFT = {transform.shift}{end}",
     )
 
 

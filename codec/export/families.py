@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from heqcodec.base.errors import HeqError
 from heqcodec.models import registry
 from numpy.typing import NDArray
 
@@ -34,7 +35,7 @@ EXPORTS = {
         lambda tensors, name: rate_parts(tensors, registry.default_quality(name)), rate_layers
     ),
     registry.TRANSFORM: FamilyExport(lambda tensors, name: patch_parts(tensors), patch_layers),
-    registry.VGG: FamilyExport(lambda tensors, name: vgg_parts(tensors), stored_layers),
+    registry.VGG_CLASS: FamilyExport(lambda tensors, name: vgg_parts(tensors), stored_layers),
 }
 
 
@@ -56,4 +57,7 @@ def model_layers(name: str) -> list[Layer]:
 
 
 def _export_of(name: str) -> FamilyExport:
-    return EXPORTS[registry.manifest()["models"][name]["family"]]
+    family = registry.manifest()["models"][name]["family"]
+    if family not in EXPORTS:
+        raise HeqError(f"{name} is of the family {family}, which has no C source.")
+    return EXPORTS[family]

@@ -168,7 +168,7 @@ def rate_layers(tensors: Tensors) -> list[Layer]:
         *large,
         # The weights of 16 points are among those of 32.
         *(layer._replace(weights=0) for layer in small[:-1]),
-        _added(small[-1], means_operations())._replace(weights=0),
+        added(small[-1], means_operations())._replace(weights=0),
         Layer("size and levels", tensors["steps"].size, 16, None, None, -top, top, 6 * PIXELS),
         *cost_layers(tensors),
         Layer("device coder", count, round(bits / count), None, None, 0, (1 << 24) - 1, 15600),
@@ -186,14 +186,14 @@ def patch_layers(tensors: Tensors) -> list[Layer]:
     return [
         colour_layer(),
         rows,
-        _added(columns, *(gain_operations(gain) for gain in CHANNEL_GAIN)),
+        added(columns, *(gain_operations(gain) for gain in CHANNEL_GAIN)),
         Layer("patch coder, states", states, 7, None, None, 0, 127, PLANES * 36 * 36),
         Layer("patch coder, widths", tables, 16, None, None, 0, (1 << 24) - 1, 64),
         Layer("patch coder, order", tensors["order"].size, 8, None, None, 0, 41, 42),
     ]
 
 
-def _added(layer: Layer, *more: Operations) -> Layer:
+def added(layer: Layer, *more: Operations) -> Layer:
     """A layer that does these, too."""
     return layer._replace(
         additions=(layer.additions or 0) + sum(part.additions for part in more),

@@ -1,4 +1,8 @@
-"""What each layer of `nqe-vgg` holds and does; see `layers`."""
+"""What each layer of `nqe-vgg` holds and does; see `layers`.
+
+Of the straight path, a comparison of thresholds is an addition, and so is a step of the order that
+the class gives; scaling a threshold is two or three shifts and additions.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +11,32 @@ from typing import Any
 
 import numpy as np
 from heqcodec.base.constants import PATCH
+from heqcodec.nqe_t.transform import CHANNEL_GAIN, STAGE_SHIFT
+from heqcodec.nqe_vgg.allocation import (
+    CLASSES,
+    COEFFICIENTS,
+    MOST_BITS,
+    PRIORITY_STEPS,
+    SCALE_BITS,
+)
+from heqcodec.nqe_vgg.bands import BANDS
 from heqcodec.nqe_vgg.convolution import meetings
+from heqcodec.nqe_vgg.encoder import BAND_BITS, VggNqe
 from heqcodec.nqe_vgg.layer import IntegerLayer
 from heqcodec.nqe_vgg.layout import PIXEL_CENTRE
 from numpy.typing import NDArray
 
-from .layers import PIXELS, PLANES, Layer
+from .layers import PIXELS, PLANES, Layer, added, colour_layer, transform_layers
+from .operations import (
+    Operations,
+    colour_operations,
+    gain_operations,
+    pass_operations,
+    weight_operations,
+)
+
+HIGHEST_LEVEL = 40
+"""No level of a band reaches it."""
 
 
 def convolution_layers(layers: Sequence[IntegerLayer]) -> list[Layer]:
@@ -35,10 +59,81 @@ def convolution_layers(layers: Sequence[IntegerLayer]) -> list[Layer]:
 
 
 def stored_layers(tensors: Mapping[str, NDArray[Any]]) -> list[Layer]:
-    """The layers of an encoder of its tensors."""
-    from heqcodec.nqe_vgg.integer import IntegerVgg
+    """The layers of `nqe-vgg` of its tensors."""
+    from heqcodec.nqe_vgg.encoder import VggNqe
 
-    return convolution_layers(IntegerVgg.from_tensors(tensors).layers)
+    return class_layers(VggNqe(tensors))
+
+
+def class_layers(encoder: VggNqe) -> list[Layer]:
+    """The layers of `nqe-vgg`: convolutions, class, transform, quantizer."""
+    convolutions = convolution_layers(encoder.network.layers)
+    rows, columns = transform_layers(_stem_layers(encoder), STAGE_SHIFT, 32)
+    top = columns.highest >> STAGE_SHIFT
+    allocation = encoder.allocation
+    weights = int(np.abs(encoder.bands.astype(np.int64)).sum(axis=1).max())
+    straight = HIGHEST_LEVEL * weights << int(encoder.band_shift[0])
+    quantizer = quantizer_operations().times(1 / PIXELS)
+    return [
+        *convolutions,
+        Layer(
+            "class",
+            encoder.bands.size + CLASSES + 1,
+            BAND_BITS,
+            class_operations(encoder).additions / PIXELS,
+            class_operations(encoder).shifts / PIXELS,
+            16 * convolutions[-1].lowest - straight + int(encoder.bias.min()),
+            16 * convolutions[-1].highest + straight + int(encoder.bias.max()),
+            1,
+        ),
+        colour_layer(),
+        rows,
+        added(columns, *(gain_operations(gain) for gain in CHANNEL_GAIN)),
+        Layer(
+            "quantizer",
+            allocation.scales.size + allocation.cuts.size + allocation.gains.size,
+            SCALE_BITS,
+            quantizer.additions,
+            quantizer.shifts,
+            -top,
+            top,
+            COEFFICIENTS,
+        ),
+    ]
+
+
+def class_operations(encoder: VggNqe) -> Operations:
+    """Totals over positions, levels of bands, their sums and biases, the largest, of a patch."""
+    totals = Operations(float(15 * CLASSES), 0.0)
+    # Of a band: magnitudes are compared and added, the sum is shifted, its length is counted.
+    levels = Operations(float(2 * COEFFICIENTS + HIGHEST_LEVEL * BANDS), float(BANDS * 20))
+    straight = weight_operations(encoder.bands).plus(Operations(0.0, float(CLASSES)))
+    chosen = Operations(float(3 * CLASSES - 1), 0.0)
+    return totals.plus(levels).plus(straight).plus(chosen)
+
+
+def quantizer_operations() -> Operations:
+    """Cells of all coefficients and the order of their bits, of a patch.
+
+    A cell takes seven comparisons with a threshold that is scaled: three shifts and additions at
+    odd scales, and a shift. The order goes down all priorities, and each asks every coefficient.
+    """
+    compared = (MOST_BITS - 1) * COEFFICIENTS
+    priorities = PRIORITY_STEPS * ((1 << SCALE_BITS) - 1) + 128
+    return Operations(float(4 * compared + priorities * COEFFICIENTS), float(4 * compared))
+
+
+def straight_operations(encoder: VggNqe) -> Operations:
+    """The class and the straight path, per pixel."""
+    total = colour_operations().plus(pass_operations(_stem_layers(encoder)).times(2))
+    for gain in CHANNEL_GAIN:
+        total = total.plus(gain_operations(gain))
+    return total.plus(class_operations(encoder).plus(quantizer_operations()).times(1 / PIXELS))
+
+
+def _stem_layers(encoder: VggNqe) -> NDArray[np.int8]:
+    packed = encoder.packed()
+    return np.stack([packed["coarse"], packed["fine"]])
 
 
 def operations(item: IntegerLayer, side: int) -> tuple[float, float]:

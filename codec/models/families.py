@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 Tensors = Mapping[str, NDArray[Any]]
 TRANSFORM = "transform"
 VGG = "vgg"
+VGG_CLASS = "vgg-class"
 RATE = "rate"
 PATCH_MODE, RATE_MODE = "patch", "rate"
 STRONG: Final = "strong"
@@ -136,8 +137,35 @@ def _vgg_decoder(
     return PurenetDecoder(BinaryReader(), network, encoder.rates)
 
 
+def _class_encoder(tensors: Tensors) -> PatchEncoder:
+    from heqcodec.nqe_vgg.encoder import VggNqe
+
+    return VggNqe(tensors)
+
+
+def _class_decoder(
+    encoder: Any,
+    tensors: Tensors,
+    config: Mapping[str, Any],
+    device: str,
+    backend: str | None,
+    self_ensemble: bool,
+) -> FrameDecoder:
+    from heqcodec.nqe_vgg.code_reader import POINTS, ClassCodeReader
+    from heqcodec.purenet.backends import load_network
+    from heqcodec.purenet.decoder import PurenetDecoder
+    from heqcodec.purenet.patch_readers import ClassReader
+    from heqcodec.purenet.rate_decoder import network_tensors
+
+    stored = network_tensors(tensors)
+    network = load_network(stored, config, device, backend) if backend else None
+    reader = ClassReader(ClassCodeReader(encoder, tensors[POINTS]))
+    return PurenetDecoder(reader, network, encoder.rates)
+
+
 FAMILIES = {
     RATE: Family(RATE_MODE, (BEST, PLAIN), _rate_encoder, _rate_decoder),
     TRANSFORM: Family(PATCH_MODE, (PLAIN,), _transform_encoder, _transform_decoder),
     VGG: Family(PATCH_MODE, (), _vgg_encoder, _vgg_decoder),
+    VGG_CLASS: Family(PATCH_MODE, (PLAIN,), _class_encoder, _class_decoder),
 }

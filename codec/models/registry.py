@@ -29,6 +29,7 @@ from .families import (
     STRONG,
     TRANSFORM,
     VGG,
+    VGG_CLASS,
     encoder_ids,
 )
 from .manifest import (
@@ -68,6 +69,7 @@ __all__ = [
     "STRONG",
     "TRANSFORM",
     "VGG",
+    "VGG_CLASS",
     "decoder_names",
     "decoder_weights",
     "default_model",

@@ -11,8 +11,7 @@
 #ifndef HEQ_PATCH_CODE_H
 #define HEQ_PATCH_CODE_H
 
-#include "heq_transform.h"
-#include "heq_transform_fast.h"
+#include "heq_coefficients.h"
 
 #define HEQ_ZONES 42
 #define HEQ_BIT_PLANES 13
@@ -38,17 +37,6 @@ typedef struct {
     int fixed;                           /* bits of the code that only a carry can change */
     const uint16_t *lps;
 } heq_patch_coder;
-
-#ifdef HEQ_KERNEL_FAST
-/* Coefficients int32 [32][32] of a plane of heq_fast_colour. */
-HEQ_INTERNAL void heq_fast_patch_coefficients(const heq_transform *transform,
-                                              const heq_square *field, int plane,
-                                              int32_t *coefficients);
-#else
-/* Coefficients int32 [32][32] of a field of samples int16 [32][32], which is lost. */
-HEQ_INTERNAL void heq_patch_coefficients(const heq_transform *transform, int16_t *field, int plane,
-                                         int32_t *coefficients);
-#endif
 
 /* Encode the coefficients of 1 or 3 planes until the first `length` bytes of the code are settled;
  * they become magnitudes with their sign in bit 31. */

@@ -37,7 +37,7 @@ HEQ_INTERNAL void heq_fast_colour(const heq_patch *patch, heq_square *fields)
 /* A block of lanes: numbers of the same kind from neighbouring columns. */
 typedef struct {
     lanes part[4];
-} __attribute__((may_alias)) block;
+} __attribute__((may_alias)) lane_block;
 
 #define EACH_PART(...)                                                                             \
     do {                                                                                           \
@@ -58,7 +58,7 @@ typedef struct {
     } while (0)
 
 /* The sums of all subsets of four samples, by the bits of the subset. */
-static void add_up_blocks(const block *samples, block *sums)
+static void add_up_blocks(const lane_block *samples, lane_block *sums)
 {
     EACH_PART({
         lanes first = samples[0].part[P], second = samples[1].part[P], both = first + second;
@@ -103,9 +103,9 @@ typedef struct {
  * scalar kernel for a block of columns. */
 #define DEFINE_WEIGH_BLOCKS(count, bytes)                                                          \
     static const uint8_t *weigh_blocks_##count(const uint8_t *weights, int layers,                 \
-                                               const block *samples, results to, int stride)       \
+                                               const lane_block *samples, results to, int stride)  \
     {                                                                                              \
-        block sums[count << 2];                                                                    \
+        lane_block sums[count << 2];                                                               \
         lanes twice[4] = {{0}, {0}, {0}, {0}};                                                     \
         lanes half = every_lane((int32_t)1 << (to.shift - 1));                                     \
         int place, row, layer;                                                                     \
@@ -142,16 +142,16 @@ static void forward_block(const heq_transform *transform, const int32_t *samples
                           int32_t *coefficients)
 {
     const uint8_t *weights = transform->small;
-    block even[HEQ_SIDE], odd[HEQ_SIDE >> 1];
+    lane_block even[HEQ_SIDE], odd[HEQ_SIDE >> 1];
     int place, layers = transform->layers, half = points >> 1, stride = 1;
     results to;
     to.shift = transform->shift;
     for (place = 0; place < points; place++) {
-        even[place] = *(const block *)samples;
+        even[place] = *(const lane_block *)samples;
         samples += HEQ_SIDE;
     }
     for (; half >= 4; half >>= 1) {
-        block *begin = even, *end = even + half + half - 1;
+        lane_block *begin = even, *end = even + half + half - 1;
         for (place = 0; place < half; place++) {
             EACH_PART({
                 lanes before = begin->part[P], after = end->part[P];

@@ -97,7 +97,7 @@ static void first_layer(const heq_vgg *vgg, const heq_patch *patch, heq_vgg_cuts
 /* ---- Sums of the others ------------------------------------------------------------------ */
 
 /* The sums of all subsets of four activations, from their two planes. */
-static void add_up(unsigned low, unsigned high, uint8_t *sums)
+static void add_subsets(unsigned low, unsigned high, uint8_t *sums)
 {
     unsigned known = 1, subset;
     sums[0] = 0;
@@ -189,8 +189,8 @@ static int32_t gather(const heq_vgg_place *place, int group, int row, int column
             low += group ? bytes : 0;
             for (byte = 0; byte < bytes; byte++) {
                 unsigned first = low[byte], second = low[plane + byte];
-                add_up(first & 15, second & 15, sums);
-                add_up(first >> 4, second >> 4, sums + 16);
+                add_subsets(first & 15, second & 15, sums);
+                add_subsets(first >> 4, second >> 4, sums + 16);
                 all += sums[15] + sums[31];
                 sums += 32;
             }
@@ -271,16 +271,26 @@ static const uint8_t *middle_layer(const heq_vgg_place *place, const uint8_t *we
     return group_weights;
 }
 
-/* The last layer: a bit for each output and position, by output. */
+/* The last layer: a bit for each output and position, by output; or totals over positions. */
 static void last_layer(const heq_vgg_place *place, const uint8_t *weights, heq_vgg_cuts *cuts,
-                       heq_vgg_memory *memory, uint8_t *code)
+                       heq_vgg_memory *memory, uint8_t *code, int16_t *totals)
 {
     uint32_t first_cut = cuts->next;
     int position, output;
     cuts->layer = first_cut;
-    memset(code, 0, HEQ_VGG_CODE);
+    if (totals != NULL) {
+        memset(totals, 0, sizeof *totals << 5);
+    } else {
+        memset(code, 0, HEQ_VGG_CODE);
+    }
     for (position = 0; position < 16; position++) {
         best_sums(place, weights, 0, position >> 2, position & 3, memory);
+        if (totals != NULL) {
+            for (output = 0; output < place->layer->outputs; output++) {
+                totals[output] = (int16_t)(totals[output] + memory->best[output]);
+            }
+            continue;
+        }
         cuts->next = first_cut;
         for (output = 0; output < place->layer->outputs; output++) {
             uint8_t *byte = code + (output << 1) + (position >> 3);
@@ -292,7 +302,7 @@ static void last_layer(const heq_vgg_place *place, const uint8_t *weights, heq_v
 }
 
 HEQ_INTERNAL void heq_vgg_encode(const heq_vgg *vgg, const heq_patch *patch,
-                                 heq_vgg_memory *memory, uint8_t *code)
+                                 heq_vgg_memory *memory, uint8_t *code, int16_t *totals)
 {
     const uint8_t *weights = vgg->weights + 3 * 4 * HEQ_VGG_WIDTH;
     heq_vgg_cuts cuts = {NULL, 0, 0};
@@ -307,7 +317,7 @@ HEQ_INTERNAL void heq_vgg_encode(const heq_vgg *vgg, const heq_patch *patch,
         place.planes = vgg->planes[index + 1];
         place.in = index & 1 ? odd : even;
         if (layer->reach == 0) {
-            last_layer(&place, weights, &cuts, memory, code);
+            last_layer(&place, weights, &cuts, memory, code, totals);
         } else {
             weights = middle_layer(&place, weights, &cuts, memory, index & 1 ? even : odd);
         }

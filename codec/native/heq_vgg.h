@@ -1,8 +1,11 @@
-/* The encoder of seven convolutions (docs/FORMAT.md, "Code of nqe-vgg"), in exact integers.
+/* Seven convolutions (docs/FORMAT.md, "Code of nqe-vgg"), in exact integers.
  *
- *     heq_vgg_encode(&vgg, &patch, &memory, code);      scalar kernel
- *     heq_fast_vgg_encode(&vgg, &patch, code);          fast kernel
- *     the code of N bits is the first N bits of code, N at most 512
+ *     heq_vgg_encode(&vgg, &patch, &memory, NULL, totals);      scalar kernel
+ *     heq_fast_vgg_encode(&vgg, &patch, NULL, totals);          fast kernel
+ *     totals are the sums of the last layer's outputs over its 16 positions
+ *
+ *     heq_vgg_encode(&vgg, &patch, &memory, code, NULL);
+ *     a bit of code for each output and position: whether the sum reaches its cut; a classifier's
  *
  * Weights are bit planes, bit i of a byte for input i of eight. Binary layers have the plane n of
  * what is -1; ternary ones also m, of what is not 0; quinary ones n, and instead of m the two
@@ -20,7 +23,8 @@
 #include "heq_patch.h"
 
 #define HEQ_VGG_LAYERS 7
-#define HEQ_VGG_CODE 64 /* bytes of a whole code */
+#define HEQ_VGG_CODE 64 /* bytes of a bit for each output and position */
+#define HEQ_VGG_OUTPUTS 32 /* of the last layer */
 
 typedef struct {
     const uint8_t *weights;
@@ -33,8 +37,9 @@ typedef struct {
 
 #ifdef HEQ_KERNEL_FAST
 
-/* The code of a patch. */
-HEQ_INTERNAL void heq_fast_vgg_encode(const heq_vgg *vgg, const heq_patch *patch, uint8_t *code);
+/* Totals int16 [32] of a patch, or, where they are NULL, its code. */
+HEQ_INTERNAL void heq_fast_vgg_encode(const heq_vgg *vgg, const heq_patch *patch, uint8_t *code,
+                                      int16_t *totals);
 
 #else
 
@@ -45,9 +50,9 @@ typedef struct {
     int16_t best[1 << 7];   /* sums of a group's outputs, largest of four positions */
 } heq_vgg_memory;
 
-/* The code of a patch. */
+/* Totals int16 [32] of a patch, or, where they are NULL, its code. */
 HEQ_INTERNAL void heq_vgg_encode(const heq_vgg *vgg, const heq_patch *patch,
-                                 heq_vgg_memory *memory, uint8_t *code);
+                                 heq_vgg_memory *memory, uint8_t *code, int16_t *totals);
 
 #endif
 #endif

@@ -195,17 +195,19 @@ static const uint8_t *middle_layer(const heq_vgg_step *step, int planes, const u
                          : weigh(step, weights, cuts, 3, 2);
 }
 
-/* The last layer: a bit for each output and position, by output. */
+/* The last layer: a bit for each output and position, by output; or totals over positions. */
 static void last_layer(const heq_vgg_step *step, int planes, const uint8_t *weights,
-                       heq_vgg_cuts *cuts, uint8_t *code)
+                       heq_vgg_cuts *cuts, uint8_t *code, int16_t *totals)
 {
     int output, position, block;
     for (output = 0; output < step->layer->outputs; output++) {
         words wide[4 * 3], below;
         uint64_t bits[16];
-        int32_t made;
+        int32_t made = 0;
         uint64_t zeros = spread(weights, 1, 4, planes, wide);
-        heq_vgg_next_cuts(cuts, 1, &made);
+        if (totals == NULL) {
+            heq_vgg_next_cuts(cuts, 1, &made);
+        }
         for (position = 0; position < 16; position += HEQ_WORDS) {
             const uint64_t *in = step->in + position;
             const words *next = wide;
@@ -220,8 +222,17 @@ static void last_layer(const heq_vgg_step *step, int planes, const uint8_t *weig
                 in += step->block;
             }
             below = joined(sum) + (joined(four_times) << 2) - every_word((uint64_t)made + zeros);
-            below = ~below >> 63;
+            below = totals != NULL ? below : ~below >> 63;
             memcpy(bits + position, &below, sizeof below);
+        }
+        weights += planes << 5;
+        if (totals != NULL) {
+            uint64_t total = 0;
+            for (position = 0; position < 16; position++) {
+                total += bits[position];
+            }
+            totals[output] = (int16_t)total;
+            continue;
         }
         for (position = 0; position < 16; position += 8) {
             unsigned byte = 0;
@@ -230,7 +241,6 @@ static void last_layer(const heq_vgg_step *step, int planes, const uint8_t *weig
             }
             *code++ = (uint8_t)byte;
         }
-        weights += planes << 5;
     }
 }
 
@@ -270,7 +280,8 @@ static void put_in_place(const heq_vgg_step *step, uint64_t *in)
     }
 }
 
-HEQ_INTERNAL void heq_fast_vgg_encode(const heq_vgg *vgg, const heq_patch *patch, uint8_t *code)
+HEQ_INTERNAL void heq_fast_vgg_encode(const heq_vgg *vgg, const heq_patch *patch, uint8_t *code,
+                                      int16_t *totals)
 {
     uint64_t in[FIELD_WORDS], out[RAW_WORDS] __attribute__((aligned(64)));
     const uint8_t *weights = vgg->weights + HEQ_VGG_WIDTH * HEQ_VGG_FIRST_BYTES;
@@ -286,7 +297,7 @@ HEQ_INTERNAL void heq_fast_vgg_encode(const heq_vgg *vgg, const heq_patch *patch
         }
         cuts.layer = cuts.next;
         if (layer->reach == 0) {
-            last_layer(&step, vgg->planes[index + 1], weights, &cuts, code);
+            last_layer(&step, vgg->planes[index + 1], weights, &cuts, code, totals);
             return;
         }
         step.out_block = (size_t)1 << (layer[1].log_side + layer->log_side);

@@ -4,13 +4,14 @@
 #include "module_arrays.h"
 #include "vgg_module_kernels.h"
 
-typedef void (*kernel)(const heq_vgg *vgg, const heq_patch *patch, uint8_t *code);
+typedef void (*kernel)(const heq_vgg *vgg, const heq_patch *patch, uint8_t *code, int16_t *totals);
 
 #ifndef HEQ_KERNEL_FAST
-static void scalar_kernel(const heq_vgg *vgg, const heq_patch *patch, uint8_t *code)
+static void scalar_kernel(const heq_vgg *vgg, const heq_patch *patch, uint8_t *code,
+                          int16_t *totals)
 {
     heq_vgg_memory memory;
-    heq_vgg_encode(vgg, patch, &memory, code);
+    heq_vgg_encode(vgg, patch, &memory, code, totals);
 }
 #endif
 
@@ -83,13 +84,15 @@ static Py_ssize_t cut_bytes(const heq_vgg *vgg)
     return (cuts * vgg->cut_bits + 7) / 8 + 2;
 }
 
+typedef char totals_are_as_long[HEQ_VGG_OUTPUTS * sizeof(int16_t) == HEQ_VGG_CODE ? 1 : -1];
+
 static void code_patches(const heq_vgg *vgg, kernel encode, const uint8_t *pixels,
-                         Py_ssize_t count, int channels, uint8_t *codes)
+                         Py_ssize_t count, int channels, uint8_t *codes, int as_totals)
 {
     heq_patch patch = {pixels, (size_t)channels * HEQ_SIDE, channels, channels, HEQ_SIDE,
                        HEQ_SIDE};
     for (; count > 0; count--) {
-        encode(vgg, &patch, codes);
+        encode(vgg, &patch, codes, as_totals ? (int16_t *)(void *)codes : NULL);
         patch.pixels += HEQ_SIDE * HEQ_SIDE * channels;
         codes += HEQ_VGG_CODE;
     }
@@ -101,11 +104,11 @@ PyObject *heq_vgg_codes_call(PyObject *module, PyObject *arguments)
     heq_vgg vgg;
     buffers taken = {.held = 0};
     const char *name;
-    int channels, index;
+    int channels, index, as_totals;
     (void)module;
-    if (!PyArg_ParseTuple(arguments, "OOOiipOiOi", &weights, &planes, &cuts, &vgg.cut_bits,
+    if (!PyArg_ParseTuple(arguments, "OOOiipOiOip", &weights, &planes, &cuts, &vgg.cut_bits,
                           &vgg.cut_offset, &vgg.cuts_of_each_output, &patches, &channels, &codes,
-                          &index)) {
+                          &index, &as_totals)) {
         return NULL;
     }
     kernel encode = index < 0 ? NULL : kernel_of(index, &name);
@@ -128,7 +131,7 @@ PyObject *heq_vgg_codes_call(PyObject *module, PyObject *arguments)
         uint8_t *made = take(&taken, codes, 1, count * HEQ_VGG_CODE);
         if (made) {
             Py_BEGIN_ALLOW_THREADS
-            code_patches(&vgg, encode, pixels, count, channels, made);
+            code_patches(&vgg, encode, pixels, count, channels, made, as_totals);
             Py_END_ALLOW_THREADS
         }
     }

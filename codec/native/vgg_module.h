@@ -7,8 +7,9 @@
 
 #define HEQ_VGG_CODES_DOC                                                                          \
     "vgg_codes(weights, planes, cuts, cut_bits, cut_offset, own_cuts, patches, channels, codes, "  \
-    "kernel)\n\n"                                                                                  \
-    "Writes the whole codes of patches; kernel is an index of vgg_kernels()."
+    "kernel, totals)\n\n"                                                                          \
+    "Writes the whole codes of patches, or int16 totals of the last layer; kernel is an index of "  \
+    "vgg_kernels()."
 #define HEQ_VGG_KERNELS_DOC                                                                        \
     "vgg_kernels() -> what this processor can run, the fastest first, in words"
 

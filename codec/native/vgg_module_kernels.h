@@ -7,8 +7,10 @@
 
 #if defined(HEQ_KERNEL_FAST) && defined(__x86_64__)
 #define HEQ_VGG_WIDER_KERNELS
-HEQ_INTERNAL void heq_vgg_encode_256(const heq_vgg *vgg, const heq_patch *patch, uint8_t *code);
-HEQ_INTERNAL void heq_vgg_encode_512(const heq_vgg *vgg, const heq_patch *patch, uint8_t *code);
+HEQ_INTERNAL void heq_vgg_encode_256(const heq_vgg *vgg, const heq_patch *patch, uint8_t *code,
+                                     int16_t *totals);
+HEQ_INTERNAL void heq_vgg_encode_512(const heq_vgg *vgg, const heq_patch *patch, uint8_t *code,
+                                     int16_t *totals);
 #endif
 
 #endif

@@ -123,7 +123,7 @@ def _cuts(item: IntegerLayer, bound: int) -> NDArray[np.int64]:
         steps = range(1, len(item.layer.cuts) + 1)
         shift = item.shift
         least = [step << shift if shift >= 0 else -(-step >> -shift) for step in steps]
-        cuts = np.array([min(cut, bound + 1) for cut in least], dtype=np.int64)
+        cuts = np.array([min(cut - item.offset, bound + 1) for cut in least], dtype=np.int64)
     return np.clip(cuts, -bound, bound + 1)
 
 

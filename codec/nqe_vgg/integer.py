@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -17,7 +17,7 @@ from heqcodec.base.files import write_bytes
 from heqcodec.base.numerics import Arithmetic
 
 from .convolution import convolve_floats, convolve_integers
-from .layer import IntegerLayer, check_float32_exact
+from .layer import IntegerLayer, check_float32_exact, offset_bits
 from .layout import MODEL_NAME, PIXEL_CENTRE, VGG_LAYERS, total_bits
 from .packing import pack_layers, unpack_layers
 from .payload import RATES, check_rate, pack_code
@@ -80,6 +80,7 @@ class IntegerVgg:
             )
         self.skips = kinds.pop()
         self.bits = total_bits(self.form, [item.layer for item in layers]) + skip_bits(self.skips)
+        self.bits += offset_bits(layers)
         if self.bits > BUDGET_BITS:
             raise HeqError(
                 f"{MODEL_NAME}: weights and {self.form} take {self.bits} bits, more than "
@@ -143,27 +144,60 @@ class IntegerVgg:
             return np.unpackbits(self.native.codes(patches), axis=1).reshape(shape)
         if patches.shape[3] == 1:
             patches = np.broadcast_to(patches, (*patches.shape[:3], 3))
-        run = self._run_integers if arithmetic == "int64" else self._run_floats
         codes = np.empty(shape, dtype=np.uint8)
-        for start in range(0, len(patches), BATCH):
-            codes[start : start + BATCH] = run(patches[start : start + BATCH], arithmetic)
+        for part, sums in self._last_sums(patches, arithmetic):
+            if self.layers[-1].thresholds is not None:
+                codes[part] = sums >= self.layers[-1].thresholds[:, :, None]
+            else:
+                codes[part] = sums >= 0
         return codes
 
+    def totals(self, patches: np.ndarray, arithmetic: Arithmetic = "float32") -> np.ndarray:
+        """Pixels -> the sums of the last layer, added up over its 16 positions.
+
+        Args:
+            patches: as for ``encode_patches``.
+            arithmetic: see ``codes``.
+
+        Returns:
+            int32 (N, 32), below 2^15 in magnitude.
+        """
+        _checked(patches)
+        if self.native and arithmetic == "float32":
+            return self.native.totals(patches)
+        totals = np.empty((len(patches), self.layers[-1].layer.outputs), dtype=np.int32)
+        for part, sums in self._last_sums(patches, arithmetic):
+            totals[part] = sums.sum(axis=(2, 3))
+        return totals
+
+    def _last_sums(
+        self, patches: np.ndarray, arithmetic: Arithmetic
+    ) -> Iterator[tuple[slice, np.ndarray]]:
+        """Which patches, and their sums of the last layer, (n, 32, 4, 4)."""
+        if patches.shape[3] == 1:
+            patches = np.broadcast_to(patches, (*patches.shape[:3], 3))
+        run = self._run_integers if arithmetic == "int64" else self._run_floats
+        for start in range(0, len(patches), BATCH):
+            part = slice(start, start + BATCH)
+            yield part, run(patches[part], arithmetic)
+
     def _run_floats(self, patches: np.ndarray, arithmetic: Arithmetic) -> np.ndarray:
-        """uint8 (N, 32, 32, 3) to uint8 (N, 32, 4, 4), integers held in floats."""
+        """uint8 (N, 32, 32, 3) to sums (N, 32, 4, 4), integers held in floats."""
         x = patches.astype(arithmetic)
         x -= PIXEL_CENTRE
-        for item in self.layers:
+        *others, last = self.layers
+        for item in others:
             total = convolve_floats(x, item.levels, item.layer)
             if item.layer.pool:
                 total = pooled(total, (1, 2))
             x = joined(item.skip, item.selects, _activate(item, total), x, (1, 2))
-        return x.transpose(0, 3, 1, 2).astype(np.uint8)
+        return convolve_floats(x, last.levels, last.layer).transpose(0, 3, 1, 2)
 
     def _run_integers(self, patches: np.ndarray, arithmetic: Arithmetic) -> np.ndarray:
         """The same in int64, by another way of summing."""
         x = patches.transpose(0, 3, 1, 2).astype(np.int64) - PIXEL_CENTRE
-        for item in self.layers:
+        *others, last = self.layers
+        for item in others:
             total = convolve_integers(x, item.levels.astype(np.int64), item.layer)
             if item.layer.pool:
                 n, c, h, w = total.shape
@@ -171,13 +205,12 @@ class IntegerVgg:
             if item.thresholds is not None:
                 cuts = item.thresholds.astype(np.int64)[None, :, :, None, None]
                 level = (total[:, :, None] >= cuts).sum(axis=2)
-            elif len(item.layer.cuts) == 1:
-                level = (total >= 0).astype(np.int64)
             else:
+                total = total + item.offset
                 shifted = total >> item.shift if item.shift >= 0 else total << -item.shift
                 level = np.clip(shifted, 0, len(item.layer.cuts))
             x = joined(item.skip, item.selects, level, x, (2, 3))
-        return x.astype(np.uint8)
+        return convolve_integers(x, last.levels.astype(np.int64), last.layer)
 
     def packed(self) -> dict[str, np.ndarray]:
         """The parameters at their real size, see `pack_layers`."""
@@ -227,6 +260,8 @@ class IntegerVgg:
             parts[kind] = parts.get(kind, 0) + item.levels.size * item.layer.level_bits
         if self.skips == "mux":
             parts["opening sums"] = skip_bits(self.skips)
+        if offsets := offset_bits(self.layers):
+            parts["offsets (16 bits)"] = offsets
         parts["thresholds" if self.form == "thresholds" else "shifts"] = self.bits - sum(
             parts.values()
         )
@@ -250,8 +285,6 @@ def _activate(item: IntegerLayer, total: np.ndarray) -> np.ndarray:
         for cuts in item.thresholds.T.astype(total.dtype):
             level += total >= cuts
         return level
-    if len(item.layer.cuts) == 1:
-        return (total >= 0).astype(total.dtype)
     # A power of two scales exactly, so this floor is the arithmetic shift.
-    scaled = np.floor(total * total.dtype.type(2.0**-item.shift))
+    scaled = np.floor((total + item.offset) * total.dtype.type(2.0**-item.shift))
     return np.clip(scaled, 0, len(item.layer.cuts))

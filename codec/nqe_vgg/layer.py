@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +12,7 @@ from .layout import MODEL_NAME, VggLayer
 from .skips import Skip, check_skip
 
 FLOAT32_EXACT = 2**24
+OFFSET_BITS = 16
 MOST_LEVELS = 128
 """Of a layer: of an even number the largest is then 127, which int8 holds."""
 
@@ -27,6 +29,8 @@ class IntegerLayer:
         shift: the output is the accumulator, shifted right by so many bits (left if negative) and
             clamped to 0..3; the code layer ignores it and takes the sign, with sign(0) = +1.
         skip: what joins the output with the layer's input, see `heqcodec.nqe_vgg.skips`.
+        offset: added to the accumulator before the shift; 0 where there are thresholds, and in the
+            code layer.
         selects: of a MUX skip, int32 (out,): the sums of the output's map from which a channel
             opens.
     """
@@ -37,6 +41,7 @@ class IntegerLayer:
     shift: int = 0
     skip: Skip = "none"
     selects: np.ndarray | None = None
+    offset: int = 0
 
     def __post_init__(self) -> None:
         name = self.layer.name
@@ -62,6 +67,8 @@ class IntegerLayer:
                 )
             if (np.diff(self.thresholds, axis=1) < 0).any():
                 raise HeqFormatError(f"{MODEL_NAME}: the thresholds of {name} must ascend.")
+        if self.offset and (self.thresholds is not None or len(self.layer.cuts) == 1):
+            raise HeqFormatError(f"{MODEL_NAME}: {name} has no shift that an offset could precede.")
         check_skip(self.layer, self.skip, self.selects)
         check_float32_exact(self.levels, self.layer.top, name)
 
@@ -81,3 +88,8 @@ def check_float32_exact(levels: np.ndarray, top: int, name: str) -> None:
             f"{name}: an accumulator can reach {worst}, and float32 is exact below "
             f"{FLOAT32_EXACT} only; split the convolution or use float64."
         )
+
+
+def offset_bits(layers: Sequence[IntegerLayer]) -> int:
+    """Bits of the stored offsets: none where all are 0."""
+    return OFFSET_BITS * (len(layers) - 1) if any(item.offset for item in layers) else 0

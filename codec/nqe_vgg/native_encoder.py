@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from .bit_planes import PackedVgg, pack_vgg
 from .layer import IntegerLayer
-from .payload import RATES
+from .payload import CODE_CHANNELS, RATES
 
 LEAST = 8
 """Patches that are worth a thread of their own."""
@@ -54,7 +54,14 @@ class NativeVgg:
 
         By `heqcodec.base.threads.thread_count` threads; the extension lets go of Python's lock.
         """
-        codes = np.empty((len(patches), RATES[-1] // 8), dtype=np.uint8)
+        return self._by_threads(patches, np.empty((len(patches), RATES[-1] // 8), dtype=np.uint8))
+
+    def totals(self, patches: NDArray[np.uint8]) -> NDArray[np.int32]:
+        """Patches as for `codes` to the last layer's sums over its positions, int32 (N, 32)."""
+        totals = np.empty((len(patches), CODE_CHANNELS), dtype=np.int16)
+        return self._by_threads(patches, totals).astype(np.int32)
+
+    def _by_threads(self, patches: NDArray[np.uint8], codes: NDArray[Any]) -> NDArray[Any]:
         given = np.ascontiguousarray(patches)
         threads = max(1, min(thread_count(), len(given) // LEAST))
         if threads == 1:
@@ -66,7 +73,7 @@ class NativeVgg:
             list(pool.map(lambda part: self._code(given[part], codes[part]), parts))
         return codes
 
-    def _code(self, patches: NDArray[np.uint8], codes: NDArray[np.uint8]) -> None:
+    def _code(self, patches: NDArray[np.uint8], codes: NDArray[Any]) -> None:
         packed = self._packed
         self._extension.vgg_codes(
             packed.weights,
@@ -79,6 +86,7 @@ class NativeVgg:
             patches.shape[3],
             codes,
             self._index,
+            codes.dtype == np.int16,
         )
 
 

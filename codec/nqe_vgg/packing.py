@@ -19,9 +19,10 @@ def pack_layers(layers: Sequence[IntegerLayer]) -> dict[str, np.ndarray]:
 
     The weights of a layer as fields of 3, 2 or 1 bits holding the index of the level, and
     ``thresholds`` (all layers, each threshold plus ``bound`` in ``threshold_bits`` bits) or
-    ``shifts`` (int8, two's complement). With other levels than the paper's, ``levels`` says how
-    many each layer has. With skips, ``skips`` is their place in `SKIPS`, and ``selects`` the sums
-    from which the channels of MUX skips open, in `select_bits` bits each.
+    ``shifts`` (int8, two's complement), with ``offsets`` (int16) where one is not 0. With other
+    levels than the paper's, ``levels`` says how many each layer has. With skips, ``skips`` is their
+    place in `SKIPS`, and ``selects`` the sums from which the channels of MUX skips open, in
+    `select_bits` bits each.
 
     Args:
         layers: of `IntegerVgg`.
@@ -47,6 +48,8 @@ def pack_layers(layers: Sequence[IntegerLayer]) -> dict[str, np.ndarray]:
     else:
         shifts = [item.shift % 2**SHIFT_BITS for item in layers[:-1]]
         tensors["shifts"] = np.asarray(shifts, dtype=np.uint8)
+        if any(item.offset for item in layers):
+            tensors["offsets"] = np.asarray([it.offset for it in layers[:-1]], dtype=np.int16)
     if "mux" in kinds:
         selects = [(it.selects, select_bits(it.layer)) for it in layers if it.selects is not None]
         tensors["selects"] = pack_fields(selects)
@@ -61,7 +64,7 @@ def unpack_layers(tensors: Mapping[str, np.ndarray]) -> list[IntegerLayer]:
         KeyError: one is missing.
     """
     thresholds: list[np.ndarray | None] = [None] * len(VGG_LAYERS)
-    shifts = [0] * len(VGG_LAYERS)
+    shifts, offsets = [0] * len(VGG_LAYERS), [0] * len(VGG_LAYERS)
     places: tuple[VggLayer, ...] = VGG_LAYERS
     if "levels" in tensors:
         counts = tensors["levels"]
@@ -81,15 +84,21 @@ def unpack_layers(tensors: Mapping[str, np.ndarray]) -> list[IntegerLayer]:
         if stored.shape != (len(VGG_LAYERS) - 1,) or stored.dtype != np.uint8:
             raise HeqFormatError("its shifts are not one byte for each layer")
         shifts[:-1] = stored.view(np.int8).tolist()
+    if "offsets" in tensors:
+        added = tensors["offsets"]
+        if added.shape != (len(VGG_LAYERS) - 1,) or added.dtype != np.int16:
+            raise HeqFormatError("its offsets are not one int16 for each layer")
+        offsets[:-1] = added.tolist()
     skip, selects = _unpack_skips(tensors)
     layers = []
-    for layer, cuts, shift in zip(places, thresholds, shifts, strict=True):
+    for layer, cuts, shift, offset in zip(places, thresholds, shifts, offsets, strict=True):
         (indices,) = unpack_fields(tensors[layer.name], [(layer.weights, layer.level_bits)])
         if indices.max() >= len(layer.levels):
             raise HeqFormatError(f"{layer.name} holds a weight that is no level")
         levels = np.asarray(layer.levels, dtype=np.int8)[indices].reshape(layer.shape)
         own: Skip = skip if layer.name in SKIPPED else "none"
-        layers.append(IntegerLayer(layer, levels, cuts, shift, own, selects.get(layer.name)))
+        skipped = own, selects.get(layer.name)
+        layers.append(IntegerLayer(layer, levels, cuts, shift, *skipped, offset))
     return layers
 
 

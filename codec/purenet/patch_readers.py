@@ -6,6 +6,7 @@ from typing import Protocol
 
 import numpy as np
 from heqcodec.nqe_t.encoder import TransformCodeReader
+from heqcodec.nqe_vgg.code_reader import ClassCodeReader
 from heqcodec.nqe_vgg.payload import unpack_code
 from heqcodec.purenet.features import BaseFeatures, CellFeatures, Features, base_frame
 from numpy.typing import NDArray
@@ -51,8 +52,29 @@ class TransformReader:
         return features, self._reader.bounds(coefficients, channels)
 
 
+class ClassReader:
+    """Features of `nqe-vgg` codes: the plain inverse transform, and which class a patch has."""
+
+    bounded = False
+
+    def __init__(self, reader: ClassCodeReader) -> None:
+        self._reader = reader
+
+    def read(
+        self, codes: NDArray[np.uint8], bits: int, channels: int, valid: NDArray[np.bool_]
+    ) -> tuple[BaseFeatures, None]:
+        """See `Reader`."""
+        rows, columns, length = codes.shape
+        flat = codes.reshape(-1, length)
+        pixels = self._reader.pixels(self._reader.coefficients(flat, channels))
+        hints = self._reader.hints_of(flat)
+        hints[~valid.reshape(-1)] = 0
+        grid = hints.reshape(rows, columns, -1).transpose(2, 0, 1)
+        return BaseFeatures(base_frame(pixels, valid), np.ascontiguousarray(grid)), None
+
+
 class BinaryReader:
-    """Features of `nqe-vgg` codes: -1 and +1, and 0 for channels not sent and for lost patches."""
+    """Features of binary codes: -1 and +1, and 0 for channels not sent and for lost patches."""
 
     bounded = False
 

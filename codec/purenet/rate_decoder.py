@@ -21,6 +21,7 @@ from heqcodec.base.constants import STEPS
 from heqcodec.nqe_r.bounds import LevelBounds
 from heqcodec.nqe_r.encoder import RateNqe
 from heqcodec.nqe_r.quantizer import OCTAVE
+from heqcodec.nqe_vgg.code_reader import POINTS
 from numpy.typing import NDArray
 
 from .dequantizer import PLACES, Dequantizer
@@ -40,7 +41,7 @@ def network_tensors(tensors: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[An
     return {
         name: tensor
         for name, tensor in tensors.items()
-        if name != PLACES and not name.startswith(PREFIX)
+        if name not in (PLACES, POINTS) and not name.startswith(PREFIX)
     }
 
 

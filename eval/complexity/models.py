@@ -12,7 +12,7 @@ from heqcodec.eval.weight_files import stored_tensors
 from heqcodec.image.patches import split_patches
 from heqcodec.models import registry
 from heqcodec.nqe_t.encoder import TransformNqe
-from heqcodec.nqe_vgg.integer import IntegerVgg
+from heqcodec.nqe_vgg.encoder import VggNqe
 from numpy.typing import NDArray
 
 from . import transform_work, vgg_work
@@ -52,7 +52,8 @@ def _vgg_contender(name: str, frame: NDArray[np.uint8]) -> list[Contender]:
     encoder: Any = registry.load_encoder(name)
     patches = split_patches(frame)
     stages = _vgg_stages(encoder, registry.weight_bits(name))
-    return [_contender(name, frame, stages, {}, Work(), lambda: encoder.codes(patches))]
+    extra = inverse_work(len(encoder.stem.inverse_matrix))
+    return [_contender(name, frame, stages, {}, extra, lambda: encoder.classes(patches))]
 
 
 def _rate_contenders(name: str, frame: NDArray[np.uint8]) -> list[Contender]:
@@ -61,7 +62,7 @@ def _rate_contenders(name: str, frame: NDArray[np.uint8]) -> list[Contender]:
 
 COUNTERS: dict[str, Callable[[str, NDArray[np.uint8]], list[Contender]]] = {
     registry.TRANSFORM: _transform_contender,
-    registry.VGG: _vgg_contender,
+    registry.VGG_CLASS: _vgg_contender,
     registry.RATE: _rate_contenders,
 }
 """What counts a model, by its family."""
@@ -127,7 +128,7 @@ def _transform_stages(
     return stages, detail
 
 
-def _vgg_stages(encoder: IntegerVgg, parts: dict[str, int]) -> list[Stage]:
-    work = vgg_work.vgg_work(encoder.layers)
-    held = vgg_work.vgg_activation_bytes(encoder.layers)
+def _vgg_stages(encoder: VggNqe, parts: dict[str, int]) -> list[Stage]:
+    work = vgg_work.class_work(encoder)
+    held = vgg_work.vgg_activation_bytes(encoder.network.layers)
     return [Stage("encoder", sum(parts.values()), work, held)]

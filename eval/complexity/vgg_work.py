@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from heqcodec.base.constants import PATCH
-from heqcodec.export.vgg_layers import operations
+from heqcodec.export.vgg_layers import operations, straight_operations
+from heqcodec.nqe_vgg.encoder import VggNqe
 from heqcodec.nqe_vgg.layer import IntegerLayer
 
 from .work import Work
@@ -27,6 +28,12 @@ def vgg_work(layers: Sequence[IntegerLayer]) -> Work:
         if item.layer.pool:
             side //= 2
     return total.times(1 / PIXELS)
+
+
+def class_work(encoder: VggNqe) -> Work:
+    """The encoder of `nqe-vgg`, per pixel: convolutions, class, transform and quantizer."""
+    straight = straight_operations(encoder)
+    return vgg_work(encoder.network.layers) + Work(straight.additions, straight.shifts)
 
 
 def vgg_activation_bytes(layers: Sequence[IntegerLayer]) -> int:

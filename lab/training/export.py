@@ -12,6 +12,7 @@ from heqcodec.base.errors import HeqError
 from heqcodec.base.files import write_bytes
 from heqcodec.models.registry import FAMILIES, encoder_ids
 from heqcodec.nqe_r.coders import CODERS, OWN
+from heqcodec.nqe_vgg.code_reader import POINTS
 from heqcodec.purenet.dequantizer import PLACES
 from heqcodec.purenet.network import Purenet
 from heqcodec.purenet.stored_weights import stored_weights
@@ -60,12 +61,14 @@ def export_model(
     training: dict[str, Any],
     held_out: dict[str, float],
     rate_parts: RateParts | None = None,
+    points: NDArray[np.float32] | None = None,
 ) -> dict[str, Any]:
     """Write ``NAME.encoder.safetensors``, ``NAME.purenet.safetensors`` and ``NAME.json``.
 
     A model of variable rate (``rate_parts``) has ``NAME.device.safetensors`` and
     ``NAME.packed.safetensors`` beside them.
 
+    ``points`` are stored with the decoder, see `heqcodec.nqe_vgg.code_reader.ClassCodeReader`.
     The decoder is stored as `heqcodec.purenet.stored_weights` says.
 
     Returns:
@@ -76,6 +79,8 @@ def export_model(
     parameters = sum(value.numel() for value in purenet.state_dict().values())
     more: dict[str, Any] = {}
     ids = encoder_ids(FAMILIES[family].make_encoder(encoder))
+    if points is not None:
+        weights[POINTS] = points
     if rate_parts:
         weights[PLACES] = rate_parts.places
         more = {"coders": {}, "default_quality": rate_parts.default_quality}

@@ -22,6 +22,8 @@ from safetensors.numpy import load_file, save
 from torch import Tensor
 
 Tensors = dict[str, NDArray[Any]]
+PIXEL_INPUTS = 192
+"""Of a network with a base: the samples of a cell. Hints follow."""
 
 
 def read_encoder(path: Path, family: str = TRANSFORM) -> Tensors:
@@ -29,7 +31,7 @@ def read_encoder(path: Path, family: str = TRANSFORM) -> Tensors:
 
     Args:
         path: safetensors.
-        family: of the model, "transform" or "rate".
+        family: of the model, "transform", "rate" or "vgg-class".
 
     Raises:
         HeqError: the file holds no such encoder.
@@ -70,7 +72,7 @@ def encoder_ids(tensors: Mapping[str, NDArray[Any]], family: str = TRANSFORM) ->
 
     Args:
         tensors: of an encoder.
-        family: of the model, "transform" or "rate".
+        family: of the model, "transform", "rate" or "vgg-class".
     """
     return "-".join(registry.encoder_ids(FAMILIES[family].make_encoder(tensors)).values())
 
@@ -79,7 +81,8 @@ def read_purenet(path: Path, network: Purenet) -> NDArray[np.float32] | None:
     """Put stored weights into a network.
 
     A network of more inputs than the stored one has weights of 0 for those that are new, so that
-    it decodes as the stored one does until it has learned to use them.
+    it decodes as the stored one does until it has learned to use them. One of fewer has other
+    hints: then weights of 0 for all of them.
 
     Returns:
         The reconstruction points stored with the weights; None if there are none.
@@ -103,6 +106,8 @@ def read_purenet(path: Path, network: Purenet) -> NDArray[np.float32] | None:
 
 
 def _widened(weight: Tensor, inputs: int) -> Tensor:
-    """A 1x1 kernel (O, I, 1, 1) with zeros for inputs from I on; as it is if it has enough."""
+    """A 1x1 kernel (O, I, 1, 1) with zeros for inputs from I on; pixels alone if I is too many."""
+    if weight.shape[1] > inputs >= PIXEL_INPUTS:
+        weight = weight[:, :PIXEL_INPUTS]
     missing = max(0, inputs - weight.shape[1])
     return torch.cat([weight, weight.new_zeros(weight.shape[0], missing, 1, 1)], dim=1)

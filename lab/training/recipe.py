@@ -8,7 +8,7 @@ from typing import Any
 
 from heqcodec.base.constants import STEPS
 from heqcodec.base.errors import HeqError
-from heqcodec.models.registry import DECODERS, PLAIN, RATE, TRANSFORM, VGG
+from heqcodec.models.registry import DECODERS, PLAIN, RATE, TRANSFORM, VGG, VGG_CLASS
 from heqcodec.nqe_vgg.skips import SKIPS
 
 from .recipe_values import (
@@ -78,7 +78,7 @@ class Recipe:
     """
 
     name: str = key(FILE_NAME)
-    family: str = key(one_of((TRANSFORM, VGG, RATE)))
+    family: str = key(one_of((TRANSFORM, VGG, RATE, VGG_CLASS)))
     about: str = key(LINE)
     steps: int = key(whole(1))
     batch: int = key(whole(1), 12)
@@ -145,8 +145,29 @@ class TransformRecipe(Recipe):
 
 
 @dataclass(frozen=True)
+class ClassRecipe(Recipe):
+    """`nqe-vgg`: bit allocations are fitted, convolutions learn to choose one, PURENET follows.
+
+    rate_weights: how often each of the four rates is drawn.
+    convolutions: a model here; its first four layers are kept, its others where training begins.
+    class_patches, class_steps, class_learning_rate: patches that the choice is learned on, and for
+        how long, see `heqcodec.lab.training.class_layers`.
+    fit_patches, fit_rounds: patches of those that the allocations are fitted to, and rounds of it,
+        see `heqcodec.lab.training.class_allocation`.
+    """
+
+    rate_weights: tuple[float, ...] = key(RATE_WEIGHTS, (1.0, 1.0, 1.0, 1.0))
+    convolutions: str = key(LINE, "nqe-vgg")
+    class_patches: int = key(whole(256), 40000)
+    class_steps: int = key(whole(1), 3000)
+    class_learning_rate: float = key(ABOVE_ZERO, 2e-3)
+    fit_patches: int = key(whole(64), 16000)
+    fit_rounds: int = key(whole(1), 12)
+
+
+@dataclass(frozen=True)
 class VggRecipe(Recipe):
-    """`nqe-vgg`: encoder and PURENET are trained together.
+    """The paper's encoder with a code of signs: encoder and PURENET are trained together.
 
     rate_weights: how often each of the four rates is drawn.
     encoder_learning_rate: peak learning rate of the encoder.
@@ -226,7 +247,12 @@ class RateRecipe(Recipe):
     default_quality: float = key(number(1, 100), 45.0)
 
 
-RECIPES: dict[str, type[Recipe]] = {TRANSFORM: TransformRecipe, VGG: VggRecipe, RATE: RateRecipe}
+RECIPES: dict[str, type[Recipe]] = {
+    TRANSFORM: TransformRecipe,
+    VGG: VggRecipe,
+    VGG_CLASS: ClassRecipe,
+    RATE: RateRecipe,
+}
 """The class of each family."""
 
 

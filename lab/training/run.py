@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import Progress
 
+from .class_task import ClassTask, fit_class_encoder
 from .coded_tiles import claim_cache
 from .export import RateParts, export_decoder, export_model
 from .given_weights import encoder_ids, read_encoder, read_purenet, read_tables, write_tensors
@@ -22,7 +23,7 @@ from .loop import TrainingLoop
 from .photographs import load_frame_groups
 from .rate_coders import Coders, fit_coders
 from .rate_task import RateTask, fit_rate_encoder
-from .recipe import RECIPES, RateRecipe, Recipe, TransformRecipe, VggRecipe
+from .recipe import RECIPES, ClassRecipe, RateRecipe, Recipe, TransformRecipe, VggRecipe
 from .run_start import (
     begin_run,
     claim_source,
@@ -102,6 +103,9 @@ def train(
             tensors = _fitted_encoder(out_dir, encoder_from, tiles, recipe, resume, progress)
             cache = claim_cache(out_dir / "coded", tensors, source, resume)
             task = TransformTask(recipe, tiles, frames, tensors, where, cache, progress)
+        elif isinstance(recipe, ClassRecipe):
+            tensors = _fitted_encoder(out_dir, encoder_from, tiles, recipe, resume, progress)
+            task = ClassTask(recipe, tiles, frames, tensors, where)
         elif isinstance(recipe, RateRecipe):
             tensors = _fitted_encoder(out_dir, encoder_from, tiles, recipe, resume, progress)
             groups = load_frame_groups(held_out_dir) if held_out_dir else {"": frames}
@@ -179,6 +183,7 @@ def train(
         training,
         held_out,
         rate_parts,
+        task.points if isinstance(task, ClassTask) else None,
     )
 
 
@@ -206,7 +211,7 @@ def _fitted_encoder(
     out_dir: Path,
     given: Path | None,
     tiles: NDArray[np.uint8],
-    recipe: TransformRecipe | RateRecipe,
+    recipe: TransformRecipe | RateRecipe | ClassRecipe,
     resume: bool,
     progress: Progress,
 ) -> dict[str, NDArray[Any]]:
@@ -217,6 +222,8 @@ def _fitted_encoder(
             tensors = read_encoder(given, recipe.family)
         elif isinstance(recipe, TransformRecipe):
             tensors = fit_encoder(tiles, recipe)
+        elif isinstance(recipe, ClassRecipe):
+            tensors = fit_class_encoder(tiles, recipe, progress)
         else:
             tensors = fit_rate_encoder(tiles, recipe, progress.console.print)
         write_tensors(kept, tensors)

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from format_tables import PAGE, table
 from heqcodec.base import colour, patch_protocols
+from heqcodec.base.ids import tensors_id
 from heqcodec.container import chunks, header, strips
 from heqcodec.container.header import Coder, Header, Mode
 from heqcodec.container.repair import byte_syndromes
@@ -27,7 +28,7 @@ from heqcodec.nqe_t import arithmetic, contexts, transform
 from heqcodec.nqe_t import encoder as transform_nqe
 from heqcodec.nqe_t.zones import cell, zones
 from heqcodec.nqe_vgg import payload
-from heqcodec.nqe_vgg.integer import IntegerVgg
+from heqcodec.nqe_vgg.encoder import VggNqe
 from heqcodec.nqe_vgg.layout import VGG_LAYERS
 
 STRUCT_OF_TYPE = {"u8": "B", "u16": "H", "u32": "I"}
@@ -287,20 +288,21 @@ def test_layers_of_nqe_vgg() -> None:
     assert f"rate is {', '.join(rates[:-1])} or {rates[-1]}" in PAGE
 
 
-def test_id_of_nqe_vgg() -> None:
+def test_tensors_and_id_of_nqe_vgg() -> None:
     encoder = registry.load_encoder("nqe-vgg")
-    assert isinstance(encoder, IntegerVgg)
+    assert isinstance(encoder, VggNqe)
     stored = encoder.packed()
-    form = "thresholds" if "thresholds" in stored else "shift"
-    assert f"`nqe-vgg {form}`" in PAGE
-    names = [
+    for name, dtype, shape, _ in table("| tensor of nqe-vgg | type | shape | holds |"):
+        assert stored[name].dtype == dtype
+        assert ", ".join(map(str, stored[name].shape)) == shape
+    sentence = re.search(r"bytes of the layers' tensors, ([\w,\s]+), as for nqe-t", PAGE)
+    assert sentence
+    layers = [
         row[0] for row in table("| layer | inputs | outputs | groups | kernel | weights | then |")
     ]
-    names.append("thresholds" if form == "thresholds" else "shifts")
-    digest = hashlib.sha256(f"nqe-vgg {form}\n".encode())
-    for name in names:
-        digest.update(stored[name].tobytes())
-    assert digest.digest()[:8] == encoder.encoder_id
+    names = [*layers, *re.split(r",\s+", sentence[1])]
+    assert list(stored) == names
+    assert tensors_id(stored, tuple(names)) == encoder.encoder_id
 
 
 @pytest.fixture(scope="module")

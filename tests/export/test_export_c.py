@@ -24,7 +24,7 @@ from heqcodec.nqe_r.device_coder.coder import DeviceCoder
 from heqcodec.nqe_r.encoder import RateNqe, stem_tensors
 from sample_cost_layers import random_cost_layer
 from sample_device_strips import some_tables
-from sample_vgg import OTHER, random_encoder
+from sample_vgg import THIRD, random_class_encoder
 
 pytestmark = needs_compiler
 
@@ -70,7 +70,7 @@ def exported(
             )
             patch.setattr(registry, "load_strip_coder", lambda name, coder: DeviceCoder(tensors))
         if request.param == "other convolutions":
-            encoder = random_encoder(3, OTHER, own_cuts=True)
+            encoder = random_class_encoder(3, THIRD, own_cuts=True)
             patch.setattr(registry, "encoder_tensors", lambda name: encoder.packed())
             patch.setattr(registry, "load_encoder", lambda name: encoder)
         result = run("export", "c", "--model", model, "--out", folder)

@@ -32,7 +32,7 @@ def some_patches() -> np.ndarray:
 @pytest.mark.parametrize(
     "encoder",
     [
-        pytest.param(lambda: registry.load_encoder("nqe-vgg"), id="shipped"),
+        pytest.param(lambda: registry.load_encoder("nqe-vgg").network, id="shipped"),
         pytest.param(lambda: random_encoder(1, PAPER, own_cuts=True), id="thresholds"),
         pytest.param(lambda: random_encoder(2, OTHER), id="other levels"),
         pytest.param(lambda: random_encoder(3, THIRD, own_cuts=False), id="third levels"),
@@ -46,13 +46,17 @@ def test_c_and_numpy_agree(encoder) -> None:
     wanted = plain.codes(patches)
     assert 0.01 < wanted.mean() < 0.99
     np.testing.assert_array_equal(native.codes(patches), wanted)
+    totals = plain.totals(patches)
     kernels = native.native.kernels
     assert native.kernel == f"C, {kernels[0]}"
     for index in range(len(kernels)):
         by_kernel = native_vgg.NativeVgg(native.native._extension, native.native._packed, index)
         codes = np.unpackbits(by_kernel.codes(patches), axis=1).reshape(wanted.shape)
         np.testing.assert_array_equal(codes, wanted, kernels[index])
+        np.testing.assert_array_equal(by_kernel.totals(patches), totals)
+    np.testing.assert_array_equal(native.totals(patches[:2]), plain.totals(patches[:2], "int64"))
     grey = patches[..., :1]
+    np.testing.assert_array_equal(native.totals(grey[:3]), plain.totals(grey[:3]))
     for bits in RATES:
         made = native.encode_patches(grey, bits)
         np.testing.assert_array_equal(made, plain.encode_patches(grey, bits))
@@ -62,7 +66,7 @@ def test_c_and_numpy_agree(encoder) -> None:
 
 @needs_native
 def test_threads_change_no_byte(monkeypatch: pytest.MonkeyPatch) -> None:
-    encoder = registry.load_encoder("nqe-vgg")
+    encoder = registry.load_encoder("nqe-vgg").network
     patches = some_patches()
     alone = encoder.encode_patches(patches, 512)
     used = []
@@ -97,7 +101,7 @@ def test_wrong_arrays_are_refused() -> None:
     codes = np.zeros((1, 64), np.uint8)
 
     def call(packed: native_vgg.PackedVgg, channels: int = 3, kernel: int = 0) -> None:
-        extension.vgg_codes(*packed[:6], patches, channels, codes, kernel)
+        extension.vgg_codes(*packed[:6], patches, channels, codes, kernel, False)
 
     call(packed)
     for wrong in (

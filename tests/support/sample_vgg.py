@@ -6,6 +6,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+from heqcodec.nqe_t.transform import dct_layers
+from heqcodec.nqe_vgg.allocation import CELLS, CLASSES, COEFFICIENTS, MOST_BITS
+from heqcodec.nqe_vgg.bands import BANDS
+from heqcodec.nqe_vgg.encoder import VggNqe
 from heqcodec.nqe_vgg.integer import IntegerLayer, IntegerVgg
 from heqcodec.nqe_vgg.layout import VGG_LAYERS, levels_of
 
@@ -40,3 +44,24 @@ def random_encoder(seed: int, counts: Sequence[int] = PAPER, own_cuts: bool = Fa
         shift = int(np.log2(spread / 2)) if len(place.cuts) > 1 else 0
         layers.append(IntegerLayer(place, levels, cuts, shift))
     return IntegerVgg(layers)
+
+
+def random_class_encoder(
+    seed: int, counts: Sequence[int] = PAPER, own_cuts: bool = False
+) -> VggNqe:
+    """An encoder of `nqe-vgg` with random convolutions, classes and quantizer."""
+    random = np.random.default_rng(seed)
+    coarse, fine = dct_layers()
+    cuts = np.sort(random.integers(1, 1 << 14, CELLS - 1)).astype(np.uint16)
+    tensors = {
+        **random_encoder(seed, counts, own_cuts).packed(),
+        "bands": random.integers(-2, 3, (CLASSES, BANDS)).astype(np.int8),
+        "band_shift": np.array([2], np.uint8),
+        "bias": random.integers(-900, 900, CLASSES).astype(np.int16),
+        "coarse": coarse,
+        "fine": fine,
+        "scales": random.integers(0, 16, (CLASSES, COEFFICIENTS)).astype(np.uint8),
+        "cuts": cuts,
+        "gains": -np.sort(random.choice(120, MOST_BITS, replace=False)).astype(np.int8),
+    }
+    return VggNqe(tensors)

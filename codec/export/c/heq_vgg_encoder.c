@@ -1,29 +1,62 @@
-/* The patch-constant mode: a code of the same length for each patch, of seven convolutions. */
+/* The patch-constant mode: a code of the same length for each patch. Convolutions choose a class,
+ * and the class which bits of a transform are sent. */
 
 #include "heq_file.h"
+#include "heq_class_code.h"
+#include "heq_coefficients.h"
 #include "heq_vgg.h"
 
 typedef struct {
     heq_file file; /* first, as in every mode */
     uint16_t bytes; /* of a code */
     uint8_t code[HEQ_VGG_CODE];
+    heq_class_coder coder;
+    union { /* one after the other */
 #ifndef HEQ_KERNEL_FAST
-    heq_vgg_memory memory;
+        heq_vgg_memory convolutions;
 #endif
+        struct {
+            int16_t field[HEQ_SIDE * HEQ_SIDE];
+            int32_t coefficients[HEQ_SIDE * HEQ_SIDE];
+        } plane;
+    } memory;
 } heq_state;
 
 static const heq_vgg vgg = {
     vgg_weights, vgg_planes, vgg_cuts, VGG_CUT_BITS, VGG_CUT_OFFSET, VGG_CUTS_OF_EACH_OUTPUT,
+};
+static const heq_class_tables class_tables = {
+    class_scales, class_cuts, class_gains, class_bias, class_bands, CLASS_SHIFT,
+};
+static const heq_transform transform = {
+    transform_large, transform_small, TRANSFORM_LAYERS, TRANSFORM_SHIFT,
 };
 
 #include "heq_patch_mode.h"
 
 static void mode_patch(heq_state *state, const heq_patch *patch)
 {
+    int plane, planes = state->file.channels;
+    int32_t *coefficients = state->memory.plane.coefficients;
+    int16_t totals[HEQ_VGG_OUTPUTS];
 #ifdef HEQ_KERNEL_FAST
-    heq_fast_vgg_encode(&vgg, patch, state->code);
+    heq_square fields[3];
+    heq_fast_vgg_encode(&vgg, patch, NULL, totals);
+    heq_class_begin(&state->coder);
+    heq_fast_colour(patch, fields);
+    for (plane = 0; plane < planes; plane++) {
+        heq_fast_patch_coefficients(&transform, &fields[plane], plane, coefficients);
+        heq_class_plane(&state->coder, plane, coefficients);
+    }
 #else
-    heq_vgg_encode(&vgg, patch, &state->memory, state->code);
+    heq_vgg_encode(&vgg, patch, &state->memory.convolutions, NULL, totals);
+    heq_class_begin(&state->coder);
+    for (plane = 0; plane < planes; plane++) {
+        heq_colour(patch, plane, state->memory.plane.field);
+        heq_patch_coefficients(&transform, state->memory.plane.field, plane, coefficients);
+        heq_class_plane(&state->coder, plane, coefficients);
+    }
 #endif
+    heq_class_code(&state->coder, &class_tables, totals, state->bytes, state->code);
     heq_file_put(&state->file, state->code, state->bytes);
 }

@@ -30,9 +30,9 @@ int heq_classify(heq_classifier *classifier, const uint8_t *pixels, size_t strid
     patch.channels = patch.pixel_bytes = channels;
     patch.columns = patch.rows = HEQ_SIDE;
 #ifdef HEQ_KERNEL_FAST
-    heq_fast_vgg_encode(&vgg, &patch, state->code);
+    heq_fast_vgg_encode(&vgg, &patch, state->code, NULL);
 #else
-    heq_vgg_encode(&vgg, &patch, &state->memory, state->code);
+    heq_vgg_encode(&vgg, &patch, &state->memory, state->code, NULL);
 #endif
     for (class = 0; class < HEQ_CLASSES; class++) {
         int32_t score = head_biases[class];

@@ -6,10 +6,11 @@
       nqe-r    coefficients (N, 2, 3, 1024), int32: by transform size, see `heqcodec.nqe_r.layout`;
                with step (1,), int64: levels (N, 3, 1024), int16, and transform_sizes (N,), uint8
       nqe-t    coefficients (N, 3, 32, 32), int32: vertical frequency first
-      nqe-vgg  bits (N, 32, 4, 4), uint8, 0 or 1: all that a code can send
+      nqe-vgg  classes (N,), int64, and coefficients as of nqe-t
+      (the convolutions alone: bits (N, 32, 4, 4), uint8, 0 or 1)
 
-What follows on a device is branches and no graph: entropy coding, and for nqe-t the choice of what
-fits into a code.
+What follows on a device is branches and no graph: entropy coding, and for nqe-t and nqe-vgg the
+choice of what fits into a code.
 """
 
 from __future__ import annotations
@@ -26,6 +27,9 @@ from heqcodec.nqe_r.transform import QUARTER, SIZE
 from heqcodec.nqe_r.transform import STAGE_SHIFT as RATE_SHIFT
 from heqcodec.nqe_t.encoder import TransformNqe
 from heqcodec.nqe_t.transform import STAGE_SHIFT as PATCH_SHIFT
+from heqcodec.nqe_vgg.allocation import PLACES
+from heqcodec.nqe_vgg.bands import BAND_OF, BAND_SHIFTS
+from heqcodec.nqe_vgg.encoder import VggNqe
 from heqcodec.nqe_vgg.integer import IntegerLayer, IntegerVgg
 from heqcodec.nqe_vgg.layout import PIXEL_CENTRE
 from heqcodec.onnx.graph import Graph
@@ -36,7 +40,7 @@ from .rate_levels import add_levels
 MEANS = np.array([[1, 1, 1, 1], [1, -1, 1, -1], [1, 1, -1, -1], [1, -1, -1, 1]])
 """Rows: what the quarters' means a, b, c, d become: all, left - right, top - bottom, cross."""
 
-Encoder = RateNqe | TransformNqe | IntegerVgg
+Encoder = RateNqe | TransformNqe | VggNqe | IntegerVgg
 Values = dict[str, NDArray[Any]]
 """Of a graph, by name."""
 
@@ -81,7 +85,8 @@ def transform_matrix(encoder: object) -> NDArray[np.int32] | None:
 
 @transform_matrix.register(RateNqe)
 @transform_matrix.register(TransformNqe)
-def _(encoder: RateNqe | TransformNqe) -> NDArray[np.int32]:
+@transform_matrix.register(VggNqe)
+def _(encoder: RateNqe | TransformNqe | VggNqe) -> NDArray[np.int32]:
     return encoder.stem.matrices[0]
 
 
@@ -102,6 +107,15 @@ def _(encoder: RateNqe, patches: NDArray[np.uint8], step: int) -> tuple[Values, 
 @exact_run.register
 def _(encoder: TransformNqe, patches: NDArray[np.uint8], step: int) -> tuple[Values, Values]:
     return {"patches": patches}, {"coefficients": encoder.stem.forward(patches, "int64")}
+
+
+@exact_run.register
+def _(encoder: VggNqe, patches: NDArray[np.uint8], step: int) -> tuple[Values, Values]:
+    coefficients = encoder.stem.forward(patches, "int64")
+    return {"patches": patches}, {
+        "classes": encoder.classes(patches, "int64"),
+        "coefficients": coefficients,
+    }
 
 
 @exact_run.register
@@ -165,6 +179,22 @@ def _(encoder: RateNqe, graph: Graph, pixels: str) -> None:
 
 @add_encoder.register
 def _(encoder: TransformNqe, graph: Graph, pixels: str) -> None:
+    _transform(graph, pixels, encoder)
+
+
+@add_encoder.register
+def _(encoder: VggNqe, graph: Graph, pixels: str) -> None:
+    totals = graph.add(
+        "ReduceSum", _convolved(graph, pixels, encoder.network), graph.numbers(2, 3), keepdims=0
+    )
+    straight = _straight(graph, _transform(graph, pixels, encoder), encoder)
+    scores = graph.add("Sum", totals, straight, _matrix(graph, "bias", encoder.bias))
+    classes = graph.add("ArgMax", scores, axis=1, keepdims=0)
+    graph.output("classes", classes, "int64", ("patches",))
+
+
+def _transform(graph: Graph, pixels: str, encoder: TransformNqe | VggNqe) -> str:
+    """(N, 32, 32, 3) to coefficients (N, 3, 32, 32), which are given out."""
     planes = _colour_planes(graph, pixels)
     field = _both_ways(graph, planes, "eighths", encoder.stem.matrices[0], PATCH_SHIFT)
     ends, axis = [graph.numbers(index) for index in range(4)], graph.numbers(1)
@@ -176,10 +206,38 @@ def _(encoder: TransformNqe, graph: Graph, pixels: str) -> None:
     second = graph.add("Add", *(_halved(graph, second, shift, rounded=False) for shift in (1, 2)))
     scaled = graph.add("Concat", y, first, second, axis=1)
     _integers(graph, "coefficients", scaled, "int32", ("patches", 3, SIZE, SIZE))
+    return scaled
+
+
+def _straight(graph: Graph, coefficients: str, encoder: VggNqe) -> str:
+    """(N, 3, 32, 32) to what the levels of bands add to the scores of classes, (N, 32)."""
+    shape = graph.numbers(-1, 3 * SIZE**2)
+    magnitudes = graph.add("Reshape", graph.add("Abs", coefficients), shape)
+    members = np.zeros((3 * SIZE**2, len(BAND_SHIFTS)))
+    members[PLACES[BAND_OF >= 0], BAND_OF[BAND_OF >= 0]] = 1
+    # Sums stay below 31 * 2^18, which float32 holds.
+    sums = graph.add("MatMul", magnitudes, _matrix(graph, "bands_of_coefficients", members))
+    means = graph.add("Mul", sums, _matrix(graph, "band_shifts", 2.0**-BAND_SHIFTS))
+    means = graph.add("Unsqueeze", graph.add("Floor", means), graph.numbers(2))
+    # A level rises by 1 at powers of 2 and halfway between them, at 1 and 2 by 2.
+    powers = 2.0 ** np.arange(1, 24)
+    rises = _matrix(graph, "band_levels", np.concatenate([[1, 1, 2], powers, 1.5 * powers]))
+    reached = graph.as_float(graph.add("GreaterOrEqual", means, rises))
+    levels = graph.add("ReduceSum", reached, graph.numbers(2), keepdims=0)
+    worth = encoder.bands.T.astype(np.float64) * 2.0 ** int(encoder.band_shift[0])
+    return graph.add("MatMul", levels, _matrix(graph, "bands", worth))
 
 
 @add_encoder.register
 def _(encoder: IntegerVgg, graph: Graph, pixels: str) -> None:
+    x = _convolved(graph, pixels, encoder)
+    side, outputs = SIZE // 8, encoder.layers[-1].layer.outputs
+    bits = _activated(graph, encoder.layers[-1], x)
+    _integers(graph, "bits", bits, "uint8", ("patches", outputs, side, side))
+
+
+def _convolved(graph: Graph, pixels: str, encoder: IntegerVgg) -> str:
+    """(N, 32, 32, 3) to the sums of the last layer, (N, 32, 4, 4)."""
     x = graph.add("Sub", pixels, graph.scalar(PIXEL_CENTRE))
     x = graph.add("Transpose", x, perm=(0, 3, 1, 2))
     for item in encoder.layers:
@@ -191,10 +249,9 @@ def _(encoder: IntegerVgg, graph: Graph, pixels: str) -> None:
         x = graph.add("Round", x)
         if layer.pool:
             x = graph.add("MaxPool", x, kernel_shape=(2, 2), strides=(2, 2))
-        x = _skipped(graph, item, _activated(graph, item, x), given)
-    side = SIZE // 8
-    outputs = encoder.layers[-1].layer.outputs
-    _integers(graph, "bits", x, "uint8", ("patches", outputs, side, side))
+        if item is not encoder.layers[-1]:
+            x = _skipped(graph, item, _activated(graph, item, x), given)
+    return x
 
 
 def _activated(graph: Graph, item: IntegerLayer, total: str) -> str:
@@ -214,6 +271,8 @@ def _activated(graph: Graph, item: IntegerLayer, total: str) -> str:
         return graph.add("Sum", *reached)
     if len(layer.cuts) == 1:
         return graph.as_float(graph.add("GreaterOrEqual", total, graph.scalar(0)))
+    if item.offset:
+        total = graph.add("Add", total, graph.scalar(item.offset))
     shifted = graph.add("Floor", graph.add("Mul", total, graph.scalar(2.0**-item.shift)))
     return graph.add("Clip", shifted, graph.scalar(0), graph.scalar(len(layer.cuts)))
 
