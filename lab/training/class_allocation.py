@@ -17,6 +17,7 @@ the optimal halves of each cell in turn (a tree-structured quantizer), so that b
 from __future__ import annotations
 
 from functools import cache
+from typing import Any
 
 import numpy as np
 import torch
@@ -157,7 +158,7 @@ def regrets(errors: Tensor) -> Tensor:
 
 def fit_allocation(
     coefficients: NDArray[np.int32], rounds: int, seed: int
-) -> dict[str, NDArray[np.generic]]:
+) -> dict[str, NDArray[Any]]:
     """Classes and their scales for patches.
 
     Args:
@@ -171,7 +172,7 @@ def fit_allocation(
     cuts = np.rint(tree_thresholds() * SCALE_UNIT * (1 << FRACTION))
     cuts = np.minimum(cuts, CUT_LIMIT).astype(np.uint16)
     points = expected_magnitudes(cuts)
-    tensors: dict[str, NDArray[np.generic]] = {"cuts": cuts, "gains": _gains(cuts, points)}
+    tensors: dict[str, NDArray[Any]] = {"cuts": cuts, "gains": _gains(cuts, points)}
     own = coefficients.reshape(len(coefficients), -1)[:, PLACES].astype(np.float32)
     labels, scales = _first_classes(coefficients, seed), None
     for _ in range(rounds):

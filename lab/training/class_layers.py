@@ -80,6 +80,8 @@ class ClassLayers(nn.Module):
         generator: for it.
     """
 
+    middle: Tensor
+
     def __init__(
         self,
         layers: list[IntegerLayer],
