@@ -33,7 +33,9 @@ def vgg_work(layers: Sequence[IntegerLayer]) -> Work:
 def class_work(encoder: VggNqe) -> Work:
     """The encoder of `nqe-vgg`, per pixel: convolutions, class, transform and quantizer."""
     straight = straight_operations(encoder)
-    return vgg_work(encoder.network.layers) + Work(straight.additions, straight.shifts)
+    return vgg_work(encoder.network.layers) + Work(
+        additions=straight.additions, shifts=straight.shifts
+    )
 
 
 def vgg_activation_bytes(layers: Sequence[IntegerLayer]) -> int:
