@@ -13,6 +13,7 @@ from heqcodec.cli import (
     eval,
     export,
     inspection,
+    link,
     repacking,
     search,
     training,
@@ -57,6 +58,9 @@ app.command("encode")(encoding.encode)
 app.command("decode")(decoding.decode)
 app.command("pack")(repacking.pack)
 app.command("unpack")(repacking.unpack)
+app.command("packetize")(link.packetize)
+app.command("assemble")(link.assemble)
+app.command("simulate-link")(link.simulate_link)
 app.command("info")(inspection.info)
 app.command("models")(inspection.models)
 app.command("classify")(classification.classify)

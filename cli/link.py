@@ -1,0 +1,270 @@
+"""``heqcodec packetize``, ``assemble`` and ``simulate-link``: images over links that lose packets."""
+
+from __future__ import annotations
+
+import struct
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from heqcodec.base.errors import HeqError
+from heqcodec.cli.decoding import is_heq
+
+from .common.options import Force, JsonFacts, Quiet, Verbose
+from .common.terminal import (
+    about,
+    check_output,
+    print_json,
+    print_table,
+    read_input,
+    reports_errors,
+    tell,
+    usage_error,
+    write_output,
+)
+
+if TYPE_CHECKING:
+    from heqcodec.packets.assembler import ImageState
+
+LENGTH = struct.Struct(">H")
+"""Before each packet of a .pkt file."""
+KISS_END, KISS_ESCAPE = 0xC0, 0xDB
+KISS_PLAIN = {b"\xdb\xdc": b"\xc0", b"\xdb\xdd": b"\xdb"}
+
+Size = Annotated[
+    int,
+    typer.Option("--size", min=32, max=1400, metavar="BYTES", help="Most bytes of a packet."),
+]
+Quality = Annotated[
+    float | None, typer.Option("-q", "--quality", metavar="Q", help="1 to 100, of an image.")
+]
+Fec = Annotated[
+    float,
+    typer.Option(
+        "--fec", min=0, max=100, metavar="PERCENT", help="Parity packets, in percent of the others."
+    ),
+]
+Order = Annotated[
+    str,
+    typer.Option(
+        "--order", metavar="ORDER", help="interleaved: lost packets leave neighbours; or rows."
+    ),
+]
+
+
+@reports_errors
+def packetize(
+    source: Annotated[
+        str, typer.Argument(metavar="IN", help="An image or a .heq file; - is standard input.")
+    ],
+    output: Annotated[str, typer.Argument(metavar="OUT", help="A .pkt file; - is standard output.")],
+    size: Size = 222,
+    quality: Quality = None,
+    fec: Fec = 0,
+    order: Order = "interleaved",
+    sender: Annotated[int, typer.Option("--sender", min=0, max=65535)] = 0,
+    image: Annotated[int, typer.Option("--image", min=0, max=255)] = 0,
+    force: Force = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Cut an image into packets, of which each stands alone.
+
+    OUT has each packet behind its length in two bytes, the higher one first.
+    """
+    if source != "-":
+        check_output(source, output, force)
+    with about(source):
+        packets = _packets(read_input(source), size, quality, fec, order, sender, image)
+    write_output(output, b"".join(LENGTH.pack(len(packet)) + packet for packet in packets))
+    if not quiet and output != "-":
+        tell(f"{output}: {len(packets)} packets, {sum(map(len, packets)):,} bytes")
+
+
+@reports_errors
+def assemble(
+    paths: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="IN... [OUT]",
+            help="Files of packets (.pkt, KISS) or folders with a packet a file, - for standard "
+            "input; then OUT.png for the picture as far as it is known, or OUT.heq.",
+        ),
+    ],
+    sender: Annotated[int | None, typer.Option("--sender", help="Where there are several.")] = None,
+    image: Annotated[int | None, typer.Option("--image", help="Where there are several.")] = None,
+    missing: Annotated[
+        bool, typer.Option("--missing", help="Print the numbers of the packets that did not come.")
+    ] = False,
+    force: Force = False,
+    as_json: JsonFacts = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Put packets together: the picture so far, or the .heq file once all have come.
+
+    Without OUT it says what is there, and what is missing.
+    """
+    from heqcodec.packets import PacketAssembler
+
+    inputs, output = _outputs(paths)
+    if output is not None:
+        check_output(inputs[0], output, force)
+    assembler = PacketAssembler()
+    for path in inputs:
+        with about(path):
+            assembler.feed_all(_read_packets(path))
+    found = _chosen(assembler.images(), sender, image)
+    if output is not None:
+        _write(found, output)
+    known = int(found.valid.sum())
+    facts = {
+        "sender": found.sender,
+        "image": found.image,
+        "patches": int(found.valid.size),
+        "known": known,
+        "missing": found.missing(),
+        "refused": assembler.refused,
+    }
+    if as_json:
+        print_json(facts)
+    elif missing:
+        tell(" ".join(map(str, found.missing())))
+    elif not quiet:
+        tell(f"{known} of {found.valid.size} patches, {len(found.missing())} packets missing")
+
+
+@reports_errors
+def simulate_link(
+    source: Annotated[str, typer.Argument(metavar="IN", help="An image; - is standard input.")],
+    size: Size = 222,
+    quality: Quality = 25,
+    fec: Fec = 0,
+    order: Order = "interleaved",
+    losses: Annotated[
+        str, typer.Option("--losses", metavar="P,P,...", help="Percent of packets that are lost.")
+    ] = "0,2,10,30",
+    burst: Annotated[
+        float, typer.Option("--burst", min=1, help="Mean length of a run of lost packets.")
+    ] = 1,
+    draws: Annotated[int, typer.Option("--draws", min=1, help="Of each loss.")] = 20,
+    seed: Annotated[int, typer.Option("--seed")] = 0,
+    decoder: Annotated[str, typer.Option("--decoder", help="strong, fast or plain.")] = "strong",
+    as_json: JsonFacts = False,
+    verbose: Verbose = False,
+) -> None:
+    """Lose and reorder packets of an image, and print the PSNR of what arrives."""
+    from heqcodec.eval.link import simulate
+    from rich import box
+    from rich.table import Table
+
+    data = read_input(source)
+    with about(source):
+        packets = _packets(data, size, quality, fec, order, 0, 0)
+        percents = [float(part) for part in losses.split(",")]
+        rows = simulate(data, packets, percents, burst, draws, seed, decoder)
+    if as_json:
+        print_json({"packets": len(packets), "losses": [row._asdict() for row in rows]})
+        return
+    table = Table(box=box.SIMPLE, title=f"{len(packets)} packets of up to {size} bytes")
+    for column in ("lost %", "PSNR dB", "worst dB", "patches %", "whole %"):
+        table.add_column(column, justify="right")
+    for row in rows:
+        numbers = (row.psnr, row.worst, 100 * row.patches, 100 * row.whole)
+        table.add_row(f"{row.percent:g}", *(f"{number:.2f}" for number in numbers))
+    print_table(table)
+
+
+def _packets(
+    data: bytes,
+    size: int,
+    quality: float | None,
+    fec: float,
+    order: str,
+    sender: int,
+    image: int,
+) -> list[bytes]:
+    from heqcodec import encode
+    from heqcodec.packets import packetize
+
+    if order not in ("rows", "interleaved"):
+        raise usage_error(f"{order!r} is no order; rows and interleaved are.", "--order")
+    if not is_heq(data):
+        data = encode(data, quality=quality, strip_metadata=True)
+    elif quality is not None:
+        raise usage_error("a .heq file has its quality; leave --quality out.", "--quality")
+    interleaved = order == "interleaved"
+    return packetize(
+        data, size, sender=sender, image=image, interleaved=interleaved, fec=fec
+    )
+
+
+def _outputs(paths: list[str]) -> tuple[list[str], str | None]:
+    """Inputs and output: the last path is one if it names a picture or a .heq file."""
+    from heqcodec.image.output_formats import SUFFIXES
+
+    suffix = Path(paths[-1]).suffix.lower()
+    if len(paths) > 1 and (suffix == ".heq" or suffix in SUFFIXES):
+        return paths[:-1], paths[-1]
+    return paths, None
+
+
+def _chosen(images: list[ImageState], sender: int | None, image: int | None) -> ImageState:
+    found = [
+        state
+        for state in images
+        if state.start and sender in (None, state.sender) and image in (None, state.image)
+    ]
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        raise HeqError("no packets of such an image came, or its start packet did not.")
+    named = ", ".join(f"--sender {state.sender} --image {state.image}" for state in found)
+    raise HeqError(f"there are packets of several images; choose one: {named}.")
+
+
+def _write(image: ImageState, output: str) -> None:
+    if output.lower().endswith(".heq"):
+        write_output(output, image.to_heq())
+        return
+    from heqcodec.image.output_formats import save_image
+    from heqcodec.packets.picture import picture
+
+    save_image(picture(image), output)
+
+
+def _read_packets(path: str) -> Iterator[bytes]:
+    if path != "-" and Path(path).is_dir():
+        for name in sorted(Path(path).iterdir()):
+            if name.is_file():
+                yield name.read_bytes()
+        return
+    data = sys.stdin.buffer.read() if path == "-" else read_input(path)
+    yield from kiss_frames(data) if data[:1] == bytes([KISS_END]) else counted(data)
+
+
+def counted(data: bytes) -> Iterator[bytes]:
+    """Packets behind their lengths; a last one that is cut short is left out."""
+    at = 0
+    while at + LENGTH.size <= len(data):
+        (length,) = LENGTH.unpack_from(data, at)
+        at += LENGTH.size
+        if at + length > len(data):
+            return
+        yield data[at : at + length]
+        at += length
+
+
+def kiss_frames(data: bytes) -> Iterator[bytes]:
+    """Data frames of a KISS stream, as radio modems give it."""
+    for frame in data.split(bytes([KISS_END])):
+        if len(frame) > 1 and frame[0] & 0x0F == 0:
+            plain, at = bytearray(), 1
+            while at < len(frame):
+                pair = bytes(frame[at : at + 2])
+                escaped = KISS_PLAIN.get(pair)
+                plain += escaped or pair[:1]
+                at += 2 if escaped else 1
+            yield bytes(plain)

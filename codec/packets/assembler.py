@@ -1,0 +1,332 @@
+"""From packets in any order, of any senders, to images as far as they are known."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from heqcodec.base.errors import (
+    HeqChecksumError,
+    HeqError,
+    HeqFormatError,
+    HeqTruncatedError,
+    HeqUnsupportedError,
+)
+from heqcodec.container.header import (
+    DEFAULT_MAX_PIXELS,
+    GRAY_AS_RGB,
+    Coder,
+    Header,
+    check_pixels,
+)
+from heqcodec.file.rate_encoding import rate_header
+from numpy.typing import NDArray
+
+from .layout import Kind, Packet, Start, check, model_tag, parse
+from .levels import Patches, write_file
+from .parity import recovered
+
+if TYPE_CHECKING:
+    from heqcodec.base.rate_protocols import StripCoder
+
+MOST_SENDERS = 4096
+IMAGES_KEPT = 4
+"""Images of a sender that are kept: the ones of which something came last."""
+MOST_WAITING = 1024
+"""Packets of an image that are kept until its start packet comes."""
+MOST_PATCHES = 1 << 18
+"""Patches of all images that are kept together: 1.6 GB of levels, if all of them come."""
+_BAD = (HeqFormatError, HeqChecksumError, HeqTruncatedError)
+
+
+def model_by_tag(tag: int) -> str:
+    """Name of the model that a start packet names.
+
+    Raises:
+        HeqUnsupportedError: it is not here.
+    """
+    from heqcodec.models import registry
+
+    for name in registry.model_names():
+        if registry.mode_of(name) == registry.RATE_MODE:
+            encoder_id = registry.load_rate_encoder(name).encoder_id
+            coder_id = registry.load_strip_coder(name, Coder.DEVICE).coder_id
+            if model_tag(encoder_id, coder_id) == tag:
+                return name
+    raise HeqUnsupportedError(
+        f"packets of model {tag:08x}, which is not here; a newer version may have it."
+    )
+
+
+@dataclass
+class ImageState:
+    """What is known of an image.
+
+    Attributes:
+        sender, image: as in its packets.
+        start: None until a start packet came, or one of another image of the sender served.
+        model: name of the model.
+        patches: in the order of rows; None until there is a start.
+        numbers: of the numbered packets that came or were recovered.
+        total: how many numbered packets there are; None while that is not known.
+    """
+
+    sender: int
+    image: int
+    start: Start | None = None
+    model: str = ""
+    patches: Patches | None = None
+    numbers: set[int] = field(default_factory=set)
+    total: int | None = None
+    _coder: StripCoder | None = None
+    _waiting: dict[bytes, None] = field(default_factory=dict)
+    _parts: dict[tuple[int, int], dict[int, bytes]] = field(default_factory=dict)
+    _packets: dict[int, Packet] = field(default_factory=dict)
+    _parity: dict[int, dict[int, Packet]] = field(default_factory=dict)
+
+    @property
+    def complete(self) -> bool:
+        """Whether all patches are known."""
+        return self.patches is not None and bool(self.patches.known.all())
+
+    @property
+    def valid(self) -> NDArray[np.bool_]:
+        """Which patches are known, bool (R, C).
+
+        Raises:
+            HeqError: no start packet came.
+        """
+        start, patches = self._known()
+        return patches.known.reshape(start.rows, start.columns)
+
+    def missing(self) -> list[int]:
+        """Numbers of the packets that did not come, as far as they are known: up to the last one,
+        or the highest that came where the last is not known."""
+        if self.complete:
+            return []
+        end = self.total if self.total is not None else max(self.numbers, default=-1) + 1
+        return [number for number in range(end) if number not in self.numbers]
+
+    def header(self) -> Header:
+        """The header of the device file that the packets make.
+
+        Raises:
+            HeqError: no start packet came.
+        """
+        from heqcodec.models import registry
+
+        start, _ = self._known()
+        encoder_id = registry.load_rate_encoder(self.model).encoder_id
+        assert self._coder is not None
+        shape = start.height, start.width, start.planes
+        made = rate_header(shape, start.step, encoder_id, self._coder, start.strip_rows)
+        return replace(made, gray_as_rgb=start.channels == GRAY_AS_RGB)
+
+    def to_heq(self) -> bytes:
+        """The device file, byte for byte as the sender's, without metadata.
+
+        Raises:
+            HeqError: a patch is missing.
+        """
+        _, patches = self._known()
+        if not self.complete:
+            count = int((~patches.known).sum())
+            raise HeqError(
+                f"{count} of {len(patches.known)} patches are missing; a .heq file needs them all, "
+                "a picture does not."
+            )
+        assert self._coder is not None
+        return write_file(self.header(), patches, self._coder)
+
+    def begin(self, start: Start, model: str, coder: StripCoder) -> None:
+        """Set the start; packets that waited for it are taken."""
+        self.start, self.model, self._coder = start, model, coder
+        self.total = start.packets or None
+        self.patches = Patches.none(start)
+        waiting, self._waiting = list(self._waiting), {}
+        for data in waiting:
+            self.take(data)
+
+    def take(self, data: bytes) -> bool:
+        """Take a packet that is no start packet; whether it is good, as far as can be said."""
+        if self.start is None:
+            if len(self._waiting) < MOST_WAITING:
+                self._waiting[data] = None
+                return True
+            return False
+        try:
+            check(data, self.start.seed())
+            packet = parse(data)
+            if packet.kind == Kind.PARITY:
+                self._parity.setdefault(packet.number, {})[packet.run] = packet
+                self._recover(packet.number)
+            else:
+                self._take(packet)
+                for first in list(self._parity):
+                    self._recover(first)
+        except _BAD:
+            return False
+        return True
+
+    def _take(self, packet: Packet) -> None:
+        if packet.number in self.numbers:
+            return
+        if packet.kind == Kind.PATCHES:
+            self._decode(packet.positions(), packet.payload, packet.step)
+        else:
+            self._take_part(packet)
+        self.numbers.add(packet.number)
+        self._packets[packet.number] = packet
+        if packet.last:
+            self.total = packet.number + 1
+
+    def _take_part(self, packet: Packet) -> None:
+        index, count = packet.window & 255, packet.window >> 8
+        if index >= count:
+            raise HeqFormatError("a part of a patch beyond its last")
+        parts = self._parts.setdefault((packet.first, count), {})
+        parts[index] = packet.payload
+        if len(parts) == count:
+            code = b"".join(parts[index] for index in range(count))
+            self._decode([packet.first], code, packet.step)
+
+    def _decode(self, positions: list[int], payload: bytes, step: int) -> None:
+        start, patches = self._known()
+        if positions[-1] >= start.patches:
+            raise HeqFormatError("a packet with patches outside its image")
+        assert self._coder is not None
+        levels, transform_sizes = self._coder.decode(
+            payload, 1, len(positions), start.planes, step
+        )
+        which = np.array(positions) * start.stride % start.patches
+        patches.levels[which] = levels[0]
+        patches.transform_sizes[which] = transform_sizes[0]
+        patches.steps[which], patches.known[which] = step, True
+
+    def _recover(self, first: int) -> None:
+        extra = self._parity[first]
+        size = next(iter(extra.values())).first & 255
+        group = {n: self._packets[n] for n in range(first, first + size) if n in self._packets}
+        if len(group) == size:
+            return
+        try:
+            found = recovered(group, extra)
+        except HeqFormatError:
+            self._parity.pop(first)
+            raise
+        for packet in found:
+            self._take(packet)
+
+    def _known(self) -> tuple[Start, Patches]:
+        if self.start is None or self.patches is None:
+            raise HeqError(
+                f"no start packet of image {self.image} of sender {self.sender} came; ask for it."
+            )
+        return self.start, self.patches
+
+
+class PacketAssembler:
+    """Collects packets: in any order, with duplicates, of several senders, receivers and passes.
+
+    Memory is bounded: senders, images of each, packets that wait for a start.
+
+    Args:
+        max_pixels: largest image; None for no limit.
+
+    Attributes:
+        refused: packets that were damaged, of no image, or too many.
+    """
+
+    def __init__(self, max_pixels: int | None = DEFAULT_MAX_PIXELS) -> None:
+        self.refused = 0
+        self._max_pixels = max_pixels
+        self._senders: OrderedDict[int, OrderedDict[int, ImageState]] = OrderedDict()
+
+    def feed(self, data: bytes) -> ImageState | None:
+        """Take a packet.
+
+        Returns:
+            The image that it belongs to; None where it is refused. Before the start packet of an
+            image came a packet cannot be checked: it waits, and is refused later if it is damaged.
+        """
+        try:
+            packet = parse(data)
+            if packet.kind == Kind.START:
+                check(data, 0)
+                return self._begin(packet)
+        except HeqError:
+            self.refused += 1
+            return None
+        image = self._image(packet)
+        if image.start is None:
+            self._borrow(image, data, packet)
+        if not image.take(data):
+            self.refused += 1
+            return None
+        return image
+
+    def feed_all(self, packets: Iterable[bytes]) -> None:
+        """Take several."""
+        for packet in packets:
+            self.feed(packet)
+
+    def images(self) -> list[ImageState]:
+        """All images, in the order in which their senders and they were heard of last."""
+        return [image for images in self._senders.values() for image in images.values()]
+
+    def _image(self, packet: Packet) -> ImageState:
+        images = self._senders.setdefault(packet.sender, OrderedDict())
+        self._senders.move_to_end(packet.sender)
+        image = images.setdefault(packet.image, ImageState(packet.sender, packet.image))
+        images.move_to_end(packet.image)
+        while len(images) > IMAGES_KEPT:
+            images.popitem(last=False)
+        while len(self._senders) > MOST_SENDERS:
+            self._senders.popitem(last=False)
+        return image
+
+    def _begin(self, packet: Packet) -> ImageState:
+        from heqcodec.models import registry
+
+        start = Start.read(packet.payload)
+        header_size = start.width, start.height
+        check_pixels(*header_size, self._max_pixels)
+        model = model_by_tag(start.model)
+        image = self._image(packet)
+        if image.start is not None and image.start != start:
+            if image.start.seed() == start.seed() and not image.start.packets and image.numbers:
+                image.start, image.total = start, start.packets or image.total
+                return image
+            self._senders[packet.sender][packet.image] = image = ImageState(
+                packet.sender, packet.image
+            )
+        if image.start is None:
+            image.begin(start, model, registry.load_strip_coder(model, Coder.DEVICE))
+            self._forget()
+        return image
+
+    def _forget(self) -> None:
+        """Drop the images of which nothing came for the longest, but not the last one."""
+        kept = self.images()
+        patches = sum(image.start.patches for image in kept if image.start)
+        for image in kept[:-1]:
+            if patches <= MOST_PATCHES:
+                break
+            del self._senders[image.sender][image.image]
+            patches -= image.start.patches if image.start else 0
+
+    def _borrow(self, image: ImageState, data: bytes, packet: Packet) -> None:
+        """Give an image the start of another one of its sender, if the packet's checksum agrees."""
+        for other in reversed(self._senders[packet.sender].values()):
+            if other.start is None:
+                continue
+            try:
+                check(data, other.start.seed())
+            except _BAD:
+                continue
+            assert other._coder is not None
+            image.begin(replace(other.start, step=packet.step, packets=0), other.model, other._coder)
+            return

@@ -1,0 +1,232 @@
+"""The bytes of a packet: one list of fields, as docs/PACKETS.md prints it.
+
+::
+
+    .------.--------.-------.--------.-------.-----.--------.----------- -- --.------.
+    | word | sender | image | number | first | run | window | payload ...     | crc  |
+    | u16  |  u16   |  u8   |  u16   |  u16  | u8  |  u16   |                 | u32  |
+    '------'--------'-------'--------'-------'-----'--------'----------- -- --'------'
+
+What identifies model and image size stands in the start packet alone. The checksum of every other
+packet begins with that packet's payload, so a packet that belongs to another start packet is
+refused, and none spends bytes on it (our choice).
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from dataclasses import dataclass, replace
+from enum import IntEnum
+from math import gcd
+
+from heqcodec.base.constants import PATCH
+from heqcodec.base.errors import HeqChecksumError, HeqFormatError, HeqTruncatedError
+from heqcodec.container.header import GRAY_AS_RGB
+
+VERSION = 1
+HEAD = struct.Struct("<HHBHHBH")
+"""word, sender, image, number, first, run, window."""
+CRC = struct.Struct("<I")
+OVERHEAD = HEAD.size + CRC.size
+SMALLEST, LARGEST = 32, 1400
+"""Bytes of a packet, all in."""
+LONGEST_RUN, WINDOW = 255, 16
+"""Patches that follow the first one directly, at most; and those behind them that can be chosen."""
+STEP_MASK, KIND_SHIFT, LAST_BIT, VERSION_SHIFT = 0x3FF, 10, 12, 13
+START = struct.Struct("<HHBBHHHI")
+"""width, height, channels, strip_rows, step, stride, packets, model."""
+
+
+class Kind(IntEnum):
+    """What the payload is."""
+
+    START = 0
+    PATCHES = 1
+    PART = 2
+    PARITY = 3
+
+
+def model_tag(encoder_id: bytes, coder_id: bytes) -> int:
+    """What names a model: CRC-32 of the encoder_id and coder_id of its files."""
+    return zlib.crc32(encoder_id + coder_id)
+
+
+@dataclass(frozen=True)
+class Start:
+    """What all packets of an image share.
+
+    Attributes:
+        width, height: pixels, 1..65535.
+        channels: as in a file's header.
+        strip_rows: of the file that the packets make.
+        step: index, of that file's header.
+        stride: position ``p`` of the order of sending is patch ``p * stride mod patches``, counted
+            row by row.
+        packets: how many there are, without start and parity packets; 0 where the sender did not
+            know.
+        model: see `model_tag`.
+    """
+
+    width: int
+    height: int
+    channels: int
+    strip_rows: int
+    step: int
+    stride: int
+    packets: int
+    model: int
+
+    @property
+    def rows(self) -> int:
+        """Rows of patches."""
+        return -(-self.height // PATCH)
+
+    @property
+    def columns(self) -> int:
+        """Columns of patches."""
+        return -(-self.width // PATCH)
+
+    @property
+    def patches(self) -> int:
+        """Patches of the image."""
+        return self.rows * self.columns
+
+    @property
+    def planes(self) -> int:
+        """Colour planes that are coded."""
+        return 3 if self.channels == 3 else 1
+
+    def payload(self) -> bytes:
+        """16 bytes."""
+        values = (self.width, self.height, self.channels, self.strip_rows, self.step)
+        return START.pack(*values, self.stride, self.packets, self.model)
+
+    def seed(self) -> int:
+        """Where the checksums of the image's other packets begin.
+
+        It leaves out the step and the number of packets, so all images of a camera that stays as
+        it is set have the same, and one whose start packets are all lost can be read nevertheless.
+        """
+        return zlib.crc32(replace(self, step=0, packets=0).payload())
+
+    @classmethod
+    def read(cls, payload: bytes) -> Start:
+        """The payload of a start packet.
+
+        Raises:
+            HeqFormatError: no image has these values.
+        """
+        if len(payload) != START.size:
+            raise HeqFormatError(f"a start packet with {len(payload)} bytes of payload")
+        start = cls(*START.unpack(payload))
+        lawful = (
+            start.width > 0
+            and start.height > 0
+            and start.channels in (1, 3, GRAY_AS_RGB)
+            and start.strip_rows > 0
+            and start.step <= STEP_MASK
+            and 0 < start.patches <= 1 << 16
+            and start.stride > 0
+            and gcd(start.stride, start.patches) == 1
+        )
+        if not lawful:
+            raise HeqFormatError("a start packet that describes no image")
+        return start
+
+
+@dataclass(frozen=True)
+class Packet:
+    """A packet whose parts were told apart.
+
+    Attributes:
+        kind: what the payload is.
+        sender: 0..65535.
+        image: 0..255, of the sender.
+        number: counted from 0 without start and parity packets; of a parity packet the first of
+            its group; of a start packet 0.
+        payload: bytes.
+        step: index, of the patches.
+        last: whether it is the image's last packet that is numbered.
+        first: PATCHES and PART: position of the first patch. PARITY: packets of the group, and 256
+            times its parity packets.
+        run: PATCHES: so many patches follow the first directly. PARITY: which of the group's parity
+            packets. Else 0.
+        window: PATCHES: bit i is 1 where the patch at position ``first + run + 1 + i`` follows.
+            PART: which part of the patch's code, and 256 times the parts. Else 0.
+    """
+
+    kind: Kind
+    sender: int
+    image: int
+    number: int
+    payload: bytes
+    step: int = 0
+    last: bool = False
+    first: int = 0
+    run: int = 0
+    window: int = 0
+
+    def packed(self, seed: int) -> bytes:
+        """The bytes.
+
+        Args:
+            seed: `Start.seed`; 0 for a start packet.
+        """
+        body = self.body()
+        return body + CRC.pack(zlib.crc32(body, seed))
+
+    def body(self) -> bytes:
+        """The bytes without the checksum."""
+        word = VERSION << VERSION_SHIFT | self.last << LAST_BIT | self.kind << KIND_SHIFT
+        numbers = (word | self.step, self.sender, self.image, self.number)
+        return HEAD.pack(*numbers, self.first, self.run, self.window) + self.payload
+
+    def positions(self) -> list[int]:
+        """Of its patches, in the order of the payload (PATCHES)."""
+        behind = self.first + self.run + 1
+        chosen = [behind + i for i in range(WINDOW) if self.window >> i & 1]
+        return [*range(self.first, behind), *chosen]
+
+
+def parse(data: bytes) -> Packet:
+    """Tell the parts of a packet apart; its checksum is not looked at.
+
+    Raises:
+        HeqTruncatedError: it is shorter than any packet.
+        HeqFormatError: it is longer, or of another version.
+    """
+    if len(data) < OVERHEAD:
+        raise HeqTruncatedError(f"a packet of {len(data)} bytes; the shortest has {OVERHEAD}")
+    if len(data) > LARGEST:
+        raise HeqFormatError(f"a packet of {len(data)} bytes; the longest has {LARGEST}")
+    word, sender, image, number, first, run, window = HEAD.unpack_from(data)
+    if word >> VERSION_SHIFT != VERSION:
+        raise HeqFormatError(f"a packet of version {word >> VERSION_SHIFT}, not {VERSION}")
+    return Packet(
+        kind=Kind(word >> KIND_SHIFT & 3),
+        sender=sender,
+        image=image,
+        number=number,
+        payload=bytes(data[HEAD.size : -CRC.size]),
+        step=word & STEP_MASK,
+        last=bool(word >> LAST_BIT & 1),
+        first=first,
+        run=run,
+        window=window,
+    )
+
+
+def check(data: bytes, seed: int) -> None:
+    """Verify the checksum of a packet.
+
+    Args:
+        data: the packet.
+        seed: `Start.seed`; 0 for a start packet.
+
+    Raises:
+        HeqChecksumError: it is damaged, or of another image.
+    """
+    (stored,) = CRC.unpack_from(data, len(data) - CRC.size)
+    if zlib.crc32(data[: -CRC.size], seed) != stored:
+        raise HeqChecksumError("a packet is damaged, or belongs to another image")

@@ -1,0 +1,132 @@
+"""The patches of an image in the order of sending, from a device file; and the file again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import gcd
+from typing import TYPE_CHECKING
+
+import numpy as np
+from heqcodec.base.errors import HeqUnsupportedError
+from heqcodec.container.header import GRAY_AS_RGB, Coder, Header
+from heqcodec.container.reader import ContainerReader
+from heqcodec.container.source import Source, open_source
+from heqcodec.container.strips import Strip, strip_patch_rows
+from heqcodec.file.rate_encoding import rate_file
+from heqcodec.nqe_r.layout import LEVELS
+from numpy.typing import NDArray
+
+from .layout import Start, model_tag
+
+if TYPE_CHECKING:
+    from heqcodec.base.rate_protocols import StripCoder
+
+
+@dataclass
+class Patches:
+    """The levels of an image, patch by patch, row by row.
+
+    Attributes:
+        levels: int16 (N, planes, 1024).
+        transform_sizes: uint8 (N,).
+        steps: int64 (N,), step index of each.
+        known: bool (N,), false where nothing was sent or received.
+    """
+
+    levels: NDArray[np.int16]
+    transform_sizes: NDArray[np.uint8]
+    steps: NDArray[np.int64]
+    known: NDArray[np.bool_]
+
+    @classmethod
+    def none(cls, start: Start) -> Patches:
+        """Of an image of which nothing is known."""
+        count = start.patches
+        return cls(
+            np.zeros((count, start.planes, LEVELS), np.int16),
+            np.zeros(count, np.uint8),
+            np.full(count, start.step, np.int64),
+            np.zeros(count, bool),
+        )
+
+
+def row_order() -> int:
+    """The stride of patches that are sent row by row."""
+    return 1
+
+
+def interleaved_order(rows: int, columns: int) -> int:
+    """A stride that sends neighbours far apart: near the golden section of all patches, and prime
+    to their number, so that a run of lost packets leaves the neighbours of what it takes."""
+    count = rows * columns
+    middle = round(count * 0.6180339887)
+    by_distance = sorted(range(1, count), key=lambda stride: abs(stride - middle))
+    return next((stride for stride in by_distance if gcd(stride, count) == 1), 1)
+
+
+def read_patches(data: Source, max_pixels: int | None) -> tuple[Header, Patches, StripCoder]:
+    """The header of a device file, its patches, and the coder of its strips.
+
+    Raises:
+        HeqUnsupportedError: it is another kind of file.
+        HeqError: it is damaged.
+    """
+    from heqcodec.models import registry
+
+    with open_source(data) as stream:
+        reader = ContainerReader(stream, max_pixels=max_pixels)
+        header = reader.header
+        if header.coder != Coder.DEVICE:
+            raise HeqUnsupportedError(
+                "packets are made of files of the variable-rate mode that a device could write; "
+                "unpack a packed file first, or encode the image without --mode patch."
+            )
+        strips = reader.read_strips(range(header.strip_count))
+    name = registry.model_of_file(header.encoder_id, header.coder_id)
+    coder = registry.load_strip_coder(name, Coder.DEVICE)
+    patches = Patches.none(start_of(header, 1, 0))
+    at = 0
+    for index in range(header.strip_count):
+        strip, rows = strips[index], strip_patch_rows(header, index)
+        count = rows * header.patch_columns
+        if strip is not None and strip.sent:
+            shape = rows, header.patch_columns, header.channels
+            levels, transform_sizes = coder.decode(strip.payload, *shape, strip.rate)
+            part = slice(at, at + count)
+            patches.levels[part] = levels.reshape(patches.levels[part].shape)
+            patches.transform_sizes[part] = transform_sizes.reshape(-1)
+            patches.steps[part], patches.known[part] = strip.rate, True
+        at += count
+    return header, patches, coder
+
+
+def start_of(header: Header, stride: int, packets: int) -> Start:
+    """What the packets of a file share."""
+    return Start(
+        width=header.width,
+        height=header.height,
+        channels=GRAY_AS_RGB if header.gray_as_rgb else header.channels,
+        strip_rows=header.strip_rows,
+        step=header.rate,
+        stride=stride,
+        packets=packets,
+        model=model_tag(header.encoder_id, header.coder_id),
+    )
+
+
+def write_file(header: Header, patches: Patches, coder: StripCoder) -> bytes:
+    """The device file of an image of which all patches are known, without metadata."""
+
+    def strips() -> Iterator[Strip]:
+        columns, at = header.patch_columns, 0
+        for index in range(header.strip_count):
+            rows = strip_patch_rows(header, index)
+            part = slice(at, at + rows * columns)
+            levels = patches.levels[part].reshape(rows, columns, header.channels, LEVELS)
+            transform_sizes = patches.transform_sizes[part].reshape(rows, columns)
+            step = int(patches.steps[at])
+            yield Strip(step, coder.encode(levels, transform_sizes, step))
+            at += rows * columns
+
+    return rate_file(header, strips(), [])

@@ -1,0 +1,173 @@
+"""The picture of an image of which not all patches are known.
+
+::
+
+    known patches ──► plain inverse ──► holes filled from their rims ──► levels of the filled patches
+                                                                                     │
+    levels of known patches ─────────────────────────────────────────────────────────┴──► decoder
+
+So the network sees a smooth continuation where a patch is lost, as it would see a smooth patch; grey
+would spoil what lies around it (our choice).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from heqcodec.base.constants import PATCH
+from heqcodec.nqe_r.layout import LEVELS
+from numpy.typing import NDArray
+
+from .assembler import ImageState
+from .levels import Patches
+
+if TYPE_CHECKING:
+    from heqcodec.base.rate_protocols import RateDecoder
+
+SMOOTHINGS = 64
+"""Rounds in which each unknown pixel becomes the mean of its neighbours."""
+GREY = 128.0
+
+
+def picture(image: ImageState, decoder: str | None = None, device: str = "auto") -> NDArray[np.uint8]:
+    """Decode what is known of an image and fill the rest.
+
+    Args:
+        image: of which a start packet came.
+        decoder: a decoder of the model; None for the default.
+        device: as in :func:`heqcodec.decode`.
+
+    Returns:
+        uint8 (height, width, channels); mid-grey if nothing is known.
+
+    Raises:
+        HeqError: no start packet came.
+    """
+    from heqcodec.models import registry
+
+    valid, start = image.valid, image.start
+    assert start is not None and image.patches is not None
+    repeats = start.channels - start.planes
+    if not valid.any():
+        shape = start.height, start.width, 1 if start.channels == 1 else 3
+        return np.full(shape, int(GREY), np.uint8)
+    shape = start.rows, start.columns
+    steps = _steps_by_row(image.patches, shape)
+    patches = _at_steps(image, steps)
+    if not valid.all():
+        plain = registry.load_rate_decoder(image.model, decoder=registry.PLAIN)
+        pixels = _decode(plain, patches, steps, shape)
+        known = valid.repeat(PATCH, 0).repeat(PATCH, 1)
+        filled = fill_holes(pixels.astype(np.float32), known)
+        holes = ~valid.reshape(-1)
+        _requantize(image.model, patches, np.rint(filled).clip(0, 255), steps, holes, shape)
+    chosen = registry.load_rate_decoder(image.model, device, decoder or registry.STRONG)
+    frame = _decode(chosen, patches, steps, shape)[: start.height, : start.width]
+    return frame.repeat(3, axis=2) if repeats > 2 else frame
+
+
+def fill_holes(pixels: NDArray[np.float32], known: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Continue an image smoothly into what is not known of it.
+
+    A pyramid of means gives a first guess; in it each unknown pixel then becomes the mean of its
+    neighbours again and again, which makes it harmonic near its rim.
+
+    Args:
+        pixels: float32 (H, W, C).
+        known: bool (H, W), some of it true.
+
+    Returns:
+        float32 (H, W, C), with the known pixels as they are.
+    """
+    guess = _guess(pixels * known[..., None], known.astype(np.float32))
+    filled = np.where(known[..., None], pixels, guess)
+    holes = ~known
+    for _ in range(SMOOTHINGS):
+        around = np.pad(filled, ((1, 1), (1, 1), (0, 0)), mode="edge")
+        mean = around[:-2, 1:-1] + around[2:, 1:-1] + around[1:-1, :-2] + around[1:-1, 2:]
+        filled[holes] = mean[holes] / 4
+    return filled
+
+
+def _guess(sums: NDArray[np.float32], weights: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Weighted sums (H, W, C) and weights (H, W) to means; from a coarser level where there are
+    none."""
+    own = sums / np.maximum(weights, 1e-9)[..., None]
+    if weights.all() or max(weights.shape) == 1:
+        return own
+    high, wide = (side + side % 2 for side in weights.shape)
+    padding = ((0, high - weights.shape[0]), (0, wide - weights.shape[1]))
+    paired = np.pad(sums, (*padding, (0, 0))).reshape(high // 2, 2, wide // 2, 2, -1)
+    together = np.pad(weights, padding).reshape(high // 2, 2, wide // 2, 2)
+    coarse = _guess(paired.sum((1, 3)), together.sum((1, 3)))
+    finer = coarse.repeat(2, 0).repeat(2, 1)[: weights.shape[0], : weights.shape[1]]
+    return np.where(weights[..., None] > 0, own, finer)
+
+
+def _decode(
+    decoder: RateDecoder, patches: Patches, steps: NDArray[np.int64], shape: tuple[int, int]
+) -> NDArray[np.uint8]:
+    levels = patches.levels.reshape(*shape, -1, LEVELS)
+    return decoder.decode_frame(levels, patches.transform_sizes.reshape(shape), steps)
+
+
+def _steps_by_row(patches: Patches, shape: tuple[int, int]) -> NDArray[np.int64]:
+    """The most frequent step of each row of patches, of all where none of a row is known."""
+    steps, known = patches.steps.reshape(shape), patches.known.reshape(shape)
+    usual = np.bincount(patches.steps[patches.known]).argmax()
+    return np.array(
+        [
+            np.bincount(row[given]).argmax() if given.any() else usual
+            for row, given in zip(steps, known, strict=True)
+        ]
+    )
+
+
+def _at_steps(image: ImageState, steps: NDArray[np.int64]) -> Patches:
+    """A copy of the patches in which those of another step than their row's are quantized anew."""
+    from heqcodec.models import registry
+
+    given, start = image.patches, image.start
+    assert given is not None and start is not None
+    patches = Patches(given.levels.copy(), given.transform_sizes.copy(), given.steps, given.known)
+    shape = start.rows, start.columns
+    other = given.known & (given.steps != steps.repeat(start.columns))
+    if other.any():
+        dequantizer = registry.load_dequantizer(image.model)
+        for index in np.flatnonzero(other):
+            one = slice(index, index + 1)
+            pixels = dequantizer.pixels(
+                given.levels[one], given.transform_sizes[one], given.steps[one]
+            )
+            samples = np.rint(pixels[:, : start.planes]).clip(0, 255).transpose(0, 2, 3, 1)
+            _set_levels(image.model, patches, samples, steps[index // shape[1]], [index])
+    return patches
+
+
+def _requantize(
+    model: str,
+    patches: Patches,
+    pixels: NDArray[np.float32],
+    steps: NDArray[np.int64],
+    chosen: NDArray[np.bool_],
+    shape: tuple[int, int],
+) -> None:
+    """Give patches the levels of a frame (32 R, 32 C, planes)."""
+    rows, columns = shape
+    grid = pixels.reshape(rows, PATCH, columns, PATCH, -1).swapaxes(1, 2)
+    samples = grid.reshape(rows * columns, PATCH, PATCH, -1)
+    for row in range(rows):
+        indices = row * columns + np.flatnonzero(chosen[row * columns : (row + 1) * columns])
+        if len(indices):
+            _set_levels(model, patches, samples[indices], steps[row], indices.tolist())
+
+
+def _set_levels(
+    model: str, patches: Patches, samples: NDArray[np.float32], step: int, indices: list[int]
+) -> None:
+    from heqcodec.models import registry
+
+    encoder = registry.load_rate_encoder(model)
+    made = encoder.levels(encoder.coefficients(samples.astype(np.uint8)), int(step))
+    patches.levels[indices], patches.transform_sizes[indices] = made
