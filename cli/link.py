@@ -1,4 +1,4 @@
-"""``heqcodec packetize``, ``assemble`` and ``simulate-link``: images over links that lose packets."""
+"""``heqcodec packetize``, ``assemble`` and ``simulate-link``: links that lose packets."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from heqcodec.base.errors import HeqError
-from heqcodec.cli.decoding import is_heq
 
 from .common.options import Force, JsonFacts, Quiet, Verbose
 from .common.terminal import (
@@ -59,7 +58,9 @@ def packetize(
     source: Annotated[
         str, typer.Argument(metavar="IN", help="An image or a .heq file; - is standard input.")
     ],
-    output: Annotated[str, typer.Argument(metavar="OUT", help="A .pkt file; - is standard output.")],
+    output: Annotated[
+        str, typer.Argument(metavar="OUT", help="A .pkt file; - is standard output.")
+    ],
     size: Size = 222,
     quality: Quality = None,
     fec: Fec = 0,
@@ -187,18 +188,17 @@ def _packets(
     image: int,
 ) -> list[bytes]:
     from heqcodec import encode
+    from heqcodec.container.header import MAGIC
     from heqcodec.packets import packetize
 
     if order not in ("rows", "interleaved"):
         raise usage_error(f"{order!r} is no order; rows and interleaved are.", "--order")
-    if not is_heq(data):
+    if not data.startswith(MAGIC):
         data = encode(data, quality=quality, strip_metadata=True)
     elif quality is not None:
         raise usage_error("a .heq file has its quality; leave --quality out.", "--quality")
     interleaved = order == "interleaved"
-    return packetize(
-        data, size, sender=sender, image=image, interleaved=interleaved, fec=fec
-    )
+    return packetize(data, size, sender=sender, image=image, interleaved=interleaved, fec=fec)
 
 
 def _outputs(paths: list[str]) -> tuple[list[str], str | None]:

@@ -4,6 +4,8 @@ After ``import heqcodec``, Pillow opens and saves ``.heq`` files too. :func:`dec
 network by onnxruntime, and by torch where a device asks for it; nothing else here imports torch.
 """
 
+from typing import Any
+
 from heqcodec import pillow_plugin
 from heqcodec.api import (
     FileInfo,
@@ -39,6 +41,7 @@ __all__ = [
     "HeqTruncatedError",
     "HeqUnsupportedError",
     "Metadata",
+    "PacketAssembler",
     "PartialImage",
     "__version__",
     "decode",
@@ -46,8 +49,18 @@ __all__ = [
     "encode",
     "info",
     "pack",
+    "packetize",
     "read_metadata",
     "unpack",
 ]
 
 pillow_plugin.register()
+
+
+def __getattr__(name: str) -> Any:
+    """Packets are imported when they are used: a file needs none of them."""
+    if name in ("PacketAssembler", "packetize"):
+        from heqcodec import packets
+
+        return getattr(packets, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 from heqcodec.base.errors import HeqError
+from heqcodec.container.header import MAGIC
 from heqcodec.packets import PacketAssembler
 from heqcodec.packets.picture import GREY, picture
 from numpy.typing import NDArray
@@ -38,8 +39,8 @@ def arrivals(
     """Indices of the packets that come, in the order in which they come.
 
     A Gilbert model: the link loses all packets while it is bad, none while it is good; it stays bad
-    for ``burst`` packets in the mean, and is bad for a share ``loss`` of all packets. Neighbours may
-    change places.
+    for ``burst`` packets in the mean, and is bad for a part ``loss`` of all packets.
+    Neighbours may change places.
 
     Args:
         count: packets that are sent.
@@ -84,8 +85,7 @@ def simulate(
     from heqcodec import decode
     from heqcodec.image.images import load_image
 
-    is_file = source[:8].startswith(b"\x89HEQ")
-    original = decode(source) if is_file else load_image(source).pixels
+    original = decode(source) if source.startswith(MAGIC) else load_image(source).pixels
     made = []
     for percent in percents:
         if not 0 <= percent <= 100:

@@ -18,11 +18,11 @@ from heqcodec.base.errors import (
 from heqcodec.container.header import (
     DEFAULT_MAX_PIXELS,
     GRAY_AS_RGB,
-    Coder,
     Header,
     check_pixels,
 )
-from heqcodec.file.rate_encoding import rate_header
+from heqcodec.file.encoding import rate_header
+from heqcodec.nqe_r.coders import OWN
 from numpy.typing import NDArray
 
 from .layout import Kind, Packet, Start, check, model_tag, parse
@@ -53,7 +53,7 @@ def model_by_tag(tag: int) -> str:
     for name in registry.model_names():
         if registry.mode_of(name) == registry.RATE_MODE:
             encoder_id = registry.load_rate_encoder(name).encoder_id
-            coder_id = registry.load_strip_coder(name, Coder.DEVICE).coder_id
+            coder_id = registry.load_strip_coder(name, OWN.number).coder_id
             if model_tag(encoder_id, coder_id) == tag:
                 return name
     raise HeqUnsupportedError(
@@ -198,9 +198,7 @@ class ImageState:
         if positions[-1] >= start.patches:
             raise HeqFormatError("a packet with patches outside its image")
         assert self._coder is not None
-        levels, transform_sizes = self._coder.decode(
-            payload, 1, len(positions), start.planes, step
-        )
+        levels, transform_sizes = self._coder.decode(payload, 1, len(positions), start.planes, step)
         which = np.array(positions) * start.stride % start.patches
         patches.levels[which] = levels[0]
         patches.transform_sizes[which] = transform_sizes[0]
@@ -304,7 +302,7 @@ class PacketAssembler:
                 packet.sender, packet.image
             )
         if image.start is None:
-            image.begin(start, model, registry.load_strip_coder(model, Coder.DEVICE))
+            image.begin(start, model, registry.load_strip_coder(model, OWN.number))
             self._forget()
         return image
 
@@ -328,5 +326,7 @@ class PacketAssembler:
             except _BAD:
                 continue
             assert other._coder is not None
-            image.begin(replace(other.start, step=packet.step, packets=0), other.model, other._coder)
+            image.begin(
+                replace(other.start, step=packet.step, packets=0), other.model, other._coder
+            )
             return

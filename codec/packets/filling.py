@@ -71,7 +71,9 @@ def packetize(
         raise HeqError(f"parity packets are 0 to 100 percent, not {fec}.")
     header, patches, coder = read_patches(data, max_pixels)
     if max(header.width, header.height) >= 1 << 16 or len(patches.known) > 1 << 16:
-        raise HeqLimitError("packets carry images of up to 65,535 pixels a side and 65,536 patches.")
+        raise HeqLimitError(
+            "packets carry images of up to 65,535 pixels a side and 65,536 patches."
+        )
     shape = header.patch_rows, header.patch_columns
     stride = interleaved_order(*shape) if interleaved else row_order()
     order = np.arange(len(patches.known)) * stride % len(patches.known)
@@ -80,12 +82,11 @@ def packetize(
     if len(numbered) >= 1 << 16:
         raise HeqLimitError(f"the image takes {len(numbered)} packets; 65,535 can be numbered.")
     start = start_of(header, stride, len(numbered))
-    own = {"sender": sender, "image": image}
     numbered = [
-        replace(packet, number=number, last=number == len(numbered) - 1, **own)
+        replace(packet, sender=sender, image=image, number=number, last=number == len(numbered) - 1)
         for number, packet in enumerate(numbered)
     ]
-    start_packet = Packet(Kind.START, number=0, payload=start.payload(), **own).packed(0)
+    start_packet = Packet(Kind.START, sender, image, 0, start.payload()).packed(0)
     sent: list[bytes] = []
     for place, packet in enumerate(with_parity(numbered, fec)):
         if place % max(start_every, 1) == 0:
@@ -94,9 +95,7 @@ def packetize(
     return sent
 
 
-def _filled(
-    patches: Patches, order: np.ndarray, coder: StripCoder, room: int
-) -> Iterator[Packet]:
+def _filled(patches: Patches, order: np.ndarray, coder: StripCoder, room: int) -> Iterator[Packet]:
     """Packets of patches that were sent, not numbered yet.
 
     Args:
@@ -107,10 +106,14 @@ def _filled(
     def coded(positions: list[int]) -> bytes:
         which = order[positions]
         levels = patches.levels[which][None]
-        return coder.encode(levels, patches.transform_sizes[which][None], int(patches.steps[which[0]]))
+        return coder.encode(
+            levels, patches.transform_sizes[which][None], int(patches.steps[which[0]])
+        )
 
-    alone = [len(coded([position])) if patches.known[order[position]] else 0
-             for position in range(len(order))]
+    alone = [
+        len(coded([position])) if patches.known[order[position]] else 0
+        for position in range(len(order))
+    ]
     left = [position for position in range(len(order)) if patches.known[order[position]]]
     while left:
         first = left.pop(0)
@@ -121,8 +124,9 @@ def _filled(
         alike = [p for p in left[: LONGEST_RUN + WINDOW] if patches.steps[order[p]] == step]
         filled = _best_filling(first, alike, alone, room, coded)
         left = [position for position in left if position not in filled.positions]
-        fields = {"first": first, "run": filled.run, "window": filled.window}
-        yield Packet(Kind.PATCHES, 0, 0, 0, filled.payload, step, **fields)
+        yield _unnumbered(
+            Kind.PATCHES, filled.payload, step, first, run=filled.run, window=filled.window
+        )
 
 
 class _Filled(NamedTuple):
@@ -185,6 +189,12 @@ def _nearest_sum(near: list[int], sizes: list[int], target: int) -> list[int]:
     return reached[max(reached)]
 
 
+def _unnumbered(
+    kind: Kind, payload: bytes, step: int, first: int, run: int = 0, window: int = 0
+) -> Packet:
+    return Packet(kind, 0, 0, 0, payload, step, first=first, run=run, window=window)
+
+
 def _parts(code: bytes, first: int, step: int, room: int) -> Iterator[Packet]:
     """The code of a patch that is too large for a packet, in several."""
     count = -(-len(code) // room)
@@ -193,4 +203,4 @@ def _parts(code: bytes, first: int, step: int, room: int) -> Iterator[Packet]:
     share = -(-len(code) // count)
     for index in range(count):
         part = code[index * share : (index + 1) * share]
-        yield Packet(Kind.PART, 0, 0, 0, part, step, first=first, window=index | count << 8)
+        yield _unnumbered(Kind.PART, part, step, first, window=index | count << 8)

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from heqcodec.base.errors import HeqUnsupportedError
-from heqcodec.container.header import GRAY_AS_RGB, Coder, Header
+from heqcodec.container.header import GRAY_AS_RGB, Header
 from heqcodec.container.reader import ContainerReader
 from heqcodec.container.source import Source, open_source
 from heqcodec.container.strips import Strip, strip_patch_rows
-from heqcodec.file.rate_encoding import rate_file
+from heqcodec.file.encoding import joined_file
+from heqcodec.nqe_r.coders import OWN
 from heqcodec.nqe_r.layout import LEVELS
 from numpy.typing import NDArray
 
@@ -77,14 +78,14 @@ def read_patches(data: Source, max_pixels: int | None) -> tuple[Header, Patches,
     with open_source(data) as stream:
         reader = ContainerReader(stream, max_pixels=max_pixels)
         header = reader.header
-        if header.coder != Coder.DEVICE:
+        if header.coder != OWN.number:
             raise HeqUnsupportedError(
                 "packets are made of files of the variable-rate mode that a device could write; "
                 "unpack a packed file first, or encode the image without --mode patch."
             )
         strips = reader.read_strips(range(header.strip_count))
     name = registry.model_of_file(header.encoder_id, header.coder_id)
-    coder = registry.load_strip_coder(name, Coder.DEVICE)
+    coder = registry.load_strip_coder(name, OWN.number)
     patches = Patches.none(start_of(header, 1, 0))
     at = 0
     for index in range(header.strip_count):
@@ -129,4 +130,4 @@ def write_file(header: Header, patches: Patches, coder: StripCoder) -> bytes:
             yield Strip(step, coder.encode(levels, transform_sizes, step))
             at += rows * columns
 
-    return rate_file(header, strips(), [])
+    return joined_file(header, strips(), [])

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from .layout import HEAD, VERSION, VERSION_SHIFT, Kind, Packet, parse
 
 PROTECTED_HEAD = struct.Struct("<HHHBH")
-"""Length of the payload, word, first, run, window: what a parity packet protects before the payload."""
+"""Length of the payload, word, first, run, window: protected before the payload."""
 POLYNOMIAL = 0x11D
 MOST = 255
 """Packets of a group, with its parity packets."""
@@ -64,7 +64,9 @@ def generator(count: int) -> list[int]:
 def protected(packet: Packet) -> bytes:
     """The bytes of a packet that a parity packet protects."""
     (word, *_), payload = HEAD.unpack_from(packet.body()), packet.payload
-    return PROTECTED_HEAD.pack(len(payload), word, packet.first, packet.run, packet.window) + payload
+    return (
+        PROTECTED_HEAD.pack(len(payload), word, packet.first, packet.run, packet.window) + payload
+    )
 
 
 def parity(columns: NDArray[np.uint8], count: int) -> NDArray[np.uint8]:

@@ -2,11 +2,11 @@
 
 ::
 
-    known patches ──► plain inverse ──► holes filled from their rims ──► levels of the filled patches
+    known patches ──► plain inverse ──► holes filled from their rims ──► levels of what was filled
                                                                                      │
     levels of known patches ─────────────────────────────────────────────────────────┴──► decoder
 
-So the network sees a smooth continuation where a patch is lost, as it would see a smooth patch; grey
+So the network sees a smooth continuation where a patch is lost, as in a smooth patch; grey
 would spoil what lies around it (our choice).
 """
 
@@ -30,7 +30,9 @@ SMOOTHINGS = 64
 GREY = 128.0
 
 
-def picture(image: ImageState, decoder: str | None = None, device: str = "auto") -> NDArray[np.uint8]:
+def picture(
+    image: ImageState, decoder: str | None = None, device: str = "auto"
+) -> NDArray[np.uint8]:
     """Decode what is known of an image and fill the rest.
 
     Args:
@@ -50,8 +52,8 @@ def picture(image: ImageState, decoder: str | None = None, device: str = "auto")
     assert start is not None and image.patches is not None
     repeats = start.channels - start.planes
     if not valid.any():
-        shape = start.height, start.width, 1 if start.channels == 1 else 3
-        return np.full(shape, int(GREY), np.uint8)
+        channels = 1 if start.channels == 1 else 3
+        return np.full((start.height, start.width, channels), int(GREY), np.uint8)
     shape = start.rows, start.columns
     steps = _steps_by_row(image.patches, shape)
     patches = _at_steps(image, steps)
@@ -81,7 +83,7 @@ def fill_holes(pixels: NDArray[np.float32], known: NDArray[np.bool_]) -> NDArray
         float32 (H, W, C), with the known pixels as they are.
     """
     guess = _guess(pixels * known[..., None], known.astype(np.float32))
-    filled = np.where(known[..., None], pixels, guess)
+    filled: NDArray[np.float32] = np.where(known[..., None], pixels, guess)
     holes = ~known
     for _ in range(SMOOTHINGS):
         around = np.pad(filled, ((1, 1), (1, 1), (0, 0)), mode="edge")
@@ -93,7 +95,7 @@ def fill_holes(pixels: NDArray[np.float32], known: NDArray[np.bool_]) -> NDArray
 def _guess(sums: NDArray[np.float32], weights: NDArray[np.float32]) -> NDArray[np.float32]:
     """Weighted sums (H, W, C) and weights (H, W) to means; from a coarser level where there are
     none."""
-    own = sums / np.maximum(weights, 1e-9)[..., None]
+    own: NDArray[np.float32] = sums / np.maximum(weights, np.float32(1e-9))[..., None]
     if weights.all() or max(weights.shape) == 1:
         return own
     high, wide = (side + side % 2 for side in weights.shape)
@@ -102,7 +104,7 @@ def _guess(sums: NDArray[np.float32], weights: NDArray[np.float32]) -> NDArray[n
     together = np.pad(weights, padding).reshape(high // 2, 2, wide // 2, 2)
     coarse = _guess(paired.sum((1, 3)), together.sum((1, 3)))
     finer = coarse.repeat(2, 0).repeat(2, 1)[: weights.shape[0], : weights.shape[1]]
-    return np.where(weights[..., None] > 0, own, finer)
+    return np.where(weights[..., None] > 0, own, finer).astype(np.float32)
 
 
 def _decode(
@@ -141,7 +143,7 @@ def _at_steps(image: ImageState, steps: NDArray[np.int64]) -> Patches:
                 given.levels[one], given.transform_sizes[one], given.steps[one]
             )
             samples = np.rint(pixels[:, : start.planes]).clip(0, 255).transpose(0, 2, 3, 1)
-            _set_levels(image.model, patches, samples, steps[index // shape[1]], [index])
+            _set_levels(image.model, patches, samples, steps[index // start.columns], [int(index)])
     return patches
 
 

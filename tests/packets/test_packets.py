@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from PIL import Image
 
 
-
 @pytest.fixture(scope="module")
 def pixels() -> NDArray[np.uint8]:
     import heqcodec.cli
