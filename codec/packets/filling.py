@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 START_EVERY = 32
 """Packets between two start packets, by default."""
+LEAST_STARTS = 3
+"""Start packets of an image at least, if it has so many others: without one nothing is seen."""
 RUNS_TRIED = 3
 """Lengths of the run of patches that are tried for a packet."""
 SLACK = 2
@@ -53,7 +55,7 @@ def packetize(
         image: 0..255, of the sender.
         interleaved: send neighbours far apart; else row by row.
         fec: parity packets, in percent of the others; 0 for none.
-        start_every: numbered packets between two start packets, which are alike.
+        start_every: most packets between two start packets, which are alike.
         max_pixels: largest image; None for no limit.
 
     Returns:
@@ -88,8 +90,9 @@ def packetize(
     ]
     start_packet = Packet(Kind.START, sender, image, 0, start.payload()).packed(0)
     sent: list[bytes] = []
+    every = max(min(start_every, -(-len(numbered) // LEAST_STARTS)), 1)
     for place, packet in enumerate(with_parity(numbered, fec)):
-        if place % max(start_every, 1) == 0:
+        if place % every == 0:
             sent.append(start_packet)
         sent.append(packet.packed(start.seed()))
     return sent

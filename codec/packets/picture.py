@@ -95,7 +95,7 @@ def fill_holes(pixels: NDArray[np.float32], known: NDArray[np.bool_]) -> NDArray
 def _guess(sums: NDArray[np.float32], weights: NDArray[np.float32]) -> NDArray[np.float32]:
     """Weighted sums (H, W, C) and weights (H, W) to means; from a coarser level where there are
     none."""
-    own: NDArray[np.float32] = sums / np.maximum(weights, np.float32(1e-9))[..., None]
+    own = (sums / np.maximum(weights, 1e-9)[..., None]).astype(np.float32)
     if weights.all() or max(weights.shape) == 1:
         return own
     high, wide = (side + side % 2 for side in weights.shape)
@@ -133,7 +133,6 @@ def _at_steps(image: ImageState, steps: NDArray[np.int64]) -> Patches:
     given, start = image.patches, image.start
     assert given is not None and start is not None
     patches = Patches(given.levels.copy(), given.transform_sizes.copy(), given.steps, given.known)
-    shape = start.rows, start.columns
     other = given.known & (given.steps != steps.repeat(start.columns))
     if other.any():
         dequantizer = registry.load_dequantizer(image.model)

@@ -70,7 +70,8 @@ def test_packets_are_nearly_full(file: bytes) -> None:
 
 
 def test_missing_and_a_second_pass(file: bytes) -> None:
-    packets = packetize(file, 100, start_every=1000)
+    packets = packetize(file, 100)
+    packets = packets[:1] + [p for p in packets if parse(p).kind != Kind.START]
     first = [packet for place, packet in enumerate(packets) if place % 3 != 1]
     assembler = assembled(first)
     (image,) = assembler.images()

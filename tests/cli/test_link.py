@@ -1,0 +1,88 @@
+"""`heqcodec packetize`, `assemble` and `simulate-link`."""
+
+from __future__ import annotations
+
+import json
+import struct
+from pathlib import Path
+
+import heqcodec
+import numpy as np
+import pytest
+from heqcodec.cli.application import app
+from heqcodec.cli.link import counted, kiss_frames
+from heqcodec.packets.layout import Kind, parse
+from PIL import Image
+from typer.testing import CliRunner
+
+
+@pytest.fixture
+def image(tmp_path: Path) -> Path:
+    import heqcodec.cli
+
+    with Image.open(Path(heqcodec.cli.__file__).parent / "astronaut.jpg") as photograph:
+        photograph.convert("RGB").crop((90, 0, 250, 130)).save(tmp_path / "photo.png")
+    return tmp_path / "photo.png"
+
+
+def run(*arguments: object, code: int = 0) -> str:
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    assert result.exit_code == code, result.output
+    return result.output
+
+
+def test_there_and_back(image: Path, tmp_path: Path) -> None:
+    packets = tmp_path / "photo.pkt"
+    assert "packets" in run("packetize", image, packets, "-q", 30, "--size", 100)
+    run("assemble", packets, tmp_path / "back.heq")
+    made = heqcodec.encode(image, quality=30, strip_metadata=True)
+    assert (tmp_path / "back.heq").read_bytes() == made
+    run("packetize", tmp_path / "back.heq", tmp_path / "again.pkt", "--size", 100)
+    assert (tmp_path / "again.pkt").read_bytes() == packets.read_bytes()
+
+
+def test_what_is_missing(image: Path, tmp_path: Path) -> None:
+    packets = tmp_path / "photo.pkt"
+    run("packetize", image, packets, "-q", 30, "--size", 100, "--order", "rows")
+    parts = list(counted(packets.read_bytes()))
+    folder = tmp_path / "arrived"
+    folder.mkdir()
+    for number, packet in enumerate(parts):
+        if parse(packet).kind == Kind.START or parse(packet).number not in (2, 4):
+            (folder / f"{number:03}").write_bytes(packet)
+    assert run("assemble", folder, "--missing").split() == ["2", "4"]
+    facts = json.loads(run("assemble", folder, tmp_path / "part.png", "--json"))
+    assert facts["missing"] == [2, 4] and facts["known"] < facts["patches"] == 5 * 5
+    with Image.open(tmp_path / "part.png") as picture:
+        assert picture.size == (160, 130)
+    assert "patches are missing" in run("assemble", folder, tmp_path / "part.heq", code=1)
+    assert not (tmp_path / "part.heq").exists()
+
+
+def test_kiss() -> None:
+    frames = [b"\x01\xc0\x02", b"\xdb\xdb", b"plain"]
+    coded = (
+        b"\xc0\x00\x01\xdb\xdc\x02\xc0\xc0\x00\xdb\xdd\xdb\xdd\xc0\xc0\x00plain\xc0\xc0\x06set\xc0"
+    )
+    assert list(kiss_frames(coded)) == frames
+
+
+def test_a_cut_file_gives_its_whole_packets() -> None:
+    data = b"".join(struct.pack(">H", len(part)) + part for part in (b"one", b"three"))
+    assert list(counted(data[:-1])) == [b"one"]
+
+
+def test_simulation(image: Path) -> None:
+    arguments = ("-q", 30, "--size", 100, "--losses", "0,40", "--draws", 6, "--decoder", "plain")
+    rows = json.loads(run("simulate-link", image, *arguments, "--json"))["losses"]
+    assert rows[0]["patches"] == rows[0]["whole"] == 1
+    original = np.asarray(Image.open(image)).astype(float)
+    file = heqcodec.encode(image, quality=30, strip_metadata=True)
+    error = np.square(heqcodec.decode(file, decoder="plain") - original).mean()
+    assert rows[0]["psnr"] == pytest.approx(10 * np.log10(255**2 / error), abs=0.01)
+    assert rows[1]["psnr"] < rows[0]["psnr"] - 2 and 0.2 < rows[1]["patches"] < 0.9
+
+
+def test_wrong_commands(image: Path, tmp_path: Path) -> None:
+    assert "--order" in run("packetize", image, tmp_path / "a.pkt", "--order", "up", code=2)
+    assert "start packet" in run("assemble", image, code=1)
