@@ -231,14 +231,14 @@ def main(
     pixels = [np.ascontiguousarray(read_pixels(path)) for path in files]
     variable = registry.mode_of(model) == registry.RATE_MODE
     rate = step_of_quality(quality) if variable else bits
-    rate: dict[str, Any] = {"quality": quality} if variable else {"bpp": bits / 1024}
+    options: dict[str, Any] = {"quality": quality} if variable else {"bpp": bits / 1024}
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary) / "c"
         export_c(model, folder)
         libraries = {kernel: build(folder, kernel, compiler, flags) for kernel in KERNELS}
         encoders = {f"{model} in C, {k.lower()}": c_encoder(libraries[k], rate) for k in KERNELS}
         for image in pixels:
-            wanted = heqcodec.encode(image, model=model, strip_metadata=True, **rate)
+            wanted = heqcodec.encode(image, model=model, strip_metadata=True, **options)
             if any(encode(image) != wanted for encode in encoders.values()):
                 typer.echo("the C encoder writes other bytes than heqcodec.encode", err=True)
                 raise typer.Exit(1)
@@ -246,7 +246,7 @@ def main(
             name = f"{model} in C, {kernel.lower()}, colour and transforms"
             encoders[name] = c_transform(libraries[kernel])
         encoders[f"{model}, heqcodec.encode"] = lambda image: heqcodec.encode(
-            image, model=model, strip_metadata=True, **rate
+            image, model=model, strip_metadata=True, **options
         )
         by_torch = torch_encoder(model, rate) if variable else None
         if by_torch:
