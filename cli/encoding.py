@@ -68,6 +68,15 @@ def encode(
             "--target-size", min=1, metavar="BYTES", help="rate mode: the file is not larger."
         ),
     ] = None,
+    budget: Annotated[
+        int | None,
+        typer.Option(
+            "--budget",
+            min=1,
+            metavar="BYTES",
+            help="rate mode: the file is not larger, by a step for each strip, in one pass.",
+        ),
+    ] = None,
     mode: Annotated[
         ModeName,
         typer.Option(
@@ -103,7 +112,7 @@ def encode(
     """
     from heqcodec.file.options import EncodeOptions
 
-    options = EncodeOptions(bpp, quality, target_size, mode, coder, model, strip_rows)
+    options = EncodeOptions(bpp, quality, target_size, mode, coder, model, strip_rows, budget)
     _check_options(options)
     plan = plan_jobs(
         inputs, output, ".heq", is_image, check_heq_name, recursive=recursive, as_json=as_json
@@ -174,7 +183,7 @@ def _flag(option: str) -> str:
 def _with_flags(text: str) -> str:
     """A message about arguments of `encode` as one about options of the command."""
     text = re.sub(r"\b(coder|mode)='(\w+)'", r"--\1 \2", text)
-    return re.sub(r"\b(quality|bpp|target_size)\b", lambda found: _flag(found[0]), text)
+    return re.sub(r"\b(quality|bpp|target_size|budget)\b", lambda found: _flag(found[0]), text)
 
 
 def _line(result: dict[str, Any]) -> str:

@@ -58,6 +58,7 @@ def encode(
     strip_metadata: bool = False,
     *,
     target_size: int | None = None,
+    budget: int | None = None,
     strip_rows: int | None = None,
     max_pixels: int | None = DEFAULT_MAX_PIXELS,
     progress: Progress | None = None,
@@ -65,8 +66,8 @@ def encode(
 ) -> bytes:
     """Encode an image as a ``.heq`` file.
 
-    At most one of ``quality``, ``bpp`` and ``target_size`` is given; with none, rate mode takes
-    the model's default quality and patch mode 0.25 bits per pixel.
+    At most one of ``quality``, ``bpp``, ``target_size`` and ``budget`` is given; with none, rate
+    mode takes the model's default quality and patch mode 0.25 bits per pixel.
 
     Args:
         image: a path, bytes or binary file object of an image file, a Pillow image, or an array
@@ -88,8 +89,12 @@ def encode(
         target_size: rate mode: the file is the largest of at most so many bytes, header and
             metadata included, among those that the steps give, which are about half a percent
             apart.
+        budget: rate mode, device coder: the file has at most so many bytes, and each strip its own
+            step, chosen in one pass from top to bottom as a camera does it. ``target_size`` reaches
+            the size by one step for all, in several passes, and is better where there is time.
         strip_rows: rows of patches in a strip, 1 to 255: damage costs a strip, and a region reads
-            whole strips. None: 1 in patch mode, 4 in device files, 32 in packed ones.
+            whole strips. None: 1 in patch mode and with a budget, 4 in device files, 32 in packed
+            ones.
         max_pixels: largest number of pixels; None for no limit.
         progress: called now and then with how many rows of patches are encoded and of how many; a
             target takes several passes, whose number is guessed at first. What it raises ends the
@@ -114,9 +119,8 @@ def encode(
     if strip is not None:
         warnings.warn("strip is named strip_metadata now", DeprecationWarning, stacklevel=2)
         strip_metadata = strip
-    choice = EncodeOptions(bpp, quality, target_size, mode, coder, model, strip_rows).resolved(
-        registry
-    )
+    options = EncodeOptions(bpp, quality, target_size, mode, coder, model, strip_rows, budget)
+    choice = options.resolved(registry)
     limit = checked_limit(max_pixels)
     from heqcodec.file.encoding import coded_samples, encode_file, side_chunks
     from heqcodec.image import images

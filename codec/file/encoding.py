@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import singledispatch
 from io import BytesIO
 from typing import TYPE_CHECKING
 
 import numpy as np
+from heqcodec.base.errors import HeqError
 from heqcodec.base.progress import report
 from heqcodec.base.rate_protocols import StripCoder
 from heqcodec.container import chunks as chunk_types
 from heqcodec.container.chunks import Chunk, alpha_chunk
 from heqcodec.container.header import Header, Mode, enough_strip_rows
-from heqcodec.container.strips import Strip, fixed_size, strip_length
+from heqcodec.container.strips import Strip, fixed_size, strip_length, strip_patch_rows
 from heqcodec.container.writer import ContainerWriter
 from heqcodec.image.patches import patch_batches
 from heqcodec.image.transparency import fill_transparent
@@ -24,6 +25,7 @@ from heqcodec.nqe_r.levels import ImageLevels
 from numpy.typing import NDArray
 
 from .options import BITS_PER_PIXEL, Choice, PatchChoice, RateChoice, no_such_rate
+from .rate_control import controlled
 from .target_search import USUAL_GUESSES, finest_fitting_step
 
 if TYPE_CHECKING:
@@ -144,12 +146,17 @@ def _(
     height, width, channels = pixels.shape
     encoder = registry.load_rate_encoder(choice.model)
     coder = registry.load_strip_coder(choice.model, choice.coder.number)
+    wanted_rows = choice.strip_rows or (1 if choice.budget is not None else None)
 
     def header_at(step: int) -> Header:
         shape = height, width, channels
-        made = rate_header(shape, step, encoder.encoder_id, coder, choice.strip_rows)
+        made = rate_header(shape, step, encoder.encoder_id, coder, wanted_rows)
         return replace(made, gray_as_rgb=gray_as_rgb)
 
+    if choice.budget is not None:
+        return _budget_file(
+            choice.budget, header_at, ImageLevels(pixels, encoder, True), coder, chunks
+        )
     fixed = fixed_size(header_at(0), [len(chunk.data) for chunk in chunks])
     image = ImageLevels(pixels, encoder, keep=choice.step is None)
     strip_rows = header_at(0).strip_rows
@@ -181,6 +188,43 @@ def _(
         finest_fitting_step(size_at, target)
     ((step, strips),) = best.items()
     return joined_file(header_at(step), strips, chunks)
+
+
+def _budget_file(
+    budget: int,
+    header_at: Callable[[int], Header],
+    image: ImageLevels,
+    coder: StripCoder,
+    chunks: list[Chunk],
+) -> bytes:
+    """A file of at most so many bytes, each strip at its own step."""
+    header = header_at(0)
+    fixed = fixed_size(header, [len(chunk.data) for chunk in chunks])
+    if fixed > budget:
+        raise HeqError(
+            f"The header, heads of strips and metadata of this file have {fixed} bytes, more than "
+            f"the budget of {budget}; give more, leave out metadata (strip), or take more rows per "
+            "strip."
+        )
+    rows = header.strip_rows
+    patches = [
+        header.patch_columns * strip_patch_rows(header, index)
+        for index in range(header.strip_count)
+    ]
+
+    def encode(index: int, step: int) -> bytes:
+        return coder.encode(*image.strip(step, index * rows, rows))
+
+    first, strips = controlled(budget - fixed, patches, encode)
+    done = list(reported(strips, rows, image.patch_rows))
+    return joined_file(header_at(done[0].rate if done[0].sent else first), done, chunks)
+
+
+def reported(strips: Iterable[Strip], rows: int, total: int) -> Iterator[Strip]:
+    """The same strips, with progress in rows of patches."""
+    for index, strip in enumerate(strips, 1):
+        report(min(index * rows, total), total)
+        yield strip
 
 
 def rate_header(

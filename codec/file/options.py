@@ -65,6 +65,7 @@ class EncodeOptions:
     coder: CoderName = OWN_CODER
     model: str = "default"
     strip_rows: int | None = None
+    budget: int | None = None
 
     def resolved(self, catalog: Catalog) -> Choice:
         """Check them, one by one and together, and find the model. Loads nothing.
@@ -83,7 +84,12 @@ class EncodeOptions:
             text = f"The coder {self.coder!r} is not known; choose {_names(CODERS)}."
             raise OptionError("coder", text)
         strip_rows = checked_strip_rows(self.strip_rows)
-        sizes = {"quality": self.quality, "bpp": self.bpp, "target_size": self.target_size}
+        sizes = {
+            "quality": self.quality,
+            "bpp": self.bpp,
+            "target_size": self.target_size,
+            "budget": self.budget,
+        }
         given = [name for name, value in sizes.items() if value is not None]
         if len(given) > 1:
             text = f"{' and '.join(given)} contradict each other; give one of them."
@@ -104,6 +110,7 @@ class EncodeOptions:
             for option, value, asked in (
                 ("quality", None, self.quality is not None),
                 ("target_size", None, self.target_size is not None),
+                ("budget", None, self.budget is not None),
                 ("coder", self.coder, self.coder != OWN_CODER),
                 ("mode", self.mode, self.mode == "rate"),
             )
@@ -142,6 +149,17 @@ class EncodeOptions:
                 text = f"{shown(self.target_size)}; give a whole number of bytes from 1."
                 raise OptionError("target_size", f"target_size is {text}")
             return replace(choice, target_size=size)
+        if self.budget is not None:
+            size = whole(self.budget)
+            if size is None or size < 1:
+                text = f"{shown(self.budget)}; give a whole number of bytes from 1."
+                raise OptionError("budget", f"budget is {text}")
+            if self.coder != OWN_CODER:
+                text = (
+                    f"The coder {self.coder!r} has no budget; encode with one, then pack the file."
+                )
+                raise OptionError("budget", text)
+            return replace(choice, budget=size)
         if self.bpp is not None:
             bpp = real(self.bpp)
             if bpp is None or not 0 < bpp < math.inf:
@@ -182,13 +200,15 @@ class RateChoice(Choice):
 
     Attributes:
         coder: of the strips.
-        step: step index, or None for a target.
+        step: step index, or None for a target or a budget.
+        budget: bytes that the file may have, with a step for each strip.
         target_size: bytes that the file may have.
         target_bpp: the same in bits for each pixel of the image.
     """
 
     coder: CoderKind = OWN
     step: int | None = None
+    budget: int | None = None
     target_size: int | None = None
     target_bpp: float | None = None
 

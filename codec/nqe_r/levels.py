@@ -59,15 +59,16 @@ class ImageLevels:
     def strips(self, step: int, strip_rows: int) -> Iterator[StripLevels]:
         """The levels at a step, ``strip_rows`` rows of patches at a time."""
         for row in range(0, self.patch_rows, strip_rows):
-            rows = min(strip_rows, self.patch_rows - row)
-            parts = [
-                self._encoder.levels(part, step) for part in self._coefficients(row, row + rows)
-            ]
-            levels = np.concatenate([part[0] for part in parts])
-            transform_sizes = np.concatenate([part[1] for part in parts])
-            planes = levels.shape[1]
-            grid = levels.reshape(rows, -1, planes, LEVELS)
-            yield StripLevels(grid, transform_sizes.reshape(rows, -1), step)
+            yield self.strip(step, row, strip_rows)
+
+    def strip(self, step: int, row: int, strip_rows: int) -> StripLevels:
+        """The levels at a step of ``strip_rows`` rows of patches from ``row`` on, or the rest."""
+        rows = min(strip_rows, self.patch_rows - row)
+        parts = [self._encoder.levels(part, step) for part in self._coefficients(row, row + rows)]
+        levels = np.concatenate([part[0] for part in parts])
+        transform_sizes = np.concatenate([part[1] for part in parts])
+        grid = levels.reshape(rows, -1, levels.shape[1], LEVELS)
+        return StripLevels(grid, transform_sizes.reshape(rows, -1), step)
 
     def _coefficients(self, first: int, last: int) -> Iterator[NDArray[np.int32]]:
         kept = self._kept.get((first, last))
