@@ -23,6 +23,7 @@ from heqcodec.container.header import (
 )
 from heqcodec.file.encoding import rate_header
 from heqcodec.nqe_r.coders import OWN
+from heqcodec.nqe_r.layout import LEVEL_LIMIT
 from numpy.typing import NDArray
 
 from .layout import Kind, Packet, Start, check, model_tag, parse
@@ -83,18 +84,17 @@ class ImageState:
     total: int | None = None
     _coder: StripCoder | None = None
     _waiting: dict[bytes, None] = field(default_factory=dict)
-    _parts: dict[tuple[int, int], dict[int, bytes]] = field(default_factory=dict)
     _packets: dict[int, Packet] = field(default_factory=dict)
     _parity: dict[int, dict[int, Packet]] = field(default_factory=dict)
 
     @property
     def complete(self) -> bool:
-        """Whether all patches are known."""
-        return self.patches is not None and bool(self.patches.known.all())
+        """Whether all packets came, so that all patches are whole."""
+        return self.total is not None and len(self.numbers) == self.total
 
     @property
     def valid(self) -> NDArray[np.bool_]:
-        """Which patches are known, bool (R, C).
+        """Of which patches something is known, bool (R, C).
 
         Raises:
             HeqError: no start packet came.
@@ -133,10 +133,9 @@ class ImageState:
         """
         _, patches = self._known()
         if not self.complete:
-            count = int((~patches.known).sum())
             raise HeqError(
-                f"{count} of {len(patches.known)} patches are missing; a .heq file needs them all, "
-                "a picture does not."
+                f"{len(self.missing()) or 'some'} of the packets are missing; a .heq file needs "
+                "them all, a picture does not."
             )
         assert self._coder is not None
         return write_file(self.header(), patches, self._coder)
@@ -161,7 +160,7 @@ class ImageState:
             check(data, self.start.seed())
             packet = parse(data)
             if packet.kind == Kind.PARITY:
-                self._parity.setdefault(packet.number, {})[packet.run] = packet
+                self._parity.setdefault(packet.number, {})[packet.count] = packet
                 self._recover(packet.number)
             else:
                 self._take(packet)
@@ -174,35 +173,30 @@ class ImageState:
     def _take(self, packet: Packet) -> None:
         if packet.number in self.numbers:
             return
-        if packet.kind == Kind.PATCHES:
-            self._decode(packet.positions(), packet.payload, packet.step)
-        else:
-            self._take_part(packet)
+        self._decode(packet)
         self.numbers.add(packet.number)
         self._packets[packet.number] = packet
         if packet.last:
             self.total = packet.number + 1
 
-    def _take_part(self, packet: Packet) -> None:
-        index, count = packet.window & 255, packet.window >> 8
-        if index >= count:
-            raise HeqFormatError("a part of a patch beyond its last")
-        parts = self._parts.setdefault((packet.first, count), {})
-        parts[index] = packet.payload
-        if len(parts) == count:
-            code = b"".join(parts[index] for index in range(count))
-            self._decode([packet.first], code, packet.step)
-
-    def _decode(self, positions: list[int], payload: bytes, step: int) -> None:
+    def _decode(self, packet: Packet) -> None:
         start, patches = self._known()
-        if positions[-1] >= start.patches:
+        positions = np.arange(packet.first, packet.first + packet.count)
+        if not packet.count or positions[-1] >= start.patches:
             raise HeqFormatError("a packet with patches outside its image")
         assert self._coder is not None
-        levels, transform_sizes = self._coder.decode(payload, 1, len(positions), start.planes, step)
-        which = np.array(positions) * start.stride % start.patches
-        patches.levels[which] = levels[0]
+        levels, transform_sizes = self._coder.decode(
+            packet.payload, 1, packet.count, start.planes, packet.step
+        )
+        which = positions * start.stride % start.patches
+        # Level 0 is in every part of a patch, any other one in a single part.
+        joined = patches.levels[which].astype(np.int32) + levels[0]
+        joined[..., 0] = levels[0, ..., 0]
+        if np.abs(joined).max() > LEVEL_LIMIT:
+            raise HeqFormatError("two parts of a patch that do not belong together")
+        patches.levels[which] = joined
         patches.transform_sizes[which] = transform_sizes[0]
-        patches.steps[which], patches.known[which] = step, True
+        patches.steps[which], patches.known[which] = packet.step, True
 
     def _recover(self, first: int) -> None:
         extra = self._parity[first]

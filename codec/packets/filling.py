@@ -1,22 +1,24 @@
-"""Which patches go into which packet: as few packets as possible, each of which stands alone.
+"""Which levels go into which packet: full packets, of which each stands alone.
 
-A packet begins with the first patch that is not sent yet, takes those behind it as they come, and
-then those of the next `WINDOW` that fill it best: a patch takes a third of a packet, so without
-a choice a sixth of all bytes would be empty. Which ones follows from the sizes of patches coded
-alone, by a table of sums; what was chosen is then coded, and patches go or come until it fits.
+Patches follow each other in the order of sending. The one that does not fit any more is split: its
+low frequencies end this packet, the others begin the next one, with zeros in their place. Level 0
+of each plane is in both, since the next patch is predicted from it, which costs next to nothing. So
+packets are full, a lost end costs detail alone, and the coder is that of files.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 from heqcodec.base.errors import HeqError, HeqLimitError
 from heqcodec.container.source import Source
+from heqcodec.nqe_r.layout import SUBS
+from numpy.typing import NDArray
 
-from .layout import LARGEST, LONGEST_RUN, OVERHEAD, SMALLEST, WINDOW, Kind, Packet
+from .layout import LARGEST, MOST_PATCHES, OVERHEAD, SMALLEST, Kind, Packet
 from .levels import Patches, interleaved_order, read_patches, row_order, start_of
 from .parity import PROTECTED_HEAD, with_parity
 
@@ -27,12 +29,10 @@ START_EVERY = 32
 """Packets between two start packets, by default."""
 LEAST_STARTS = 3
 """Start packets of an image at least, if it has so many others: without one nothing is seen."""
-RUNS_TRIED = 3
-"""Lengths of the run of patches that are tried for a packet."""
-SLACK = 2
-"""Bytes that a packet may be short of full."""
-TRIALS = 6
-"""Choices of patches that are coded for a packet, at most."""
+CUTS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192)
+"""Bands at which a patch is split."""
+LEAST_ROOM = 6
+"""Bytes that a packet may be short of full before a patch is split."""
 
 
 def packetize(
@@ -104,106 +104,71 @@ def _filled(patches: Patches, order: np.ndarray, coder: StripCoder, room: int) -
     Args:
         order: patches by their position in the order of sending.
         room: most bytes of payload.
+
+    Raises:
+        HeqError: not even the means of a patch fit.
     """
-
-    def coded(positions: list[int]) -> bytes:
-        which = order[positions]
-        levels = patches.levels[which][None]
-        return coder.encode(
-            levels, patches.transform_sizes[which][None], int(patches.steps[which[0]])
-        )
-
-    alone = [
-        len(coded([position])) if patches.known[order[position]] else 0
-        for position in range(len(order))
-    ]
-    left = [position for position in range(len(order)) if patches.known[order[position]]]
-    while left:
-        first = left.pop(0)
-        step = int(patches.steps[order[first]])
-        if alone[first] > room:
-            yield from _parts(coded([first]), first, step, room)
+    levels, transform_sizes = patches.levels[order], patches.transform_sizes[order]
+    steps, known = patches.steps[order], patches.known[order]
+    position, rest = 0, None
+    while position < len(order):
+        if not known[position]:
+            position += 1
             continue
-        alike = [p for p in left[: LONGEST_RUN + WINDOW] if patches.steps[order[p]] == step]
-        filled = _best_filling(first, alike, alone, room, coded)
-        left = [position for position in left if position not in filled.positions]
-        yield _unnumbered(
-            Kind.PATCHES, filled.payload, step, first, run=filled.run, window=filled.window
+        first, step, continued = position, int(steps[position]), rest is not None
+        held: list[NDArray[np.int16]] = []
+        payload, continues = b"", False
+
+        def coded(more: list[NDArray[np.int16]], first: int = first, step: int = step) -> bytes:
+            sizes = transform_sizes[first : first + len(more)]
+            return coder.encode(np.stack(more)[None], sizes[None], step)
+
+        while position < len(order) and len(held) < MOST_PATCHES:
+            if not known[position] or steps[position] != step:
+                break
+            patch = levels[position] if rest is None else rest
+            longer = coded([*held, patch])
+            if len(longer) <= room:
+                held, payload, rest = [*held, patch], longer, None
+                position += 1
+                continue
+            cut = _cut(held, patch, room, coded) if room - len(payload) >= LEAST_ROOM else None
+            if cut is not None:
+                held, continues = [*held, patch], True
+                payload, rest = cut
+            break
+        if not held:
+            raise HeqError(
+                f"the means of a patch do not fit into {room} bytes; take larger packets, or a "
+                "lower quality."
+            )
+        yield Packet(
+            *(Kind.PATCHES, 0, 0, 0, payload, step, False, continued, continues),
+            first=first,
+            count=len(held),
         )
 
 
-class _Filled(NamedTuple):
-    positions: list[int]
-    run: int
-    window: int
-    payload: bytes
-
-
-def _best_filling(
-    first: int,
-    near: list[int],
-    alone: list[int],
+def _cut(
+    held: list[NDArray[np.int16]],
+    patch: NDArray[np.int16],
     room: int,
-    coded: Callable[[list[int]], bytes],
-) -> _Filled:
-    """The patches of a packet, and its payload.
-
-    Args:
-        first: position of the one that is in it.
-        near: rising positions of those that may be.
-        alone: bytes of each patch coded alone.
-        room: most bytes, at least those of the first.
-        coded: the payload of patches at rising positions.
-    """
-    directly = 0
-    while directly < min(len(near), LONGEST_RUN) and near[directly] == first + directly + 1:
-        directly += 1
-    longest = 0
-    while longest < directly and len(coded([*range(first, first + longest + 2)])) <= room:
-        longest += 1
-    best = _Filled([first], 0, 0, coded([first]))
-    for run in range(longest, max(longest - RUNS_TRIED, -1), -1):
-        behind = first + run + 1
-        begun = list(range(first, behind))
-        able = [position for position in near if behind <= position < behind + WINDOW]
-        target = room - len(coded(begun))
-        for _ in range(TRIALS):
-            chosen = _nearest_sum(able, alone, target)
-            made = coded([*begun, *chosen])
-            if len(best.payload) < len(made) <= room:
-                window = sum(1 << position - behind for position in chosen)
-                best = _Filled([*begun, *chosen], run, window, made)
-            if room - SLACK <= len(made) <= room or (len(chosen) == len(able) and len(made) < room):
-                break
-            target += room - len(made)  # Patches that follow each other take less than alone.
-        if len(best.payload) >= room - SLACK:
-            break
+    coded: Callable[[list[NDArray[np.int16]]], bytes],
+) -> tuple[bytes, NDArray[np.int16]] | None:
+    """The payload with the longest beginning of a patch that fits, and the patch's rest; None
+    where nothing but the means would fit."""
+    best, low, high = None, 0, len(CUTS)
+    while low < high:
+        middle = (low + high) // 2
+        end = SUBS * CUTS[middle]
+        begin, rest = patch.copy(), patch.copy()
+        begin[:, end:] = 0
+        rest[:, 1:end] = 0
+        payload = coded([*held, begin])
+        if len(payload) > room:
+            high = middle
+            continue
+        low = middle + 1
+        if begin[:, 1:].any():  # Else the same would be sent again and again.
+            best = payload, rest
     return best
-
-
-def _nearest_sum(near: list[int], sizes: list[int], target: int) -> list[int]:
-    """Of some positions, rising, those whose sizes add up to the most that a target allows."""
-    reached: dict[int, list[int]] = {0: []}
-    for position in near:
-        for total, chosen in list(reached.items()):
-            more = total + sizes[position]
-            if more <= target and more not in reached:
-                reached[more] = [*chosen, position]
-    return reached[max(reached)]
-
-
-def _unnumbered(
-    kind: Kind, payload: bytes, step: int, first: int, run: int = 0, window: int = 0
-) -> Packet:
-    return Packet(kind, 0, 0, 0, payload, step, first=first, run=run, window=window)
-
-
-def _parts(code: bytes, first: int, step: int, room: int) -> Iterator[Packet]:
-    """The code of a patch that is too large for a packet, in several."""
-    count = -(-len(code) // room)
-    if count > 255:
-        raise HeqLimitError(f"a patch takes {count} packets; use larger ones, or a lower quality.")
-    share = -(-len(code) // count)
-    for index in range(count):
-        part = code[index * share : (index + 1) * share]
-        yield _unnumbered(Kind.PART, part, step, first, window=index | count << 8)

@@ -2,10 +2,10 @@
 
 ::
 
-    .------.--------.-------.--------.-------.-----.--------.----------- -- --.------.
-    | word | sender | image | number | first | run | window | payload ...     | crc  |
-    | u16  |  u16   |  u8   |  u16   |  u16  | u8  |  u16   |                 | u32  |
-    '------'--------'-------'--------'-------'-----'--------'----------- -- --'------'
+    .------.--------.-------.--------.-------.-------.----------- -- --.------.
+    | word | sender | image | number | first | count | payload ...     | crc  |
+    | u16  |  u16   |  u8   |  u16   |  u16  |  u8   |                 | u32  |
+    '------'--------'-------'--------'-------'-------'----------- -- --'------'
 
 What identifies model and image size stands in the start packet alone. The checksum of every other
 packet begins with that packet's payload, so a packet that belongs to another start packet is
@@ -24,16 +24,17 @@ from heqcodec.base.constants import PATCH
 from heqcodec.base.errors import HeqChecksumError, HeqFormatError, HeqTruncatedError
 from heqcodec.container.header import GRAY_AS_RGB
 
-VERSION = 1
-HEAD = struct.Struct("<HHBHHBH")
-"""word, sender, image, number, first, run, window."""
+HEAD = struct.Struct("<HHBHHB")
+"""word, sender, image, number, first, count."""
 CRC = struct.Struct("<I")
 OVERHEAD = HEAD.size + CRC.size
 SMALLEST, LARGEST = 32, 1400
 """Bytes of a packet, all in."""
-LONGEST_RUN, WINDOW = 255, 16
-"""Patches that follow the first one directly, at most; and those behind them that can be chosen."""
-STEP_MASK, KIND_SHIFT, LAST_BIT, VERSION_SHIFT = 0x3FF, 10, 12, 13
+MOST_PATCHES = 255
+"""Patches of a packet."""
+STEP_MASK, KIND_SHIFT, LAST_BIT, CONTINUED_BIT, CONTINUES_BIT = 0x3FF, 10, 12, 13, 14
+VERSION_BIT = 15
+"""0 in this version."""
 START = struct.Struct("<HHBBHHHI")
 """width, height, channels, strip_rows, step, stride, packets, model."""
 
@@ -43,8 +44,7 @@ class Kind(IntEnum):
 
     START = 0
     PATCHES = 1
-    PART = 2
-    PARITY = 3
+    PARITY = 2
 
 
 def model_tag(encoder_id: bytes, coder_id: bytes) -> int:
@@ -148,12 +148,12 @@ class Packet:
         payload: bytes.
         step: index, of the patches.
         last: whether it is the image's last packet that is numbered.
-        first: PATCHES and PART: position of the first patch. PARITY: packets of the group, and 256
-            times its parity packets.
-        run: PATCHES: so many patches follow the first directly. PARITY: which of the group's parity
-            packets. Else 0.
-        window: PATCHES: bit i is 1 where the patch at position ``first + run + 1 + i`` follows.
-            PART: which part of the patch's code, and 256 times the parts. Else 0.
+        continued: whether its first patch began in the packet before.
+        continues: whether its last patch goes on in the next packet.
+        first: PATCHES: position of the first patch. PARITY: packets of the group, and 256 times
+            its parity packets.
+        count: PATCHES: how many, at positions that follow each other. PARITY: which of the
+            group's parity packets.
     """
 
     kind: Kind
@@ -163,9 +163,10 @@ class Packet:
     payload: bytes
     step: int = 0
     last: bool = False
+    continued: bool = False
+    continues: bool = False
     first: int = 0
-    run: int = 0
-    window: int = 0
+    count: int = 0
 
     def packed(self, seed: int) -> bytes:
         """The bytes.
@@ -178,15 +179,10 @@ class Packet:
 
     def body(self) -> bytes:
         """The bytes without the checksum."""
-        word = VERSION << VERSION_SHIFT | self.last << LAST_BIT | self.kind << KIND_SHIFT
-        numbers = (word | self.step, self.sender, self.image, self.number)
-        return HEAD.pack(*numbers, self.first, self.run, self.window) + self.payload
-
-    def positions(self) -> list[int]:
-        """Of its patches, in the order of the payload (PATCHES)."""
-        behind = self.first + self.run + 1
-        chosen = [behind + i for i in range(WINDOW) if self.window >> i & 1]
-        return [*range(self.first, behind), *chosen]
+        word = self.step | self.kind << KIND_SHIFT | self.last << LAST_BIT
+        word |= self.continued << CONTINUED_BIT | self.continues << CONTINUES_BIT
+        numbers = (word, self.sender, self.image, self.number, self.first, self.count)
+        return HEAD.pack(*numbers) + self.payload
 
 
 def parse(data: bytes) -> Packet:
@@ -200,20 +196,22 @@ def parse(data: bytes) -> Packet:
         raise HeqTruncatedError(f"a packet of {len(data)} bytes; the shortest has {OVERHEAD}")
     if len(data) > LARGEST:
         raise HeqFormatError(f"a packet of {len(data)} bytes; the longest has {LARGEST}")
-    word, sender, image, number, first, run, window = HEAD.unpack_from(data)
-    if word >> VERSION_SHIFT != VERSION:
-        raise HeqFormatError(f"a packet of version {word >> VERSION_SHIFT}, not {VERSION}")
+    word, sender, image, number, first, count = HEAD.unpack_from(data)
+    kind = word >> KIND_SHIFT & 3
+    if word >> VERSION_BIT or kind not in iter(Kind):
+        raise HeqFormatError("a packet of another version")
     return Packet(
-        kind=Kind(word >> KIND_SHIFT & 3),
+        kind=Kind(kind),
         sender=sender,
         image=image,
         number=number,
         payload=bytes(data[HEAD.size : -CRC.size]),
         step=word & STEP_MASK,
         last=bool(word >> LAST_BIT & 1),
+        continued=bool(word >> CONTINUED_BIT & 1),
+        continues=bool(word >> CONTINUES_BIT & 1),
         first=first,
-        run=run,
-        window=window,
+        count=count,
     )
 
 

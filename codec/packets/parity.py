@@ -2,7 +2,7 @@
 
 ::
 
-    packets of a group: length  word  first  run  window  payload  0 .. 0     protected bytes
+    packets of a group: length  word  first  count  payload  0 .. 0     protected bytes
                                   └──── a column of K bytes, one of each packet ────┐
     parity packets: R bytes of the code of that column, one in each ◄───────────────┘
 
@@ -22,10 +22,10 @@ import numpy as np
 from heqcodec.base.errors import HeqFormatError, HeqUnsupportedError
 from numpy.typing import NDArray
 
-from .layout import HEAD, VERSION, VERSION_SHIFT, Kind, Packet, parse
+from .layout import HEAD, VERSION_BIT, Kind, Packet, parse
 
-PROTECTED_HEAD = struct.Struct("<HHHBH")
-"""Length of the payload, word, first, run, window: protected before the payload."""
+PROTECTED_HEAD = struct.Struct("<HHHB")
+"""Length of the payload, word, first, count: protected before the payload."""
 POLYNOMIAL = 0x11D
 MOST = 255
 """Packets of a group, with its parity packets."""
@@ -64,9 +64,7 @@ def generator(count: int) -> list[int]:
 def protected(packet: Packet) -> bytes:
     """The bytes of a packet that a parity packet protects."""
     (word, *_), payload = HEAD.unpack_from(packet.body()), packet.payload
-    return (
-        PROTECTED_HEAD.pack(len(payload), word, packet.first, packet.run, packet.window) + payload
-    )
+    return PROTECTED_HEAD.pack(len(payload), word, packet.first, packet.count) + payload
 
 
 def parity(columns: NDArray[np.uint8], count: int) -> NDArray[np.uint8]:
@@ -116,9 +114,10 @@ def with_parity(packets: Sequence[Packet], percent: float) -> Iterator[Packet]:
                 payload=row.tobytes(),
                 step=0,
                 last=False,
+                continued=False,
+                continues=False,
                 first=size | extra << 8,
-                run=index,
-                window=0,
+                count=index,
             )
         first += size
 
@@ -173,9 +172,9 @@ def recovered(group: dict[int, Packet], extra: dict[int, Packet]) -> list[Packet
 
 
 def _unprotected(row: bytes, like: Packet, number: int) -> Packet:
-    size, word, first, run, window = PROTECTED_HEAD.unpack_from(row)
-    if size > len(row) - PROTECTED_HEAD.size or word >> VERSION_SHIFT != VERSION:
+    size, word, first, count = PROTECTED_HEAD.unpack_from(row)
+    if size > len(row) - PROTECTED_HEAD.size or word >> VERSION_BIT:
         raise HeqFormatError("parity packets of no packets")
-    body = HEAD.pack(word, like.sender, like.image, number, first, run, window)
+    body = HEAD.pack(word, like.sender, like.image, number, first, count)
     payload = row[PROTECTED_HEAD.size : PROTECTED_HEAD.size + size]
     return parse(body + payload + bytes(4))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from heqcodec.packets import layout, parity
+from heqcodec.packets import filling, layout, parity
 from heqcodec.packets.layout import Kind
 
 PAGE = (Path(__file__).parents[2] / "docs" / "PACKETS.md").read_text(encoding="utf-8")
@@ -29,8 +29,8 @@ def test_fields_of_a_packet() -> None:
     assert all(int(row[1]) == SIZES[row[2]][1] for row in head)
     assert f"{layout.OVERHEAD} of them are not payload" in PAGE
     assert f"A packet has {layout.SMALLEST} to {layout.LARGEST} bytes" in PAGE
-    assert f"among the {layout.WINDOW} patches behind a run" in PAGE
-    assert f"13 to 15 version: {layout.VERSION} |" in PAGE
+    bands = PAGE[PAGE.index("after band ") + 11 : PAGE.index(", the last that fits")]
+    assert tuple(map(int, bands.replace(" or ", ", ").split(", "))) == filling.CUTS
 
 
 def test_fields_of_a_start_packet() -> None:
