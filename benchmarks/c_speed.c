@@ -96,22 +96,21 @@ static int32_t transform_alone(const heq_patch *patch)
         for (plane = 0; plane < 3; plane++) {
 #ifdef HEQ_KERNEL_FAST
             heq_square made;
-#if HEQ_VARIABLE_RATE
-            heq_fast_coefficients(&transform, &fields[plane], size, &made);
-#else
-            heq_fast_patch_coefficients(&transform, &fields[plane], plane, made.all);
-#endif
+            heq_fast_transform(&transform, &fields[plane], size == 0 ? 32 : 16, &made);
             seen ^= made.all[plane];
 #else
             static int16_t field[HEQ_SIDE * HEQ_SIDE];
-            static int32_t made[HEQ_SIDE * HEQ_SIDE];
-            heq_colour(patch, plane, field);
-#if HEQ_VARIABLE_RATE
-            heq_rate_coefficients(&transform, field, size, made);
-#else
-            heq_patch_coefficients(&transform, field, plane, made);
-#endif
-            seen ^= made[plane];
+            int32_t made[HEQ_SIDE];
+            int points = size == 0 ? 32 : 16, top, column;
+            heq_transform_rows(&transform, patch, plane, size == 0 ? field : NULL,
+                               size == 1 ? field : NULL);
+            for (top = 0; top < HEQ_SIDE; top += points) {
+                for (column = 0; column < HEQ_SIDE; column++) {
+                    heq_transform_column(&transform, field + (top << 5) + column, points, -1,
+                                         made);
+                    seen ^= made[plane];
+                }
+            }
 #endif
         }
     }

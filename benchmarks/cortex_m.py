@@ -1,37 +1,79 @@
-"""Sizes, stack and instructions of the exported encoder on a Cortex-M.
+"""Instructions a pixel, code, stack and memory of the exported encoder on microcontrollers.
 
-    python benchmarks/cortex_m.py --image photo.png [--model nqe-r] [--cpu cortex-m4]
+    python benchmarks/cortex_m.py --image kodim05.png [--model nqe-r -q 35] [--out table.json]
 
-Exports a model, compiles heq_encoder.c (scalar kernel) at -Os and -O2, and prints bytes of code and
-tables, the deepest stack that gcc's call graph gives, and the bytes of ``heq_encoder``. With an
-image, also instructions a pixel as qemu executes them: two crops are encoded, and the difference is
-divided by the difference of their pixels, so that start and end of the program do not count.
+Exports a model, compiles it with benchmarks/firmware/count.c for each processor and kernel, and
+runs that in qemu on the whole image, from RGB in memory: `-icount shift=0` gives every instruction
+a nanosecond of a timer, on the machine mps2-an386 (ARM; code for a Cortex-M0+ runs there, too) and
+on virt (RISC-V). The file must be that of `heqcodec.encode`, by its length and CRC-32, or the
+benchmark ends with exit code 1. Stack is the deepest chain of calls in gcc's call graph.
 
-On Debian: apt-get install gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-user
+On Debian: apt-get install gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm
+gcc-riscv64-unknown-elf picolibc-riscv64-unknown-elf qemu-system-misc
 """
 
 from __future__ import annotations
 
+import json
 import re
+import shutil
+import struct
 import subprocess
 import tempfile
+import zlib
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 import typer
 
-GCC = "arm-none-eabi-gcc"
-STRICT = ("-std=c99", "-mthumb")
-# qemu-arm calls the host from code of the A profile alone: the encoder is compiled for the
-# microcontroller, the program around it is not.
-PROGRAM = (GCC, "-march=armv7-a", "-mthumb", "--specs=rdimon.specs")
-HIGH, WIDE = 64, 64
-"""Of the larger crop; the smaller one has half its rows."""
+FIRMWARE = Path(__file__).parent / "firmware"
 NODE = re.compile(r'node: \{ title: "([^"]*)" label: "[^"]*?(\d+) bytes')
 EDGE = re.compile(r'edge: \{ sourcename: "([^"]*)" targetname: "([^"]*)"')
+KERNELS = ("SCALAR", "MULTIPLY")
+PRINTED = 4
+"""Numbers of the firmware: status, instructions, bytes and CRC-32."""
+
+
+class Processor(NamedTuple):
+    """A processor to compile and to count for.
+
+    Attributes:
+        prefix: of the tools.
+        options: of the compiler.
+        linked: further ones with which the firmware is linked.
+        machine: command of qemu, up to its files.
+        image: address that the image is loaded to.
+    """
+
+    prefix: str
+    options: tuple[str, ...]
+    linked: tuple[str, ...]
+    machine: tuple[str, ...]
+    image: int
+
+
+def _arm(cpu: str) -> Processor:
+    machine = ("qemu-system-arm", "-M", "mps2-an386", "-semihosting")
+    options = (f"-mcpu={cpu}", "-mthumb")
+    return Processor("arm-none-eabi", options, ("-T", f"{FIRMWARE}/arm.ld"), machine, 0x20100000)
+
+
+PROCESSORS = {
+    "cortex-m4": _arm("cortex-m4"),
+    "cortex-m7": _arm("cortex-m7"),
+    "cortex-m33": _arm("cortex-m33"),
+    "cortex-m0plus": _arm("cortex-m0plus"),
+    "rv32imc": Processor(
+        "riscv64-unknown-elf",
+        ("-march=rv32imc", "-mabi=ilp32", "--specs=picolibc.specs"),
+        ("-T", f"{FIRMWARE}/riscv.ld", "-Wl,--no-warn-rwx-segments"),
+        ("qemu-system-riscv32", "-M", "virt", "-bios", "none"),
+        0x80800000,
+    ),
+}
 
 
 def run(command: Sequence[str | Path]) -> str:
@@ -41,17 +83,17 @@ def run(command: Sequence[str | Path]) -> str:
     ).stdout
 
 
-def compiled(folder: Path, cpu: str, level: str) -> Path:
+def compiled(processor: Processor, folder: Path, kernel: str, level: str) -> Path:
     """The encoder as an object, with its call graph beside it."""
-    made = folder / f"encoder{level}.o"
-    options = (f"-mcpu={cpu}", level, "-fcallgraph-info=su", "-c", "-o", made)
-    run([GCC, *STRICT, *options, folder / "heq_encoder.c"])
+    made = folder / "encoder.o"
+    options = ("-std=c99", f"-DHEQ_KERNEL_{kernel}", level, "-fcallgraph-info=su", "-c", "-o", made)
+    run([f"{processor.prefix}-gcc", *processor.options, *options, folder / "heq_encoder.c"])
     return made
 
 
-def sections(made: Path) -> int:
+def flash(processor: Processor, made: Path) -> int:
     """Bytes of code and constants."""
-    return int(run(["arm-none-eabi-size", made]).splitlines()[1].split()[0])
+    return int(run([f"{processor.prefix}-size", made]).splitlines()[1].split()[0])
 
 
 def deepest_stack(made: Path) -> int:
@@ -70,64 +112,124 @@ def deepest_stack(made: Path) -> int:
     return max(depth(name) for name in frames)
 
 
-def executed(program: Path, folder: Path, pixels: np.ndarray, options: Sequence[str]) -> int:
-    """Instructions of a run: qemu names each block that it executes, and blocks are of one."""
-    from heqcodec.export.vectors import pnm
-
-    (folder / "crop.ppm").write_bytes(pnm(pixels))
-    command = ["qemu-arm", "-singlestep", "-d", "exec,nochain", "-D", "/dev/stdout", str(program)]
-    command.append("-f")
-    files = [str(folder / "crop.ppm"), str(folder / "crop.heq")]
-    with subprocess.Popen([*command, *options, *files], stdout=subprocess.PIPE) as process:
-        output = subprocess.run(
-            ["grep", "-c", "^Trace"], stdin=process.stdout, capture_output=True, text=True
-        ).stdout
-    if process.returncode != 0:
-        typer.echo(f"the encoder ended with {process.returncode}", err=True)
+def counted(processor: Processor, folder: Path, made: Path, image: Path) -> list[int]:
+    """What the firmware prints of an image: status, instructions, bytes and CRC-32."""
+    program = folder / "firmware"
+    options = ("-std=gnu99", "-O2", "-nostartfiles", f"-I{folder}", *processor.linked)
+    sources = (FIRMWARE / "count.c", made)
+    run([f"{processor.prefix}-gcc", *processor.options, *options, *sources, "-o", program])
+    loaded = f"loader,file={image},addr={processor.image:#x},force-raw=on"
+    options_of_qemu = (
+        "-icount",
+        "shift=0",
+        "-display",
+        "none",
+        "-serial",
+        "stdio",
+        "-monitor",
+        "none",
+    )
+    printed = run(
+        [*processor.machine, *options_of_qemu, "-device", loaded, "-kernel", program]
+    ).split()
+    if len(printed) != PRINTED:
+        typer.echo(f"the firmware printed {printed}", err=True)
         raise typer.Exit(1)
-    return int(output)
+    return [int(word, 16) for word in printed]
 
 
-def instructions(made: Path, folder: Path, pixels: np.ndarray, options: Sequence[str]) -> float:
-    """A pixel, of the rows that the larger crop has more."""
-    plain = folder / "plain.o"
-    # Or the linker refuses to join two profiles.
-    run(["arm-none-eabi-objcopy", "--remove-section", ".ARM.attributes", made, plain])
-    program = folder / "heqenc-arm"
-    run([*PROGRAM, "-O2", f"-I{folder}", folder / "heqenc.c", plain, "-o", program])
-    counts = [executed(program, folder, pixels[:rows], options) for rows in (HIGH // 2, HIGH)]
-    return (counts[1] - counts[0]) / (HIGH // 2 * WIDE)
+def measured(
+    name: str, kernel: str, folder: Path, image: Path, pixels: int, coded: bytes
+) -> dict[str, Any]:
+    """A row of the table; ends the program where the file is another than Python's."""
+    processor = PROCESSORS[name]
+    small = flash(processor, compiled(processor, folder, kernel, "-Os"))
+    made = compiled(processor, folder, kernel, "-O2")
+    status, instructions, length, crc = counted(processor, folder, made, image)
+    if (status, length, crc) != (0, len(coded), zlib.crc32(coded)):
+        typer.echo(f"{name}, {kernel}: other bytes than heqcodec.encode", err=True)
+        raise typer.Exit(1)
+    return {
+        "processor": name,
+        "kernel": kernel.lower(),
+        "instructions_a_pixel": round(instructions / pixels, 1),
+        "flash_O2": flash(processor, made),
+        "flash_Os": small,
+        "stack_O2": deepest_stack(made),
+        "file_bytes": length,
+    }
+
+
+def versions(names: Sequence[str]) -> dict[str, str]:
+    """First lines of what compilers and qemu say of themselves."""
+    programs = {f"{PROCESSORS[name].prefix}-gcc" for name in names}
+    programs |= {PROCESSORS[name].machine[0] for name in names}
+    return {program: run([program, "--version"]).splitlines()[0] for program in sorted(programs)}
 
 
 def main(
-    image: Annotated[Path | None, typer.Option(help="Photograph to count instructions on.")] = None,
-    model: Annotated[str, typer.Option(help="Of `heqcodec models`.")] = "nqe-r",
-    cpu: Annotated[str, typer.Option(help="Of gcc's -mcpu.")] = "cortex-m4",
-    option: Annotated[
-        list[str] | None, typer.Option(help="Rates of heqenc, such as '-q 45'; several times.")
-    ] = None,
+    image: Annotated[Path, typer.Option(help="Photograph; all of it is encoded.")],
+    model: Annotated[str, typer.Option(help="Of `heqcodec models`, nqe-r or nqe-t.")] = "nqe-r",
+    quality: Annotated[int, typer.Option("-q", help="Of nqe-r, 1 to 100.")] = 35,
+    bits: Annotated[int, typer.Option(help="Of nqe-t, of a patch.")] = 256,
+    cpu: Annotated[list[str] | None, typer.Option(help=f"Of {', '.join(PROCESSORS)}.")] = None,
+    out: Annotated[Path | None, typer.Option(help="File of JSON for the table.")] = None,
 ) -> None:
     """Print sizes, and instructions a pixel."""
+    import heqcodec
+    from heqcodec.base.files import write_bytes
     from heqcodec.eval.folder import read_pixels
     from heqcodec.export.c_project import export_c
+    from heqcodec.file.options import step_of_quality
+    from heqcodec.models import registry
 
+    rate = registry.mode_of(model) == registry.RATE_MODE
+    pixels = np.ascontiguousarray(read_pixels(image))
+    coded = (
+        heqcodec.encode(pixels, model=model, strip_metadata=True, quality=quality)
+        if rate
+        else heqcodec.encode(pixels, model=model, strip_metadata=True, bpp=bits / 1024)
+    )
+    names = cpu or list(PROCESSORS)
+    rows = []
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary) / "c"
         figures = export_c(model, folder)
-        weights = figures["weight_bytes"]
-        typer.echo(f"{model}, {cpu}: {weights:,} bytes of weights and tables of the model")
-        typer.echo(f"heq_encoder: {figures['memory_bytes']:,} bytes")
-        for level in ("-Os", "-O2"):
-            made = compiled(folder, cpu, level)
-            typer.echo(
-                f"{level}: {sections(made) - weights:,} bytes of code and fixed tables, "
-                f"{deepest_stack(made):,} bytes of stack"
-            )
-        if image:
-            pixels = np.ascontiguousarray(read_pixels(image)[-HIGH:, -WIDE:])
-            for rate in option or [""]:
-                count = instructions(made, folder, pixels, rate.split())
-                typer.echo(f"-O2 {rate}: {count:,.0f} instructions a pixel")
+        height, width = pixels.shape[:2]
+        loaded = folder / "image.bin"
+        head = struct.pack("<4I", width, height, step_of_quality(quality) if rate else bits, 0)
+        loaded.write_bytes(head + pixels.tobytes())
+        typer.echo(
+            f"{model}, {figures['weight_bytes']:,} bytes of weights and tables of the model, "
+            f"heq_encoder {figures['memory_bytes']:,} bytes"
+        )
+        for name in names:
+            if lacking := [program for program in _tools(name) if shutil.which(program) is None]:
+                typer.echo(f"{name}: skipped, {lacking[0]} is not installed")
+                continue
+            for kernel in KERNELS:
+                row = measured(name, kernel, folder, loaded, height * width, coded)
+                rows.append(row)
+                typer.echo(
+                    f"{name:14} {row['kernel']:9} {row['instructions_a_pixel']:8,.1f} instructions "
+                    f"a pixel, {row['flash_O2']:,} bytes of flash (-Os {row['flash_Os']:,}), "
+                    f"{row['stack_O2']:,} of stack, {row['file_bytes']:,} in the file"
+                )
+    if out:
+        options = f"--model {model} " + (f"-q {quality}" if rate else f"--bits {bits}")
+        table = {
+            "command": f"python benchmarks/cortex_m.py --image {image.name} {options}",
+            "heqcodec": heqcodec.__version__,
+            "versions": versions(sorted({row["processor"] for row in rows})),
+            "memory_bytes": figures["memory_bytes"],
+            "weight_bytes": figures["weight_bytes"],
+            "rows": rows,
+        }
+        write_bytes(out, (json.dumps(table, indent=1) + "\n").encode())
+
+
+def _tools(name: str) -> tuple[str, str]:
+    return f"{PROCESSORS[name].prefix}-gcc", PROCESSORS[name].machine[0]
 
 
 if __name__ == "__main__":

@@ -32,6 +32,7 @@ STRICT = ("-std=c99", "-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Wpedanti
 FORBIDDEN = re.compile(r"\t(s?mul|mla|mls|sml|smm|smu|umu|uml|umaal|sdiv|udiv|v(mul|add|ldr|mov))")
 ENCODER, CLASSIFIER = ("heqenc.c", "heq_encoder.c"), ("heqclass.c", "heq_classifier.c")
 LISTED, EXPECTED = "list", "expected"
+KERNELS = ("SCALAR", "MULTIPLY", "FAST")
 LEVELS = ("-O1", "-O2", "-O3", "-Os")
 
 
@@ -214,7 +215,7 @@ def multiplications(compiler: tuple[str, ...], level: str, folder: Path) -> list
     )
     system = (f"-I{folder / 'freestanding'}", "-ffreestanding")
     source = folder / sources_of(folder)[1]
-    command = [*compiler, "-std=c99", level, *system, "-c", str(source)]
+    command = [*compiler, "-std=c99", "-DHEQ_KERNEL_SCALAR", level, *system, "-c", str(source)]
     subprocess.run([*command, "-o", str(made)], check=True, capture_output=True)
     text = subprocess.run(
         ["arm-none-eabi-objdump", "-d", str(made)], capture_output=True, text=True, check=True
@@ -256,7 +257,7 @@ def main(
                 if cannot_build(target, folder):
                     typer.echo(f"{name}, {target.name}: skipped, its C library is not installed")
                     continue
-                for kernel in ("SCALAR",) if target.fast is None else ("SCALAR", "FAST"):
+                for kernel in KERNELS[: 2 if target.fast is None else 3]:
                     wrong = try_target(target, kernel, folder)
                     failed = failed or wrong is not None
                     reported = (

@@ -10,6 +10,8 @@ DEFINED = {"HEQ_ENCODE_ONLY": True, "HEQ_DEVICE_TRACE": False}
 DROPPED = re.compile(r"#define HEQ_(\w+_H|INTERNAL)$")
 GUARD = re.compile(r"HEQ_(\w+_H|INTERNAL)$")
 LOCAL_INCLUDE = re.compile(r'#include "(\w+\.h)"')
+CONDITIONAL_HEADERS = {"#include <arm_acle.h>": "__ARM_FEATURE_SIMD32"}
+"""System headers that only some targets have, and the macro of these."""
 CONDITION = re.compile(r"#(ifdef|ifndef|else|endif)\b *(\w*)")
 
 
@@ -38,8 +40,11 @@ class Amalgamation:
             if local and local[1] not in self._included:
                 self._included.add(local[1])
                 lines += [*self.text(local[1]).splitlines(), ""]
-            elif line.startswith("#include <") and line not in self.system_headers:
-                self.system_headers.append(line)
+            elif line.startswith("#include <"):
+                macro = CONDITIONAL_HEADERS.get(line)
+                header = f"#ifdef {macro}\n{line}\n#endif" if macro else line
+                if header not in self.system_headers:
+                    self.system_headers.append(header)
             if not line.startswith("#include"):
                 lines.append(line)
         return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip() + "\n"

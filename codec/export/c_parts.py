@@ -6,12 +6,15 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+from heqcodec.base.errors import HeqError
 from heqcodec.container.header import Coder, Mode
 from heqcodec.native.transform_packing import PackedTransform, pack_transform
+from heqcodec.nqe_r.cost_layer import CostLayer
 from heqcodec.nqe_vgg.bit_planes import PackedVgg, pack_vgg
 from numpy.typing import NDArray
 
-from .c_tables import CTable
+from .c_tables import FAST_ONLY, NOT_FAST, TWO_PRODUCTS, CTable
+from .transform_network import network_text, products
 
 if TYPE_CHECKING:
     from heqcodec.nqe_vgg.encoder import VggNqe
@@ -28,6 +31,7 @@ class CParts(NamedTuple):
         kernels: sources of ``codec/native`` that it is made of.
         driver: source of ``codec/export/c`` that puts them together.
         words: for the placeholders of heq_encoder.h.
+        written: further sources by name, written for the weights.
     """
 
     mode: Mode
@@ -39,8 +43,10 @@ class CParts(NamedTuple):
     kernels: tuple[str, ...]
     driver: str
     words: dict[str, str]
+    written: Mapping[str, str] = {}
 
 
+NETWORK = "heq_transform_network.h"
 Tensors = Mapping[str, NDArray[Any]]
 
 
@@ -62,16 +68,25 @@ def rate_parts(tensors: Tensors, default_quality: float) -> CParts:
     encoder = RateNqe(tensors, native=False)
     coder = OWN.make(tensors)
     layer = encoder.costs
-    transform = pack_transform(tensors["layers"], STAGE_SHIFT)
+    layers = tensors["layers"]
+    transform = pack_transform(layers, STAGE_SHIFT)
+    check_levels(layers, STAGE_SHIFT, tensors["steps"])
     tables = [
-        *transform_tables(transform),
+        *transform_tables(transform, layers),
         CTable(
             "rate_steps",
             tensors["steps"],
             "steps of an octave in sixteenths, by transform size and plane",
         ),
-        CTable("cost_near", packed_near(layer), "quinary weights of the levels around, bit planes"),
-        CTable("cost_cross", packed_cross(layer), "and of the other planes"),
+        CTable(
+            "cost_near",
+            packed_near(layer),
+            "quinary weights of the levels around, bit planes",
+            FAST_ONLY,
+        ),
+        CTable("cost_cross", packed_cross(layer), "and of the other planes", FAST_ONLY),
+        CTable("cost_pairs", paired_near(layer), "weights of the levels around, by twos", NOT_FAST),
+        CTable("cost_others", layer.cross, "and of the other planes", NOT_FAST),
         CTable("cost_bias", layer.bias, "biases by transform size, plane and level"),
         CTable("cost_shifts", layer.shifts, "shifts of the two sums"),
         CTable(
@@ -85,7 +100,7 @@ def rate_parts(tensors: Tensors, default_quality: float) -> CParts:
     words = {
         "STRIP_ROWS": str(OWN.strip_rows),
         "DEFAULT_RATE": str(step_of_quality(default_quality)),
-        "ENCODER_BYTES": "29696",
+        "ENCODER_BYTES": "21824",
     }
     return CParts(
         Mode.RATE,
@@ -99,10 +114,12 @@ def rate_parts(tensors: Tensors, default_quality: float) -> CParts:
             "heq_transform_fast.c",
             "heq_levels.c",
             "heq_levels_fast.c",
+            "heq_levels_codes.c",
             "heq_device.c",
         ),
         "heq_rate_encoder.c",
         words,
+        {NETWORK: network_text(layers)},
     )
 
 
@@ -115,7 +132,7 @@ def patch_parts(tensors: Tensors) -> CParts:
     layers = np.stack([tensors["coarse"], tensors["fine"]])
     transform = pack_transform(layers, STAGE_SHIFT)
     tables = [
-        *transform_tables(transform),
+        *transform_tables(transform, layers),
         rates_table(encoder.rates),
         CTable("patch_significance", tensors["significance"], "states; see heq_patch_tables"),
         CTable("patch_flag", tensors["flag"], "states; see heq_patch_tables"),
@@ -123,7 +140,7 @@ def patch_parts(tensors: Tensors) -> CParts:
         CTable("patch_lps", tensors["lps"], "width of bit 1 by state and range"),
         CTable("patch_order", tensors["order"], "zones as they are coded"),
     ]
-    words = patch_words(encoder.rates, 18688, "1.1 KB")
+    words = patch_words(encoder.rates, 10368, "0.7 KB")
     return CParts(
         Mode.PATCH,
         Coder.PATCH,
@@ -131,9 +148,10 @@ def patch_parts(tensors: Tensors) -> CParts:
         encoder.coder_id,
         tables,
         transform_constants(transform),
-        ("heq_transform.c", "heq_transform_fast.c", "heq_coefficients.c", "heq_patch_code.c"),
+        ("heq_transform.c", "heq_transform_fast.c", "heq_patch_code.c"),
         "heq_patch_encoder.c",
         words,
+        {NETWORK: network_text(layers)},
     )
 
 
@@ -144,11 +162,12 @@ def vgg_parts(tensors: Tensors) -> CParts:
 
     encoder = VggNqe(tensors)
     packed = pack_vgg(encoder.network.layers)
-    transform = pack_transform(np.stack([tensors["coarse"], tensors["fine"]]), STAGE_SHIFT)
+    layers = np.stack([tensors["coarse"], tensors["fine"]])
+    transform = pack_transform(layers, STAGE_SHIFT)
     tables = [
         rates_table(encoder.rates),
         *vgg_tables(packed),
-        *transform_tables(transform),
+        *transform_tables(transform, layers),
         *class_tables(encoder),
     ]
     return CParts(
@@ -173,6 +192,7 @@ def vgg_parts(tensors: Tensors) -> CParts:
         ),
         "heq_vgg_encoder.c",
         patch_words(encoder.rates, 27392, "0.7 KB"),
+        {NETWORK: network_text(layers)},
     )
 
 
@@ -245,9 +265,59 @@ def transform_constants(transform: PackedTransform, end: str = "") -> tuple[str,
     )
 
 
-def transform_tables(transform: PackedTransform) -> list[CTable]:
-    """The tables of a packed transform."""
+def transform_tables(transform: PackedTransform, layers: NDArray[np.int8]) -> list[CTable]:
+    """The tables of a transform.
+
+    Args:
+        transform, layers: the same, packed and as digits (L, 32, 32).
+    """
     return [
-        CTable("transform_large", transform.large, "quinary weights of 32 points, bit planes"),
-        CTable("transform_small", transform.small, "and of 16, 8 and 4 points"),
+        CTable(
+            "transform_large",
+            transform.large,
+            "quinary weights of 32 points, bit planes",
+            FAST_ONLY,
+        ),
+        CTable("transform_small", transform.small, "and of 16, 8 and 4 points", FAST_ONLY),
+        CTable("transform_products", products(layers), "weights of 32 and 16 points", TWO_PRODUCTS),
     ]
+
+
+LARGEST_SAMPLES = (384, 255, 510)
+"""Magnitudes of samples, by colour plane."""
+LARGEST_LEVEL = 4094
+"""That a code of codec/native/heq_field.h holds."""
+
+
+def check_levels(layers: NDArray[np.int8], shift: int, steps: NDArray[np.uint16]) -> None:
+    """Raise HeqError where a level could pass what the kernels without vectors hold.
+
+    Args:
+        layers: int8 (L, 32, 32), digits of the transform.
+        shift: of the rounding of a stage.
+        steps: uint16 (2, 3, 128), sixteenths, by size and plane: those of the finest octave.
+    """
+    worth = 4 ** np.arange(len(layers) - 1, -1, -1, dtype=np.int64)
+    matrix = np.abs((worth[:, None, None] * layers).sum(axis=0))
+    gains = (matrix.sum(axis=1).max(), matrix[::2, :16].sum(axis=1).max())
+    for size, gain in enumerate(gains):
+        for plane, largest in enumerate(LARGEST_SAMPLES):
+            field = (largest * int(gain) >> shift) + 1
+            # The sums of the quarters' means are halved.
+            coefficient = ((field * int(gain) >> shift) + 1) << size
+            step = int(steps[size, plane].min()) + 8 >> 4
+            if step < 1 or coefficient // step + 1 > LARGEST_LEVEL:
+                raise HeqError(
+                    f"levels of plane {plane} could pass {LARGEST_LEVEL}; this model cannot be "
+                    "exported."
+                )
+
+
+def paired_near(layer: CostLayer) -> NDArray[np.uint8]:
+    """The 5x5 weights of the cost layer by twos, rows of codec/native/heq_pair_sums.h.
+
+    Returns:
+        uint8 (24, 5, 5, 2): by size, plane and sub; by neighbour; by its first and last two subs.
+    """
+    by_cell = np.moveaxis(layer.near, 3, -1).reshape(-1, 5, 5, 2, 2).astype(np.int64) + 2
+    return (5 * by_cell[..., 0] + by_cell[..., 1]).astype(np.uint8)

@@ -16,7 +16,13 @@ from .families import model_parts
 from .vectors import write_vectors
 
 COPIED = ("heqenc.c", "heq_output.h", "heq_pnm.h")
-OWN_SOURCES = ("heq_file.h", "heq_file.c", "heq_patch_mode.h", "heq_driver.c")
+OWN_SOURCES = (
+    "heq_file.h",
+    "heq_file.c",
+    "heq_patch_mode.h",
+    "heq_transform_tables.h",
+    "heq_driver.c",
+)
 WEIGHT_LIMIT = 1 << 17
 """Bytes of weights: 2^20 bits."""
 
@@ -103,6 +109,7 @@ def header_text(name: str, parts: CParts, weight_bytes: int) -> str:
 def encoder_text(name: str, parts: CParts) -> str:
     """heq_encoder.c of a model."""
     own = {file: own_source("c", file) for file in (*OWN_SOURCES, parts.driver)}
+    own.update(parts.written)
     names = (*parts.kernels, "heq_file.c", parts.driver, "heq_driver.c")
     weights = f"{_constants(parts)}\n{tables_text(parts.tables)}"
     return joined_text(f"The encoder of {name}", "heq_encoder.h", weights, own, names)

@@ -50,6 +50,7 @@ def joined_text(
         if entry.name.startswith("heq_") and entry.name.endswith((".c", ".h"))
     }
     joined = Amalgamation({**sources, **own}, public=(header,))
+    kernel = joined.text("heq_kernel.h")  # tables depend on it
     body = "\n".join(joined.text(file) for file in names)
     system = "\n".join(joined.system_headers)
     return (
@@ -59,5 +60,5 @@ def joined_text(
         " * SPDX-License-Identifier: Apache-2.0\n"
         " */\n"
         f'#include "{header}"\n\n{system}\n\n'
-        f"/* ==== Weights {'=' * 77} */\n\n{weights}\n{body}"
+        f"{kernel}\n/* ==== Weights {'=' * 77} */\n\n{weights}\n{body}"
     )

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from .c_tables import packed_tables, table_bytes
 from .families import model_layers, model_parts
 from .layers import Layer
 
@@ -37,7 +38,7 @@ def encoder_report(name: str) -> dict[str, Any]:
         "totals": {
             "weights": sum(layer.weights for layer in layers),
             "weight_bits": sum(registry.weight_bits(model).values()),
-            "packed_bytes": sum(table.values.nbytes for table in parts.tables),
+            "packed_bytes": table_bytes(parts.tables),
             "additions_a_pixel": sum(layer.additions or 0 for layer in counted),
             "shifts_a_pixel": sum(layer.shifts or 0 for layer in counted),
             "widest_sum_bits": max(layer.sum_bits for layer in layers),
@@ -48,7 +49,7 @@ def encoder_report(name: str) -> dict[str, Any]:
             .astype(table.values.dtype.newbyteorder("<"))
             .tobytes()
             .hex()
-            for table in parts.tables
+            for table in packed_tables(parts.tables)
         },
     }
 

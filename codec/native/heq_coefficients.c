@@ -1,12 +1,6 @@
 #include "heq_coefficients.h"
 
-/* Gains of 5/4 and 3/4 bring the colour planes to about equal norms. */
-static int32_t gained(int32_t value, int plane)
-{
-    return plane == 0   ? value
-           : plane == 1 ? value + (value >> 2)
-                        : (value >> 1) + (value >> 2);
-}
+#include "heq_gains.h"
 
 #ifdef HEQ_KERNEL_FAST
 
@@ -24,16 +18,16 @@ HEQ_INTERNAL void heq_fast_patch_coefficients(const heq_transform *transform,
 
 #else
 
-HEQ_INTERNAL void heq_patch_coefficients(const heq_transform *transform, int16_t *field, int plane,
-                                         int32_t *coefficients)
+HEQ_INTERNAL void heq_patch_coefficients(const heq_transform *transform, const heq_patch *patch,
+                                         int plane, int16_t *field, int32_t *coefficients)
 {
     int32_t column[HEQ_SIDE];
     int u, v;
-    heq_transform_rows(transform, field, HEQ_SIDE);
+    heq_transform_rows(transform, patch, plane, field, NULL);
     for (v = 0; v < HEQ_SIDE; v++) {
-        heq_transform_column(transform, field, HEQ_SIDE, 0, v, column);
-        for (u = 0; u < HEQ_SIDE; u++) {
-            coefficients[(u << 5) + v] = gained(column[u], plane);
+        heq_transform_column(transform, field + v, HEQ_SIDE, -1, column);
+        for (u = 0; u < HEQ_SIDE; u++) { /* the even frequencies come first */
+            coefficients[(u << 5) + v] = gained(column[((u & 1) << 4) + (u >> 1)], plane);
         }
     }
 }

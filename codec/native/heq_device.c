@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "heq_device_contexts.h"
+#include "heq_device_levels.h"
 
 /* Level 0 of a plane, as the difference from the left patch's. Returns the difference. */
 static int code_dc(heq_device_strip *strip, int plane, int level, int first_plane)
@@ -17,11 +18,7 @@ static int code_dc(heq_device_strip *strip, int plane, int level, int first_plan
     }
     base = times_6(plane) + bin6(energy >> 1);
     base = AT_DC + (base << 4) - base;
-    while (coded < UNARY) {
-        int context = base + coded;
-        if (!decide(strip, SET_ONE, 1, &context, FAST, size > coded)) {
-            break;
-        }
+    while (coded < UNARY && decide_one(strip, base + coded, size > coded)) {
         coded++;
     }
     if (coded == UNARY) {
@@ -30,58 +27,98 @@ static int code_dc(heq_device_strip *strip, int plane, int level, int first_plan
     if (coded > 0) {
         int context = AT_DC_SIGN + times_9(plane) + times_3(signs_of(strip, plane)[1] + 1) +
                       (plane > 0 ? sign_of(first_plane) + 1 : 1);
-        if (!decide(strip, SET_ONE, 1, &context, FAST, difference > 0)) {
+        if (!decide_one(strip, context, difference > 0)) {
             coded = -coded;
         }
     }
     return coded;
 }
 
-/* Is any level of this or a later group not 0? */
-static int code_more(heq_device_strip *strip, int plane, int size, int group, int before, int bit)
+/* How many levels that are not 0 the groups from the next one on have: of the left patch in this
+ * plane, and of this patch in planes before. */
+typedef struct {
+    int left, first;
+} group_counts;
+
+static group_counts count_groups(const heq_device_strip *strip, int plane)
 {
-    int left = 0, first = 0, colour = plane > 0, contexts[3], other;
-    for (other = group; other < HEQ_DEVICE_GROUPS; other++) {
-        left += strip->count[plane][other];
-        if (plane > 0) {
-            first += strip->count[0][other];
-        }
-        if (plane > 1) {
-            first += strip->count[1][other];
-        }
+    group_counts counts = {0, 0};
+    int group;
+    for (group = 0; group < HEQ_DEVICE_GROUPS; group++) {
+        counts.left += strip->count[plane][group];
+        counts.first += plane > 0 ? strip->count[0][group] : 0;
+        counts.first += plane > 1 ? strip->count[1][group] : 0;
     }
+    return counts;
+}
+
+/* Is any level of this or a later group not 0? */
+static int code_more(heq_device_strip *strip, int plane, int size, int group, int before,
+                     group_counts counts, int bit)
+{
+    int contexts[3];
     contexts[0] = AT_MORE + (((plane << 1) + size) << 5) + group;
-    contexts[1] = AT_MORE_BEFORE + times_6(times_10(plane) + bin10(before)) + bin6(left);
-    contexts[2] = AT_MORE_FIRST + times_7(times_10(colour) + bin10(left)) + bin7(first);
+    contexts[1] = AT_MORE_BEFORE + times_6(times_10(plane) + bin10(before)) + bin6(counts.left);
+    contexts[2] = AT_MORE_FIRST + times_7(times_10(plane > 0) + bin10(counts.left)) +
+                  bin7(counts.first);
     return decide(strip, SET_MORE + (plane << 3) + (group >> 2), 3, contexts, FAST, bit);
 }
 
-static int code_magnitude(heq_device_strip *strip, const surroundings *around, int plane, int size,
-                          int band, int value)
+/* Where the contexts of a band's levels begin, and what they have in common. */
+typedef struct {
+    int row;   /* of the tables by kind and zone */
+    int set;   /* of weights */
+    int both, other, band, lower;
+} band_contexts;
+
+static band_contexts contexts_of(int plane, int size, int band, int lower)
+{
+    int area = zone(band), merged = ((plane > 0) << 1) + size;
+    band_contexts made;
+    made.row = times_18(merged) + area;
+    made.set = SET_ZERO + times_18((plane << 1) + size) + area;
+    made.both = AT_ZERO_BOTH + times_10(times_10(merged));
+    made.other = AT_ZERO_OTHER + (times_6(times_9(plane) + (area >> 1)) << 2);
+    made.band = AT_ZERO_BAND + (plane << 7) + (band < 64 ? band : 64 + third[band - 64]);
+    made.lower = AT_ZERO_LOWER + times_7(times_7((plane > 0 ? 7 : 0) + bin7(lower)));
+    return made;
+}
+
+/* The contexts of "is a level not 0?" where nothing around it is. */
+static void quiet_contexts(const band_contexts *band, int *contexts)
+{
+    contexts[0] = AT_ZERO + times_10(band->row);
+    contexts[1] = AT_ZERO_SAME + times_10(band->row);
+    contexts[2] = band->both;
+    contexts[3] = band->other;
+    contexts[4] = band->band;
+    contexts[5] = band->lower;
+}
+
+/* And in general, from what is there without surroundings. */
+static void zero_contexts(const band_contexts *band, const surroundings *around, int *contexts)
 {
     int near = bin10(around->near), same = bin10(around->same);
-    int area = zone(band), kind = (plane << 1) + size, merged = ((plane > 0) << 1) + size;
-    int row = times_18(merged) + area, both = around->near + around->same;
-    int lower = times_7((plane > 0 ? 7 : 0) + bin7(around->lower)) + bin7(around->close);
-    int contexts[HEQ_DEVICE_INPUTS], coded;
-    contexts[0] = AT_ZERO + times_10(row) + near;
-    contexts[1] = AT_ZERO_SAME + times_10(row) + same;
-    contexts[2] = AT_ZERO_BOTH + times_10(times_10(merged) + near) + same;
-    contexts[3] = AT_ZERO_OTHER +
-                  ((times_6(times_9(plane) + (area >> 1)) + bin6(around->other)) << 2) + bin4(both);
-    contexts[4] = AT_ZERO_BAND + (plane << 7) + (band < 64 ? band : 64 + third[band - 64]);
-    contexts[5] = AT_ZERO_LOWER + times_7(lower) + bin7(around->rest);
-    if (!decide(strip, SET_ZERO + times_18(kind) + area, 6, contexts, SLOW, value > 0)) {
-        return 0;
-    }
-    near = bin10(around->near >> 1);
-    same = bin10(around->same >> 1);
+    quiet_contexts(band, contexts);
+    contexts[0] += near;
+    contexts[1] += same;
+    contexts[2] += times_10(near) + same;
+    contexts[3] += (bin6(around->other) << 2) + bin4(around->near + around->same);
+    contexts[5] += times_7(bin7(around->close)) + bin7(around->rest);
+}
+
+/* A magnitude of 1 or more. */
+static int code_larger(heq_device_strip *strip, const band_contexts *band,
+                       const surroundings *around, int plane, int value)
+{
+    int near = bin10(around->near >> 1), same = bin10(around->same >> 1);
+    int both = bin10((around->near + around->same) >> 1), other = bin6(around->other >> 1);
+    int contexts[3], coded;
     for (coded = 1; coded < UNARY; coded++) {
         int level = coded < 4 ? coded - 1 : coded < 8 ? 3 : 4;
-        contexts[0] = AT_LARGER + times_5(row) + level;
+        contexts[0] = AT_LARGER + times_5(band->row) + level;
         contexts[1] = AT_LARGER_BOTH + times_10(times_10(level) + near) + same;
-        contexts[2] = AT_LARGER_OTHER + times_6(times_10(level) + bin10(both >> 1)) +
-                      bin6(around->other >> 1);
+        contexts[2] = AT_LARGER_OTHER + times_6(times_10(level) + both) + other;
         if (!decide(strip, SET_LARGER + times_3(level) + plane, 3, contexts, FAST, value > coded)) {
             return coded;
         }
@@ -108,90 +145,138 @@ static int code_sign(heq_device_strip *strip, int plane, int size, int index, in
     return decide(strip, SET_SIGN + row, 2, contexts, FAST, bit);
 }
 
-static void code_band(heq_device_strip *strip, int plane, int size, int band, int16_t *levels,
-                      int *before, int *count)
+/* The bands around a band, four magnitudes each; of those outside all are 0. */
+typedef struct {
+    const uint32_t *up, *left, *up_left, *up_right, *down_left, *down, *right, *up_up, *left_left;
+    const uint32_t *base_own, *base_up, *base_left; /* of plane 0 */
+    const uint32_t *other_own;                      /* of plane 1, for plane 2 */
+} band_neighbours;
+
+static band_neighbours neighbours_of(heq_device_strip *strip, int plane, int band)
 {
-    uint8_t *magnitudes = magnitudes_of(strip, plane);
-    uint8_t *own = magnitudes + (band << 2);
-    const uint8_t *base = magnitudes_of(strip, 0);
     int u = band_frequency[band] >> 4, v = band_frequency[band] & 15;
-    int place = times_18(u + 1) + v + 1;
-    const uint8_t *up = levels_at(magnitudes, place, -1, 0);
-    const uint8_t *left = levels_at(magnitudes, place, 0, -1);
-    const uint8_t *up_left = levels_at(magnitudes, place, -1, -1);
-    const uint8_t *up_right = levels_at(magnitudes, place, -1, 1);
-    const uint8_t *down_left = levels_at(magnitudes, place, 1, -1);
-    const uint8_t *down = levels_at(magnitudes, place, 1, 0);
-    const uint8_t *right = levels_at(magnitudes, place, 0, 1);
-    const uint8_t *up_up = u > 1 ? levels_at(magnitudes, place - 18, -1, 0) : magnitudes + 1024;
-    const uint8_t *left_left = v > 1 ? levels_at(magnitudes, place, 0, -2) : magnitudes + 1024;
-    const uint8_t *base_up = levels_at(base, place, -1, 0);
-    const uint8_t *base_left = levels_at(base, place, 0, -1);
-    int lower = up[0] + up[1] + up[2] + up[3] + left[0] + left[1] + left[2] + left[3];
+    const uint16_t *rank = band_rank + times_18(u + 1) + v + 1;
+    const uint32_t *bands = bands_of(strip, plane), *base = strip->magnitude;
+    band_neighbours made;
+    made.up = bands + rank[-18];
+    made.left = bands + rank[-1];
+    made.up_left = bands + rank[-19];
+    made.up_right = bands + rank[-17];
+    made.down_left = bands + rank[17];
+    made.down = bands + rank[18];
+    made.right = bands + rank[1];
+    made.up_up = bands + (u > 1 ? rank[-36] : HEQ_DEVICE_BANDS - 1);
+    made.left_left = bands + (v > 1 ? rank[-2] : HEQ_DEVICE_BANDS - 1);
+    made.base_own = base + band;
+    made.base_up = base + rank[-18];
+    made.base_left = base + rank[-1];
+    made.other_own = plane > 1 ? bands_of(strip, 1) + band : base + HEQ_DEVICE_BANDS - 1;
+    return made;
+}
+
+/* Is a band surrounded by nothing but levels of 0, `own` ones of the left patch among them? */
+static int is_quiet(const band_neighbours *near, uint32_t own, int plane)
+{
+    uint32_t any = own | *near->up | *near->left | *near->up_left | *near->up_right |
+                   *near->down_left | *near->down | *near->right | *near->up_up |
+                   *near->left_left;
+    if (plane > 0) {
+        any |= *near->base_own | *near->base_up | *near->base_left | *near->other_own;
+    }
+    return any == 0;
+}
+
+static int at(const uint32_t *band, int sub)
+{
+    return ((const uint8_t *)band)[sub];
+}
+
+/* What surrounds a level; `done` is the sum of the levels of this band before it. */
+static surroundings surroundings_of(const band_neighbours *near, const uint8_t *own, int plane,
+                                    int sub, int done)
+{
+    int beside = sub & 1 ? own[sub - 1] : own[sub + 1], above = sub & 2 ? own[sub - 2] : 0;
+    int higher = at(near->down, sub) + at(near->right, sub);
+    int edges = at(near->up, sub) + at(near->left, sub);
+    surroundings made;
+    made.near = (edges << 1) + at(near->up_left, sub) + at(near->up_up, sub) +
+                at(near->left_left, sub) + at(near->up_right, sub) + at(near->down_left, sub);
+    made.same = ((beside + above) << 1) + done + own[sub] + own[sub ^ 1];
+    made.other = higher;
+    if (plane > 0) {
+        int same = at(near->base_own, sub) + at(near->other_own, sub);
+        made.other = (same << 1) + at(near->base_up, sub) + at(near->base_left, sub);
+    }
+    made.close = edges << 1;
+    made.rest = (done << 1) + higher;
+    return made;
+}
+
+static int sum_of(const uint32_t *band)
+{
+    return at(band, 0) + at(band, 1) + at(band, 2) + at(band, 3);
+}
+
+static void code_band(heq_device_strip *strip, int plane, int size, int band,
+                      const plane_levels *levels, int *before, int *count)
+{
+    uint8_t *own = magnitudes_of(strip, plane) + (band << 2);
+    band_neighbours near = neighbours_of(strip, plane, band);
+    band_contexts places;
+    int contexts[HEQ_DEVICE_INPUTS];
     int done = 0; /* sum of the levels of this band so far */
-    int sub;
+    int quiet = is_quiet(&near, bands_of(strip, plane)[band], plane), sub;
+    surroundings around = {0, 0, 0, 0, 0};
+    places = contexts_of(plane, size, band, quiet ? 0 : sum_of(near.up) + sum_of(near.left));
+    quiet_contexts(&places, contexts);
     for (sub = band == 0; sub < 4; sub++) {
         int index = (band << 2) + sub;
-        int level = DECODING(strip) ? 0 : levels[index];
-        int beside = sub & 1 ? own[sub - 1] : own[sub + 1];
-        int above = sub & 2 ? own[sub - 2] : 0;
-        int higher = down[sub] + right[sub];
-        int edges = up[sub] + left[sub];
-        int value;
-        surroundings around;
-        around.near = edges + edges + up_left[sub] + up_up[sub] + left_left[sub] + up_right[sub] +
-                      down_left[sub];
-        around.same = ((beside + above) << 1) + done + own[sub] + own[sub ^ 1];
-        around.other = higher;
-        if (plane > 0) {
-            int same = base[index] + (plane > 1 ? magnitudes_of(strip, 1)[index] : 0);
-            around.other = same + same + base_up[sub] + base_left[sub];
+        int level = DECODING(strip) ? 0 : level_of(levels, size, band, sub);
+        int value = level < 0 ? -level : level;
+        if (!quiet || done > 0) {
+            around = surroundings_of(&near, own, plane, sub, done);
+            zero_contexts(&places, &around, contexts);
         }
-        around.lower = lower;
-        around.close = edges << 1;
-        around.rest = (done << 1) + higher;
-        value = code_magnitude(strip, &around, plane, size, band, level < 0 ? -level : level);
-        if (value > 0 && !code_sign(strip, plane, size, index, level > 0)) {
-            level = -value;
-        } else {
-            level = value;
+        if (!decide(strip, places.set, 6, contexts, SLOW, value > 0)) {
+            own[sub] = 0;
+            if (band < SIGNED_BANDS) {
+                signs_of(strip, plane)[index] = 0;
+            }
+            continue;
         }
+        value = code_larger(strip, &places, &around, plane, value);
+        level = code_sign(strip, plane, size, index, level > 0) ? value : -value;
         if (value > 32767) {
             strip->failed = 1;
             value = level = 0;
         }
-#ifndef HEQ_ENCODE_ONLY
-        if (strip->decoding) {
-            levels[index] = (int16_t)level;
-        }
-#endif
+        set_level(strip, levels, index, level);
         own[sub] = (uint8_t)(value < 255 ? value : 255);
         if (band < SIGNED_BANDS) {
             signs_of(strip, plane)[index] = (int8_t)sign_of(level);
         }
         done += own[sub];
-        *before += own[sub];
         *count += value > 0;
     }
+    *before += done;
 }
 
-static void code_plane(heq_device_strip *strip, int plane, int size, int first, int16_t *levels,
-                       int *first_plane)
+static void code_plane(heq_device_strip *strip, int plane, int size, int first,
+                       const plane_levels *levels, int *first_plane)
 {
-    int band = 0, last = 0, before = 0, group;
-    int difference = code_dc(strip, plane, DECODING(strip) ? 0 : levels[0], *first_plane);
+    int band = 0, last = DECODING(strip) ? 0 : last_of(levels), before = 0, group;
+    int wanted = DECODING(strip) ? 0 : level_of(levels, size, 0, 0);
+    int difference = code_dc(strip, plane, wanted, *first_plane);
     int32_t level = strip->dc[plane] + difference;
-    uint8_t *magnitudes;
-    int8_t *signs;
+    uint8_t *magnitudes = magnitudes_of(strip, plane);
+    int8_t *signs = signs_of(strip, plane);
+    group_counts counts = count_groups(strip, plane);
     if (level > 32767 || level < -32767) {
         strip->failed = 1;
         level = 0;
     }
-#ifndef HEQ_ENCODE_ONLY
-    if (strip->decoding) {
-        levels[0] = (int16_t)level;
-    }
-#endif
+    clear_levels(strip, levels);
+    set_level(strip, levels, 0, (int)level);
     strip->dc[plane] = level;
     if (first) {
         strip->dc_first[plane] = level;
@@ -199,23 +284,20 @@ static void code_plane(heq_device_strip *strip, int plane, int size, int first, 
     if (plane == 0) {
         *first_plane = difference;
     }
-    magnitudes = magnitudes_of(strip, plane);
-    signs = signs_of(strip, plane);
     magnitudes[0] = 0;
     signs[0] = (int8_t)sign_of(difference);
-    if (!DECODING(strip)) {
-        for (last = HEQ_DEVICE_LEVELS - 1; last > 0 && levels[last] == 0; last--) {
-        }
-    }
     for (group = 0; group < HEQ_DEVICE_GROUPS; group++) {
         int more = last > 0 && (last >> 5) >= group;
         int end = band + 8, sum = 0, count = 0;
-        if (!code_more(strip, plane, size, group, before, more)) {
+        if (!code_more(strip, plane, size, group, before, counts, more)) {
             break;
         }
         for (; band < end; band++) {
             code_band(strip, plane, size, band, levels, &sum, &count);
         }
+        counts.left -= strip->count[plane][group];
+        counts.first -= plane > 0 ? strip->count[0][group] : 0;
+        counts.first -= plane > 1 ? strip->count[1][group] : 0;
         strip->count[plane][group] = (uint8_t)count;
         before = sum;
     }
@@ -226,24 +308,20 @@ static void code_plane(heq_device_strip *strip, int plane, int size, int first, 
         if (group == 0) {
             memset(signs + 1, 0, HEQ_DEVICE_SIGNED - 1);
         }
-#ifndef HEQ_ENCODE_ONLY
-        if (strip->decoding) {
-            memset(levels + from, 0, (HEQ_DEVICE_LEVELS - from) * sizeof *levels);
-        }
-#endif
     }
 }
 
-static void code_patch(heq_device_strip *strip, int16_t *levels, int *size, int first)
+static void code_patch(heq_device_strip *strip, heq_device_levels *levels, int *size, int first)
 {
-    int plane, first_plane = 0, context = AT_SIZE + strip->size;
-    *size = decide(strip, SET_ONE, 1, &context, FAST, *size);
+    int plane, first_plane = 0;
+    *size = decide_one(strip, AT_SIZE + strip->size, *size);
     strip->size = (uint8_t)*size;
     if (first) {
         memcpy(strip->dc, strip->dc_first, sizeof strip->dc);
     }
     for (plane = 0; plane < strip->planes; plane++) {
-        code_plane(strip, plane, *size, first, levels + (plane << 10), &first_plane);
+        plane_levels own = plane_levels_of(levels, plane);
+        code_plane(strip, plane, *size, first, &own, &first_plane);
     }
 }
 
@@ -276,11 +354,11 @@ HEQ_INTERNAL void heq_device_begin_encode(heq_device_strip *strip, const heq_dev
     strip->cache = -1;
 }
 
-HEQ_INTERNAL void heq_device_encode_patch(heq_device_strip *strip, const int16_t *levels, int size,
-                                          int first)
+HEQ_INTERNAL void heq_device_encode_patch(heq_device_strip *strip, const heq_device_levels *levels,
+                                          int size, int first)
 {
     /* Nothing is written to the levels while encoding. */
-    code_patch(strip, (int16_t *)levels, &size, first);
+    code_patch(strip, (heq_device_levels *)levels, &size, first);
 }
 
 HEQ_INTERNAL size_t heq_device_end_encode(heq_device_strip *strip)

@@ -16,6 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "heq_field.h"
 #include "heq_kernel.h"
 
 #ifndef HEQ_INTERNAL
@@ -25,11 +26,23 @@
 #define HEQ_DEVICE_LEVELS 1024  /* of a colour plane of a patch, in the order of the layout */
 #define HEQ_DEVICE_GROUPS 32    /* of eight bands, 32 levels */
 #define HEQ_DEVICE_SIGNED 12    /* lowest levels of a plane, whose signs are kept */
-#define HEQ_DEVICE_MAGNITUDES 1028 /* of a plane that are kept: its levels, then four zeros */
+#define HEQ_DEVICE_BANDS 257 /* of four magnitudes each that are kept of a plane; the last is 0 */
 #define HEQ_DEVICE_CONTEXTS 6106
 #define HEQ_DEVICE_SETS 157
 #define HEQ_DEVICE_INPUTS 6
 #define HEQ_DEVICE_KNOTS 5
+
+/* What holds the levels of a patch. */
+#ifdef HEQ_ENCODE_ONLY
+#ifndef HEQ_KERNEL_FAST
+#define HEQ_DEVICE_CODES
+#endif
+#endif
+#ifdef HEQ_DEVICE_CODES
+typedef const heq_field *heq_device_levels;
+#else
+typedef int16_t heq_device_levels;
+#endif
 
 typedef struct {
     const int8_t *start;     /* [KNOTS][CONTEXTS] log odds of bit 1 at the start, sixteenths */
@@ -61,7 +74,7 @@ typedef struct {
     int32_t dc_first[3];               /* and of the first patch of the row */
     int8_t sign[3 * HEQ_DEVICE_SIGNED]; /* of the lowest levels: left patch, then this one */
     uint8_t count[3][HEQ_DEVICE_GROUPS];        /* of levels that are not 0 */
-    uint8_t magnitude[3 * HEQ_DEVICE_MAGNITUDES]; /* left patch, overwritten by this one */
+    uint32_t magnitude[3 * HEQ_DEVICE_BANDS]; /* four bytes; left patch, then this one */
     uint16_t state[HEQ_DEVICE_CONTEXTS];        /* probability of bit 1, of 65536 */
 #ifdef HEQ_DEVICE_TRACE
     void *trace; /* not NULL: records every decision, for training */
@@ -72,9 +85,10 @@ typedef struct {
 HEQ_INTERNAL void heq_device_begin_encode(heq_device_strip *strip, const heq_device_tables *tables,
                                           int planes, int step, uint8_t *bytes, size_t room);
 
-/* Code a patch: levels int16 [planes][1024], -32767..32767; size 0 or 1; is it first in its row? */
-HEQ_INTERNAL void heq_device_encode_patch(heq_device_strip *strip, const int16_t *levels, int size,
-                                          int first);
+/* Code a patch; size 0 or 1; is it first in its row? Levels are int16 [planes][1024],
+ * -32767..32767, for the fast kernel and for Python; codes of `planes` fields for the others. */
+HEQ_INTERNAL void heq_device_encode_patch(heq_device_strip *strip, const heq_device_levels *levels,
+                                          int size, int first);
 
 /* End the strip: the length of its payload. */
 HEQ_INTERNAL size_t heq_device_end_encode(heq_device_strip *strip);

@@ -88,7 +88,7 @@ static int code_bit(heq_device_strip *strip, int odds, int bit)
         strip->range = width;
         strip->low = DECODING(strip) ? strip->low - cut : strip->low + cut;
     }
-#ifdef HEQ_KERNEL_FAST
+#if defined(HEQ_KERNEL_FAST) || (defined(__ARM_FEATURE_CLZ) && defined(__GNUC__))
     shift = __builtin_clz(strip->range) - 16;
     strip->range <<= shift;
 #else
@@ -103,7 +103,9 @@ static int code_bit(heq_device_strip *strip, int odds, int bit)
         return bit;
     }
 #endif
-    shift_out(strip, shift);
+    if (shift > 0) {
+        shift_out(strip, shift);
+    }
     return bit;
 }
 

@@ -11,25 +11,49 @@ enum {
     FAST = 5
 };
 
-static int product(int weight, int value)
+/* Of a weight and the log odds that it weighs; their magnitudes together reach 191 at most. */
+static inline int product(int weight, int value)
 {
-    int sum = weight + value, difference = weight - value;
-    return quarter_square[sum < 0 ? -sum : sum] -
-           quarter_square[difference < 0 ? -difference : difference];
+#ifdef HEQ_KERNEL_MULTIPLY
+    return weight * value;
+#else
+    const uint16_t *squares = quarter_square + 191 + weight;
+    return squares[value] - squares[-value];
+#endif
 }
 
-/* Code a bit from the predictions of several contexts, weighted by one set, and learn it. */
+/* Towards 0xFFFF after a bit of 1, towards 0 after a bit of 0. */
+static inline uint16_t learned(int state, int rate, int bit)
+{
+    return (uint16_t)(bit ? state + ((0xFFFF - state) >> rate) : state - (state >> rate));
+}
+
+/* Code a bit from the predictions of several contexts, weighted by one set, and learn it. The
+ * number of contexts is known where it is called: what there is not is no code. */
 HEQ_INLINE int decide(heq_device_strip *strip, int set, int inputs, const int *contexts, int rate,
                       int bit)
 {
     const int8_t *weights = strip->tables->weights + times_6(set);
-    int logits[HEQ_DEVICE_INPUTS];
+    const int8_t *stretch = strip->tables->stretch;
+    int logits[HEQ_DEVICE_INPUTS], states[HEQ_DEVICE_INPUTS];
     int32_t sum = 16;
-    int input, odds, flipped;
-    for (input = 0; input < inputs; input++) {
-        logits[input] = strip->tables->stretch[strip->state[contexts[input]] >> 5];
-        sum += product(weights[input], logits[input]);
+    int odds;
+#define PREDICT(input)                                             \
+    if (input < inputs) {                                          \
+        states[input] = strip->state[contexts[input]];             \
+        logits[input] = stretch[states[input] >> 5];               \
+        sum += product(weights[input], logits[input]);             \
     }
+#define LEARN(input)                                               \
+    if (input < inputs) {                                          \
+        strip->state[contexts[input]] = learned(states[input], rate, bit); \
+    }
+    PREDICT(0)
+    PREDICT(1)
+    PREDICT(2)
+    PREDICT(3)
+    PREDICT(4)
+    PREDICT(5)
     odds = (int)(sum < -4064 ? -127 : sum > 4079 ? 127 : sum >> 5);
     bit = code_bit(strip, odds, bit);
 #ifdef HEQ_DEVICE_TRACE
@@ -37,14 +61,21 @@ HEQ_INLINE int decide(heq_device_strip *strip, int set, int inputs, const int *c
         heq_device_trace(strip->trace, set, inputs, contexts, logits, bit);
     }
 #endif
-    /* Towards 0xFFFF after a bit of 1: what is left of 0xFFFF shrinks. */
-    flipped = bit ? 0xFFFF : 0;
-    for (input = 0; input < inputs; input++) {
-        uint16_t *state = strip->state + contexts[input];
-        int left = *state ^ flipped;
-        *state = (uint16_t)((left - (left >> rate)) ^ flipped);
-    }
+    LEARN(0)
+    LEARN(1)
+    LEARN(2)
+    LEARN(3)
+    LEARN(4)
+    LEARN(5)
+#undef PREDICT
+#undef LEARN
     return bit;
+}
+
+/* Code a bit by one context alone. */
+static int decide_one(heq_device_strip *strip, int context, int bit)
+{
+    return decide(strip, 0, 1, &context, FAST, bit);
 }
 
 enum {
@@ -82,7 +113,7 @@ enum {
 
 /* And each kind of weights. */
 enum {
-    SET_ONE = 0,
+    SET_ONE = 0, /* of one context alone; see decide_one */
     SET_ZERO = 1,
     SET_LARGER = SET_ZERO + 108,
     SET_SIGN = SET_LARGER + 3 * MAGNITUDES,
@@ -98,24 +129,31 @@ static int times_7(int value)
     return times_6(value) + value;
 }
 
-static int bin10(int sum)
+/* Bins of sums; the last one has all larger sums, too. */
+static const uint8_t bins_10[25] = {0, 1, 2, 3, 4, 5, 5, 6, 6, 6, 7, 7, 7,
+                                    7, 7, 8, 8, 8, 8, 8, 8, 8, 8, 8, 9};
+static const uint8_t bins_7[11] = {0, 1, 2, 3, 4, 4, 5, 5, 5, 5, 6};
+static const uint8_t bins_6[10] = {0, 1, 2, 3, 3, 4, 4, 4, 4, 5};
+static const uint8_t bins_4[11] = {0, 1, 1, 1, 2, 2, 2, 2, 2, 2, 3};
+
+static inline int bin10(int sum)
 {
-    return sum < 5 ? sum : sum < 7 ? 5 : sum < 10 ? 6 : sum < 15 ? 7 : sum < 24 ? 8 : 9;
+    return bins_10[sum < 24 ? sum : 24];
 }
 
-static int bin7(int sum)
+static inline int bin7(int sum)
 {
-    return sum < 4 ? sum : sum < 6 ? 4 : sum < 10 ? 5 : 6;
+    return bins_7[sum < 10 ? sum : 10];
 }
 
-static int bin6(int sum)
+static inline int bin6(int sum)
 {
-    return sum < 3 ? sum : sum < 5 ? 3 : sum < 9 ? 4 : 5;
+    return bins_6[sum < 9 ? sum : 9];
 }
 
-static int bin4(int sum)
+static inline int bin4(int sum)
 {
-    return sum < 1 ? 0 : sum < 4 ? 1 : sum < 10 ? 2 : 3;
+    return bins_4[sum < 10 ? sum : 10];
 }
 
 /* Of 18, by rank of the band. */
@@ -134,29 +172,25 @@ static int sign_of(int value)
     return (value > 0) - (value < 0);
 }
 
-/* What a level is expected to be, from those around it; see levels_around. */
+/* What a level is expected to be, from those around it; see surroundings_of. */
 typedef struct {
     int near; /* weighted sum over neighbouring frequencies of the same quarter */
     int same; /* over the same frequency of other quarters, and of the left patch */
     int other; /* over the other colour planes; in plane 0, higher bands of the left patch */
-    int lower; /* the next lower frequencies of all quarters */
     int close; /* the next lower frequencies of this quarter */
     int rest; /* lower levels of the same band, and higher bands of the left patch */
 } surroundings;
 
-/* Levels of the four quarters at frequency (u + row, v + column). Those of bands not coded yet
- * are still the left patch's; outside they are 0. */
-static const uint8_t *levels_at(const uint8_t *magnitudes, int place, int row, int column)
+/* Magnitudes of the planes follow one another, the four of a band in a word. Those of bands not
+ * coded yet are still the left patch's. */
+static uint32_t *bands_of(heq_device_strip *strip, int plane)
 {
-    int neighbour = place + (row < 0 ? -18 : row > 0 ? 18 : 0) + column;
-    return magnitudes + (band_rank[neighbour] << 2);
+    return strip->magnitude + heq_two_shifts(plane, 8, 0); /* HEQ_DEVICE_BANDS each */
 }
 
-/* Planes follow one another in flat arrays: a row of a 2-D array must not be left by its pointer,
- * and the place of a row by `[plane]` would take a multiplication. */
 static uint8_t *magnitudes_of(heq_device_strip *strip, int plane)
 {
-    return strip->magnitude + heq_two_shifts(plane, 10, 2); /* HEQ_DEVICE_MAGNITUDES each */
+    return (uint8_t *)bands_of(strip, plane);
 }
 
 static int8_t *signs_of(heq_device_strip *strip, int plane)
@@ -168,11 +202,8 @@ static int8_t *signs_of(heq_device_strip *strip, int plane)
 static int code_escape(heq_device_strip *strip, int contexts, int value)
 {
     int length = 0, bits, result;
-    while (length < PREFIXES - 1) {
-        int context = contexts + length;
-        if (!decide(strip, SET_ONE, 1, &context, FAST, (value + 1) >> (length + 1) > 0)) {
-            break;
-        }
+    while (length < PREFIXES - 1 &&
+           decide_one(strip, contexts + length, (value + 1) >> (length + 1) > 0)) {
         length++;
     }
     result = 1;

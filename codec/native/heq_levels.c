@@ -23,8 +23,6 @@ HEQ_INTERNAL void heq_integer_steps(const uint16_t *table, int step, int32_t *st
     }
 }
 
-/* ---- Transforms -------------------------------------------------------------------------- */
-
 /* Where the level of a frequency stands, less its sub. */
 static int place_of(int u, int v)
 {
@@ -47,54 +45,11 @@ HEQ_INTERNAL void heq_combine_means(int32_t *means)
     means[3] = (left - right + 1) >> 1;
 }
 
-#ifndef HEQ_KERNEL_FAST
-HEQ_INTERNAL void heq_rate_coefficients(const heq_transform *transform, int16_t *field, int size,
-                                        int32_t *coefficients)
-{
-    int points = size == 0 ? 32 : 16;
-    int32_t column[HEQ_SIDE];
-    int top, u, v;
-    heq_transform_rows(transform, field, points);
-    for (v = 0; v < HEQ_SIDE; v++) {
-        for (top = 0; top < HEQ_SIDE; top += points) {
-            heq_transform_column(transform, field, points, top, v, column);
-            for (u = 0; u < points; u++) {
-                coefficients[heq_place(size, u + top, v)] = column[u];
-            }
-        }
-    }
-    if (size == 1) {
-        heq_combine_means(coefficients);
-    }
-}
-#endif
-
-/* ---- Sizes ------------------------------------------------------------------------------- */
-
-#ifndef HEQ_KERNEL_FAST
-HEQ_INTERNAL int32_t heq_size_cost(const int32_t *coefficients, int32_t step)
-{
-    int32_t quarter = step >> 2, half = step >> 1, most = half + quarter, more = step + half;
-    int32_t cost = 0;
-    int index;
-    for (index = 0; index < HEQ_LEVELS; index++) {
-        int32_t value = coefficients[index], size = value < 0 ? -value : value;
-        if (size > quarter) { /* most are not */
-            int32_t twos = (size > half) + (size > most) + (size > more) + (size > (more << 1)) +
-                           (size > (more << 2)) + (size > (more << 3)) + (size > (more << 4));
-            cost += 1 + (size > most) + (size > more) + twos + twos;
-        }
-    }
-    return cost;
-}
-#endif
-
 /* ---- Quantization ------------------------------------------------------------------------ */
 
 #define LARGEST 32767
 
-/* How often the step goes into a number, at most LARGEST times. */
-static int32_t quotient(int32_t number, int32_t step)
+HEQ_INTERNAL int32_t heq_quotient(int32_t number, int32_t step)
 {
     int32_t result = 0;
     int shift = 0;
@@ -112,6 +67,8 @@ static int32_t quotient(int32_t number, int32_t step)
     }
     return result < LARGEST ? result : LARGEST;
 }
+
+#ifdef HEQ_KERNEL_FAST
 
 /* Where `seen` holds a band. */
 static int cell_of(int band)
@@ -168,7 +125,7 @@ HEQ_INTERNAL void heq_quantize_level(const heq_quantizer *quantizer, int32_t val
         *cell = (uint8_t)(*cell | bits << (index & 3));
     }
     if (size + narrow >= twice) {
-        found = quotient(size + narrow, step);
+        found = heq_quotient(size + narrow, step);
     } else {
         while (found < HEQ_THRESHOLDS && size >= quantizer->thresholds[found]) {
             found++;
@@ -183,80 +140,12 @@ HEQ_INTERNAL void heq_quantize_level(const heq_quantizer *quantizer, int32_t val
     quantizer->level[index] = (int16_t)(value < 0 ? -found : found);
 }
 
-#ifndef HEQ_KERNEL_FAST
-HEQ_INTERNAL void heq_quantize(const int32_t *coefficients, int32_t step, int plane,
-                               heq_levels *levels)
-{
-    heq_quantizer quantizer;
-    int index;
-    heq_quantize_begin(&quantizer, step, plane, levels);
-    for (index = 0; index < HEQ_LEVELS; index++) {
-        int32_t value = coefficients[index], size = value < 0 ? -value : value;
-        if (size >= quantizer.thresholds[0]) {
-            heq_quantize_level(&quantizer, value, index);
-        }
-    }
-}
-#endif
-
 /* ---- Cost layer -------------------------------------------------------------------------- */
 
 static int shifted(int value, int shift)
 {
     return value < 0 ? -(-value << shift) : value << shift;
 }
-
-#ifndef HEQ_KERNEL_FAST
-
-typedef const uint8_t *near_weights;
-
-static void take_weights(const heq_cost_layer *layer, int size, near_weights *weights)
-{
-    (void)size;
-    *weights = layer->near;
-}
-
-/* Bits that are set in half a byte. */
-static const uint8_t ones[16] = {0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4};
-
-/* Sum of the magnitudes of a cell. */
-static int sum_of(int cell)
-{
-    return ones[cell & 15] + (ones[cell >> 4] << 1);
-}
-
-/* The low half of a byte, twice. */
-static int both_halves(int bits)
-{
-    int half = bits & 15, upper = half << 4;
-    HEQ_HIDE(upper);
-    return half | upper;
-}
-
-/* Sum over the neighbours, 5x5 cells of four magnitudes, by weights in three bit planes. */
-static int sum_near(const near_weights *weights, int kind, const uint8_t *cell)
-{
-    const uint8_t *first = *weights + (heq_two_shifts(kind, 5, 3) - kind);
-    int sum = 0, place = 0, row, column;
-    cell -= 2 * HEQ_SEEN_SIDE + 2;
-    for (row = 0; row < 5; row++) {
-        for (column = 0; column < 5; column++, place++) {
-            int there = cell[column];
-            if (there != 0) {
-                const uint8_t *bits = first + (place >> 1);
-                int half = (place & 1) << 2;
-                sum += sum_of(there & both_halves(bits[0] >> half)) - (sum_of(there) << 1);
-                sum += sum_of(there & both_halves(bits[13] >> half)) << 1;
-                sum += sum_of(there & both_halves(bits[26] >> half)) << 2;
-            }
-        }
-        cell += HEQ_SEEN_SIDE;
-        HEQ_HIDE(place);
-    }
-    return sum;
-}
-
-#endif
 
 /* A weight of the other planes times the magnitude of the same level there. */
 static int times_cross(const uint8_t *weights, int kind, int cell, int sub)
@@ -306,3 +195,5 @@ HEQ_INTERNAL void heq_settle(const heq_cost_layer *layer, int size, int planes, 
         }
     }
 }
+
+#endif

@@ -1,14 +1,14 @@
 /* Levels of a patch in variable-rate mode: transforms in two sizes, the choice between them, and
- * quantization with a learned cost layer (heqcodec.nqe_r.transform, .quantizer, .cost_layer).
+ * quantization with a learned cost layer (heqcodec.nqe_r.transform, .quantizer, .cost_layer). Here
+ * is what the fast kernel (heq_levels_fast.h) and the others (heq_levels_codes.h) have in common,
+ * and quantization by the fast one:
  *
- *     heq_rate_coefficients(&transform, field, size, coefficients);    of each plane
- *     cost += heq_size_cost(coefficients, steps[size][plane]);
- *     heq_quantize(coefficients, steps[size][plane], plane, &levels);  in the cheaper size
+ *     cost += heq_size_cost(coefficients, steps[size][plane]);         of each plane, in both sizes
+ *     heq_fast_quantize(coefficients, steps[size][plane], size, plane, &levels);
  *     heq_settle(&layer, size, planes, &levels);                       once all planes are there
  *
- * C99, integers only: additions, shifts, comparisons; no multiplication or division, no memory of
- * its own. Levels stand in the order of the device coder: four of each frequency (u, v), 0..15, by
- * rising u^2 + v^2.
+ * C99, integers only, no memory of its own. Levels stand in the order of the device coder: four of
+ * each frequency (u, v), 0..15, by rising u^2 + v^2.
  */
 #ifndef HEQ_LEVELS_H
 #define HEQ_LEVELS_H
@@ -22,6 +22,9 @@
 #define HEQ_NEAR_BYTES 936       /* 24 kinds of a level, three bit planes of 100 bits */
 #define HEQ_CROSS_BYTES 18       /* three bit planes of 48 bits */
 
+#define HEQ_PAIR_BYTES 1200      /* the same weights by twos */
+
+#ifdef HEQ_KERNEL_FAST
 /* Weights, -2..2, are stored plus 2 in three bit planes, lowest bit first. */
 typedef struct {
     const uint8_t *near;  /* [size, plane, sub][bit plane][neighbour 5x5, other sub] */
@@ -29,6 +32,29 @@ typedef struct {
     const int8_t *bias;   /* [size][plane][level] */
     const int8_t *shifts; /* [2] of sums over near and cross, 0..4 */
 } heq_cost_layer;
+#else
+typedef struct {
+    const uint8_t *near;  /* [size, plane, sub][neighbour 5x5][2]: rows of heq_pair_sums */
+    const int8_t *cross;  /* [size, plane, sub][other plane] -2..2 */
+    const int8_t *bias;   /* [size][plane][level] */
+    const int8_t *shifts; /* [2] of sums over near and cross, 0..4 */
+} heq_cost_layer;
+#endif
+
+/* Integer steps of an index 0..1023, int32 [size][plane], from the table uint16 [2][3][128]. */
+HEQ_INTERNAL void heq_integer_steps(const uint16_t *table, int step, int32_t *steps);
+
+/* Where the level of a coefficient stands: of whole patches (size 0) by frequencies, of quarters by
+ * frequencies within the quarter that the row and the column lie in. */
+HEQ_INTERNAL int heq_place(int size, int row, int column);
+
+/* Sums and differences of the quarters' means, halved: [4], as the quarters lie. */
+HEQ_INTERNAL void heq_combine_means(int32_t *means);
+
+/* How often the step goes into a number, at most 32767 times. */
+HEQ_INTERNAL int32_t heq_quotient(int32_t number, int32_t step);
+
+#ifdef HEQ_KERNEL_FAST
 
 typedef struct {
     int16_t levels[3 * HEQ_LEVELS]; /* by plane, as all; flat, since pointers go on to the next */
@@ -40,16 +66,6 @@ typedef struct {
      * of thresholds that the magnitude reaches, 1..15, with the sign of the coefficient. */
     uint8_t open[3 * HEQ_LEVELS / 8];
 } heq_levels;
-
-/* Integer steps of an index 0..1023, int32 [size][plane], from the table uint16 [2][3][128]. */
-HEQ_INTERNAL void heq_integer_steps(const uint16_t *table, int step, int32_t *steps);
-
-/* Where the level of a coefficient stands: of whole patches (size 0) by frequencies, of quarters by
- * frequencies within the quarter that the row and the column lie in. */
-HEQ_INTERNAL int heq_place(int size, int row, int column);
-
-/* Sums and differences of the quarters' means, halved: [4], as the quarters lie. */
-HEQ_INTERNAL void heq_combine_means(int32_t *means);
 
 /* What the coefficients of a plane cost in bits, roughly; below 17 each. */
 HEQ_INTERNAL int32_t heq_size_cost(const int32_t *coefficients, int32_t step);
@@ -68,17 +84,8 @@ HEQ_INTERNAL void heq_quantize_begin(heq_quantizer *quantizer, int32_t step, int
 /* Of a coefficient that reaches the first threshold. */
 HEQ_INTERNAL void heq_quantize_level(const heq_quantizer *quantizer, int32_t value, int index);
 
-#ifndef HEQ_KERNEL_FAST
-/* Coefficients int32 [1024] of a field of samples int16 [32][32], which is lost. */
-HEQ_INTERNAL void heq_rate_coefficients(const heq_transform *transform, int16_t *field, int size,
-                                        int32_t *coefficients);
-
-/* All levels of a plane. */
-HEQ_INTERNAL void heq_quantize(const int32_t *coefficients, int32_t step, int plane,
-                               heq_levels *levels);
-#endif
-
 /* Decide between levels of 0 and 1, in all planes. */
 HEQ_INTERNAL void heq_settle(const heq_cost_layer *layer, int size, int planes, heq_levels *levels);
 
+#endif
 #endif

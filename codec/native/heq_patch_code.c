@@ -2,15 +2,62 @@
 
 #include <string.h>
 
+#include "heq_gains.h"
 #include "heq_shifts.h"
 #include "heq_zones.h"
 
-enum { TOP_PLANE = 17, LUMA_ZONES = 28, CHROMA_ZONES = 7, EVEN = 127, NOW = 4 };
+enum { TOP_PLANE = 17, LAST_PLANE = 5, NEGATIVE = 0x8000, LUMA_ZONES = 28, CHROMA_ZONES = 7, EVEN = 127, NOW = 4 };
 
-typedef char planes_agree[TOP_PLANE - HEQ_BIT_PLANES + 1 == 5 ? 1 : -1];
+typedef char planes_agree[TOP_PLANE - HEQ_BIT_PLANES + 1 == LAST_PLANE ? 1 : -1];
 typedef char levels_in_fours[3 * HEQ_CODE_CELLS % 4 == 0 ? 1 : -1];
 typedef char zones_agree[LUMA_ZONES + 2 * CHROMA_ZONES == HEQ_ZONES ? 1 : -1];
 typedef char shifts_floor[(-1 >> 1) == -1 ? 1 : -1];
+
+/* A coefficient as the coder holds it: a magnitude below 2^18, without the bits below the last bit
+ * plane, and its sign. */
+static int16_t held(int32_t value, int plane)
+{
+    int32_t gain = gained(value, plane), size = gain < 0 ? -gain : gain;
+    int32_t bits = (size < 2 << TOP_PLANE ? size : (2 << TOP_PLANE) - 1) >> LAST_PLANE;
+    return (int16_t)(gain < 0 ? bits - NEGATIVE : bits);
+}
+
+#ifdef HEQ_KERNEL_FAST
+
+HEQ_INTERNAL void heq_fast_held_coefficients(const heq_transform *transform,
+                                              const heq_square *field, int plane,
+                                              int16_t *coefficients)
+{
+    heq_square made;
+    int place;
+    heq_fast_transform(transform, field, HEQ_SIDE, &made);
+    for (place = 0; place < HEQ_SIDE * HEQ_SIDE; place++) {
+        coefficients[place] = held(made.all[place], plane);
+    }
+}
+
+#else
+
+HEQ_INTERNAL void heq_held_coefficients(const heq_transform *transform, const heq_patch *patch,
+                                         int plane, int16_t *coefficients)
+{
+    int32_t column[HEQ_SIDE];
+    int u, v, part;
+    heq_transform_rows(transform, patch, plane, coefficients, NULL);
+    for (v = 0; v < HEQ_SIDE; v++) {
+        const int32_t *value = column;
+        heq_transform_column(transform, coefficients + v, HEQ_SIDE, -1, column);
+        for (part = 0; part < 2; part++) {
+            int16_t *place = coefficients + v + (part << 5);
+            for (u = part; u < HEQ_SIDE; u += 2) {
+                *place = held(*value++, plane);
+                place += 2 * HEQ_SIDE;
+            }
+        }
+    }
+}
+
+#endif
 
 /* ---- Arithmetic coder -------------------------------------------------------------------- */
 
@@ -87,31 +134,24 @@ static int cell_of(int place)
     return place + (place >> 5 << 2);
 }
 
-static int32_t magnitude_of(int32_t coefficient)
+static int magnitude_of(int coefficient)
 {
-    return coefficient & INT32_MAX;
+    return coefficient & (NEGATIVE - 1);
 }
 
-/* Make the coefficients magnitudes below 2^18 with a sign, and find the largest of each zone. */
+/* Find the bits that the magnitudes of each zone have. */
 static void prepare(heq_patch_coder *coder, int planes)
 {
-    int number, place, plane;
-    for (plane = 0; plane < planes; plane++) {
-        for (place = 0; place < HEQ_SIDE * HEQ_SIDE; place++) {
-            int32_t value = coder->coefficients[plane][place];
-            int32_t size = value < 0 ? -value : value;
-            size = size < 2 << TOP_PLANE ? size : (2 << TOP_PLANE) - 1;
-            coder->coefficients[plane][place] = value < 0 ? size | INT32_MIN : size;
-        }
-    }
-    for (number = 0; number < (planes == 1 ? LUMA_ZONES : HEQ_ZONES); number++) {
+    int number, last = planes == 1 ? LUMA_ZONES : HEQ_ZONES;
+    for (number = 0; number < last; number++) {
         zone here = zone_of(number);
-        int32_t largest = 0;
-        for (place = 0; place < here.even + here.odd; place++) {
-            int32_t size = magnitude_of(coder->coefficients[here.plane][here.places[place]]);
-            largest = size > largest ? size : largest;
+        const int16_t *coefficients = coder->coefficients[here.plane];
+        const uint16_t *end = here.places + here.even + here.odd;
+        int any = 0;
+        while (here.places < end) {
+            any |= coefficients[*here.places++];
         }
-        coder->largest[number] = largest;
+        coder->any[number] = (uint16_t)magnitude_of(any);
     }
 }
 
@@ -154,9 +194,9 @@ static int cross_bin(int first, int second)
 /* ---- Passes ------------------------------------------------------------------------------ */
 
 static void code_half(heq_patch_coder *coder, const zone *here, const uint16_t *places, int count,
-                      const uint8_t *states, int planes, int32_t least)
+                      const uint8_t *states, int planes, int least)
 {
-    const int32_t *coefficients = coder->coefficients[here->plane];
+    const int16_t *coefficients = coder->coefficients[here->plane];
     uint8_t *levels = levels_of(coder, here->plane);
     const uint8_t *first = levels_of(coder, here->plane == 0 ? 1 : 0);
     const uint8_t *second = levels_of(coder, here->plane == 2 ? 1 : 2);
@@ -166,7 +206,7 @@ static void code_half(heq_patch_coder *coder, const zone *here, const uint16_t *
         int cell = cell_of(places[place]);
         uint8_t *level = levels + cell;
         if (*level == 0) {
-            int32_t value = coefficients[places[place]];
+            int value = coefficients[places[place]];
             int now = magnitude_of(value) >= least;
             int cross = planes == 1 ? 0 : cross_bin(first[cell], second[cell]);
             code_symbol(coder, states[(cross << 3) + near_bin(level)], now);
@@ -188,14 +228,14 @@ static void code_significance(heq_patch_coder *coder, const heq_patch_tables *ta
 {
     zone here = zone_of(number);
     int step = TOP_PLANE - bit_plane;
-    int32_t least = (int32_t)1 << bit_plane;
+    int least = 1 << (bit_plane - LAST_PLANE);
     const uint8_t *states = tables->significance + heq_two_shifts(number, 9, 6) +
                             heq_two_shifts(number, 5, 4) + heq_two_shifts(step, 5, 4);
     if (here.even + here.odd > 1) {
         if (coder->zone_level[number] == 0) {
             const uint8_t *flags =
                 tables->flag + heq_two_shifts(number, 6, 5) + (number << 3) + (step << 3);
-            int active = coder->largest[number] >= least;
+            int active = coder->any[number] >= least;
             code_symbol(coder, flags[activity(coder, number)], active);
             coder->zone_level[number] = (uint8_t)active;
         }
@@ -222,8 +262,8 @@ static void code_refinement(heq_patch_coder *coder, const heq_patch_tables *tabl
     for (place = 0; place < here.even + here.odd; place++) {
         int level = levels[cell_of(here.places[place])];
         if (level >= 2) {
-            int32_t value = coder->coefficients[here.plane][here.places[place]];
-            code_symbol(coder, states[level == 2], value >> bit_plane & 1);
+            int value = coder->coefficients[here.plane][here.places[place]];
+            code_symbol(coder, states[level == 2], value >> (bit_plane - LAST_PLANE) & 1);
         }
     }
 }

@@ -1,6 +1,6 @@
 /* The embedded bit-plane code of a patch (docs/FORMAT.md, "The patch code").
  *
- *     heq_patch_coefficients(&transform, field, plane, coder.coefficients[plane]);   each plane
+ *     heq_held_coefficients(&transform, &patch, plane, coder.coefficients[plane]);   each plane
  *     heq_patch_encode(&coder, &tables, planes, length);
  *     the code is the first `length` bytes of coder.code, at most 64: shorter ones are beginnings
  *     of longer ones
@@ -11,7 +11,8 @@
 #ifndef HEQ_PATCH_CODE_H
 #define HEQ_PATCH_CODE_H
 
-#include "heq_coefficients.h"
+#include "heq_transform.h"
+#include "heq_transform_fast.h"
 
 #define HEQ_ZONES 42
 #define HEQ_BIT_PLANES 13
@@ -28,8 +29,10 @@ typedef struct {
 } heq_patch_tables;
 
 typedef struct {
-    int32_t coefficients[3][HEQ_SIDE * HEQ_SIDE]; /* by vertical, then horizontal frequency */
-    int32_t largest[HEQ_ZONES];                   /* magnitude of each zone */
+    /* By vertical, then horizontal frequency: the bits of the magnitude that are coded, and the sign
+     * in bit 15. The kernels without vectors have samples here first. */
+    int16_t coefficients[3][HEQ_SIDE * HEQ_SIDE];
+    uint16_t any[HEQ_ZONES]; /* bits that any magnitude of a zone has */
     uint8_t level[3 * HEQ_CODE_CELLS]; /* 0 not significant, 1 to 3 since how many planes, 4 now */
     uint8_t zone_level[HEQ_ZONES];     /* 0 not active, 1 since this plane, 2 longer */
     uint8_t code[HEQ_CODE_BITS / 8 + 2]; /* low end of the interval, and what will not be sent */
@@ -38,8 +41,19 @@ typedef struct {
     const uint16_t *lps;
 } heq_patch_coder;
 
-/* Encode the coefficients of 1 or 3 planes until the first `length` bytes of the code are settled;
- * they become magnitudes with their sign in bit 31. */
+#ifdef HEQ_KERNEL_FAST
+/* Coefficients of a plane of heq_fast_colour. */
+HEQ_INTERNAL void heq_fast_held_coefficients(const heq_transform *transform,
+                                              const heq_square *field, int plane,
+                                              int16_t *coefficients);
+#else
+/* Coefficients of a plane of a patch. */
+HEQ_INTERNAL void heq_held_coefficients(const heq_transform *transform, const heq_patch *patch,
+                                         int plane, int16_t *coefficients);
+#endif
+
+/* Encode the coefficients of 1 or 3 planes until the first `length` bytes of the code are settled.
+ */
 HEQ_INTERNAL void heq_patch_encode(heq_patch_coder *coder, const heq_patch_tables *tables,
                                    int planes, int length);
 

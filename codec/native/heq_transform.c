@@ -1,172 +1,254 @@
 #include "heq_transform.h"
 
+#include <string.h>
+
 #include "heq_shifts.h"
+
+#include "heq_products.h"
 
 #ifndef HEQ_KERNEL_FAST
 
-HEQ_INTERNAL void heq_colour(const heq_patch *patch, int plane, int16_t *field)
+/* One loop for each kind of samples. */
+#define EACH_PIXEL(value)                \
+    for (;;) {                           \
+        *samples++ = (int16_t)(value);   \
+        if (--left == 0) {               \
+            break;                       \
+        }                                \
+        row += next;                     \
+        HEQ_HIDE(row);                   \
+    }
+
+HEQ_INTERNAL void heq_colour_row(const heq_patch *patch, int plane, const uint8_t *row,
+                                 int16_t *samples)
+{
+    int next = patch->pixel_bytes, left = patch->columns;
+    int16_t *end = samples + HEQ_SIDE;
+    if (patch->channels == 1) {
+        EACH_PIXEL(times_3(row[0]) - 384)
+    } else if (plane == 0) {
+        EACH_PIXEL(row[0] + row[1] + row[2] - 384)
+    } else if (plane == 1) {
+        EACH_PIXEL(row[0] - row[2])
+    } else {
+        EACH_PIXEL(row[0] + row[2] - (row[1] << 1))
+    }
+    for (; samples < end; samples++) {
+        *samples = samples[-1];
+    }
+}
+
+HEQ_INTERNAL void heq_transform_rows(const heq_transform *transform, const heq_patch *patch,
+                                     int plane, int16_t *whole, int16_t *halves)
 {
     const uint8_t *row = patch->pixels;
-    int x, y;
+    int16_t samples[HEQ_SIDE] = {0};
+    int y;
     for (y = 0; y < HEQ_SIDE; y++) {
-        const uint8_t *sample = row;
-        for (x = 0; x < HEQ_SIDE; x++) {
-            int value;
-            if (patch->channels == 1) {
-                value = times_3(sample[0]) - 384;
-            } else if (plane == 0) {
-                value = sample[0] + sample[1] + sample[2] - 384;
-            } else if (plane == 1) {
-                value = sample[0] - sample[2];
-            } else {
-                value = sample[0] + sample[2] - (sample[1] << 1);
-            }
-            *field++ = (int16_t)value;
-            if (x + 1 < patch->columns) {
-                sample += patch->pixel_bytes;
-                HEQ_HIDE(sample);
-            }
-        }
+        heq_colour_row(patch, plane, row, samples);
+        heq_transform_row(transform, samples, whole, halves);
+        whole = whole == NULL ? NULL : whole + HEQ_SIDE;
+        halves = halves == NULL ? NULL : halves + HEQ_SIDE;
         if (y + 1 < patch->rows) {
             row += patch->stride;
         }
     }
 }
 
-/* ---- Products of weights and samples ----------------------------------------------------- */
+/* ---- Transforms by halves ------------------------------------------------------------------ */
 
+#ifndef HEQ_TWO_PRODUCTS
 
-/* The sums of all subsets of four samples, by the bits of the subset. */
-static void add_up(const int32_t *samples, int32_t *sums)
+#define FOLD(place)                                       \
+    even[place] = samples[place] + samples[15 - (place)]; \
+    odd[place] = samples[place] - samples[15 - (place)];
+
+/* The transform of 16 samples, by frequency. */
+static void forward_16(const heq_transform *transform, const int32_t *samples, int32_t *sums)
 {
-    int32_t first = samples[0], second = samples[1], both = first + second;
-    int32_t third = samples[2], fourth = samples[3], last = third + fourth;
-    sums[0] = 0;
-    sums[1] = first;
-    sums[2] = second;
-    sums[3] = both;
-    sums[4] = third;
-    sums[5] = first + third;
-    sums[6] = second + third;
-    sums[7] = both + third;
-    sums[8] = fourth;
-    sums[9] = first + fourth;
-    sums[10] = second + fourth;
-    sums[11] = both + fourth;
-    sums[12] = last;
-    sums[13] = first + last;
-    sums[14] = second + last;
-    sums[15] = both + last;
+    int32_t even[8], odd[8];
+    FOLD(0)
+    FOLD(1)
+    FOLD(2)
+    FOLD(3)
+    FOLD(4)
+    FOLD(5)
+    FOLD(6)
+    FOLD(7)
+    heq_products_even(transform->weights, even, sums);
+    heq_products_8(transform->weights, odd, sums);
 }
 
-/* Sum of those of 4, 8 or 16 samples that a bit plane names. */
-static int32_t named_4(const uint8_t *plane, const int32_t *sums)
+HEQ_INTERNAL void heq_transform_row(const heq_transform *transform, const int16_t *samples,
+                                    int16_t *whole, int16_t *halves)
 {
-    return sums[plane[0]];
-}
-
-static int32_t named_8(const uint8_t *plane, const int32_t *sums)
-{
-    return sums[plane[0] & 15] + sums[16 + (plane[0] >> 4)];
-}
-
-static int32_t named_16(const uint8_t *plane, const int32_t *sums)
-{
-    return named_8(plane, sums) + named_8(plane + 1, sums + 32);
-}
-
-/* A square of weights times 4, 8 or 16 samples, to every `stride`-th coefficient. Returns where
- * the next weights lie. The three differ in one function and in the bytes of a bit plane. */
-#define DEFINE_WEIGH(count, bytes)                                                                 \
-    static const uint8_t *weigh_##count(const uint8_t *weights, int layers,                        \
-                                        const int32_t *samples, int32_t *coefficients, int stride) \
-    {                                                                                              \
-        int32_t sums[count << 2], twice = 0;                                                       \
-        int place, row, layer;                                                                     \
-        for (place = 0; place < count; place += 4) {                                               \
-            add_up(samples + place, sums + (place << 2));                                          \
-            twice += sums[(place << 2) + 15];                                                      \
-        }                                                                                          \
-        twice += twice;                                                                            \
-        for (row = 0; row < count; row++) {                                                        \
-            int32_t total = 0;                                                                     \
-            for (layer = 0; layer < layers; layer++) {                                             \
-                int32_t digits = named_##count(weights, sums);                                     \
-                digits += digits + named_##count(weights + bytes, sums);                           \
-                digits += digits + named_##count(weights + 2 * bytes, sums) - twice;               \
-                weights += 3 * bytes;                                                              \
-                HEQ_HIDE(weights);                                                                 \
-                total += total;                                                                    \
-                total += total + digits;                                                           \
-            }                                                                                      \
-            *coefficients = total;                                                                 \
-            coefficients += stride;                                                                \
-        }                                                                                          \
-        return weights;                                                                            \
-    }
-
-DEFINE_WEIGH(4, 1)
-DEFINE_WEIGH(8, 1)
-DEFINE_WEIGH(16, 2)
-
-static void forward(const heq_transform *transform, const int16_t *samples, int points,
-                    int32_t *coefficients)
-{
-    const uint8_t *weights = transform->small;
-    int32_t even[HEQ_SIDE], odd[HEQ_SIDE >> 1];
-    int place, layers = transform->layers, half = points >> 1, stride = 1;
-    for (place = 0; place < points; place++) {
-        even[place] = samples[place];
-    }
-    for (; half >= 4; half >>= 1) {
-        int32_t *begin = even, *end = even + half + half - 1;
-        for (place = 0; place < half; place++) {
-            int32_t before = *begin, after = *end--;
-            *begin++ = before + after;
-            odd[place] = before - after;
-        }
-        if (half == 16) {
-            weigh_16(transform->large, layers, odd, coefficients + 1, 2);
-        } else if (half == 8) {
-            weights = weigh_8(weights, layers, odd, coefficients + stride, stride << 1);
-        } else {
-            weights = weigh_4(weights, layers, odd, coefficients + stride, stride << 1);
-        }
-        stride <<= 1;
-    }
-    weigh_4(weights, layers, even, coefficients, stride);
-}
-
-/* ---- Rows and columns -------------------------------------------------------------------- */
-
-HEQ_INTERNAL void heq_transform_rows(const heq_transform *transform, int16_t *field, int points)
-{
-    int32_t coefficients[HEQ_SIDE], half = (int32_t)1 << (transform->shift - 1);
-    int done, place;
-    for (done = 0; done < HEQ_SIDE * HEQ_SIDE; done += points) {
-        forward(transform, field, points, coefficients);
-        for (place = 0; place < points; place++) {
-            field[place] = (int16_t)((coefficients[place] + half) >> transform->shift);
-        }
-        field += points;
-    }
-}
-
-HEQ_INTERNAL void heq_transform_column(const heq_transform *transform, const int16_t *field,
-                                       int points, int top, int column, int32_t *coefficients)
-{
+    int32_t left[16], right[16], first[16], last[16], odd[16];
     int32_t half = (int32_t)1 << (transform->shift - 1);
-    int16_t samples[HEQ_SIDE] = {0};
-    int place;
-    field += (top << 5) + column;
-    for (place = 0; place < points; place++) {
-        samples[place] = *field;
-        field += HEQ_SIDE;
+    int place, shift = transform->shift;
+    for (place = 0; place < 16; place++) {
+        left[place] = samples[place];
+        right[place] = samples[16 + place];
+        odd[place] = left[place] - samples[31 - place];
     }
-    forward(transform, samples, points, coefficients);
-    for (place = 0; place < points; place++) {
-        coefficients[place] = (coefficients[place] + half) >> transform->shift;
+    forward_16(transform, left, first);
+    forward_16(transform, right, last);
+    if (halves != NULL) {
+        for (place = 0; place < 16; place++) {
+            halves[place] = (int16_t)((first[place] + half) >> shift);
+            halves[16 + place] = (int16_t)((last[place] + half) >> shift);
+        }
+    }
+    if (whole != NULL) {
+        heq_products_16(transform->weights, odd, left);
+        /* Turned round, the odd frequencies of the second half change their sign. */
+        for (place = 0; place < 16; place += 2) {
+            int32_t even = first[place] + last[place];
+            int32_t turned = first[place + 1] - last[place + 1];
+            whole[0] = (int16_t)((even + half) >> shift);
+            whole[1] = (int16_t)((left[place] + half) >> shift);
+            whole[2] = (int16_t)((turned + half) >> shift);
+            whole[3] = (int16_t)((left[place + 1] + half) >> shift);
+            whole += 4;
+        }
     }
 }
 
+static int32_t magnitude(int32_t value)
+{
+    return value < 0 ? -value : value;
+}
+
+/* Round sums to coefficients. */
+static void round_sums(const int32_t *sums, int shift, int32_t *coefficients)
+{
+    int32_t half = (int32_t)1 << (shift - 1);
+    const int32_t *end = sums + 16;
+    while (sums < end) {
+        *coefficients++ = (*sums++ + half) >> shift;
+    }
+}
+
+HEQ_INTERNAL int heq_transform_column(const heq_transform *transform, const int16_t *samples,
+                                      int points, int32_t least, int32_t *coefficients)
+{
+    int32_t even[16], odd[16], sums[16], evens = 0, odds = 0, limit;
+    int place, shift = transform->shift, parts = 0;
+    if (points == 16) {
+        for (place = 0; place < 16; place++) {
+            even[place] = *samples;
+            evens += magnitude(even[place]);
+            samples += HEQ_SIDE;
+        }
+    } else {
+        const int16_t *opposite = samples + (31 << 5);
+        for (place = 0; place < 16; place++) {
+            even[place] = *samples + *opposite;
+            odd[place] = *samples - *opposite;
+            evens += magnitude(even[place]);
+            odds += magnitude(odd[place]);
+            samples += HEQ_SIDE;
+            opposite -= HEQ_SIDE;
+        }
+    }
+    /* A sum has at most the largest weight times all magnitudes. */
+    limit = ((least + 1) << shift) - ((int32_t)1 << (shift - 1));
+    if (heq_two_shifts(evens, 5, 3) >= limit) {
+        forward_16(transform, even, sums);
+        round_sums(sums, shift, coefficients);
+        parts |= 1;
+    }
+    if (points == 32 && heq_two_shifts(odds, 5, 3) >= limit) {
+        heq_products_16(transform->weights, odd, sums);
+        round_sums(sums, shift, coefficients + 16);
+        parts |= 2;
+    }
+    return parts;
+}
+
+#else
+
+HEQ_INTERNAL void heq_transform_row(const heq_transform *transform, const int16_t *samples,
+                                    int16_t *whole, int16_t *halves)
+{
+    uint32_t even[8], odd[8];
+    int32_t sums[4][8]; /* of each half the even and the odd frequencies */
+    int32_t half = (int32_t)1 << (transform->shift - 1);
+    int place, shift = transform->shift;
+    for (place = 0; place < 2; place++) {
+        fold(samples + (place << 4), 4, even, odd);
+        products_8(transform->weights + EVEN_OF_16, even, half, sums[place << 1]);
+        products_8(transform->weights + ODD_OF_16, odd, half, sums[(place << 1) + 1]);
+    }
+    if (halves != NULL) {
+        for (place = 0; place < 8; place++) {
+            halves[0] = (int16_t)(sums[0][place] >> shift);
+            halves[1] = (int16_t)(sums[1][place] >> shift);
+            halves[16] = (int16_t)(sums[2][place] >> shift);
+            halves[17] = (int16_t)(sums[3][place] >> shift);
+            halves += 2;
+        }
+    }
+    if (whole != NULL) {
+        int32_t between[16];
+        fold(samples, 8, NULL, odd);
+        products_16(transform->weights + ODD_OF_32, odd, half, shift, between);
+        /* Turned round, the odd frequencies of the second half change their sign. */
+        for (place = 0; place < 8; place++) {
+            whole[0] = (int16_t)((sums[0][place] + sums[2][place] - half) >> shift);
+            whole[1] = (int16_t)between[place << 1];
+            whole[2] = (int16_t)((sums[1][place] - sums[3][place] + half) >> shift);
+            whole[3] = (int16_t)between[(place << 1) + 1];
+            whole += 4;
+        }
+    }
+}
+
+/* Can a product of these samples with weights reach a limit? By Cauchy and Schwarz: neither has
+ * more energy than the other allows. */
+static int can_reach(const uint32_t *samples, int words, int32_t limit)
+{
+    uint64_t energy = 0, square;
+    if (limit < 0) {
+        return 1;
+    }
+    square = (uint64_t)(uint32_t)limit * (uint32_t)limit;
+    for (; words > 0; words--) {
+        energy = (uint64_t)__smlald((int16x2_t)*samples, (int16x2_t)*samples, (int64_t)energy);
+        samples++;
+    }
+    return energy << HEQ_LARGEST_ENERGY >= square;
+}
+
+HEQ_INTERNAL int heq_transform_column(const heq_transform *transform, const int16_t *samples,
+                                      int points, int32_t least, int32_t *coefficients)
+{
+    uint32_t even[8], odd[8];
+    int32_t half = (int32_t)1 << (transform->shift - 1);
+    int32_t limit = ((least + 1) << transform->shift) - half;
+    int place, shift = transform->shift, parts = 0;
+    fold_column(samples, points, even, odd);
+    if (points == 32) {
+        if (can_reach(even, 8, limit)) {
+            products_16(transform->weights + ALL_OF_16, even, half, shift, coefficients);
+            parts |= 1;
+        }
+        if (can_reach(odd, 8, limit)) {
+            products_16(transform->weights + ODD_OF_32, odd, half, shift, coefficients + 16);
+            parts |= 2;
+        }
+    } else if (can_reach(even, 4, limit) || can_reach(odd, 4, limit)) {
+        int32_t sums[2][8];
+        products_8(transform->weights + EVEN_OF_16, even, half, sums[0]);
+        products_8(transform->weights + ODD_OF_16, odd, half, sums[1]);
+        for (place = 0; place < 8; place++) {
+            coefficients[0] = sums[0][place] >> shift;
+            coefficients[1] = sums[1][place] >> shift;
+            coefficients += 2;
+        }
+        parts = 1;
+    }
+    return parts;
+}
+
+#endif
 #endif

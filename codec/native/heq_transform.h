@@ -1,15 +1,18 @@
 /* Colour planes of a patch and their transforms, of 32 points or of 16, in exact integers.
  *
- *     heq_colour(&patch, plane, field);              samples, int16 [32][32]
- *     heq_transform_rows(&transform, field, 32);     in place
- *     heq_transform_column(&transform, field, 32, 0, column, coefficients);      for each column
+ *     for each row:      heq_colour_row(&patch, plane, row, samples);
+ *                        heq_transform_row(&transform, samples, whole, halves);
+ *     for each column:   heq_transform_column(&transform, column, points, coefficients);
  *
- * A product of weights and samples takes no multiplication. Weights are layers of digits -2..2,
- * each stored plus 2 in three bits, in bit planes: of each row and layer the highest bits first,
- * bit i of a byte for sample i of eight. The sums of all subsets of four samples are made once, and
- * four bits of weights look one of them up (distributed arithmetic). Rows of the transform are even
- * or odd about their middle, so that a transform of n points is one of n / 2 and a product of half
- * the size.
+ * Rows of the transform are even or odd about their middle, so that a transform of n points is one
+ * of n / 2, of sums, and a product of half the size, of differences. The even frequencies of a
+ * whole row are those of its halves, added or subtracted.
+ *
+ * Products are additions of shifted samples, written by the exporter for the weights of a model
+ * (heqcodec.export.transform_network); or products of 16 bits, where the processor has two at a
+ * time, and in the extension, which learns the weights when it runs. The fast kernel (heq_transform_fast.h) has weights as
+ * layers of digits -2..2, each stored plus 2 in three bit planes: of each row and layer the highest
+ * bits first, bit i of a byte for sample i of eight.
  */
 #ifndef HEQ_TRANSFORM_H
 #define HEQ_TRANSFORM_H
@@ -22,6 +25,11 @@
 
 #define HEQ_LARGE_BYTES 96 /* of packed weights, each layer */
 #define HEQ_SMALL_BYTES 48
+#define HEQ_PRODUCTS 640 /* weights of 16 bits */
+#define HEQ_LARGEST_WEIGHT 40 /* in magnitude, layers added up; those of a row's half, squared: */
+#define HEQ_LARGEST_ENERGY 14 /* 2 to the power of this at most */
+
+#ifdef HEQ_KERNEL_FAST
 
 typedef struct {
     const uint8_t *large; /* odd rows of 32 points: 16x16 */
@@ -30,18 +38,36 @@ typedef struct {
     int shift;            /* sums are rounded to multiples of 2^shift */
 } heq_transform;
 
-#ifndef HEQ_KERNEL_FAST
+#else
 
-/* Samples of a colour plane, int16 [32][32], -510..510: R + G + B - 384, R - B, R - 2 G + B; of a
- * grey patch three times the sample, less 384. */
-HEQ_INTERNAL void heq_colour(const heq_patch *patch, int plane, int16_t *field);
+/* Where each square of weights begins. */
+enum { ODD_OF_32 = 0, ALL_OF_16 = 256, EVEN_OF_16 = 512, ODD_OF_16 = 576 };
 
-/* Transform the rows of a field int16 [32][32] in place, as wholes (32 points) or halves (16). */
-HEQ_INTERNAL void heq_transform_rows(const heq_transform *transform, int16_t *field, int points);
+typedef struct {
+    /* Odd rows of 32 points, 16x16; all rows of 16 points, 16x16; the first eight columns of those
+     * that are even, 8x8, and odd, 8x8. NULL where there is no multiplication. */
+    const int16_t *weights;
+    int shift; /* sums are rounded to multiples of 2^shift */
+} heq_transform;
 
-/* Transform a column of it, from row `top` on: int32 [points], by frequency. */
-HEQ_INTERNAL void heq_transform_column(const heq_transform *transform, const int16_t *field,
-                                       int points, int top, int column, int32_t *coefficients);
+/* Samples of a row of a colour plane, int16 [32], -510..510: R + G + B - 384, R - B, R - 2 G + B;
+ * of a grey patch three times the sample, less 384. */
+HEQ_INTERNAL void heq_colour_row(const heq_patch *patch, int plane, const uint8_t *row,
+                                 int16_t *samples);
+
+/* Transform a row as a whole, as two halves, or both: int16 [32] by frequency, or NULL. */
+HEQ_INTERNAL void heq_transform_row(const heq_transform *transform, const int16_t *samples,
+                                    int16_t *whole, int16_t *halves);
+
+/* Transform 32 or 16 samples, every 32nd from the first. Of 32 points the even frequencies come
+ * first, int32 [16], then the odd ones; of 16 all, int32 [16]. Returns which of these parts are
+ * made, as bits 1 and 2: one in which no magnitude can pass `least` is not; -1: all are made. */
+HEQ_INTERNAL int heq_transform_column(const heq_transform *transform, const int16_t *samples,
+                                      int points, int32_t least, int32_t *coefficients);
+
+/* The rows of a plane of a patch, to fields int16 [32][32], or NULL. */
+HEQ_INTERNAL void heq_transform_rows(const heq_transform *transform, const heq_patch *patch,
+                                     int plane, int16_t *whole, int16_t *halves);
 
 #endif
 #endif

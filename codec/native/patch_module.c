@@ -4,6 +4,7 @@
 
 #include "heq_patch_code.h"
 #include "module_arrays.h"
+#include "module_weights.h"
 
 #define STATES 128
 
@@ -20,14 +21,12 @@ static void encode_patches(const heq_transform *transform, const heq_patch_table
         heq_square fields[3];
         heq_fast_colour(&patch, fields);
         for (int plane = 0; plane < channels; plane++) {
-            heq_fast_patch_coefficients(transform, &fields[plane], plane,
-                                        coder->coefficients[plane]);
+            heq_fast_held_coefficients(transform, &fields[plane], plane,
+                                       coder->coefficients[plane]);
         }
 #else
-        int16_t field[HEQ_SIDE * HEQ_SIDE];
         for (int plane = 0; plane < channels; plane++) {
-            heq_colour(&patch, plane, field);
-            heq_patch_coefficients(transform, field, plane, coder->coefficients[plane]);
+            heq_held_coefficients(transform, &patch, plane, coder->coefficients[plane]);
         }
 #endif
         heq_patch_encode(coder, tables, channels, (int)length);
@@ -57,22 +56,22 @@ PyObject *heq_patch_codes_call(PyObject *module, PyObject *arguments)
     heq_transform transform;
     buffers taken = {.held = 0};
     const void *data[TAKEN];
-    int channels, length, each;
+    int channels, layers, length, each;
     (void)module;
     if (!PyArg_ParseTuple(arguments, "OOiiOOOOOOiiO", &objects[LARGE], &objects[SMALL],
-                          &transform.layers, &transform.shift, &objects[SIGNIFICANCE],
+                          &layers, &transform.shift, &objects[SIGNIFICANCE],
                           &objects[FLAG], &objects[REFINEMENT], &objects[LPS], &objects[ORDER],
                           &objects[PATCHES], &channels, &length, &result)) {
         return NULL;
     }
     if ((channels != 1 && channels != 3) || length < 1 || length > HEQ_CODE_BITS / 8 ||
-        transform.layers < 1 || transform.layers > 8) {
+        layers < 1 || layers > 8) {
         PyErr_SetString(PyExc_ValueError,
                         "a patch has 1 or 3 planes, a code 1 to 64 bytes, a transform 1 to 8 layers");
         return NULL;
     }
-    const Py_ssize_t bytes[TAKEN] = {HEQ_LARGE_BYTES * transform.layers,
-                                     HEQ_SMALL_BYTES * transform.layers,
+    const Py_ssize_t bytes[TAKEN] = {HEQ_LARGE_BYTES * layers,
+                                     HEQ_SMALL_BYTES * layers,
                                      states[0], states[1], states[2],
                                      STATES * 8 * (Py_ssize_t)sizeof(uint16_t), HEQ_ZONES, -1};
     for (each = 0; each < TAKEN && (data[each] = take(&taken, objects[each], 0, bytes[each]));
@@ -89,8 +88,15 @@ PyObject *heq_patch_codes_call(PyObject *module, PyObject *arguments)
         if (coder) {
             heq_patch_tables tables = {data[SIGNIFICANCE], data[FLAG], data[REFINEMENT],
                                        data[LPS], data[ORDER]};
+#ifdef HEQ_KERNEL_FAST
+            transform.layers = layers;
             transform.large = data[LARGE];
             transform.small = data[SMALL];
+#else
+            int16_t products[HEQ_PRODUCTS];
+            heq_unpack_products(data[LARGE], data[SMALL], layers, products);
+            transform.weights = products;
+#endif
             Py_BEGIN_ALLOW_THREADS
             encode_patches(&transform, &tables, coder, data[PATCHES], count, channels,
                            (size_t)length, codes);

@@ -11,12 +11,16 @@ import pytest
 from command_runner import run
 from heqcodec.base.errors import HeqError
 from heqcodec.export.amalgamation import Amalgamation
+from heqcodec.export.c_parts import check_levels, paired_near
 from heqcodec.export.c_tables import CTable, tables_text
+from heqcodec.export.transform_network import matrix_squares, products, square_lines
 from heqcodec.native.transform_packing import pack_transform
 from heqcodec.nqe_r import transform as rate_transform
+from heqcodec.nqe_r.cost_layer import CostLayer
 from heqcodec.nqe_t import transform as patch_transform
 from heqcodec.nqe_t import zones as geometry
 from heqcodec.nqe_vgg.bit_planes import pack_vgg
+from sample_cost_layers import random_cost_layer
 from sample_vgg import OTHER, PAPER, THIRD, random_encoder
 
 NATIVE = Path(__file__).resolve().parents[2] / "codec" / "native"
@@ -75,6 +79,68 @@ def test_packed_transform_is_the_matrix(layers: np.ndarray) -> None:
     np.testing.assert_array_equal(made, layers.astype(int) @ samples)
     assert packed.field < 2**15 and packed.sum < 2**31
     assert packed.large.nbytes + packed.small.nbytes == 144 * count
+
+
+@pytest.mark.parametrize(
+    "layers", [rate_transform.dct_layers(), np.stack(patch_transform.dct_layers())]
+)
+def test_sums_of_shifted_samples_are_the_matrix(layers: np.ndarray) -> None:
+    for square, stride, begin in zip(
+        matrix_squares(layers), (1, 2, 4, 4), (0, 1, 2, 0), strict=True
+    ):
+        lines = square_lines(square, stride, begin)
+        x = np.random.default_rng(2).integers(-20_000, 20_001, len(square)).tolist()
+        values: dict[str, object] = {"x": x, "y": [0] * 16}
+        for line in lines:  # C statements of these forms are Python ones
+            exec(re.sub(r"(ADD|SUB)\((\w+), (.*)\);", _as_assignment, line), values)
+        made = values["y"]
+        assert isinstance(made, list)
+        assert made[begin::stride][: len(square)] == (square @ np.array(x)).tolist()
+        assert all("*" not in line for line in lines)
+
+
+def _as_assignment(match: re.Match[str]) -> str:
+    return f"{match[2]} {'+' if match[1] == 'ADD' else '-'}= {match[3]};"
+
+
+def test_products_are_the_matrix() -> None:
+    layers = rate_transform.dct_layers()
+    large = np.tensordot([16, 4, 1], layers.astype(int), 1)
+    odd, small, even_half, odd_half = np.split(products(layers), [256, 512, 576])
+    np.testing.assert_array_equal(odd.reshape(16, 16), large[1::2, :16])
+    np.testing.assert_array_equal(small.reshape(16, 16), large[::2, :16])
+    np.testing.assert_array_equal(even_half.reshape(8, 8), large[::4, :8])
+    np.testing.assert_array_equal(odd_half.reshape(8, 8), large[2::4, :8])
+    with pytest.raises(HeqError, match="weights are too large"):
+        products(np.concatenate([layers, layers[:1]]))
+
+
+def test_sums_of_pairs_of_the_c_source() -> None:
+    text = (NATIVE / "heq_pair_sums.h").read_text("utf-8")
+    body = re.search(r"pair_sums\[25 \* 16\] = \{(.*?)\};", text, re.DOTALL)
+    assert body
+    found = np.array(re.findall(r"-?\d+", body[1]), dtype=int).reshape(5, 5, 4, 4)
+    weights, magnitudes = np.arange(-2, 3), np.arange(4)
+    wanted = (
+        weights[:, None, None, None] * magnitudes
+        + weights[None, :, None, None] * magnitudes[:, None]
+    )
+    np.testing.assert_array_equal(found, wanted)
+
+
+def test_pairs_of_weights_are_those_of_the_cost_layer() -> None:
+    layer = CostLayer(random_cost_layer(4))
+    pairs = paired_near(layer).astype(int)
+    weights = np.stack([pairs // 5 - 2, pairs % 5 - 2], axis=-1).reshape(2, 3, 4, 5, 5, 4)
+    np.testing.assert_array_equal(weights.transpose(0, 1, 2, 5, 3, 4), layer.near)
+
+
+def test_levels_that_a_code_cannot_hold_are_refused() -> None:
+    layers, steps = rate_transform.dct_layers(), np.full((2, 3, 128), 1600, dtype=np.uint16)
+    check_levels(layers, 5, steps)
+    steps[1, 2, 7] = 600
+    with pytest.raises(HeqError, match="levels of plane 2 could pass 4094"):
+        check_levels(layers, 5, steps)
 
 
 def test_transforms_that_c_cannot_have_are_refused() -> None:

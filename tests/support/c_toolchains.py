@@ -12,9 +12,10 @@ from c_compilers import ARM, STRICT
 FORBIDDEN = re.compile(r"\t(s?mul|mla|mls|sml|smm|smu|umu|uml|umaal|sdiv|udiv|v(mul|add|ldr|mov))")
 
 
-def arm_code(source: Path, made: Path, level: str) -> str:
+def arm_code(source: Path, made: Path, level: str, kernel: str = "SCALAR") -> str:
     """The machine code of a source for a Cortex-M4, disassembled; the object file is kept."""
     command = [str(ARM), "-mcpu=cortex-m4", "-mthumb", level, *STRICT, "-c"]
+    command.append(f"-DHEQ_KERNEL_{kernel}")
     done = subprocess.run([*command, source, "-o", made], capture_output=True, text=True)
     if "fatal error" in done.stderr:
         pytest.skip("arm-none-eabi-gcc has no headers of a C library")

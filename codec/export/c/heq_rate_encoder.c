@@ -3,8 +3,10 @@
 #include "heq_device.h"
 #include "heq_file.h"
 #include "heq_levels.h"
+#include "heq_levels_codes.h"
 #include "heq_levels_fast.h"
 #include "heq_shifts.h"
+#include "heq_transform_tables.h"
 
 typedef struct {
     heq_file file; /* first, as in every mode */
@@ -13,18 +15,19 @@ typedef struct {
     uint16_t step;
     int32_t steps[6]; /* by size, then plane */
     heq_device_strip strip;
-    heq_levels levels;
-    int16_t field[HEQ_SIDE * HEQ_SIDE];
-    int32_t coefficients[HEQ_LEVELS];
+#ifndef HEQ_KERNEL_FAST
+    heq_field fields[3];
+#endif
 } heq_state;
 
 static const heq_device_tables device_tables = {
     device_start, device_weights, device_stretch, device_squash, device_widths,
 };
-static const heq_transform transform = {
-    transform_large, transform_small, TRANSFORM_LAYERS, TRANSFORM_SHIFT,
-};
+#ifdef HEQ_KERNEL_FAST
 static const heq_cost_layer cost_layer = {cost_near, cost_cross, cost_bias, cost_shifts};
+#else
+static const heq_cost_layer cost_layer = {cost_pairs, cost_others, cost_bias, cost_shifts};
+#endif
 
 static int mode_begin(heq_state *state, const heq_image *image)
 {
@@ -43,50 +46,99 @@ static void mode_begin_strip(heq_state *state)
 
 #ifdef HEQ_KERNEL_FAST
 
-static int choose_levels(heq_state *state, const heq_patch *patch)
+static void code_patch_levels(heq_state *state, const heq_patch *patch)
 {
-    return heq_fast_levels(&transform, state->steps, patch, &state->levels);
+    heq_levels levels;
+    int size = heq_fast_levels(&transform, state->steps, patch, &levels);
+    heq_settle(&cost_layer, size, state->file.channels, &levels);
+    heq_device_encode_patch(&state->strip, levels.levels, size, state->file.column == 0);
 }
 
 #else
 
-/* Coefficients of a plane in a size, to state->coefficients. */
-static void transform_plane(heq_state *state, const heq_patch *patch, int size, int plane)
+/* Levels of a plane in a size, to a field. Returns what they cost. */
+static int32_t code_plane_levels(heq_state *state, const heq_patch *patch, int plane, int size,
+                                 heq_field *field)
 {
-    heq_colour(patch, plane, state->field);
-    heq_rate_coefficients(&transform, state->field, size, state->coefficients);
+    heq_quantizer quantizer;
+    int16_t *values = field->values;
+    heq_transform_rows(&transform, patch, plane, size == 0 ? values : NULL,
+                       size == 1 ? values : NULL);
+    heq_quantizer_begin(&quantizer, state->steps[times_3(size) + plane]);
+    return heq_code_columns(&transform, &quantizer, size, field);
 }
 
-static int choose_levels(heq_state *state, const heq_patch *patch)
+/* Levels of a plane in both sizes, to a field for each; added to the costs. */
+static void code_both_sizes(heq_state *state, const heq_patch *patch, int plane,
+                            heq_field *const *fields, int32_t *costs)
+{
+    heq_quantizer quantizer;
+    int size;
+    heq_transform_rows(&transform, patch, plane, fields[0]->values, fields[1]->values);
+    for (size = 0; size < 2; size++) {
+        heq_quantizer_begin(&quantizer, state->steps[times_3(size) + plane]);
+        costs[size] += heq_code_columns(&transform, &quantizer, size, fields[size]);
+    }
+}
+
+/* Is a size the cheaper one, even if no more were added to the other's cost? */
+static int wins(const int32_t *costs, int size)
+{
+    return size == 1 ? costs[1] < costs[0] : costs[1] >= costs[0];
+}
+
+/* Size and levels of a patch, to fields in the order of the planes. Three fields hold one plane in
+ * both sizes and another in one. Planes 0 and 1 are coded in both, plane 2 in the size that suits
+ * these: mostly that costs less than they alone do in the other size. Only else plane 2 is coded in
+ * the other size, too, and what is lost of the cheaper one made again. */
+static int choose_levels(heq_state *state, const heq_patch *patch, heq_field **fields)
 {
     int32_t costs[2] = {0, 0};
-    int plane, size, planes = state->file.channels;
-    /* One plane of coefficients is held at a time; those of the rarer case are made twice. */
-    for (size = 1; size >= 0; size--) {
-        for (plane = 0; plane < planes; plane++) {
-            int32_t step = state->steps[times_3(size) + plane];
-            transform_plane(state, patch, size, plane);
-            costs[size] += heq_size_cost(state->coefficients, step);
-            if (size == 0) {
-                heq_quantize(state->coefficients, step, plane, &state->levels);
-            }
+    heq_field *both[2];
+    int size, kept;
+    both[0] = &state->fields[0];
+    both[1] = &state->fields[1];
+    code_both_sizes(state, patch, 0, both, costs);
+    kept = costs[1] < costs[0];
+    fields[0] = both[kept];
+    if (state->file.channels == 1) {
+        return kept;
+    }
+    both[kept] = &state->fields[2];
+    code_both_sizes(state, patch, 1, both, costs);
+    size = costs[1] < costs[0];
+    fields[1] = both[size];
+    fields[2] = both[!size];
+    costs[size] += code_plane_levels(state, patch, 2, size, fields[2]);
+    if (!wins(costs, size)) {
+        costs[!size] += code_plane_levels(state, patch, 2, !size, fields[2]);
+        if (wins(costs, size)) {
+            code_plane_levels(state, patch, 2, size, fields[2]);
+        } else {
+            size = !size;
+            code_plane_levels(state, patch, 1, size, fields[1]);
         }
     }
-    size = costs[1] < costs[0];
-    for (plane = 0; plane < planes && size == 1; plane++) {
-        transform_plane(state, patch, size, plane);
-        heq_quantize(state->coefficients, state->steps[3 + plane], plane, &state->levels);
+    if (kept != size) {
+        code_plane_levels(state, patch, 0, size, fields[0]);
     }
     return size;
+}
+
+static void code_patch_levels(heq_state *state, const heq_patch *patch)
+{
+    heq_field *fields[3];
+    int size = choose_levels(state, patch, fields);
+    heq_settle_codes(&cost_layer, size, state->file.channels, fields);
+    heq_device_encode_patch(&state->strip, (const heq_field *const *)fields, size,
+                            state->file.column == 0);
 }
 
 #endif
 
 static void mode_patch(heq_state *state, const heq_patch *patch)
 {
-    int size = choose_levels(state, patch);
-    heq_settle(&cost_layer, size, state->file.channels, &state->levels);
-    heq_device_encode_patch(&state->strip, state->levels.levels, size, state->file.column == 0);
+    code_patch_levels(state, patch);
 }
 
 static void mode_end_strip(heq_state *state, uint32_t index)

@@ -4,6 +4,7 @@
 #include "heq_file.h"
 #include "heq_class_code.h"
 #include "heq_coefficients.h"
+#include "heq_transform_tables.h"
 #include "heq_vgg.h"
 
 typedef struct {
@@ -28,10 +29,6 @@ static const heq_vgg vgg = {
 static const heq_class_tables class_tables = {
     class_scales, class_cuts, class_gains, class_bias, class_bands, CLASS_SHIFT,
 };
-static const heq_transform transform = {
-    transform_large, transform_small, TRANSFORM_LAYERS, TRANSFORM_SHIFT,
-};
-
 #include "heq_patch_mode.h"
 
 static void mode_patch(heq_state *state, const heq_patch *patch)
@@ -52,8 +49,7 @@ static void mode_patch(heq_state *state, const heq_patch *patch)
     heq_vgg_encode(&vgg, patch, &state->memory.convolutions, NULL, totals);
     heq_class_begin(&state->coder);
     for (plane = 0; plane < planes; plane++) {
-        heq_colour(patch, plane, state->memory.plane.field);
-        heq_patch_coefficients(&transform, state->memory.plane.field, plane, coefficients);
+        heq_patch_coefficients(&transform, patch, plane, state->memory.plane.field, coefficients);
         heq_class_plane(&state->coder, plane, coefficients);
     }
 #endif
