@@ -6,7 +6,8 @@
 #include "heq_shifts.h"
 #include "heq_zones.h"
 
-enum { TOP_PLANE = 17, LAST_PLANE = 5, NEGATIVE = 0x8000, LUMA_ZONES = 28, CHROMA_ZONES = 7, EVEN = 127, NOW = 4 };
+enum { TOP_PLANE = 17, LAST_PLANE = 5, NEGATIVE = 0x8000 };
+enum { LUMA_ZONES = 28, CHROMA_ZONES = 7, EVEN = 127, NOW = 4 };
 
 typedef char planes_agree[TOP_PLANE - HEQ_BIT_PLANES + 1 == LAST_PLANE ? 1 : -1];
 typedef char levels_in_fours[3 * HEQ_CODE_CELLS % 4 == 0 ? 1 : -1];

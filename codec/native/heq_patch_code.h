@@ -29,8 +29,8 @@ typedef struct {
 } heq_patch_tables;
 
 typedef struct {
-    /* By vertical, then horizontal frequency: the bits of the magnitude that are coded, and the sign
-     * in bit 15. The kernels without vectors have samples here first. */
+    /* By vertical, then horizontal frequency: the bits of the magnitude that are coded, and the
+     * sign in bit 15. The kernels without vectors have samples here first. */
     int16_t coefficients[3][HEQ_SIDE * HEQ_SIDE];
     uint16_t any[HEQ_ZONES]; /* bits that any magnitude of a zone has */
     uint8_t level[3 * HEQ_CODE_CELLS]; /* 0 not significant, 1 to 3 since how many planes, 4 now */

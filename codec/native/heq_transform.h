@@ -10,7 +10,8 @@
  *
  * Products are additions of shifted samples, written by the exporter for the weights of a model
  * (heqcodec.export.transform_network); or products of 16 bits, where the processor has two at a
- * time, and in the extension, which learns the weights when it runs. The fast kernel (heq_transform_fast.h) has weights as
+ * time, and in the extension, which learns the weights when it runs. The fast kernel
+ * (heq_transform_fast.h) has weights as
  * layers of digits -2..2, each stored plus 2 in three bit planes: of each row and layer the highest
  * bits first, bit i of a byte for sample i of eight.
  */

@@ -10,9 +10,9 @@ SPDX-License-Identifier: Apache-2.0
 heqcodec is a learned image codec whose encoder needs only additions, shifts and comparisons. This
 is that encoder in C99: no division or floating point, no malloc, nothing of libc but memset and
 memcpy; no multiplication either, but where HEQ_KERNEL_MULTIPLY asks for it or the processor has
-the DSP instructions of a Cortex-M4 (HEQ_KERNEL_SCALAR insists on none). It writes byte for byte the files of `heqcodec encode --strip`, which
-`heqcodec decode` turns into images again; the decoder is a neural network and needs a real
-computer.
+the DSP instructions of a Cortex-M4 (HEQ_KERNEL_SCALAR insists on none). It writes byte for byte the
+files of `heqcodec encode --strip`, which `heqcodec decode` turns into images again; the decoder is
+a neural network and needs a real computer.
 
 @rate@This encoder is one of variable rate: a patch of 32 x 32 pixels has as many bits as it needs at the
 @rate@quality of the file.
@@ -147,8 +147,8 @@ heq_status heq_end(heq_encoder *encoder);
 heq_status heq_encode(heq_encoder *encoder, const heq_image *image, const uint8_t *pixels,
                       size_t stride);
 @rate@
-@rate@/* Room for a strip of one row of patches, at a quality that is an integer from 1 to 100, whatever the
-@rate@ * image: more than noise of two values takes. Of a photograph a fifth is enough. */
+@rate@/* Room for a strip of one row of patches, at a quality that is an integer from 1 to 100, whatever
+@rate@ * the image: more than noise of two values takes. Of a photograph a fifth is enough. */
 @rate@#define HEQ_PAYLOAD_MAX(width, quality) ((((width) + 31u) >> 5) * (512u + 28u * (quality)))
 @rate@
 @rate@/* The step index of a quality from 1 (smallest files) to 100. 16 halve the step. */
