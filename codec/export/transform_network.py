@@ -14,6 +14,7 @@ as the same integers.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -162,12 +163,12 @@ def _sum_line(name: str, value: str, sign: int, known: set[str]) -> list[str]:
     if name in known:
         return [f"{'ADD' if sign > 0 else 'SUB'}({name}, {value});"]
     known.add(name)
-    return [f"{name} = {value};" if sign > 0 else f"{name} = 0 - ({value});"]
+    return [f"SET({name}, {value});" if sign > 0 else f"SET({name}, 0 - ({value}));"]
 
 
 def _names(lines: list[str]) -> str:
     """The variables that statements set."""
-    found = {line.split(" = ")[0] for line in lines if not line.startswith(("ADD", "SUB", "y["))}
+    found = set(re.findall(r"^(?:SET\()?(\w+)(?: =|,)", "\n".join(lines), re.MULTILINE))
     return ", ".join(sorted(found))
 
 
@@ -226,12 +227,13 @@ def network_text(layers: NDArray[np.int8]) -> str:
     """
     wide, middle, small, rest = matrix_squares(layers)
     parts = [
+        "#define SET(sum, value) \\\n    sum = value;        \\\n    HEQ_HIDE(sum)\n"
         "#define ADD(sum, value) \\\n    sum += value;       \\\n    HEQ_HIDE(sum)\n"
         "#define SUB(sum, value) \\\n    sum -= value;       \\\n    HEQ_HIDE(sum)\n",
         _function("network_16", "Odd rows of 32 points.", [square_lines(wide, 1, 0)]),
         _function("network_8", "Odd rows of 16 points.", [square_lines(middle, 2, 1)]),
         _function("network_4", "Odd rows of 8 points.", [square_lines(small, 4, 2)]),
         _function("network_rest", "Rows of 4 points.", [square_lines(rest, 4, 0)]),
-        "#undef ADD\n#undef SUB\n",
+        "#undef SET\n#undef ADD\n#undef SUB\n",
     ]
     return "\n".join(parts)

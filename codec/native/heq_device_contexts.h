@@ -18,7 +18,9 @@ static inline int product(int weight, int value)
     return weight * value;
 #else
     const uint16_t *squares = quarter_square + 191 + weight;
-    return squares[value] - squares[-value];
+    int opposite = -value;
+    HEQ_HIDE(opposite);
+    return squares[value] - squares[opposite];
 #endif
 }
 

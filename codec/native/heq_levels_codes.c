@@ -91,6 +91,7 @@ HEQ_INTERNAL int32_t heq_quantize_codes(const heq_quantizer *quantizer, const in
         }
         *codes = (int16_t)code;
         codes += stride;
+        HEQ_HIDE(codes);
     }
     *found = all;
     return cost;
@@ -101,6 +102,7 @@ static void clear_codes(int16_t *codes, int count, int stride)
     for (; count > 0; count--) {
         *codes = 0;
         codes += stride;
+        HEQ_HIDE(codes);
     }
 }
 

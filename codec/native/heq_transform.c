@@ -8,6 +8,13 @@
 
 #ifndef HEQ_KERNEL_FAST
 
+static int twice(int value)
+{
+    value <<= 1;
+    HEQ_HIDE(value);
+    return value;
+}
+
 /* One loop for each kind of samples. */
 #define EACH_PIXEL(value)                \
     for (;;) {                           \
@@ -31,7 +38,7 @@ HEQ_INTERNAL void heq_colour_row(const heq_patch *patch, int plane, const uint8_
     } else if (plane == 1) {
         EACH_PIXEL(row[0] - row[2])
     } else {
-        EACH_PIXEL(row[0] + row[2] - (row[1] << 1))
+        EACH_PIXEL(row[0] + row[2] - twice(row[1]))
     }
     for (; samples < end; samples++) {
         *samples = samples[-1];
@@ -51,6 +58,7 @@ HEQ_INTERNAL void heq_transform_rows(const heq_transform *transform, const heq_p
         halves = halves == NULL ? NULL : halves + HEQ_SIDE;
         if (y + 1 < patch->rows) {
             row += patch->stride;
+            HEQ_HIDE(row);
         }
     }
 }
@@ -148,6 +156,7 @@ HEQ_INTERNAL int heq_transform_column(const heq_transform *transform, const int1
             odds += magnitude(odd[place]);
             samples += HEQ_SIDE;
             opposite -= HEQ_SIDE;
+            HEQ_HIDE(opposite);
         }
     }
     /* A sum has at most the largest weight times all magnitudes. */

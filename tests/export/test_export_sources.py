@@ -92,7 +92,7 @@ def test_sums_of_shifted_samples_are_the_matrix(layers: np.ndarray) -> None:
         x = np.random.default_rng(2).integers(-20_000, 20_001, len(square)).tolist()
         values: dict[str, object] = {"x": x, "y": [0] * 16}
         for line in lines:  # C statements of these forms are Python ones
-            exec(re.sub(r"(ADD|SUB)\((\w+), (.*)\);", _as_assignment, line), values)
+            exec(re.sub(r"(SET|ADD|SUB)\((\w+), (.*)\);", _as_assignment, line), values)
         made = values["y"]
         assert isinstance(made, list)
         assert made[begin::stride][: len(square)] == (square @ np.array(x)).tolist()
@@ -100,7 +100,7 @@ def test_sums_of_shifted_samples_are_the_matrix(layers: np.ndarray) -> None:
 
 
 def _as_assignment(match: re.Match[str]) -> str:
-    return f"{match[2]} {'+' if match[1] == 'ADD' else '-'}= {match[3]};"
+    return f"{match[2]} {dict(SET='', ADD='+', SUB='-')[match[1]]}= {match[3]};"
 
 
 def test_products_are_the_matrix() -> None:
