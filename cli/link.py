@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 LENGTH = struct.Struct(">H")
 """Before each packet of a .pkt file."""
-KISS_END, KISS_ESCAPE = 0xC0, 0xDB
+KISS_END = 0xC0
 KISS_PLAIN = {b"\xdb\xdc": b"\xc0", b"\xdb\xdd": b"\xdb"}
 
 Size = Annotated[

@@ -140,6 +140,13 @@ class ImageState:
         assert self._coder is not None
         return write_file(self.header(), patches, self._coder)
 
+    def picture(self, decoder: str | None = None, device: str = "auto") -> NDArray[np.uint8]:
+        """What is known of the image, decoded, with the rest filled; see
+        `heqcodec.packets.picture`."""
+        from .picture import picture
+
+        return picture(self, decoder, device)
+
     def begin(self, start: Start, model: str, coder: StripCoder) -> None:
         """Set the start; packets that waited for it are taken."""
         self.start, self.model, self._coder = start, model, coder
