@@ -124,11 +124,13 @@ def plain_decoder(
     plain = Dequantizer(shipped, fit_places(fitted, train, list(range(64, 1024, 128))))
 
     def decode(
-        levels: NDArray[np.int16], transform_sizes: NDArray[np.uint8], step: int
+        levels: NDArray[np.int16], transform_sizes: NDArray[np.uint8], steps: NDArray[np.int64]
     ) -> NDArray[np.uint8]:
         rows, columns = transform_sizes.shape
         pixels = plain.pixels(
-            levels.reshape(-1, *levels.shape[2:]), transform_sizes.reshape(-1), step
+            levels.reshape(-1, *levels.shape[2:]),
+            transform_sizes.reshape(-1),
+            steps.repeat(columns),
         )
         grid = pixels.reshape(rows, columns, 3, 32, 32).transpose(0, 3, 1, 4, 2)
         frame = np.clip(np.rint(grid.reshape(32 * rows, 32 * columns, 3)), 0, 255)

@@ -106,8 +106,10 @@ def file_info(data: Source, partial: bool) -> FileInfo:
             strip = reader.read_strip(index)
             rates.append(None if strip is None else strip.rate)
         missing = header.strip_count - len(rates)
-        steps = [None if rate == NOT_SENT else rate for rate in rates] + [None] * missing
-        step = None if header.constant_rate else common_step(header, steps)
+        steps: list[int | None] | None = None
+        if not header.constant_rate:
+            steps = [None if rate == NOT_SENT else rate for rate in rates] + [None] * missing
+        step = None if steps is None else common_step(header, steps)
         chunks = reader.read_chunks()
         return {
             "format_version": FORMAT_VERSION,
@@ -121,7 +123,7 @@ def file_info(data: Source, partial: bool) -> FileInfo:
             "alpha": any(chunk.type == chunk_types.ALPHA for chunk in chunks),
             "quality": None if step is None else quality_of_step(step),
             "step": step,
-            "steps": None if header.constant_rate else steps,
+            "steps": steps,
             "bits_per_patch": header.rate if header.constant_rate else None,
             "nominal_bpp": header.rate / PATCH**2 if header.constant_rate else None,
             "file_bytes": reader.file_size,

@@ -170,12 +170,14 @@ def test_hostile_headers_with_a_right_checksum(
             assert pixels.shape[0] * pixels.shape[1] <= 1 << 20
 
 
-@pytest.mark.parametrize("size", [(2**32 - 1, 2**32 - 1), (1, 89_478_485), (89_478_485, 1)])
+@pytest.mark.parametrize(
+    ("size", "strip_rows"), [((2**32 - 1, 2**21), 1), ((1, 89_478_485), 255), ((89_478_485, 1), 1)]
+)
 @pytest.mark.parametrize("partial", [False, True])
 def test_huge_headers_take_no_memory(
-    light: LightModels, size: tuple[int, int], partial: bool
+    light: LightModels, size: tuple[int, int], strip_rows: int, partial: bool
 ) -> None:
-    data = Header(size[0], size[1], 3, 64, b"lightenc").pack() + bytes(1000)
+    data = Header(*size, 3, 64, b"lightenc", strip_rows=strip_rows).pack() + bytes(1000)
     tracemalloc.start()
     try:
         with quick(), pytest.raises(heqcodec.HeqLimitError):

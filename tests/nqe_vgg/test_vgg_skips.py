@@ -22,6 +22,7 @@ from heqcodec.lab.training.run import train
 from heqcodec.models import registry
 from heqcodec.models.registry import TRANSFORM, VGG
 from heqcodec.nqe_vgg.bit_planes import pack_vgg
+from heqcodec.nqe_vgg.encoder import VggNqe
 from heqcodec.nqe_vgg.integer import IntegerVgg
 from heqcodec.nqe_vgg.skips import SKIPPED, joined, pooled, skip_bits
 from heqcodec.onnx.session import open_session
@@ -191,7 +192,7 @@ class TestTwin:
 
     def test_shipped_weights_read_as_before(self) -> None:
         encoder = registry.load_encoder("nqe-vgg")
-        assert isinstance(encoder, IntegerVgg) and encoder.skips == "none"
+        assert isinstance(encoder, VggNqe) and encoder.network.skips == "none"
 
 
 def test_reduced_encoders_have_them_too() -> None:
