@@ -125,7 +125,7 @@ def ssdv_packets(program: Path, pixels: np.ndarray, level: int) -> list[bytes]:
     """Packets of 222 bytes without error correction, at one of its qualities, 0..7."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        Image.fromarray(pixels).save(folder / "in.jpg", quality=95, subsampling=0)
+        Image.fromarray(pixels).save(folder / "in.jpg", quality=95, subsampling=2)
         command = [program, "-e", "-n", "-l", str(SIZE), "-q", str(level), "-c", "TEST", "-i", "1"]
         command += [folder / "in.jpg", folder / "out.bin"]
         subprocess.run(command, check=True, capture_output=True)
