@@ -143,10 +143,28 @@ static int reach_disk(FILE *file)
     return fflush(file) == 0;
 }
 
+/* Where rename() is there in name alone, as in newlib without a file system. */
+static int copy(const char *from, const char *to)
+{
+    FILE *source = fopen(from, "rb"), *target = fopen(to, "wb");
+    int byte, done = source != NULL && target != NULL;
+    while (done && (byte = fgetc(source)) != EOF) {
+        done = fputc(byte, target) != EOF;
+    }
+    done = source != NULL && fclose(source) == 0 && done;
+    done = target != NULL && fclose(target) == 0 && done;
+    if (done) {
+        remove(from);
+    } else {
+        remove(to);
+    }
+    return done;
+}
+
 static int rename_over(const char *from, const char *to)
 {
     remove(to); /* rename() need not replace */
-    return rename(from, to) == 0;
+    return rename(from, to) == 0 || copy(from, to);
 }
 
 #endif
