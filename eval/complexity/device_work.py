@@ -35,8 +35,9 @@ from .work import Work
 
 _native = native_extension()
 
-FIXED_BYTES = 256 + 2 * 18 * 18 + 2 * 192
-"""Tables of codec/native/heq_device_layout.h, the same for every model."""
+FIXED_BYTES = 256 + 2 * 18 * 18 + 192 + 2 * 383 + (25 + 11 + 10 + 11)
+"""Tables of codec/native/heq_device_layout.h, and of bins in heq_device_contexts.h, the same
+for every model."""
 
 CONTEXT_STARTED = Work(additions=13, shifts=1)
 """A context at the start of a strip: two products by quarter squares (five each), their sum,
@@ -50,11 +51,8 @@ its sum; and its probability, moved by a shifted difference."""
 MOVED_UP = Work(additions=1)
 """Each context where the bit is 1: the difference is to 65535."""
 
-BIN10 = (1, 1, 1, 1, 1, 2, 3, 4, 5, 5)
-BIN7 = (1, 1, 1, 1, 2, 3, 3)
-BIN6 = (1, 1, 1, 2, 3, 3)
-BIN4 = (1, 2, 3, 3)
-"""Comparisons that each value of a bin takes."""
+BIN10, BIN7, BIN6, BIN4 = ((1,) * bins for bins in (10, 7, 6, 4))
+"""Comparisons that each value of a bin takes: one with the last place of its table."""
 
 KINDS = (*(kind for kind in SET_KINDS if kind != "one"), "size", "escape")
 KINDS += ("dc", "dc_escape", "dc_sign")

@@ -143,12 +143,15 @@ class TestDevice:
         self, name: str, bins: list[int], counted: tuple[int, ...]
     ) -> None:
         text = (SOURCES / "heq_device_contexts.h").read_text("utf-8")
-        body = re.search(rf"static int {name}\(int sum\)\n{{\n(.*?)\n}}", text, re.DOTALL)
-        assert body
-        cuts = [int(cut) for cut in re.findall(r"sum < (\d+)", body[1])]
-        for value in range(40):
-            taken = next((n for n, cut in enumerate(cuts, 1) if value < cut), len(cuts))
-            assert counted[bins[value]] == taken
+        number = name.removeprefix("bin")
+        table = re.search(rf"bins_{number}\[(\d+)\] = {{(.*?)}};", text, re.DOTALL)
+        body = re.search(rf"static inline int {name}\(int sum\)\n{{\n(.*?)\n}}", text, re.DOTALL)
+        assert table and body
+        values = [int(value) for value in table[2].split(",")]
+        last = int(table[1]) - 1
+        assert body[1].strip() == f"return bins_{number}[sum < {last} ? sum : {last}];"
+        assert [values[min(value, last)] for value in range(40)] == bins[:40]
+        assert counted == (body[1].count("<"),) * (values[-1] + 1)
 
     def test_planes_beside_the_first_cost_more(self) -> None:
         grey = np.zeros((1, 2, 1, LEVELS), dtype=np.int16)
@@ -243,9 +246,12 @@ def printed(program: str, folder: Path) -> list[int]:
 @needs_gcc
 def test_memory_is_that_of_the_c_coders(tmp_path: Path) -> None:
     pointer, strip, fixed = printed(
+        "#define HEQ_ENCODE_ONLY\n#define HEQ_KERNEL_SCALAR\n"
         '#include "heq_device.h"\n#include "heq_device_layout.h"\n'
+        '#include "heq_device_contexts.h"\n'
         'int main(void) { printf("%zu %zu %zu", sizeof(void *), sizeof(heq_device_strip),'
-        " sizeof band_frequency + sizeof band_rank + sizeof quarter_square); }",
+        " sizeof band_frequency + sizeof band_rank + sizeof third + sizeof quarter_square"
+        " + sizeof bins_10 + sizeof bins_7 + sizeof bins_6 + sizeof bins_4); }",
         tmp_path,
     )
     assert device_work.strip_bytes(pointer) == strip
