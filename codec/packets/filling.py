@@ -19,7 +19,7 @@ from heqcodec.nqe_r.layout import SUBS
 from numpy.typing import NDArray
 
 from .layout import LARGEST, MOST_PATCHES, OVERHEAD, SMALLEST, Kind, Packet
-from .levels import Patches, interleaved_order, read_patches, row_order, start_of
+from .levels import Patches, interleaved_order, read_patches, start_of
 from .parity import PROTECTED_HEAD, with_parity
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def packetize(
             "packets carry images of up to 65,535 pixels a side and 65,536 patches."
         )
     shape = header.patch_rows, header.patch_columns
-    stride = interleaved_order(*shape) if interleaved else row_order()
+    stride = interleaved_order(*shape) if interleaved else 1
     order = np.arange(len(patches.known)) * stride % len(patches.known)
     room = size - OVERHEAD - (PROTECTED_HEAD.size if fec else 0)
     numbered = list(_filled(patches, order, coder, room))

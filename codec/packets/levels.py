@@ -52,11 +52,6 @@ class Patches:
         )
 
 
-def row_order() -> int:
-    """The stride of patches that are sent row by row."""
-    return 1
-
-
 def interleaved_order(rows: int, columns: int) -> int:
     """A stride that sends neighbours far apart: near the golden section of all patches, and prime
     to their number, so that a run of lost packets leaves the neighbours of what it takes."""
