@@ -24,6 +24,25 @@ def colour_planes(patches: NDArray[np.uint8]) -> NDArray[np.int32]:
     return np.ascontiguousarray(np.moveaxis(planes, -1, 1))
 
 
+def cosine_rows() -> NDArray[np.float64]:
+    """The 32-point DCT-II, float64 (32, 32), rows by frequency; each has a largest value of 1."""
+    frequency, sample = np.arange(32)[:, None], np.arange(32)[None, :]
+    return np.cos((2 * sample + 1) * frequency * np.pi / 64)
+
+
+def check_exact(matrix: NDArray[np.int32], shift: int) -> None:
+    """Refuse a matrix with which `both_ways`, of colour planes, could not be exact in float32.
+
+    Raises:
+        ValueError: a sum could reach 2^24.
+    """
+    gain, half = int(np.abs(matrix).sum(axis=1).max()), 1 << (shift - 1)
+    first = 510 * gain  # colour planes are -510 to 510
+    second = ((first + half) >> shift) * gain
+    if max(first, second) + half >= 1 << 24:
+        raise ValueError("the transform's sums do not fit the 24 bits of float32")
+
+
 def both_ways(fields: NDArray[Any], matrix: NDArray[Any], shift: int) -> NDArray[Any]:
     """Rows, then columns of fields (..., n, n) by a matrix (n, n), each rounded.
 

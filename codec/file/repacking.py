@@ -72,7 +72,14 @@ def repack(data: Source, packs: bool, strip_rows: int | None, max_pixels: int | 
         for index in range(header.strip_count):
             strip = strips.pop(index)
             assert strip is not None
-            levels = _decoded_strip(header, index, strip, old, exact=packs)
+            levels = decoded_strip(header, index, strip, old)
+            # Unpacking writes these levels as this coder does: another spelling would be lost.
+            if packs and strip.sent and old.encode(*levels) != strip.payload:
+                raise HeqError(
+                    f"Strip {index} is not spelled as the device coder spells it, so unpacking "
+                    "would not give this file back; it was written by another program, and cannot "
+                    "be packed."
+                )
             passed(levels)
             yield levels
 
@@ -125,24 +132,20 @@ def _other_kind(header: Header, packs: bool) -> CoderKind:
     return other
 
 
-def _decoded_strip(
-    header: Header, index: int, strip: Strip, coder: StripCoder, exact: bool
-) -> StripLevels:
+def decoded_strip(header: Header, index: int, strip: Strip, coder: StripCoder) -> StripLevels:
+    """The levels of a verified strip; zeros, and the step `NOT_SENT`, of one that was not sent.
+
+    Raises:
+        HeqFormatError: the coder did not write its payload.
+    """
     shape = strip_patch_rows(header, index), header.patch_columns, header.channels
     if not strip.sent:
         return StripLevels(
             np.zeros((*shape, LEVELS), np.int16), np.zeros(shape[:2], np.uint8), strip.rate
         )
     try:
-        levels, transform_sizes = coder.decode(strip.payload, *shape, strip.rate)
+        return StripLevels(*coder.decode(strip.payload, *shape, strip.rate), strip.rate)
     except HeqFormatError as error:
         raise HeqFormatError(
             f"Strip {index} cannot be decoded, though its checksum is right: {error}"
         ) from error
-    # Unpacking writes these levels as this coder does: another spelling would be lost.
-    if exact and coder.encode(levels, transform_sizes, strip.rate) != strip.payload:
-        raise HeqError(
-            f"Strip {index} is not spelled as the device coder spells it, so unpacking would not "
-            "give this file back; it was written by another program, and cannot be packed."
-        )
-    return StripLevels(levels, transform_sizes, strip.rate)

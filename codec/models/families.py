@@ -9,12 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, get_args
+from typing import TYPE_CHECKING, Any, Final, get_args
 
 from heqcodec.base.arguments import DecoderName
 from heqcodec.base.patch_protocols import FrameDecoder, PatchEncoder
 from heqcodec.base.rate_protocols import RateDecoder, RateEncoder
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from heqcodec.purenet.features import FrameNetwork
 
 Tensors = Mapping[str, NDArray[Any]]
 TRANSFORM = "transform"
@@ -42,19 +45,14 @@ class Family:
         derived_decoders: those that need no weights beyond the strong one's.
         make_encoder: the encoder of its tensors.
         make_decoder: the decoder of an encoder's codes or levels. Its arguments are the encoder;
-            the stored tensors of the decoder; the sizes of its network, see
-            `heqcodec.purenet.config`; the device and the backend, see
-            `heqcodec.purenet.backends.choose_backend`, where no backend is no network, the plain
-            inverse alone; and whether to run the network twice, see
-            `heqcodec.purenet.self_ensemble`.
+            the stored tensors of the decoder, those of its network among them; and that network,
+            None for the plain inverse alone.
     """
 
     mode: str
     derived_decoders: tuple[DecoderName, ...]
     make_encoder: Callable[[Tensors], PatchEncoder | RateEncoder]
-    make_decoder: Callable[
-        [Any, Tensors, Mapping[str, Any], str, str | None, bool], FrameDecoder | RateDecoder
-    ]
+    make_decoder: Callable[[Any, Tensors, FrameNetwork | None], FrameDecoder | RateDecoder]
 
 
 def encoder_ids(encoder: PatchEncoder | RateEncoder) -> dict[str, str]:
@@ -69,25 +67,12 @@ def _rate_encoder(tensors: Tensors) -> RateEncoder:
     return RateNqe(tensors)
 
 
-def _rate_decoder(
-    encoder: Any,
-    tensors: Tensors,
-    config: Mapping[str, Any],
-    device: str,
-    backend: str | None,
-    self_ensemble: bool,
-) -> RateDecoder:
-    from heqcodec.purenet.backends import load_network
+def _rate_decoder(encoder: Any, tensors: Tensors, network: FrameNetwork | None) -> RateDecoder:
     from heqcodec.purenet.dequantizer import stored_dequantizer
-    from heqcodec.purenet.rate_decoder import PurenetRateDecoder, network_tensors
-    from heqcodec.purenet.self_ensemble import SelfEnsemble
-    from heqcodec.purenet.trust import Trust
+    from heqcodec.purenet.rate_decoder import PurenetRateDecoder
+    from heqcodec.purenet.trust import PREFIX, Trust
 
-    stored = network_tensors(tensors)
-    network = load_network(stored, config, device, backend) if backend else None
-    if network and self_ensemble:
-        network = SelfEnsemble(network)
-    trust = Trust(tensors) if len(stored) + 1 < len(tensors) else None
+    trust = Trust(tensors) if any(name.startswith(PREFIX) for name in tensors) else None
     return PurenetRateDecoder(encoder, stored_dequantizer(encoder, tensors), network, trust)
 
 
@@ -98,19 +83,12 @@ def _transform_encoder(tensors: Tensors) -> PatchEncoder:
 
 
 def _transform_decoder(
-    encoder: Any,
-    tensors: Tensors,
-    config: Mapping[str, Any],
-    device: str,
-    backend: str | None,
-    self_ensemble: bool,
+    encoder: Any, tensors: Tensors, network: FrameNetwork | None
 ) -> FrameDecoder:
     from heqcodec.nqe_t.encoder import TransformCodeReader
-    from heqcodec.purenet.backends import load_network
     from heqcodec.purenet.decoder import PurenetDecoder
     from heqcodec.purenet.patch_readers import TransformReader
 
-    network = load_network(tensors, config, device, backend) if backend else None
     return PurenetDecoder(TransformReader(TransformCodeReader(encoder)), network, encoder.rates)
 
 
@@ -120,20 +98,11 @@ def _vgg_encoder(tensors: Tensors) -> PatchEncoder:
     return IntegerVgg.from_tensors(tensors)
 
 
-def _vgg_decoder(
-    encoder: Any,
-    tensors: Tensors,
-    config: Mapping[str, Any],
-    device: str,
-    backend: str | None,
-    self_ensemble: bool,
-) -> FrameDecoder:
-    from heqcodec.purenet.backends import load_network
+def _vgg_decoder(encoder: Any, tensors: Tensors, network: FrameNetwork | None) -> FrameDecoder:
     from heqcodec.purenet.decoder import PurenetDecoder
     from heqcodec.purenet.patch_readers import BinaryReader
 
-    assert backend  # it has no plain inverse
-    network = load_network(tensors, config, device, backend)
+    assert network  # it has no plain inverse
     return PurenetDecoder(BinaryReader(), network, encoder.rates)
 
 
@@ -143,22 +112,11 @@ def _class_encoder(tensors: Tensors) -> PatchEncoder:
     return VggNqe(tensors)
 
 
-def _class_decoder(
-    encoder: Any,
-    tensors: Tensors,
-    config: Mapping[str, Any],
-    device: str,
-    backend: str | None,
-    self_ensemble: bool,
-) -> FrameDecoder:
+def _class_decoder(encoder: Any, tensors: Tensors, network: FrameNetwork | None) -> FrameDecoder:
     from heqcodec.nqe_vgg.code_reader import POINTS, ClassCodeReader
-    from heqcodec.purenet.backends import load_network
     from heqcodec.purenet.decoder import PurenetDecoder
     from heqcodec.purenet.patch_readers import ClassReader
-    from heqcodec.purenet.rate_decoder import network_tensors
 
-    stored = network_tensors(tensors)
-    network = load_network(stored, config, device, backend) if backend else None
     reader = ClassReader(ClassCodeReader(encoder, tensors[POINTS]))
     return PurenetDecoder(reader, network, encoder.rates)
 

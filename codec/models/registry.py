@@ -296,9 +296,18 @@ def _decoder(
     name: str, device: str, decoder: str, backend: str | None
 ) -> FrameDecoder | RateDecoder:
     own = decoder in decoder_names(name)
-    weights = decoder_weights(name, decoder if own else STRONG)
-    self_ensemble = decoder == BEST and not own
-    return family_of(name).make_decoder(_encoder(name), *weights, device, backend, self_ensemble)
+    tensors, config = decoder_weights(name, decoder if own else STRONG)
+    network = None
+    if backend:
+        from heqcodec.purenet.backends import load_network
+        from heqcodec.purenet.stored_weights import network_tensors
+
+        network = load_network(network_tensors(tensors), config, device, backend)
+        if decoder == BEST and not own:
+            from heqcodec.purenet.self_ensemble import SelfEnsemble
+
+            network = SelfEnsemble(network)
+    return family_of(name).make_decoder(_encoder(name), tensors, network)
 
 
 @cache

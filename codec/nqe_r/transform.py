@@ -22,7 +22,7 @@ size and colour plane, and the steps of `heqcodec.nqe_r.quantizer` follow it.
 from __future__ import annotations
 
 import numpy as np
-from heqcodec.base.colour import both_ways, colour_planes
+from heqcodec.base.colour import both_ways, check_exact, colour_planes, cosine_rows
 from heqcodec.base.numerics import Arithmetic
 from numpy.typing import NDArray
 
@@ -37,7 +37,6 @@ MEAN_ROW = 0.8125
 """Amplitude of row 0; the other rows have sqrt(2) times as much, for equal norms."""
 ROUNDING_GAIN = 1.01
 """Quinary layers round the rows of frequency down by about 1 %: undone beforehand."""
-_EXACT_FLOAT32 = 2**24
 
 
 def dct_layers() -> NDArray[np.int8]:
@@ -46,8 +45,7 @@ def dct_layers() -> NDArray[np.int8]:
     Returns:
         Levels -2..2 of A, B and C (a level is half a unit), int8 (3, 32, 32), rows by frequency.
     """
-    frequency, sample = np.arange(SIZE)[:, None], np.arange(SIZE)[None, :]
-    rows = np.cos((2 * sample + 1) * frequency * np.pi / (2 * SIZE))
+    rows = cosine_rows()
     rows *= MEAN_ROW * 2**0.5 * ROUNDING_GAIN
     rows[0] = MEAN_ROW
     layers = np.empty((LAYERS, SIZE, SIZE))
@@ -77,11 +75,7 @@ class RateStem:
             raise ValueError("the transform's weights are not three quinary layers of 32x32")
         weights = np.array([16, 4, 1], dtype=np.int32)[:, None, None]
         large = (weights * layers.astype(np.int32)).sum(axis=0)
-        gain = int(np.abs(large).sum(axis=1).max())
-        first = 510 * gain
-        second = ((first + 16) >> STAGE_SHIFT) * gain
-        if max(first, second) + 16 >= _EXACT_FLOAT32:
-            raise ValueError("the transform's sums do not fit the 24 bits of float32")
+        check_exact(large, STAGE_SHIFT)
         self.layers = layers
         self.matrices = large, np.ascontiguousarray(large[::2, :QUARTER])
 

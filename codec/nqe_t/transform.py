@@ -22,7 +22,7 @@ Units: a coefficient is about 27.7 (16 sqrt 3) times that of the orthonormal tra
 from __future__ import annotations
 
 import numpy as np
-from heqcodec.base.colour import COLOUR, both_ways, colour_planes
+from heqcodec.base.colour import COLOUR, both_ways, check_exact, colour_planes, cosine_rows
 from heqcodec.base.numerics import Arithmetic
 from numpy.typing import NDArray
 
@@ -30,8 +30,6 @@ SIZE = 32
 STAGE_SHIFT = 3
 UNIT = 16.0 * 3.0**0.5
 """Coefficient per orthonormal coefficient (nominal)."""
-
-_EXACT_FLOAT32 = 2**24
 
 
 def dct_layers() -> tuple[NDArray[np.int8], NDArray[np.int8]]:
@@ -41,8 +39,7 @@ def dct_layers() -> tuple[NDArray[np.int8], NDArray[np.int8]]:
         A and B as integer levels -2..2 (a level is half a unit), int8 (32, 32), rows by frequency.
         ``T = (A + B / 4) / 2`` in units of 1.
     """
-    frequency, sample = np.arange(SIZE)[:, None], np.arange(SIZE)[None, :]
-    rows = np.cos((2 * sample + 1) * frequency * np.pi / (2 * SIZE))
+    rows = cosine_rows()
     rows[0] = 0.75
     coarse = np.rint(2 * rows)
     fine = np.clip(np.rint(8 * (rows - coarse / 2)), -2, 2)
@@ -69,11 +66,7 @@ class TransformStem:
             raise ValueError("the transform's weights are not quinary")
         # 8 T: a level of A is 4 eighths, a level of B one eighth.
         eighths = 4 * coarse.astype(np.int32) + fine.astype(np.int32)
-        gain = int(np.abs(eighths).sum(axis=1).max())
-        first = 510 * gain
-        second = ((first + 4) >> STAGE_SHIFT) * gain
-        if max(first, second) >= _EXACT_FLOAT32:
-            raise ValueError("the transform's sums do not fit the 24 bits of float32")
+        check_exact(eighths, STAGE_SHIFT)
         self.matrices = (eighths,)
         colour_inverse = np.linalg.inv(COLOUR.astype(np.float64))
         self._colour_inverse = colour_inverse.astype(np.float32)

@@ -14,6 +14,7 @@ from heqcodec.container.reader import ContainerReader
 from heqcodec.container.source import Source, open_source
 from heqcodec.container.strips import Strip, strip_patch_rows
 from heqcodec.file.encoding import joined_file
+from heqcodec.file.repacking import decoded_strip
 from heqcodec.nqe_r.coders import OWN
 from heqcodec.nqe_r.layout import LEVELS
 from numpy.typing import NDArray
@@ -84,16 +85,15 @@ def read_patches(data: Source, max_pixels: int | None) -> tuple[Header, Patches,
     patches = Patches.none(start_of(header, 1, 0))
     at = 0
     for index in range(header.strip_count):
-        strip, rows = strips[index], strip_patch_rows(header, index)
-        count = rows * header.patch_columns
-        if strip is not None and strip.sent:
-            shape = rows, header.patch_columns, header.channels
-            levels, transform_sizes = coder.decode(strip.payload, *shape, strip.rate)
-            part = slice(at, at + count)
+        strip = strips[index]
+        assert strip is not None
+        levels, transform_sizes, step = decoded_strip(header, index, strip, coder)
+        part = slice(at, at + transform_sizes.size)
+        if strip.sent:
             patches.levels[part] = levels.reshape(patches.levels[part].shape)
             patches.transform_sizes[part] = transform_sizes.reshape(-1)
-            patches.steps[part], patches.known[part] = strip.rate, True
-        at += count
+            patches.steps[part], patches.known[part] = step, True
+        at = part.stop
     return header, patches, coder
 
 

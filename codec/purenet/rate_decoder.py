@@ -12,37 +12,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import partial
-from typing import Any
 
 import numpy as np
 from heqcodec.base.constants import STEPS
 from heqcodec.nqe_r.bounds import LevelBounds
 from heqcodec.nqe_r.encoder import RateNqe
 from heqcodec.nqe_r.quantizer import OCTAVE
-from heqcodec.nqe_vgg.code_reader import POINTS
 from numpy.typing import NDArray
 
-from .dequantizer import PLACES, Dequantizer
+from .dequantizer import Dequantizer
 from .features import BaseFeatures, FrameNetwork, base_frame
 from .guard import GUARD_REACH, network_frame
 from .tiles import Window, run_tiles
-from .trust import LEVEL_HINTS, PREFIX, Trust, level_hints
+from .trust import LEVEL_HINTS, Trust, level_hints
 
 KNOTS = STEPS // OCTAVE + 1
 """Steps that the network has gains of its own for: 2, 4, ... 512."""
 INPUTS = 193 + LEVEL_HINTS
 """Channels of the cells: the pixels of a cell, the size of its patch, and what its levels say."""
-
-
-def network_tensors(tensors: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-    """Those of a decoder's stored tensors that are its network's."""
-    return {
-        name: tensor
-        for name, tensor in tensors.items()
-        if name not in (PLACES, POINTS) and not name.startswith(PREFIX)
-    }
 
 
 def step_weights(steps: NDArray[np.int64]) -> NDArray[np.float32]:

@@ -14,8 +14,7 @@ from heqcodec.models import registry
 from heqcodec.models.registry import FAMILIES, TRANSFORM
 from heqcodec.purenet.dequantizer import PLACES
 from heqcodec.purenet.network import Purenet
-from heqcodec.purenet.rate_decoder import network_tensors
-from heqcodec.purenet.stored_weights import restored_weights
+from heqcodec.purenet.stored_weights import network_tensors, restored_weights
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save

@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import heqcodec
@@ -18,6 +19,8 @@ from heqcodec.container.header import Coder
 from heqcodec.models import manifest as model_manifest
 from heqcodec.models import registry
 from heqcodec.nqe_r import coders
+from heqcodec.purenet import backends
+from heqcodec.purenet.self_ensemble import SelfEnsemble
 from light_rate_model import (
     LightDeviceCoder,
     LightPackedCoder,
@@ -97,12 +100,15 @@ def weights(
         given_parts["PACKED"] = dict(tables)
         return LightPackedCoder()
 
-    def make_decoder(
-        encoder: Any, tensors: Any, config: Any, device: str, backend: str, self_ensemble: bool
-    ) -> LightRateDecoder:
-        given_parts["decoder"] = dict(tensors), config, device
-        given_parts["self_ensemble"] = self_ensemble
+    def load_network(tensors: Any, config: Any, device: str, backend: str) -> Any:
+        given_parts["network"] = config, device
+        return SimpleNamespace(radius=0, hints=0)
+
+    def make_decoder(encoder: Any, tensors: Any, network: Any) -> LightRateDecoder:
+        given_parts["self_ensemble"] = isinstance(network, SelfEnsemble)
         return LightRateDecoder()
+
+    monkeypatch.setattr(backends, "load_network", load_network)
 
     family = replace(
         registry.FAMILIES["rate"], make_encoder=make_encoder, make_decoder=make_decoder
@@ -158,7 +164,7 @@ class TestRegistry:
         assert isinstance(registry.load_rate_decoder("r", "cpu"), RateDecoder)
         assert set(given_parts["encoder"]) == {"a"} and set(given_parts["DEVICE"]) == {"b"}
         assert np.array_equal(given_parts["PACKED"]["c"], PACKED["c"])
-        assert given_parts["decoder"][1:] == ({"width": 3}, "cpu")
+        assert given_parts["network"] == ({"width": 3}, "cpu")
         assert registry.load_strip_coder("r", 2) is registry.load_strip_coder("r", Coder.DEVICE)
         assert registry.load_rate_encoder("r") is registry.load_rate_encoder("r")
 
@@ -169,11 +175,11 @@ class TestRegistry:
         change_manifest(weights, lambda made: made["models"]["r"].update(decoders={"fast": part}))
         strong = registry.load_rate_decoder("r", "cpu")
         assert registry.load_rate_decoder("r", "cpu", "strong") is strong
-        assert given_parts["decoder"][1] == {"width": 3}
+        assert given_parts["network"][0] == {"width": 3}
         registry.load_rate_decoder("r", "cpu", "fast")
-        assert given_parts["decoder"][1] == {"width": 1} and not given_parts["self_ensemble"]
+        assert given_parts["network"][0] == {"width": 1} and not given_parts["self_ensemble"]
         assert registry.load_rate_decoder("r", "cpu", "best") is not strong
-        assert given_parts["decoder"][1] == {"width": 3} and given_parts["self_ensemble"]
+        assert given_parts["network"][0] == {"width": 3} and given_parts["self_ensemble"]
 
     def test_files_find_their_model(self) -> None:
         for coder in (b"lightdev", b"lightpak"):

@@ -13,7 +13,7 @@ from heqcodec.purenet.backends import is_installed
 from heqcodec.purenet.config import CELLS, PurenetConfig
 from heqcodec.purenet.features import BaseFeatures, CellFeatures, Features
 from heqcodec.purenet.onnx_graph import purenet_model
-from heqcodec.purenet.rate_decoder import network_tensors
+from heqcodec.purenet.stored_weights import network_tensors
 from numpy.typing import NDArray
 
 from .encoders import encoder_model, exact_run, transform_matrix
