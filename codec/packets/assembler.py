@@ -26,7 +26,7 @@ from heqcodec.nqe_r.coders import OWN
 from heqcodec.nqe_r.layout import LEVEL_LIMIT
 from numpy.typing import NDArray
 
-from .layout import Kind, Packet, Start, check, model_tag, parse
+from .layout import START, Kind, Packet, Start, check, model_tag, parse
 from .levels import Patches, write_file
 from .parity import recovered
 
@@ -157,15 +157,15 @@ class ImageState:
             self.take(data)
 
     def take(self, data: bytes) -> bool:
-        """Take a packet that is no start packet; whether it is good, as far as can be said."""
+        """Take a packet; whether it is good, as far as can be said."""
         if self.start is None:
             if len(self._waiting) < MOST_WAITING:
                 self._waiting[data] = None
                 return True
             return False
         try:
-            check(data, self.start.seed())
             packet = parse(data)
+            check(data, 0 if packet.kind == Kind.START else self.start.seed())
             if packet.kind == Kind.PARITY:
                 self._parity.setdefault(packet.number, {})[packet.count] = packet
                 self._recover(packet.number)
@@ -188,14 +188,23 @@ class ImageState:
 
     def _decode(self, packet: Packet) -> None:
         start, patches = self._known()
+        payload = packet.payload
+        if packet.kind == Kind.START:
+            if Start.read(payload).seed() != start.seed():
+                raise HeqFormatError("a start packet of another image")
+            payload = payload[START.size :]
         positions = np.arange(packet.first, packet.first + packet.count)
-        if not packet.count or positions[-1] >= start.patches:
+        if packet.first + packet.count > start.patches:
             raise HeqFormatError("a packet with patches outside its image")
+        if not packet.count:
+            if packet.kind != Kind.START or payload:
+                raise HeqFormatError("a packet without patches")
+            return
         assert self._coder is not None
         levels, transform_sizes = self._coder.decode(
-            packet.payload, 1, packet.count, start.planes, packet.step
+            payload, 1, packet.count, start.planes, packet.step
         )
-        which = positions * start.stride % start.patches
+        which = start.patches_at(positions)
         # Level 0 is in every part of a patch, any other one in a single part.
         joined = patches.levels[which].astype(np.int32) + levels[0]
         joined[..., 0] = levels[0, ..., 0]
@@ -255,11 +264,12 @@ class PacketAssembler:
             packet = parse(data)
             if packet.kind == Kind.START:
                 check(data, 0)
-                return self._begin(packet)
+                image = self._begin(packet)
+            else:
+                image = self._image(packet)
         except HeqError:
             self.refused += 1
             return None
-        image = self._image(packet)
         if image.start is None:
             self._borrow(image, data, packet)
         if not image.take(data):
@@ -291,6 +301,9 @@ class PacketAssembler:
         from heqcodec.models import registry
 
         start = Start.read(packet.payload)
+        known = self._senders.get(packet.sender, OrderedDict()).get(packet.image)
+        if known is not None and known.start == start:
+            return self._image(packet)
         header_size = start.width, start.height
         check_pixels(*header_size, self._max_pixels)
         model = model_by_tag(start.model)

@@ -18,21 +18,22 @@ from heqcodec.container.source import Source
 from heqcodec.nqe_r.layout import SUBS
 from numpy.typing import NDArray
 
-from .layout import LARGEST, MOST_PATCHES, OVERHEAD, SMALLEST, Kind, Packet
+from .layout import LARGEST, MOST_PATCHES, OVERHEAD, SMALLEST, START, Kind, Packet, Start
 from .levels import Patches, interleaved_order, read_patches, start_of
 from .parity import PROTECTED_HEAD, with_parity
 
 if TYPE_CHECKING:
     from heqcodec.base.rate_protocols import StripCoder
 
-START_EVERY = 32
-"""Packets between two start packets, by default."""
-LEAST_STARTS = 3
-"""Start packets of an image at least, if it has so many others: without one nothing is seen."""
-CUTS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192)
+START_EVERY = 8
+"""One packet in so many is a start packet, by default; without one nothing is seen."""
+CUTS = (
+    *(1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 20, 24, 28, 32, 40, 48, 56, 64),
+    *(80, 96, 112, 128, 160, 192, 224),
+)
 """Bands at which a patch is split."""
 LEAST_ROOM = 6
-"""Bytes that a packet may be short of full before a patch is split."""
+"""Bytes that a packet may be short of full before a patch is split, which costs about as many."""
 
 
 def packetize(
@@ -55,7 +56,7 @@ def packetize(
         image: 0..255, of the sender.
         interleaved: send neighbours far apart; else row by row.
         fec: parity packets, in percent of the others; 0 for none.
-        start_every: most packets between two start packets, which are alike.
+        start_every: one packet in so many is a start packet.
         max_pixels: largest image; None for no limit.
 
     Returns:
@@ -76,45 +77,52 @@ def packetize(
         raise HeqLimitError(
             "packets carry images of up to 65,535 pixels a side and 65,536 patches."
         )
-    shape = header.patch_rows, header.patch_columns
-    stride = interleaved_order(*shape) if interleaved else 1
-    order = np.arange(len(patches.known)) * stride % len(patches.known)
+    stride, run = interleaved_order(len(patches.known)) if interleaved else (1, 1)
+    start = start_of(header, stride, run, 0)
     room = size - OVERHEAD - (PROTECTED_HEAD.size if fec else 0)
-    numbered = list(_filled(patches, order, coder, room))
+    numbered = list(_filled(patches, start, coder, room, max(start_every, 1)))
     if len(numbered) >= 1 << 16:
         raise HeqLimitError(f"the image takes {len(numbered)} packets; 65,535 can be numbered.")
-    start = start_of(header, stride, len(numbered))
+    start = replace(start, packets=len(numbered))
     numbered = [
-        replace(packet, sender=sender, image=image, number=number, last=number == len(numbered) - 1)
-        for number, packet in enumerate(numbered)
+        replace(
+            packet,
+            sender=sender,
+            image=image,
+            payload=(start.payload() if packet.kind == Kind.START else b"") + packet.payload,
+            last=packet.number == len(numbered) - 1,
+        )
+        for packet in numbered
     ]
-    start_packet = Packet(Kind.START, sender, image, 0, start.payload()).packed(0)
-    sent: list[bytes] = []
-    every = max(min(start_every, -(-len(numbered) // LEAST_STARTS)), 1)
-    for place, packet in enumerate(with_parity(numbered, fec)):
-        if place % every == 0:
-            sent.append(start_packet)
-        sent.append(packet.packed(start.seed()))
-    return sent
+    seed = start.seed()
+    return [
+        packet.packed(0 if packet.kind == Kind.START else seed)
+        for packet in with_parity(numbered, fec)
+    ]
 
 
-def _filled(patches: Patches, order: np.ndarray, coder: StripCoder, room: int) -> Iterator[Packet]:
-    """Packets of patches that were sent, not numbered yet.
+def _filled(
+    patches: Patches, start: Start, coder: StripCoder, room: int, every: int
+) -> Iterator[Packet]:
+    """Numbered packets of patches that were sent, start packets yet without what all share.
 
     Args:
-        order: patches by their position in the order of sending.
         room: most bytes of payload.
+        every: so many packets after a start packet comes the next.
 
     Raises:
         HeqError: not even the means of a patch fit.
     """
+    order = start.patches_at(np.arange(start.patches))
     levels, transform_sizes = patches.levels[order], patches.transform_sizes[order]
     steps, known = patches.steps[order], patches.known[order]
-    position, rest = 0, None
+    position, number, rest = 0, 0, None
     while position < len(order):
         if not known[position]:
             position += 1
             continue
+        kind = Kind.PATCHES if number % every else Kind.START
+        left = room - START.size if kind == Kind.START else room
         first, step, continued = position, int(steps[position]), rest is not None
         held: list[NDArray[np.int16]] = []
         payload, continues = b"", False
@@ -128,25 +136,27 @@ def _filled(patches: Patches, order: np.ndarray, coder: StripCoder, room: int) -
                 break
             patch = levels[position] if rest is None else rest
             longer = coded([*held, patch])
-            if len(longer) <= room:
+            if len(longer) <= left:
                 held, payload, rest = [*held, patch], longer, None
                 position += 1
                 continue
-            cut = _cut(held, patch, room, coded) if room - len(payload) >= LEAST_ROOM else None
-            if cut is not None:
-                held, continues = [*held, patch], True
-                payload, rest = cut
+            if not held or left - len(payload) >= LEAST_ROOM:
+                cut = _cut(held, patch, left, coded)
+                if cut is not None:
+                    held, continues = [*held, patch], True
+                    payload, rest = cut
             break
-        if not held:
+        if not held and kind != Kind.START:
             raise HeqError(
                 f"the means of a patch do not fit into {room} bytes; take larger packets, or a "
                 "lower quality."
             )
         yield Packet(
-            *(Kind.PATCHES, 0, 0, 0, payload, step, False, continued, continues),
+            *(kind, 0, 0, number, payload, step, False, continued and bool(held), continues),
             first=first,
             count=len(held),
         )
+        number += 1
 
 
 def _cut(

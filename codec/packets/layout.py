@@ -7,9 +7,9 @@
     | u16  |  u16   |  u8   |  u16   |  u16  |  u8   |                 | u32  |
     '------'--------'-------'--------'-------'-------'----------- -- --'------'
 
-What identifies model and image size stands in the start packet alone. The checksum of every other
-packet begins with that packet's payload, so a packet that belongs to another start packet is
-refused, and none spends bytes on it (our choice).
+What identifies model and image size stands before the patches of some packets, the start packets.
+The checksum of every other packet begins with it, so a packet of another model or size is refused,
+and none spends bytes on it (our choice).
 """
 
 from __future__ import annotations
@@ -20,9 +20,11 @@ from dataclasses import dataclass, replace
 from enum import IntEnum
 from math import gcd
 
+import numpy as np
 from heqcodec.base.constants import PATCH
 from heqcodec.base.errors import HeqChecksumError, HeqFormatError, HeqTruncatedError
 from heqcodec.container.header import GRAY_AS_RGB
+from numpy.typing import NDArray
 
 HEAD = struct.Struct("<HHBHHB")
 """word, sender, image, number, first, count."""
@@ -35,12 +37,12 @@ MOST_PATCHES = 255
 STEP_MASK, KIND_SHIFT, LAST_BIT, CONTINUED_BIT, CONTINUES_BIT = 0x3FF, 10, 12, 13, 14
 VERSION_BIT = 15
 """0 in this version."""
-START = struct.Struct("<HHBBHHHI")
-"""width, height, channels, strip_rows, step, stride, packets, model."""
+START = struct.Struct("<HHBBHHBHI")
+"""width, height, channels, strip_rows, step, stride, run, packets, model."""
 
 
 class Kind(IntEnum):
-    """What the payload is."""
+    """What the payload is; of a start packet, what all share comes before its patches."""
 
     START = 0
     PATCHES = 1
@@ -61,10 +63,8 @@ class Start:
         channels: as in a file's header.
         strip_rows: of the file that the packets make.
         step: index, of that file's header.
-        stride: position ``p`` of the order of sending is patch ``p * stride mod patches``, counted
-            row by row.
-        packets: how many there are, without start and parity packets; 0 where the sender did not
-            know.
+        stride, run: of the order of sending, see `patches_at`.
+        packets: how many there are, without parity packets; 0 where the sender did not know.
         model: see `model_tag`.
     """
 
@@ -74,6 +74,7 @@ class Start:
     strip_rows: int
     step: int
     stride: int
+    run: int
     packets: int
     model: int
 
@@ -97,10 +98,19 @@ class Start:
         """Colour planes that are coded."""
         return 3 if self.channels == 3 else 1
 
+    def patches_at(self, positions: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Patches, counted row by row, at positions of the order of sending.
+
+        Runs of ``run`` patches follow each other with a stride: the patch at position ``p`` is
+        ``run * (p // run * stride mod patches // run) + p mod run``.
+        """
+        runs = self.patches // self.run
+        return positions // self.run * self.stride % runs * self.run + positions % self.run
+
     def payload(self) -> bytes:
-        """16 bytes."""
+        """17 bytes."""
         values = (self.width, self.height, self.channels, self.strip_rows, self.step)
-        return START.pack(*values, self.stride, self.packets, self.model)
+        return START.pack(*values, self.stride, self.run, self.packets, self.model)
 
     def seed(self) -> int:
         """Where the checksums of the image's other packets begin.
@@ -112,14 +122,14 @@ class Start:
 
     @classmethod
     def read(cls, payload: bytes) -> Start:
-        """The payload of a start packet.
+        """What stands first in the payload of a start packet.
 
         Raises:
             HeqFormatError: no image has these values.
         """
-        if len(payload) != START.size:
+        if len(payload) < START.size:
             raise HeqFormatError(f"a start packet with {len(payload)} bytes of payload")
-        start = cls(*START.unpack(payload))
+        start = cls(*START.unpack_from(payload))
         lawful = (
             start.width > 0
             and start.height > 0
@@ -128,7 +138,9 @@ class Start:
             and start.step <= STEP_MASK
             and 0 < start.patches <= 1 << 16
             and start.stride > 0
-            and gcd(start.stride, start.patches) == 1
+            and start.run > 0
+            and start.patches % start.run == 0
+            and gcd(start.stride, start.patches // start.run) == 1
         )
         if not lawful:
             raise HeqFormatError("a start packet that describes no image")
@@ -143,17 +155,16 @@ class Packet:
         kind: what the payload is.
         sender: 0..65535.
         image: 0..255, of the sender.
-        number: counted from 0 without start and parity packets; of a parity packet the first of
-            its group; of a start packet 0.
+        number: counted from 0 without parity packets; of a parity packet the first of its group.
         payload: bytes.
         step: index, of the patches.
         last: whether it is the image's last packet that is numbered.
         continued: whether its first patch began in the packet before.
         continues: whether its last patch goes on in the next packet.
-        first: PATCHES: position of the first patch. PARITY: packets of the group, and 256 times
-            its parity packets.
-        count: PATCHES: how many, at positions that follow each other. PARITY: which of the
-            group's parity packets.
+        first: position of the first patch. PARITY: packets of the group, and 256 times its
+            parity packets.
+        count: patches, at positions that follow each other; a start packet may have none. PARITY:
+            which of the group's parity packets.
     """
 
     kind: Kind

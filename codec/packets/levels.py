@@ -53,13 +53,19 @@ class Patches:
         )
 
 
-def interleaved_order(rows: int, columns: int) -> int:
-    """A stride that sends neighbours far apart: near the golden section of all patches, and prime
-    to their number, so that a run of lost packets leaves the neighbours of what it takes."""
-    count = rows * columns
-    middle = round(count * 0.6180339887)
-    by_distance = sorted(range(1, count), key=lambda stride: abs(stride - middle))
-    return next((stride for stride in by_distance if gcd(stride, count) == 1), 1)
+RUNS = (4, 5, 3, 2, 1)
+"""Patches of a row that stay together when neighbours are sent far apart, the first of these that
+divides their number: the coder predicts a patch from the one to the left."""
+
+
+def interleaved_order(patches: int) -> tuple[int, int]:
+    """Stride and run that send neighbours far apart: a stride near the golden section of all runs,
+    and prime to their number, so that lost packets leave the neighbours of what they take."""
+    run = next(run for run in RUNS if patches % run == 0)
+    runs = patches // run
+    middle = runs * 633 >> 10
+    by_distance = sorted(range(1, runs), key=lambda stride: abs(stride - middle))
+    return next((stride for stride in by_distance if gcd(stride, runs) == 1), 1), run
 
 
 def read_patches(data: Source, max_pixels: int | None) -> tuple[Header, Patches, StripCoder]:
@@ -82,7 +88,7 @@ def read_patches(data: Source, max_pixels: int | None) -> tuple[Header, Patches,
         strips = reader.read_strips(range(header.strip_count))
     name = registry.model_of_file(header.encoder_id, header.coder_id)
     coder = registry.load_strip_coder(name, OWN.number)
-    patches = Patches.none(start_of(header, 1, 0))
+    patches = Patches.none(start_of(header, 1, 1, 0))
     at = 0
     for index in range(header.strip_count):
         strip = strips[index]
@@ -97,7 +103,7 @@ def read_patches(data: Source, max_pixels: int | None) -> tuple[Header, Patches,
     return header, patches, coder
 
 
-def start_of(header: Header, stride: int, packets: int) -> Start:
+def start_of(header: Header, stride: int, run: int, packets: int) -> Start:
     """What the packets of a file share."""
     return Start(
         width=header.width,
@@ -106,6 +112,7 @@ def start_of(header: Header, stride: int, packets: int) -> Start:
         strip_rows=header.strip_rows,
         step=header.rate,
         stride=stride,
+        run=run,
         packets=packets,
         model=model_tag(header.encoder_id, header.coder_id),
     )

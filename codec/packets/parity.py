@@ -86,12 +86,12 @@ def parity(columns: NDArray[np.uint8], count: int) -> NDArray[np.uint8]:
     return register[:count]
 
 
-def group_sizes(packets: int, percent: float) -> list[tuple[int, int]]:
-    """Packets and parity packets of each group: as few groups as can be, of nearly equal size."""
+def group_of(packets: int, percent: float) -> tuple[int, int]:
+    """Packets of a group, of which the last one may have fewer, and its parity packets: as few
+    groups as can be, of nearly equal size."""
     most = int(MOST / (1 + percent / 100))
-    groups = -(-packets // most)
-    sizes = [packets // groups + (index < packets % groups) for index in range(groups)]
-    return [(size, min(ceil(size * percent / 100), MOST - size)) for size in sizes]
+    size = -(-packets // -(-packets // most))
+    return size, min(ceil(size * percent / 100), MOST - size)
 
 
 def with_parity(packets: Sequence[Packet], percent: float) -> Iterator[Packet]:
@@ -99,9 +99,10 @@ def with_parity(packets: Sequence[Packet], percent: float) -> Iterator[Packet]:
     if not percent or not packets:
         yield from packets
         return
-    first = 0
-    for size, extra in group_sizes(len(packets), percent):
-        group = packets[first : first + size]
+    most, extra = group_of(len(packets), percent)
+    for first in range(0, len(packets), most):
+        group = packets[first : first + most]
+        size = len(group)
         yield from group
         rows = [protected(packet) for packet in group]
         length = max(map(len, rows))
@@ -119,7 +120,6 @@ def with_parity(packets: Sequence[Packet], percent: float) -> Iterator[Packet]:
                 first=size | extra << 8,
                 count=index,
             )
-        first += size
 
 
 def recovered(group: dict[int, Packet], extra: dict[int, Packet]) -> list[Packet]:

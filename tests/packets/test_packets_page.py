@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from heqcodec.packets import filling, layout, parity
+from heqcodec.packets import filling, layout, levels, parity
 from heqcodec.packets.layout import Kind
 
 PAGE = (Path(__file__).parents[2] / "docs" / "PACKETS.md").read_text(encoding="utf-8")
@@ -30,13 +30,16 @@ def test_fields_of_a_packet() -> None:
     assert f"{layout.OVERHEAD} of them are not payload" in PAGE
     assert f"A packet has {layout.SMALLEST} to {layout.LARGEST} bytes" in PAGE
     bands = PAGE[PAGE.index("after band ") + 11 : PAGE.index(", the last that fits")]
-    assert tuple(map(int, bands.replace(" or ", ", ").split(", "))) == filling.CUTS
+    assert tuple(map(int, bands.replace(" or ", ", ").split(","))) == filling.CUTS
+    runs = PAGE[PAGE.index("the first run of ") + 17 : PAGE.index(" that divides")]
+    assert tuple(map(int, runs.replace(" and ", ", ").split(", "))) == levels.RUNS
+    assert filling.START_EVERY == 8 and "One in eight is a start packet" in PAGE
 
 
 def test_fields_of_a_start_packet() -> None:
     table = rows("| part | size | type | value |", "**Start packets**")
     assert "<" + "".join(SIZES[row[2]][0] for row in table) == layout.START.format
-    assert f"have {layout.START.size} bytes of payload" in PAGE
+    assert f"begin with {layout.START.size} bytes" in PAGE
     assert [row[0] for row in table] == [*layout.Start.__dataclass_fields__]
 
 
