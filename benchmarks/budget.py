@@ -2,7 +2,7 @@
 
     python benchmarks/budget.py IMAGES --out eval/results/budget
 
-Each image is scaled to VGA and QVGA. Beside the file of ``encode(budget=N)`` stands that of
+Each image is scaled to VGA and QVGA. Next to the file of ``encode(budget=N)`` stands that of
 ``encode(target_size=bytes of it)`` with the same rows of patches in a strip, which has one step for
 all strips and takes several passes; where no step gives so few bytes, the image counts in neither
 PSNR. "Finest step" counts the images with a strip at step 0, where nothing can fill more. PSNR is

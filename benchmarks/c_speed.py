@@ -1,4 +1,4 @@
-"""How fast is the C encoder, by either kernel, beside other encoders on one core?
+"""How fast is the C encoder, by either kernel, compared with other encoders on one core?
 
     python benchmarks/c_speed.py DIR [--model nqe-r] [--quality 45] [--images N] [--repeats N]
         [--compressai-python PATH]
@@ -265,8 +265,8 @@ def main(
     first = next(iter(speeds.values()))
     typer.echo(f"{'':54}{'Mpx/s':>8}{'of fast':>9}{'of CompressAI':>15}")
     for name, speed in speeds.items():
-        beside = f"{speed / speeds[COMPRESSAI]:.2f}" if COMPRESSAI in speeds else "-"
-        typer.echo(f"{name:54}{speed:8.2f}{speed / first:9.2f}{beside:>15}")
+        ratio = f"{speed / speeds[COMPRESSAI]:.2f}" if COMPRESSAI in speeds else "-"
+        typer.echo(f"{name:54}{speed:8.2f}{speed / first:9.2f}{ratio:>15}")
 
 
 if __name__ == "__main__":

@@ -107,7 +107,7 @@ def main(
     ] = None,
     batch: Annotated[
         list[int] | None,
-        typer.Option(help="Batch sizes beside all patches; 1 and 7 when left out."),
+        typer.Option(help="Batch sizes in addition to all patches; 1 and 7 when left out."),
     ] = None,
 ) -> None:
     """Compare the bytes of every image for batches of 1, 7 and all, on 1 and 2 threads."""

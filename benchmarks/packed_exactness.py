@@ -263,7 +263,7 @@ def main(
     ] = None,
     batch: Annotated[
         list[int] | None,
-        typer.Option(help="Batch sizes beside all patches; 1 and 7 when left out."),
+        typer.Option(help="Batch sizes in addition to all patches; 1 and 7 when left out."),
     ] = None,
     decode: Annotated[bool, typer.Option(help="Also decode each file.")] = True,
 ) -> None:

@@ -1,4 +1,4 @@
-"""How fast are encode and decode, in megapixels per second and beside Pillow's JPEG?
+"""How fast are encode and decode, in megapixels per second and compared with Pillow's JPEG?
 
     python benchmarks/speed.py IMAGE [--model M ...] [--bpp R] [--threads N] [--repeats N]
 

@@ -94,7 +94,7 @@ def measure(
     for path in files:
         for version, pixels in versions(read_pixels(path), path.name, ladder):
             for quality in qualities:
-                data = heqcodec.encode(pixels, quality=quality, model=model, coder="device")
+                data = heqcodec.encode(pixels, quality=quality, model=model)
                 plain = psnr(pixels, heqcodec.decode(data, decoder=PLAIN))
                 bpp = 8 * len(data) / (pixels.shape[0] * pixels.shape[1])
                 for decoder in decoders:

@@ -55,7 +55,7 @@ class Subject:
     def agrees(self, kept: Kept) -> bool:
         """Whether a kept image is what its row was measured on.
 
-        A figure beside a picture it does not belong to would mislead; the PSNR of another file,
+        A figure under a picture it does not belong to would mislead; the PSNR of another file,
         setting or original differs.
         """
         decoded, original = read_pixels(kept.path), self.pixels

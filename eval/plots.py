@@ -147,7 +147,7 @@ def _figure(
 
     shown = [c for c in curves if any(c.pairs(panel.measure) for panel in panels)]
     several = len(panels) > 1
-    # Beside one panel the legend makes the page as wide as text; below several, it saves width.
+    # Right of one panel the legend makes the page as wide as text; below several, it saves width.
     columns = _legend_columns(shown, len(panels)) if several else 1
     width, height = _SMALL_PANEL if several else _PANEL
     legend = _line_width(shown), 0.19 * -(-len(shown) // columns)

@@ -67,7 +67,7 @@ def codec_document(claim: Claim, data: DataSet, rows: Sequence[Measurement]) -> 
     farthest from 1.
 
     A measure that one of these images does not have (MS-SSIM of small ones, PSNR of lossless ones)
-    has no mean, ``None``: that of the others would stand beside the rate of other images.
+    has no mean, ``None``: that of the others would stand in a row with the rate of other images.
     """
     own = [row for row in rows if row.codec == claim.codec]
     settings, whole = whole_images(claim, own)

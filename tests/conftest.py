@@ -27,7 +27,7 @@ os.environ["HEQCODEC_KEEP_MEMORY"] = "0"
 
 @dataclass
 class LightModels:
-    """A registry of the light model alone; it counts how often the decoder is asked for."""
+    """A registry of the light model alone; it counts how often the decoder is loaded."""
 
     encoder: LightEncoder = field(default_factory=LightEncoder)
     decoder: LightDecoder = field(default_factory=LightDecoder)

@@ -32,7 +32,7 @@ def as_json(value: Any) -> str:
     """JSON in ASCII, valid for every reader.
 
     Names that are not UTF-8 are escaped as by `shown`; a field of their own then holds their bytes:
-    beside ``input`` stands ``input_base64``, beside ``output`` ``output_base64``.
+    next to ``input`` stands ``input_base64``, next to ``output`` ``output_base64``.
     """
     return json.dumps(_valid(value), indent=2)
 

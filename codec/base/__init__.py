@@ -1,1 +1,1 @@
-"""What every room needs: errors, files, threads, protocols, shared constants. It needs no room."""
+"""Errors, files, threads, protocols and constants: what every folder uses. It imports no other."""

@@ -1,4 +1,4 @@
-"""What the codec asks of a model: two small protocols between files and networks.
+"""The interfaces of patch-constant models: protocols between files and networks.
 
 ::
 

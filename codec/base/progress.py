@@ -1,4 +1,4 @@
-"""How far a long call has come: from the loops deep inside to a callback of the caller."""
+"""Progress of a long call: from its inner loops to a callback of the caller."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def reported_to(progress: Progress | None) -> Iterator[None]:
 
 
 def report(done: int, total: int) -> None:
-    """Say that ``done`` of ``total`` steps are behind."""
+    """Report that ``done`` of ``total`` steps are finished."""
     progress = _callback.get()
     if progress is not None:
         progress(done, total)

@@ -1,4 +1,4 @@
-"""What the variable-rate mode asks of a model: protocols between files, coders and networks.
+"""The interfaces of models of variable rate: protocols between files, coders and networks.
 
 ::
 

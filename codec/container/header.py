@@ -43,14 +43,14 @@ GRAY_AS_RGB = 129
 
 
 class Mode(IntEnum):
-    """How the payload is spread over the image."""
+    """Patch mode: as many bytes for each patch. Rate mode: as many for a strip as it needs."""
 
     PATCH = 0
     RATE = 1
 
 
 class Coder(IntEnum):
-    """What stands between the encoder's integers and the payload."""
+    """The entropy coder of the payload."""
 
     NONE = 0
     PATCH = 1
@@ -324,7 +324,7 @@ def _check_patch_rate(header: Header) -> None:
 
 
 def enough_strip_rows(strip_rows: int, height: int) -> int:
-    """Rows of patches in a strip: as asked for, or more where there would be too many strips.
+    """Rows of patches in a strip: as requested, or more where there would be too many strips.
 
     Args:
         strip_rows: 1 to 255.

@@ -44,7 +44,7 @@ class Strip(NamedTuple):
 
     @property
     def sent(self) -> bool:
-        """Whether there is anything in it."""
+        """Whether the encoder sent it: one that was not sent has no payload."""
         return self.rate != NOT_SENT
 
 
@@ -58,7 +58,7 @@ def lawful_rate(header: Header, rate: int, length: int) -> bool:
 def lawful_rates(
     header: Header, rates: NDArray[np.uint32], lengths: NDArray[np.uint32]
 ) -> NDArray[np.bool_]:
-    """`lawful_rate` of many."""
+    """`lawful_rate` for arrays of rates and lengths."""
     if header.constant_rate:
         return rates == header.rate
     lawful: NDArray[np.bool_] = (rates < STEPS) | ((rates == NOT_SENT) & (lengths == 0))

@@ -27,7 +27,7 @@ class CTable(NamedTuple):
     kernels: str = ""
 
     def text(self) -> str:
-        """Its definition."""
+        """The definition of the array in C."""
         flat = self.values.reshape(-1)
         kind = f"{flat.dtype.name}_t"
         words = [str(int(value)) for value in flat]

@@ -58,7 +58,7 @@ class Layer(NamedTuple):
 
 
 def colour_layer() -> Layer:
-    """The three colour planes."""
+    """The colour transform: three planes of RGB samples."""
     colour = COLOUR.astype(np.int64)
     highest = int(np.maximum(255 * np.clip(colour, 0, None).sum(axis=1), 1).max())
     return Layer(
@@ -194,7 +194,7 @@ def patch_layers(tensors: Tensors) -> list[Layer]:
 
 
 def added(layer: Layer, *more: Operations) -> Layer:
-    """A layer that does these, too."""
+    """The layer with further operations."""
     return layer._replace(
         additions=(layer.additions or 0) + sum(part.additions for part in more),
         shifts=(layer.shifts or 0) + sum(part.shifts for part in more),

@@ -36,11 +36,11 @@ class Operations(NamedTuple):
     shifts: float
 
     def times(self, factor: float) -> Operations:
-        """So many times this."""
+        """These operations, ``factor`` times."""
         return Operations(factor * self.additions, factor * self.shifts)
 
     def plus(self, other: Operations) -> Operations:
-        """This and another."""
+        """The sum of these operations and others."""
         return Operations(self.additions + other.additions, self.shifts + other.shifts)
 
 

@@ -85,7 +85,7 @@ def side_chunks(image: LoadedImage, strip_metadata: bool) -> list[Chunk]:
 def encode_file(
     choice: Choice, pixels: NDArray[np.uint8], chunks: list[Chunk], gray_as_rgb: bool = False
 ) -> bytes:
-    """A file of an image.
+    """Encode an image as the bytes of a file.
 
     Args:
         choice: of the options, of either mode.
@@ -263,7 +263,7 @@ def rate_header(
 
 
 def joined_file(header: Header, strips: Iterable[Strip], chunks: Iterable[Chunk]) -> bytes:
-    """A file of its parts."""
+    """The bytes of a file: header, strips, chunks."""
     file = BytesIO()
     writer = ContainerWriter(file, header)
     for strip in strips:

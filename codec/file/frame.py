@@ -126,7 +126,7 @@ class _Strips:
         self._held: dict[int, Grids | None] = {}
 
     def cut(self, around: tuple[slice, slice]) -> tuple[Grids, np.ndarray]:
-        """What a part of the window holds.
+        """The levels or codes of a part of the window.
 
         Args:
             around: its patches, counted from the window's corner; of a call after another, not

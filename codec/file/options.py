@@ -23,7 +23,7 @@ _OFFSET, _SLOPE = 912, 8
 
 
 class OptionError(HeqError):
-    """An option that cannot be, alone or beside another.
+    """An option that is wrong, alone or together with another.
 
     Attributes:
         option: its name, of an argument of :func:`heqcodec.encode`.
@@ -185,7 +185,7 @@ class Choice:
 
 @dataclass(frozen=True)
 class PatchChoice(Choice):
-    """What follows in patch mode.
+    """The checked options of the patch mode.
 
     Attributes:
         bits: per patch.
@@ -196,7 +196,7 @@ class PatchChoice(Choice):
 
 @dataclass(frozen=True)
 class RateChoice(Choice):
-    """What follows in rate mode.
+    """The checked options of the rate mode.
 
     Attributes:
         coder: of the strips.

@@ -1,4 +1,4 @@
-"""The colour space of an AVIF file, which Pillow does not tell: box `colr` of its primary item.
+"""The colour space of an AVIF file, which Pillow does not report: box `colr` of its primary item.
 
 ISO/IEC 14496-12 (boxes) and 23008-12 (items and their properties).
 """

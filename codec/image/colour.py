@@ -204,7 +204,7 @@ def rgb_to_srgb(primaries: Primaries) -> tuple[tuple[float, ...], ...]:
 
 
 def _xyz(point: Point) -> tuple[Fraction, ...]:
-    """Of luminance 1."""
+    """XYZ of a chromaticity (x, y) at luminance 1."""
     x, y = point
     return x / y, Fraction(1), (1 - x - y) / y
 

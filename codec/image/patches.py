@@ -37,9 +37,9 @@ def padded_band(pixels: np.ndarray, top: int, bottom: int, left: int, right: int
     """
     height, width = pixels.shape[:2]
     band = pixels[top:bottom, left:right]
-    below, beside = max(0, bottom - height), max(0, right - width)
-    if below or beside:
-        band = np.pad(band, ((0, below), (0, beside), (0, 0)), mode="edge")
+    below, right_of = max(0, bottom - height), max(0, right - width)
+    if below or right_of:
+        band = np.pad(band, ((0, below), (0, right_of), (0, 0)), mode="edge")
     return band
 
 

@@ -1,8 +1,7 @@
 """The families of encoders: what each has, and what makes its parts of stored tensors.
 
-A new family has a room of its own beside `heqcodec.nqe_r`, `heqcodec.nqe_t` and `heqcodec.nqe_vgg`,
-and an entry in `FAMILIES`. Imports wait until a part is wanted: `encode` needs neither a decoder
-nor its network.
+A new family has a folder of its own, like `heqcodec.nqe_r`, and an entry in `FAMILIES`. Imports
+wait until a part is wanted: `encode` needs neither a decoder nor its network.
 """
 
 from __future__ import annotations

@@ -124,7 +124,7 @@ def load_any_encoder(name: str) -> PatchEncoder | RateEncoder:
 
 
 def encoder_kernel(name: str) -> str:
-    """What computes when a model encodes: "numpy", or "C" and what of the processor it uses."""
+    """The kernel that encodes: "numpy", or "C" with its instruction set."""
     return str(getattr(load_any_encoder(name), "kernel", "numpy"))
 
 

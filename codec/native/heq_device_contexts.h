@@ -107,20 +107,20 @@ enum {
     AT_MORE = AT_SIGN_LUMA + 3 * 3 * 3 * 3, /* any level from here on? 6 planes by size, 32 */
     AT_MORE_BEFORE = AT_MORE + 6 * 32, /* 3 planes, 10 of the group before, 6 of left */
     AT_MORE_FIRST = AT_MORE_BEFORE + 3 * 10 * 6, /* luma or chroma, 10 of left, 7 of first */
-    AT_DC = AT_MORE_FIRST + 2 * 10 * 7,
-    AT_DC_ESCAPE = AT_DC + 270,
-    AT_DC_SIGN = AT_DC_ESCAPE + 3 * PREFIXES,
-    CONTEXTS = AT_DC_SIGN + 27
+    AT_DC = AT_MORE_FIRST + 2 * 10 * 7, /* 3 planes, 6 of energy, magnitudes below UNARY */
+    AT_DC_ESCAPE = AT_DC + 3 * 6 * UNARY, /* 3 planes, prefixes of Exp-Golomb codes */
+    AT_DC_SIGN = AT_DC_ESCAPE + 3 * PREFIXES, /* 3 planes, signs of left and luma */
+    CONTEXTS = AT_DC_SIGN + 3 * 3 * 3
 };
 
-/* And each kind of weights. */
+/* Where each kind of sets of weights begins. */
 enum {
     SET_ONE = 0, /* of one context alone; see decide_one */
-    SET_ZERO = 1,
-    SET_LARGER = SET_ZERO + 108,
-    SET_SIGN = SET_LARGER + 3 * MAGNITUDES,
-    SET_MORE = SET_SIGN + 9,
-    SETS = SET_MORE + 24
+    SET_ZERO = SET_ONE + 1, /* 3 planes, 2 sizes, 18 zones */
+    SET_LARGER = SET_ZERO + 3 * 2 * 18, /* 5 magnitudes, 3 planes */
+    SET_SIGN = SET_LARGER + MAGNITUDES * 3, /* 3 planes, 3 bands */
+    SET_MORE = SET_SIGN + 3 * SIGNED_BANDS, /* 3 planes, 8 groups of bands */
+    SETS = SET_MORE + 3 * 8
 };
 
 typedef char contexts_agree[CONTEXTS == HEQ_DEVICE_CONTEXTS ? 1 : -1];

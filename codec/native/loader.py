@@ -1,4 +1,4 @@
-"""What computes the encoders and entropy coders: C where it is built, else numpy."""
+"""The C extension of the encoders and entropy coders, where it is built."""
 
 from __future__ import annotations
 

@@ -57,10 +57,10 @@ def _packed(tables: Tables) -> StripCoder:
 
 # A camera holds few rows, a server many.
 OWN = CoderKind(Coder.DEVICE, _device, strip_rows=4)
-"""The coder of the encoder itself, which files are written with unless another is asked for."""
+"""The coder of the encoder itself, which files are written with by default."""
 PACKED = CoderKind(Coder.PACKED, _packed, strip_rows=32, sliced=True, unpacks_to=Coder.DEVICE)
 CODERS = {kind.number.name.lower(): kind for kind in (OWN, PACKED)}
-"""By name."""
+"""All entropy coders by their names in options and in the manifest."""
 _BY_NUMBER = {int(kind.number): kind for kind in CODERS.values()}
 
 

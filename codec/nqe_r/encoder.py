@@ -69,7 +69,7 @@ class RateNqe:
 
     @property
     def kernel(self) -> str:
-        """What encodes, in words."""
+        """The kernel that encodes, C or numpy."""
         return "C" if self._native else "numpy"
 
     def coefficients(

@@ -53,7 +53,7 @@ class PatchState:
         self._channels = channels
 
     def next_plane(self) -> None:
-        """Age all levels by one plane."""
+        """Begin the next lower bit plane: levels count the planes since they became significant."""
         self.levels += self.levels > 0
         np.minimum(self.levels, 3, out=self.levels)
         self.zone_levels[self.zone_levels > 0] = 2

@@ -63,7 +63,7 @@ class TransformNqe:
 
     @property
     def kernel(self) -> str:
-        """What encodes, in words."""
+        """The kernel that encodes, C or numpy."""
         return "C" if self._native else "numpy"
 
     def encode_patches(

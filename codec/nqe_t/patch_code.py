@@ -44,7 +44,7 @@ class PatchCoderTables(NamedTuple):
 
 
 class Coefficients(NamedTuple):
-    """What N bits tell of the coefficients of ``count`` patches.
+    """What N bits say of the coefficients of ``count`` patches.
 
     low: int32 (CELLS, count), magnitudes known so far (multiples of the width), 0 where nothing.
     width: int32 (CELLS, count), size of the interval [low, low + width) where significant.

@@ -110,7 +110,7 @@ def zones() -> tuple[Zone, ...]:
 def _near(
     key: tuple[int, int, int], keys: list[tuple[int, int, int]], most: int = 4
 ) -> tuple[int, ...]:
-    """Up to four zones beside one: inner and outer ring, other orientations, other planes."""
+    """Up to four neighbours of a zone: inner and outer ring, other orientations, other planes."""
     channel, ring, orientation = key
     if channel == 0:
         wanted = [(0, ring - 1, orientation), (0, ring + 1, orientation)]

@@ -1,4 +1,4 @@
-"""How much there is in each band of a patch: what the straight path says to the choice of a class.
+"""Quantized mean magnitudes of the bands of a patch, which the straight path takes.
 
 ::
 

@@ -27,7 +27,7 @@ class ClassCodeReader:
     """
 
     hints = CLASSES
-    """Numbers a patch beside the pixels: 1 for its class, 0 for the others."""
+    """Numbers a patch in addition to the pixels: 1 for its class, 0 for the others."""
 
     def __init__(self, encoder: VggNqe, points: NDArray[np.float32]) -> None:
         if points.shape != (MOST_BITS, CELLS):

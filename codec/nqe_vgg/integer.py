@@ -101,7 +101,7 @@ class IntegerVgg:
 
     @property
     def kernel(self) -> str:
-        """What encodes, in words."""
+        """The kernel that encodes: "numpy", or "C" with its instruction set."""
         return self.native.kernel if self.native else "numpy"
 
     def encode_patches(

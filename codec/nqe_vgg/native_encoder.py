@@ -46,7 +46,7 @@ class NativeVgg:
 
     @property
     def kernel(self) -> str:
-        """The one that is used."""
+        """The kernel that is used, in words."""
         return f"C, {self.kernels[self._index]}"
 
     def codes(self, patches: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -12,7 +12,7 @@ from .protobuf import Attribute, Dimension
 
 
 class Graph:
-    """Collects what becomes an ONNX model.
+    """An ONNX graph under construction.
 
     Args:
         name: of the model.

@@ -64,7 +64,7 @@ def model_by_tag(tag: int) -> str:
 
 @dataclass
 class ImageState:
-    """What is known of an image.
+    """The packets and levels that have arrived of an image.
 
     Attributes:
         sender, image: as in its packets.
@@ -278,7 +278,7 @@ class PacketAssembler:
         return image
 
     def feed_all(self, packets: Iterable[bytes]) -> None:
-        """Take several."""
+        """Take several packets; see `feed`."""
         for packet in packets:
             self.feed(packet)
 

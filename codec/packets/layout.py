@@ -42,7 +42,7 @@ START = struct.Struct("<HHBBHHBHI")
 
 
 class Kind(IntEnum):
-    """What the payload is; of a start packet, what all share comes before its patches."""
+    """The kind of a packet's payload; of a start packet, what all share comes before its patches."""
 
     START = 0
     PATCHES = 1
@@ -108,7 +108,7 @@ class Start:
         return positions // self.run * self.stride % runs * self.run + positions % self.run
 
     def payload(self) -> bytes:
-        """17 bytes."""
+        """The 17 bytes that begin a start packet's payload."""
         values = (self.width, self.height, self.channels, self.strip_rows, self.step)
         return START.pack(*values, self.stride, self.run, self.packets, self.model)
 
@@ -149,7 +149,7 @@ class Start:
 
 @dataclass(frozen=True)
 class Packet:
-    """A packet whose parts were told apart.
+    """A packet, split into its parts.
 
     Attributes:
         kind: what the payload is.
@@ -197,7 +197,7 @@ class Packet:
 
 
 def parse(data: bytes) -> Packet:
-    """Tell the parts of a packet apart; its checksum is not looked at.
+    """Split a packet into its parts; its checksum is not verified.
 
     Raises:
         HeqTruncatedError: it is shorter than any packet.

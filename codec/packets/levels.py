@@ -43,7 +43,7 @@ class Patches:
 
     @classmethod
     def none(cls, start: Start) -> Patches:
-        """Of an image of which nothing is known."""
+        """All patches unknown: levels of zero at the step of the start packet."""
         count = start.patches
         return cls(
             np.zeros((count, start.planes, LEVELS), np.int16),
@@ -104,7 +104,7 @@ def read_patches(data: Source, max_pixels: int | None) -> tuple[Header, Patches,
 
 
 def start_of(header: Header, stride: int, run: int, packets: int) -> Start:
-    """What the packets of a file share."""
+    """The start packet of a file: what its packets share."""
     return Start(
         width=header.width,
         height=header.height,

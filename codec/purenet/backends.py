@@ -19,7 +19,7 @@ _ON_CPU = ("auto", "cpu")
 
 
 def choose_backend(backend: str, device: str) -> str:
-    """`ONNX` or `TORCH`.
+    """Choose the library that runs the network: `ONNX` or `TORCH`.
 
     Args:
         backend: one of `BACKENDS`; "auto" takes torch where the device asks for it or onnxruntime
@@ -75,7 +75,7 @@ def load_network(
 
 
 def is_installed(package: str) -> bool:
-    """Whether a package can be imported; it is not."""
+    """Whether a package is installed; it is not imported."""
     try:
         return find_spec(package) is not None
     except (ImportError, ValueError):  # an import hook, or None in sys.modules, says no

@@ -51,7 +51,7 @@ def default_places() -> NDArray[np.float32]:
 
 
 class Dequantizer:
-    """Plain inverse of an encoder.
+    """The plain inverse transform of an encoder's levels, without a network.
 
     Args:
         encoder: whose levels are read.

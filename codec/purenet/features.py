@@ -1,4 +1,4 @@
-"""What codes say, in the form that PURENET takes: numpy, before any network."""
+"""The inputs of PURENET as numpy arrays, made from codes or levels."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ GREY = 128.0
 
 
 class BaseFeatures(NamedTuple):
-    """Of codes that come with pixels of their own.
+    """Inputs from codes that have a plain inverse transform.
 
     base: RGB / 255 of the plain inverse, float32 (3, 32 R, 32 C).
     hints: what is known of each patch, float32 (hints, R, C), 0..1.
@@ -24,7 +24,7 @@ class BaseFeatures(NamedTuple):
 
 
 class CellFeatures(NamedTuple):
-    """Of codes without pixels.
+    """Inputs from codes without a plain inverse transform.
 
     cells: float32 (inputs, 4 R, 4 C).
     """
@@ -36,7 +36,7 @@ Features = BaseFeatures | CellFeatures
 
 
 class FrameNetwork(Protocol):
-    """PURENET, wherever it runs."""
+    """The interface of PURENET, run by onnxruntime or by torch."""
 
     radius: int
     """How far, in pixels, a patch reaches beyond its border."""

@@ -126,7 +126,7 @@ class _Builder:
         Args:
             grid: shape that has the rows of weights as a dimension, and width as another; empty for
                 that of a frame, whose lines are divided among them.
-            axes: the dimensions that it has beside these two.
+            axes: its other dimensions.
         """
         graph = self._graph
         frame = not grid

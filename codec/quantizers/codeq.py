@@ -54,7 +54,7 @@ class DeadZoneQuantizer(WeightQuantizer):
 
     @property
     def bits(self) -> int:
-        """B, now."""
+        """B: bits of a stored weight, as learned so far."""
         return int(self._bits())
 
     @property

@@ -74,7 +74,7 @@ class CompressAIModel:
             )
         try:
             _load_library()
-        except Exception as error:  # torchvision raises a RuntimeError beside another torch
+        except Exception as error:  # torchvision raises a RuntimeError with another torch
             reason = " ".join(str(error).split())[:200]
             return (
                 f"compressai cannot be imported ({reason}); install torch and torchvision that "

@@ -18,7 +18,7 @@ from heqcodec.nqe_r.coders import CODERS
 class _Heq:
     """What both modes share; see ``Codec`` for the attributes.
 
-    On the CPU also where there is a graphics card, as the codecs beside it.
+    On the CPU also where there is a graphics card, as the codecs it is compared with.
     """
 
     single_threaded = False

@@ -1,4 +1,4 @@
-"""What codecs are given and what they are asked for, checked in one place."""
+"""The pixels and settings that codecs are given, checked in one place."""
 
 from __future__ import annotations
 

@@ -78,7 +78,7 @@ OWN = {
     "escape": Work(additions=1 + 1 + 1, shifts=1),
     "dc_escape": Work(additions=1 + 1 + 1, shifts=1),
 }
-"""A decision of each kind beside its bins, with what is prepared for it alone."""
+"""A decision of each kind without its bins, with what is prepared for it alone."""
 OTHER_PLANES = (0, 3, 4)
 """Additions for the sum over the planes before, by plane."""
 BAND = Work(additions=7)

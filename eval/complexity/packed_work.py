@@ -77,7 +77,7 @@ def count_packed(levels: NDArray[np.int16], dc: NDArray[np.int16]) -> PackedCoun
         own = there[:, slice(*SLICE_SEGMENTS[index : index + 2])]
         flags += len(own)
         if own.shape[1] > 1:
-            # The last segment is asked for only if one before it is not empty.
+            # The last segment is coded only if one before it is not empty.
             before = own[:, :-1].any(axis=1)
             flags += int((own.any(axis=1) * (own.shape[1] - 1) + before).sum())
     coded = magnitude[np.repeat(there, np.diff(starts), axis=1)]

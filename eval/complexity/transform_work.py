@@ -110,8 +110,8 @@ def decision_work(kind: str, zone: int) -> Work:
 def coder_work(counts: Counter[tuple[str, int]], patches: int) -> Work:
     """The patch code, per pixel, for counted decisions of so many patches.
 
-    Beside the decisions, two operations a coefficient: its magnitude, and the largest one of its
-    zone.
+    In addition to the decisions, two operations a coefficient: its magnitude, and the largest one
+    of its zone.
     """
     total = Work(additions=2 * geometry.CHANNELS)
     for (kind, zone), count in counts.items():

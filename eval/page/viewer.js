@@ -184,7 +184,7 @@ class Viewer {
 
   describe(picture) {
     const off = Math.round((picture.bpp / this.target - 1) * 100);
-    const note = Math.abs(off) >= 10 ? ` (${Math.abs(off)} % ${off > 0 ? "above" : "below"} the rate asked for)` : "";
+    const note = Math.abs(off) >= 10 ? ` (${Math.abs(off)} % ${off > 0 ? "above" : "below"} the requested rate)` : "";
     const similarity = picture.ms_ssim === null ? "" : `, MS-SSIM ${figure(picture.ms_ssim, 4)}`;
     return `${picture.codec}, ${settingText(picture.setting_name, picture.setting)}: `
       + `${figure(picture.bpp, 4)} bpp${note}, PSNR ${figure(picture.psnr, 2)} dB${similarity}`;

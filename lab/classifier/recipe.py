@@ -72,7 +72,7 @@ class ClassifierRecipe:
         more bits (EQ-Net); what is tested has the precision of ``options``.
     autocast: whether the network trains in bfloat16 where it can.
     seed: of everything.
-    keep_weights: whether weights are worth keeping beside the figures.
+    keep_weights: whether weights are kept with the figures.
     """
 
     name: str = key(FILE_NAME)

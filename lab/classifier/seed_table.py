@@ -1,4 +1,4 @@
-"""Runs that differ in their seed alone, as one line of a table: mean, and spread beside it."""
+"""Runs that differ in their seed alone, as one line of a table: mean and spread."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ def ordered(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 def markdown(rows: Sequence[dict[str, Any]]) -> str:
     """The table, a quantizer a line: bits, figure, steps and use of the levels for each task.
 
-    With several seeds figures are means, and the figure of each seed stands beside them.
+    With several seeds figures are means, and the figure of each seed stands next to them.
     """
     tasks = _tasks(rows)
     several = any(len(row[task]["figures"]) > 1 for row in rows for task in tasks)

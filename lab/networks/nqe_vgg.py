@@ -116,7 +116,7 @@ class NqeVgg(nn.Module):
     """The encoder: 32x32x3 patches -> binary codes of 4x4 positions x 32 channels.
 
     In training mode a float graph with straight-through gradients. Autocast is off inside unless
-    asked for: bf16 rounds every accumulator by up to 2^-9 of its value, and in a fresh network a
+    requested: bf16 rounds every accumulator by up to 2^-9 of its value, and in a fresh network a
     quarter of the code bits change by it. TF32 does no such harm, because its operands (centred
     pixels, levels, activations) are small integers and its sums are kept in float32.
     In evaluation mode every value is an exact integer held in float32: the folded thresholds or

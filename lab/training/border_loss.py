@@ -10,7 +10,7 @@ STEP_FLOOR = 0.25 / 255
 
 
 def border_loss(frame: Tensor, target: Tensor) -> Tensor:
-    """How much larger than in the photograph steps across patch borders are, beside other steps.
+    """Steps across patch borders relative to other steps, as far as the photograph's are smaller.
 
     Squared error alone leaves borders visible: inside a patch a poor code gives a smooth picture,
     and the steps that remain are those between patches.

@@ -41,7 +41,7 @@ OFFSET_UNIT = 16.0
 SHARPNESS = 0.08
 """Regret, in nepers, by which a class is wanted e times less than the best."""
 SOFT_SHARE = 0.05
-"""Weight of the cross entropy with the wanted classes beside the expected regret."""
+"""Weight of the cross entropy with the wanted classes; the expected regret has weight 1."""
 ALONE_SHARE = 0.3
 """Weight of the auxiliary decision."""
 FIT_STEPS, FIT_BATCH, FIT_RATE = 1500, 256, 2e-2

@@ -42,7 +42,7 @@ from torch.nn import functional as F
 LAMBDA = 0.14
 """Squared error that a bit is worth, in squared steps; see `eval/results/ablation`."""
 BESIDES = 0.25
-"""Bits of a level of 1 beside the news that it is not 0. Its sign and the news that it is not 2
+"""Bits of a level of 1, without those that say that it is not 0. Its sign and that it is not 2
 cost 1.6; but PURENET learns more from a level than the plain inverse does (our choice)."""
 PER_NAT = LAMBDA * INDICES / 2 / math.log(2) * (1 << INDEX_SHIFT)
 """Units of the layer's sums in a nat: an index is a sixteenth of a step, half of lambda a bit."""

@@ -23,7 +23,7 @@ from .rate_coders import Coders
 
 
 class RateParts(NamedTuple):
-    """What a model of variable rate has beside encoder and network.
+    """What a model of variable rate has in addition to encoder and network.
 
     places: reconstruction points, see `heqcodec.purenet.dequantizer`.
     coders: tables of the coders, by name.

@@ -22,7 +22,7 @@ LEAST_SIDE = 24
 """Kernels of fewer inputs or outputs learn by Adam: they are maps to and from pixels."""
 MOMENTUM = 0.95
 ADAM_SHARE = 0.4
-"""Adam's learning rate beside Muon's."""
+"""Adam's learning rate, relative to Muon's."""
 BETAS = (0.9, 0.99)
 EPSILON = 1e-8
 _POLYNOMIAL = (3.4445, -4.7750, 2.0315)

@@ -1,4 +1,4 @@
-"""Fit the packed coder of a variable-rate model anew, beside its device coder.
+"""Fit the packed coder of a variable-rate model anew, for its device coder.
 
     python -m heqcodec.lab.training.packed_fit nqe-r --weights weights/ --data train/ --out coders/
 

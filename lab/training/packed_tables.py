@@ -60,7 +60,7 @@ def fit_packed_tables(
         effort: what the networks' iterations are; takes the place of ``iterations``.
 
     Returns:
-        Tables by name, fit for `PackedCoder`.
+        Tables by name, as the packed coder takes them.
 
     Raises:
         HeqError: the C coder is not built.

@@ -72,8 +72,8 @@ class Recipe:
     clip: gradient norm limit, for each network alone.
     ema: decay of the exponential moving average of the weights, which is what ships.
     seed: of everything.
-    border: weight of the loss that keeps steps across patch borders as small beside other steps as
-        in the photograph.
+    border: weight of the loss that keeps steps across patch borders, relative to other steps, as
+        small as in the photograph.
     purenet: sizes, see `heqcodec.purenet.network.PurenetConfig`.
     """
 

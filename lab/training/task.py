@@ -101,7 +101,7 @@ class Task(ABC):
         return []
 
     def facts(self) -> dict[str, Any]:
-        """What checkpoints remember of the task beside its networks, as JSON values."""
+        """What checkpoints store of the task in addition to its networks, as JSON values."""
         return {}
 
     def resume(self, facts: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""Fits how far a decoder follows its network, and puts that beside the network's weights.
+"""Fits how far a decoder follows its network, and stores that with the network's weights.
 
 ::
 

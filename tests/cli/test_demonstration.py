@@ -1,4 +1,4 @@
-"""``heqcodec demo``: its figures, its picture, and the JPEG beside it."""
+"""``heqcodec demo``: its figures, its picture, and the JPEG for comparison."""
 
 from __future__ import annotations
 

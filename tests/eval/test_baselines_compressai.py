@@ -22,7 +22,7 @@ from heqcodec.eval.baselines.string_file import StringFile
 
 try:
     import compressai.zoo  # noqa: F401
-except Exception as error:  # torchvision raises a RuntimeError beside another torch
+except Exception as error:  # torchvision raises a RuntimeError with another torch
     REASON = f"CompressAI cannot be imported: {error}"
 else:
     REASON = ""

@@ -50,7 +50,7 @@ def archive(files: dict[str, bytes]) -> bytes:
 
 @dataclasses.dataclass
 class Server:
-    """Serves ``content`` by path, and lists what was asked for."""
+    """Serves ``content`` by path, and lists what was requested."""
 
     address: str
     content: dict[str, bytes]

@@ -200,7 +200,7 @@ def test_savings_follow_the_anchor_chosen(page: Any) -> None:
     choose(page, "Anchor", "webp")
     second = table()
     assert "webp" not in second
-    # What one saves beside the other is the other's cost, over the same qualities.
+    # What one saves against the other is the other's cost, over the same qualities.
     factors = [1 + float(value) / 100 for value in (first["webp"], second["jpeg"])]
     assert factors[0] * factors[1] == pytest.approx(1, abs=0.01)
     choose(page, "Range", "0.3 to 1 bpp of the anchor")

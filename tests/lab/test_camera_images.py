@@ -91,7 +91,7 @@ def test_noise_and_jpeg_alone() -> None:
     assert with_noise(tile, 4.0, rng).std() == pytest.approx(4, rel=0.05)
     photo = photograph()[:128, :128]
     found = as_jpeg(photo, rng, gray=False).astype(float)
-    # Steps are larger across the borders of 8 x 8 blocks than elsewhere, beside the photograph's.
+    # Steps are larger across the borders of 8 x 8 blocks than elsewhere; the photograph's are not.
     excess = np.abs(np.diff(found, axis=1)).mean((0, 2)) / np.abs(
         np.diff(photo.astype(float), axis=1)
     ).mean((0, 2))

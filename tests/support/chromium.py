@@ -66,7 +66,7 @@ def console(driver: Any) -> list[str]:
 
 
 def requests(driver: Any) -> list[str]:
-    """The addresses that were asked for since the last call, but for data URIs."""
+    """The addresses that were requested since the last call, but for data URIs."""
     messages = [json.loads(entry["message"])["message"] for entry in driver.get_log("performance")]
     urls = [
         message["params"]["request"]["url"]

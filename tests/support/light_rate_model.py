@@ -246,8 +246,8 @@ class LightRateModels:
     """A registry of the light models, that of variable rate being the default.
 
     Attributes:
-        decoders_loaded: how often a decoder was asked for.
-        coded: strips that a coder was asked for, by its class.
+        decoders_loaded: how often a decoder was loaded.
+        coded: strips that a coder coded, by its class.
     """
 
     encoder: LightRateEncoder = field(default_factory=LightRateEncoder)

@@ -1,4 +1,4 @@
-"""Patches that try an encoder, beside those of ``benchmarks/adversarial.py``. No torch."""
+"""Patches that try an encoder, in addition to those of ``benchmarks/adversarial.py``. No torch."""
 
 from __future__ import annotations
 

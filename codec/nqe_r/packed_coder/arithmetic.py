@@ -14,7 +14,7 @@ _TOP = 0xFFFFFFFF
 
 
 class BitCoder(Protocol):
-    """Either end of a code."""
+    """What the encoder and the decoder of a code have in common."""
 
     decoding: bool
 
@@ -29,7 +29,7 @@ class BitCoder(Protocol):
 
 
 class BitEncoder:
-    """Bits to bytes."""
+    """The encoder: bits to bytes."""
 
     decoding = False
 
@@ -50,7 +50,7 @@ class BitEncoder:
         return bit
 
     def finish(self) -> bytes:
-        """The code, ended."""
+        """End the code, and return its bytes."""
         if self._low:
             for count in range(1, 5):
                 unit = 1 << (32 - 8 * count)
@@ -62,7 +62,7 @@ class BitEncoder:
 
 
 class BitDecoder:
-    """Bytes to bits."""
+    """The decoder: bytes to bits; zeros behind the end."""
 
     decoding = True
 

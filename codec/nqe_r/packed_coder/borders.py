@@ -1,4 +1,4 @@
-"""What the borders of neighbouring patches say of a level.
+"""Prediction of levels from the decoded borders of neighbouring patches.
 
 Pictures go on across the borders of patches. Each patch keeps the profile of its own decoded levels
 along each of its sides, as frequencies along that side; the difference between a neighbour's

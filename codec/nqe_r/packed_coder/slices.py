@@ -19,7 +19,7 @@ def _check(index: int, code: bytes) -> int:
 
 
 def join_slices(slices: list[bytes]) -> bytes:
-    """The payload."""
+    """The payload of a strip from the codes of its slices."""
     payload = bytearray()
     for index, code in enumerate(slices):
         length = len(code)

@@ -1,4 +1,4 @@
-"""The order and the contexts in which a strip is coded; either end of the code, slice by slice.
+"""The order and the contexts in which a strip is coded, slice by slice: encoder and decoder alike.
 
 A slice holds some levels of every plane of every patch, the lowest frequencies first; what was
 coded before it is known on all sides. This is the reference, plain and slow; `heqcodec._native`
@@ -138,7 +138,7 @@ class StripModel:
             self._slices[place][at.slice] = min(total >> shift, 255)
 
     def _other(self, at: Position, turn: int) -> tuple[int, int, int]:
-        """The place of the plane ``turn`` before this one, in turn."""
+        """The index of the plane ``turn`` places before this one, cyclically."""
         return ((at.plane + PLANES - turn) % PLANES, at.row + 1, at.column + 1)
 
     def _code_flag(

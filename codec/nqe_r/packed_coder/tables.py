@@ -108,7 +108,7 @@ KINDS: dict[str, tuple[str, tuple[int, ...]]] = {
 
 
 def checked_tables(tensors: Mapping[str, NDArray[Any]]) -> PackedTables:
-    """Tables that no coder can stumble over, contiguous, of native byte order.
+    """Check tables by name, and return them contiguous and in native byte order.
 
     Raises:
         ValueError: a table is missing, of another kind, or out of bounds.

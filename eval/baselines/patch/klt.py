@@ -62,7 +62,7 @@ class KltBlockCode(PatchCodec):
     multiplications and 17 additions a sample and direction: 96 and 102 a pixel. Classes: for each
     coefficient with bits of each class its scaling, as many comparisons as it has bits, its point
     scaled back, and what it takes off the squared error, in all 3 multiplications and 2 additions
-    beside the comparisons, counted in the tables. Memory: tables of this rate (4 bytes for each
+    without the comparisons, counted in the tables. Memory: tables of this rate (4 bytes for each
     such coefficient, 510 points of 4 bytes, three matrices of 16 bits), and the coefficients as
     32-bit integers (12,288).
     """
