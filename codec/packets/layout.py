@@ -42,7 +42,7 @@ START = struct.Struct("<HHBBHHBHI")
 
 
 class Kind(IntEnum):
-    """The kind of a packet's payload; of a start packet, what all share comes before its patches."""
+    """The kind of a packet's payload; that of a start packet begins with what all share."""
 
     START = 0
     PATCHES = 1
