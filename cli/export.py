@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from .common.options import JsonFacts, Verbose, model_names
-from .common.terminal import check_choice, print_json, reports_errors, say
+from .common.terminal import check_choice, print_json, reports_errors, say, usage_error
 
 app = typer.Typer(
     name="export",
@@ -22,6 +22,23 @@ def _names() -> list[str]:
     from heqcodec.models.classifiers import index
 
     return [*model_names(), *index()["classifiers"]]
+
+
+def _layouts() -> list[str]:
+    from heqcodec.export.layouts import LAYOUTS
+
+    return list(LAYOUTS)
+
+
+def _checked_prefix(prefix: str) -> str:
+    from heqcodec.base.errors import HeqError
+    from heqcodec.export.layouts import check_prefix
+
+    try:
+        check_prefix(prefix)
+    except HeqError as error:
+        raise usage_error(str(error), "--prefix") from error
+    return prefix
 
 
 def _checked(name: str) -> str:
@@ -48,23 +65,41 @@ Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="A folder; files
 def export_c(
     out: Out,
     model: Model = "default",
+    layout: Annotated[
+        str,
+        typer.Option(
+            metavar="L",
+            autocompletion=_layouts,
+            help="plain, arduino, platformio, esp-idf or zephyr: as that build system takes it.",
+        ),
+    ] = "plain",
+    prefix: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            callback=_checked_prefix,
+            help="In place of heq in names of C, so that two models link into one firmware.",
+        ),
+    ] = "heq",
     as_json: JsonFacts = False,
     verbose: Verbose = False,
 ) -> None:
     """Write the encoder as C99 for a microcontroller, with a program and its test.
 
-    `make test` in the folder builds heqenc and compares its files with those of heqcodec. With the
-    name of a classifier, such as nqe-bsn, the folder holds that one and heqclass.
+    `make test` in the folder (in other layouts than plain in its folder extras) builds heqenc and
+    compares its files with those of heqcodec. With the name of a classifier, such as nqe-bsn, the
+    folder holds that one and heqclass.
     """
     from heqcodec.export.c_project import export_c as write
 
-    figures = write(model, out)
+    check_choice(layout, _layouts(), "--layout")
+    figures = write(model, out, layout, prefix)
     if as_json:
         print_json(figures)
         return
     say(
         f"{out}: {figures['weight_bytes']:,} bytes of weights, {figures['memory_bytes']:,} bytes "
-        "of memory; make test builds and checks it."
+        f"of memory; make test {'' if layout == 'plain' else 'in extras '}builds and checks it."
     )
 
 

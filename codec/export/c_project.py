@@ -10,12 +10,13 @@ from heqcodec.base.errors import HeqError
 from heqcodec.container.header import Mode
 
 from .c_parts import CParts
-from .c_source import build_files, filled, joined_text, own_source
+from .c_source import CSources, filled, joined_text, own_source
 from .c_tables import table_bytes, tables_text
 from .families import model_parts
+from .layouts import DEFAULT_PREFIX, check_prefix, desktop_folder, laid_out
 from .vectors import write_vectors
 
-COPIED = ("heqenc.c", "heq_output.h", "heq_pnm.h")
+DESKTOP = ("heqenc.c", "heq_output.h", "heq_pnm.h")
 OWN_SOURCES = (
     "heq_file.h",
     "heq_file.c",
@@ -27,60 +28,71 @@ WEIGHT_LIMIT = 1 << 17
 """Bytes of weights: 2^20 bits."""
 
 
-def export_c(model: str, folder: Path) -> dict[str, int]:
+def export_c(
+    model: str, folder: Path, layout: str = "plain", prefix: str = DEFAULT_PREFIX
+) -> dict[str, int]:
     """Write the folder; files of these names in it are replaced.
 
     Args:
         model: name of a model, or "default" for that of the variable-rate mode; or of a classifier.
         folder: made if it is not there; its parent must be.
+        layout: of `layouts.LAYOUTS`.
+        prefix: what external names begin with, see `layouts.renamed`.
 
     Returns:
         Figures: bytes of weights, and of memory.
 
     Raises:
-        HeqError: the model has no encoder that C can be written for, or the folder cannot be
-            written.
+        HeqError: the model has no encoder that C can be written for, there is no such layout, the
+            prefix cannot begin a name of C, or the folder cannot be written.
     """
     from heqcodec.models import classifiers, registry
 
-    from .classifier_project import classifier_files, write_classifier_vectors
+    from .classifier_project import classifier_sources, write_classifier_vectors
 
+    check_prefix(prefix)
     name = registry.default_model(registry.RATE_MODE) if model == "default" else model
     if name in classifiers.index()["classifiers"]:
         classifier = classifiers.load_shipped(name)
-        texts, figures = classifier_files(classifier)
+        exported = classifier_sources(classifier)
         write = partial(write_classifier_vectors, classifier)
     else:
-        texts, figures = encoder_files(name)
+        exported = encoder_sources(name)
         write = partial(write_vectors, name)
-    if figures["weight_bytes"] > WEIGHT_LIMIT:
+    if exported.weight_bytes > WEIGHT_LIMIT:
         raise HeqError(
-            f"{name} has {figures['weight_bytes']} bytes of weights, more than {WEIGHT_LIMIT}."
+            f"{name} has {exported.weight_bytes} bytes of weights, more than {WEIGHT_LIMIT}."
         )
+    texts = laid_out(exported, layout, prefix)
     try:
         folder.mkdir(exist_ok=True)
         for file, text in texts.items():
-            (folder / file).write_text(text, encoding="utf-8", newline="\n")
-        write(folder / "vectors")
+            path = folder / file
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8", newline="\n")
+        write(folder / desktop_folder(layout) / "vectors")
     except OSError as error:
         raise HeqError(f"{folder} cannot be written: {error.strerror}.") from error
-    return figures
+    return {"weight_bytes": exported.weight_bytes, "memory_bytes": exported.memory_bytes}
 
 
-def encoder_files(name: str) -> tuple[dict[str, str], dict[str, int]]:
-    """Files of a model's folder by name, without its vectors, and figures as of `export_c`."""
+def encoder_sources(name: str) -> CSources:
+    """The sources of a model's encoder and of its program."""
     parts = model_parts(name)
     weight_bytes = table_bytes(parts.tables)
-    texts = {
-        "heq_encoder.h": header_text(name, parts, weight_bytes),
-        "heq_encoder.c": encoder_text(name, parts),
-        **{file: own_source("c", file) for file in COPIED},
-        **build_files("c", "heq_encoder", "heqenc"),
-    }
-    return texts, {
-        "weight_bytes": weight_bytes,
-        "memory_bytes": int(parts.words["ENCODER_BYTES"]),
-    }
+    return CSources(
+        name,
+        "heq_encoder",
+        "heqenc",
+        {
+            "heq_encoder.h": header_text(name, parts, weight_bytes),
+            "heq_encoder.c": encoder_text(name, parts),
+        },
+        {file: own_source("c", file) for file in DESKTOP},
+        "c",
+        weight_bytes,
+        int(parts.words["ENCODER_BYTES"]),
+    )
 
 
 def header_text(name: str, parts: CParts, weight_bytes: int) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
+from typing import NamedTuple
 
 from .amalgamation import Amalgamation
 
@@ -20,14 +21,44 @@ def filled(template: str, words: Mapping[str, str]) -> str:
     return template
 
 
-def build_files(folder: str, library: str, program: str) -> dict[str, str]:
+class CSources(NamedTuple):
+    """What an exported folder holds but for its test vectors, each by name of file.
+
+    Attributes:
+        model: whose encoder or classifier it is.
+        library, program: names without endings.
+        sources: what a firmware is built of.
+        desktop: the program for computers.
+        templates: folder of ``codec/export`` with ``test.mk``, the rule of ``make test``.
+        weight_bytes: of the model.
+        memory_bytes: of its state.
+    """
+
+    model: str
+    library: str
+    program: str
+    sources: dict[str, str]
+    desktop: dict[str, str]
+    templates: str
+    weight_bytes: int
+    memory_bytes: int
+
+
+def build_files(exported: CSources, place: str) -> dict[str, str]:
     """Makefile and CMakeLists.txt of a library and its program, by name.
 
     Args:
-        folder: with ``test.mk``, the rule of ``make test``.
-        library, program: without endings.
+        exported: what is built.
+        place: of the library's sources as seen from the program, "" or a path that ends in "/".
     """
-    words = {"LIBRARY": library, "PROGRAM": program, "TEST": own_source(folder, "test.mk")}
+    words = {
+        "LIBRARY": exported.library,
+        "PROGRAM": exported.program,
+        "PLACE": place,
+        "INCLUDE": f"-I{place[:-1]} " if place else "",
+        "FOLDER": f"/{place[:-1]}" if place else "",
+        "TEST": own_source(exported.templates, "test.mk"),
+    }
     return {file: filled(own_source("c", file), words) for file in ("Makefile", "CMakeLists.txt")}
 
 

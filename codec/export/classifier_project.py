@@ -11,7 +11,7 @@ from heqcodec.nqe_vgg.bit_planes import pack_vgg
 from numpy.typing import NDArray
 
 from .c_parts import vgg_constants, vgg_tables
-from .c_source import build_files, filled, joined_text, own_source
+from .c_source import CSources, filled, joined_text, own_source
 from .c_tables import CTable, table_bytes, tables_text
 from .vectors import pnm, scene
 
@@ -24,8 +24,8 @@ SCENES = 6
 HEADER_WIDTH = 96
 
 
-def classifier_files(classifier: ShippedClassifier) -> tuple[dict[str, str], dict[str, int]]:
-    """Files of the folder by name, without its vectors; and bytes of weights and of memory.
+def classifier_sources(classifier: ShippedClassifier) -> CSources:
+    """The sources of a classifier and of its program.
 
     Raises:
         HeqError: its encoder does not fit the C source.
@@ -59,16 +59,24 @@ def classifier_files(classifier: ShippedClassifier) -> tuple[dict[str, str], dic
     )
     own = {DRIVER: own_source(FOLDER, DRIVER)}
     title = f"The classifier {classifier.name}"
-    texts = {
-        "heq_classifier.h": filled(own_source(FOLDER, "heq_classifier.h"), words),
-        "heq_classifier.c": joined_text(
-            title, "heq_classifier.h", weights, own, (*KERNELS, DRIVER)
-        ),
-        "heq_pnm.h": own_source("c", "heq_pnm.h"),
-        "heqclass.c": own_source(FOLDER, "heqclass.c"),
-        **build_files(FOLDER, "heq_classifier", "heqclass"),
-    }
-    return texts, {"weight_bytes": weight_bytes, "memory_bytes": MEMORY_BYTES}
+    return CSources(
+        classifier.name,
+        "heq_classifier",
+        "heqclass",
+        {
+            "heq_classifier.h": filled(own_source(FOLDER, "heq_classifier.h"), words),
+            "heq_classifier.c": joined_text(
+                title, "heq_classifier.h", weights, own, (*KERNELS, DRIVER)
+            ),
+        },
+        {
+            "heqclass.c": own_source(FOLDER, "heqclass.c"),
+            "heq_pnm.h": own_source("c", "heq_pnm.h"),
+        },
+        FOLDER,
+        weight_bytes,
+        MEMORY_BYTES,
+    )
 
 
 def write_classifier_vectors(classifier: ShippedClassifier, folder: Path) -> None:

@@ -23,3 +23,11 @@ def arm_code(source: Path, made: Path, level: str, kernel: str = "SCALAR") -> st
     return subprocess.run(
         ["arm-none-eabi-objdump", "-d", made], capture_output=True, text=True, check=True
     ).stdout
+
+
+CROSS = {
+    "arm-none-eabi": ("-mcpu=cortex-m4", "-mthumb"),
+    "riscv64-unknown-elf": ("-march=rv32imc", "-mabi=ilp32", "--specs=picolibc.specs"),
+    "xtensa-lx106-elf": ("-isystem", "/usr/lib/xtensa-lx106-elf/include"),
+}
+"""Options by the prefix of a toolchain for microcontrollers, as Debian has them."""

@@ -1,0 +1,1 @@
+# Zephyr's functions are in ../CMakeLists.txt.
