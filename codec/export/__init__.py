@@ -4,6 +4,7 @@
 
     models ──► packing (bit planes, bounds) ──► c_parts ── c_tables ──┐
     codec/native, codec/export/c ── amalgamation ─────────────────────┼──► c_project: a folder
-    heqcodec.encode ── vectors ───────────────────────────────────────┘
+    heqcodec.encode ── vectors ───────────────────────────────────────┤
+    codec/export/packages ── layouts, prefixes ───────────────────────┘
     models ──► layers ──► report
 """
