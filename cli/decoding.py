@@ -15,6 +15,7 @@ from .common.batch import run_jobs
 from .common.options import (
     Device,
     Force,
+    HeqInputs,
     Json,
     MaxPixels,
     Quiet,
@@ -57,10 +58,7 @@ def _checked_decoder(name: str) -> str:
 
 @reports_errors
 def decode(
-    inputs: Annotated[
-        list[str],
-        typer.Argument(metavar="IN...", help=".heq files, folders or globs; - is standard input."),
-    ],
+    inputs: HeqInputs,
     output: Annotated[
         str,
         typer.Argument(

@@ -16,6 +16,7 @@ from heqcodec.base.progress import Progress
 from .common.batch import run_jobs
 from .common.options import (
     Force,
+    HeqOutput,
     Json,
     MaxPixels,
     Model,
@@ -46,9 +47,7 @@ def encode(
         list[str],
         typer.Argument(metavar="IN...", help="Images, folders or globs; - is standard input."),
     ],
-    output: Annotated[
-        str, typer.Argument(metavar="OUT", help="A .heq file, or a folder; - is standard output.")
-    ],
+    output: HeqOutput,
     quality: Annotated[
         float | None,
         typer.Option("-q", "--quality", metavar="Q", help="rate mode: 1 (smallest files) to 100."),

@@ -37,24 +37,23 @@ def models(as_json: JsonFacts = False, verbose: Verbose = False) -> None:
     With --json also ids, parts of the weights, training and figures.
     """
     from heqcodec.models.registry import describe_models
-    from rich import box
-    from rich.table import Table
 
     descriptions = describe_models()
     if as_json:
         print_json(descriptions)
         return
-    table = Table(box=box.SIMPLE)
-    table.add_column("model")
-    table.add_column("mode")
-    table.add_column("sizes")
-    table.add_column("weight bits", justify="right")
-    table.add_column("decoders")
-    for model in descriptions:
-        name = f"{model['name']} (default)" if model["default"] else model["name"]
-        bits = f"{model['weight_bits']:,}"
-        table.add_row(name, model["mode"], _sizes(model), bits, ", ".join(model["decoders"]))
-    print_table(table)
+    headings = ("model", "mode", "sizes", "weight bits", "decoders")
+    rows = [
+        (
+            f"{model['name']} (default)" if model["default"] else model["name"],
+            model["mode"],
+            _sizes(model),
+            f"{model['weight_bits']:,}",
+            ", ".join(model["decoders"]),
+        )
+        for model in descriptions
+    ]
+    print_table(None, headings, rows, left=(0, 1, 2, 4), plain=True)
     for model in descriptions:
         tell(f"{model['name']}: {model['about']}")
 

@@ -158,8 +158,6 @@ def simulate_link(
 ) -> None:
     """Lose and reorder packets of an image, and print the PSNR of what arrives."""
     from heqcodec.eval.link import simulate
-    from rich import box
-    from rich.table import Table
 
     data = read_input(source)
     with about(source):
@@ -169,13 +167,14 @@ def simulate_link(
     if as_json:
         print_json({"packets": len(packets), "losses": [row._asdict() for row in rows]})
         return
-    table = Table(box=box.SIMPLE, title=f"{len(packets)} packets of up to {size} bytes")
-    for column in ("lost %", "PSNR dB", "worst dB", "patches %", "whole %"):
-        table.add_column(column, justify="right")
-    for row in rows:
-        numbers = (row.psnr, row.worst, 100 * row.patches, 100 * row.whole)
-        table.add_row(f"{row.percent:g}", *(f"{number:.2f}" for number in numbers))
-    print_table(table)
+    title = f"{len(packets)} packets of up to {size} bytes"
+    headings = ("lost %", "PSNR dB", "worst dB", "patches %", "whole %")
+    figures = [(row.psnr, row.worst, 100 * row.patches, 100 * row.whole) for row in rows]
+    cells = [
+        [f"{row.percent:g}", *(f"{figure:.2f}" for figure in found)]
+        for row, found in zip(rows, figures, strict=True)
+    ]
+    print_table(title, headings, cells, left=(), plain=True)
 
 
 def _packets(

@@ -4,14 +4,24 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Any
 
-import typer
 from heqcodec.base.progress import Progress
 from heqcodec.cli.decoding import is_heq
 
 from .common.batch import run_jobs
-from .common.options import Force, Json, MaxPixels, Quiet, Recursive, StripRows, Threads, Verbose
+from .common.options import (
+    Force,
+    HeqInputs,
+    HeqOutput,
+    Json,
+    MaxPixels,
+    Quiet,
+    Recursive,
+    StripRows,
+    Threads,
+    Verbose,
+)
 from .common.sources import Job, Plan, check_heq_name, plan_jobs
 from .common.terminal import (
     about,
@@ -22,19 +32,11 @@ from .common.terminal import (
     write_output,
 )
 
-Inputs = Annotated[
-    list[str],
-    typer.Argument(metavar="IN...", help=".heq files, folders or globs; - is standard input."),
-]
-Output = Annotated[
-    str, typer.Argument(metavar="OUT", help="A .heq file, or a folder; - is standard output.")
-]
-
 
 @reports_errors
 def pack(
-    inputs: Inputs,
-    output: Output,
+    inputs: HeqInputs,
+    output: HeqOutput,
     strip_rows: StripRows = None,
     max_pixels: MaxPixels = None,
     threads: Threads = None,
@@ -58,8 +60,8 @@ def pack(
 
 @reports_errors
 def unpack(
-    inputs: Inputs,
-    output: Output,
+    inputs: HeqInputs,
+    output: HeqOutput,
     max_pixels: MaxPixels = None,
     threads: Threads = None,
     recursive: Recursive = False,

@@ -20,12 +20,11 @@ from .common.options import (
     Verbose,
     Width,
 )
-from .common.terminal import print_table, reports_errors, say, set_threads
+from .common.terminal import print_table, refuse_existing, reports_errors, say, set_threads
 
 if TYPE_CHECKING:
     from heqcodec.lab.precision.exploration import Explored
     from heqcodec.lab.precision.space import NqeSpace
-    from rich.table import Table
 
 
 @reports_errors
@@ -66,12 +65,10 @@ def search(
     and writes search.json, front.png and searched.toml, a recipe for `heqcodec train`.
     """
     set_threads(threads)
-    from heqcodec.base.errors import HeqError
     from heqcodec.lab.networks.reduced import require_even
 
     require_even(width)
-    if (out / "search.json").exists() and not force:
-        raise HeqError(f"{out / 'search.json'} exists; give another --out, or -f to replace it.")
+    refuse_existing([out / "search.json"], force)
     from heqcodec.eval.report import environment
     from heqcodec.lab.precision.exploration import SearchSettings, explore
     from heqcodec.lab.precision.results import write_search
@@ -105,30 +102,27 @@ def search(
         **environment(),
     }
     write_search(out, explored, run, command)
-    print_table(_front(explored, NqeSpace()))
+    _print_front(explored, NqeSpace())
     say(f"Wrote search.json, front.png and searched.toml to {out}.")
 
 
-def _front(explored: Explored, space: NqeSpace) -> Table:
+def _print_front(explored: Explored, space: NqeSpace) -> None:
     from heqcodec.nqe_vgg.layout import VGG_LAYERS
-    from rich.table import Table
 
-    layers = ", ".join(layer.name for layer in VGG_LAYERS)
-    shown = f"Subnets that no other one measured dominates; bits of {layers}"
-    table = Table(title=shown)
-    for heading in ("bits", "form"):
-        table.add_column(heading, no_wrap=True)
-    for heading in ("PSNR", "predicted", "kbit", "bit op., M"):
-        table.add_column(heading, justify="right")
+    rows = []
     for candidate in explored.front:
         precision = space.precision(candidate.genes)
-        form = f"{precision.granularity}{'' if precision.symmetric else ', offset'}"
-        table.add_row(
-            "-".join(map(str, precision.bits)),
-            form,
-            f"{candidate.score:.2f}",
-            f"{explored.predicted[candidate.genes]:.2f}",
-            f"{candidate.costs[0] / 1000:.1f}",
-            f"{candidate.costs[1] / 1e6:.1f}",
+        rows.append(
+            [
+                "-".join(map(str, precision.bits)),
+                f"{precision.granularity}{'' if precision.symmetric else ', offset'}",
+                f"{candidate.score:.2f}",
+                f"{explored.predicted[candidate.genes]:.2f}",
+                f"{candidate.costs[0] / 1000:.1f}",
+                f"{candidate.costs[1] / 1e6:.1f}",
+            ]
         )
-    return table
+    layers = ", ".join(layer.name for layer in VGG_LAYERS)
+    title = f"Subnets that no other one measured dominates; bits of {layers}"
+    headings = ("bits", "form", "PSNR", "predicted", "kbit", "bit op., M")
+    print_table(title, headings, rows, left=(0, 1))

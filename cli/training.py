@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from .common.options import Device, HeldOut, Photographs, Resume, StopAfter, Verbose
+from .common.options import Device, HeldOut, Photographs, Resume, StopAfter, Verbose, file_option
 from .common.terminal import reports_errors, say
 
 
@@ -29,21 +29,15 @@ def train(
     held_out: HeldOut = None,
     encoder: Annotated[
         Path | None,
-        typer.Option(
+        file_option(
             "--encoder",
-            metavar="FILE",
-            exists=True,
-            dir_okay=False,
             help="Keep this transform encoder (safetensors) and train its decoder only.",
         ),
     ] = None,
     start: Annotated[
         Path | None,
-        typer.Option(
+        file_option(
             "--start",
-            metavar="FILE",
-            exists=True,
-            dir_okay=False,
             help="Start PURENET from these weights (safetensors).",
         ),
     ] = None,

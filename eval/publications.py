@@ -31,6 +31,12 @@ def published_names(images: str = KODAK) -> list[str]:
     return list(_curves(images))
 
 
+def named_curves(texts: list[str] | None) -> list[str]:
+    """The curves that options name, "NAME" or "NAME,NAME", each once."""
+    names = (name for text in texts or [] for name in text.split(","))
+    return list(dict.fromkeys(name for name in names if name))
+
+
 def published_curve(name: str, images: str = KODAK) -> Curve:
     """Return one of ``published_names``, labelled as published.
 

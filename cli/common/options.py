@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from .terminal import check_choice
+
+file_option = partial(typer.Option, metavar="FILE", exists=True, dir_okay=False)
+"""An option that takes a file that is there."""
 
 Json = Annotated[
     bool,
@@ -83,6 +87,26 @@ Model = Annotated[
         autocompletion=model_names,
         help="A name that `heqcodec models` lists.",
     ),
+]
+HeqInputs = Annotated[
+    list[str],
+    typer.Argument(metavar="IN...", help=".heq files, folders or globs; - is standard input."),
+]
+HeqOutput = Annotated[
+    str, typer.Argument(metavar="OUT", help="A .heq file, or a folder; - is standard output.")
+]
+Published = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--published",
+        metavar="NAME",
+        help="Add a published curve, as bpg444 or vtm,av1; may be given several times. "
+        "An unknown name lists all.",
+    ),
+]
+PublishedOn = Annotated[
+    str,
+    typer.Option("--published-on", metavar="SET", help="The images that published curves are of."),
 ]
 Photographs = Annotated[
     Path,

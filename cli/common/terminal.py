@@ -7,7 +7,7 @@ import functools
 import os
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec
 
@@ -17,7 +17,7 @@ from heqcodec.base.errors import HeqError, HeqLimitError
 from . import names
 
 if TYPE_CHECKING:
-    from rich.table import Table
+    from rich.progress import Progress
 
 P = ParamSpec("P")
 
@@ -100,11 +100,35 @@ def print_json(value: Any) -> None:
     print(names.as_json(value), flush=True)
 
 
-def print_table(table: Table) -> None:
-    """Print a table of rich whole, on lines longer than the terminal where it must be: a figure
-    that lost digits is another figure."""
-    from rich.console import Console
+def print_table(
+    title: str | None,
+    headings: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    left: Collection[int] = (0,),
+    plain: bool = False,
+) -> None:
+    """Print a table whole, on lines longer than the terminal where it must be: a figure that lost
+    digits is another figure.
 
+    Args:
+        title: over it.
+        headings: of its columns.
+        rows: their cells; an empty row is a line across.
+        left: places of the columns that stand to the left, as names do; numbers to the right.
+        plain: without a frame.
+    """
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=title, box=box.SIMPLE if plain else box.HEAVY_HEAD)
+    for place, heading in enumerate(headings):
+        table.add_column(heading, justify="left" if place in left else "right")
+    for row in rows:
+        if row:
+            table.add_row(*row)
+        else:
+            table.add_section()
     console = Console()
     wide = console.options.update(max_width=_WIDEST_TABLE)
     console.width = max(console.width, console.measure(table, options=wide).maximum)
@@ -120,6 +144,31 @@ def check_choice(name: str, offered: list[str], option: str) -> None:
     """Refuse a name that is not offered, as a wrong command."""
     if name not in offered:
         raise usage_error(f"{name!r} is not one of {', '.join(offered)}.", option)
+
+
+def optional(value: float | None, form: str) -> str:
+    """A figure in a format; "-" where there is none."""
+    return "-" if value is None else format(value, form)
+
+
+def refuse_existing(paths: Iterable[Path], force: bool) -> None:
+    """Refuse to write over results, unless ``force`` is set.
+
+    Raises:
+        HeqError: one of the files is there.
+    """
+    existing = [path for path in paths if path.exists()]
+    if existing and not force:
+        raise HeqError(f"{existing[0]} exists; give another --out, or -f to replace it.")
+
+
+def measuring_bar() -> Progress:
+    """A bar for measurements, which are counted, on standard error."""
+    from rich.console import Console
+    from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn
+
+    columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeElapsedColumn())
+    return Progress(*columns, console=Console(stderr=True), transient=True)
 
 
 def set_threads(threads: int | None) -> None:

@@ -8,15 +8,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from heqcodec.cli.common.options import Force, Threads, Verbose
-from heqcodec.cli.common.terminal import print_table, reports_errors, say, set_threads
+from heqcodec.cli.common.options import Force, Threads, Verbose, file_option
+from heqcodec.cli.common.terminal import (
+    measuring_bar,
+    print_table,
+    refuse_existing,
+    reports_errors,
+    say,
+    set_threads,
+)
 
 if TYPE_CHECKING:
     from heqcodec.eval.complexity.contender import Contender
     from heqcodec.eval.complexity.speed import Speed
-    from heqcodec.eval.complexity.tables import Table
     from numpy import ndarray
-    from rich.table import Table as RichTable
 
 JSON_FILE, MARKDOWN_FILE = "complexity.json", "complexity.md"
 
@@ -29,22 +34,16 @@ def complexity(
     ] = None,
     weights: Annotated[
         list[Path] | None,
-        typer.Option(
+        file_option(
             "--weights",
-            metavar="FILE",
-            exists=True,
-            dir_okay=False,
             help="A trained peer (safetensors of train-peer), so that it writes real files; may "
             "be given several times.",
         ),
     ] = None,
     image: Annotated[
         Path | None,
-        typer.Option(
+        file_option(
             "--image",
-            metavar="FILE",
-            exists=True,
-            dir_okay=False,
             help="The photograph to measure on; a fixed pattern of 768x512 when left out.",
         ),
     ] = None,
@@ -69,7 +68,6 @@ def complexity(
 def _complexity(
     out: Path | None, weights: list[Path], image: Path | None, rounds: int, force: bool
 ) -> None:
-    from heqcodec.base.errors import HeqError
     from heqcodec.base.files import write_bytes
     from heqcodec.eval.complexity import tables
     from heqcodec.eval.complexity.classical import classical_contenders
@@ -78,9 +76,7 @@ def _complexity(
     from heqcodec.eval.complexity.peers import peer_contenders, zoo_contenders
 
     targets = [out / JSON_FILE, out / MARKDOWN_FILE] if out else []
-    existing = [path for path in targets if path.exists()]
-    if existing and not force:
-        raise HeqError(f"{existing[0]} exists; give another --out, or -f to replace it.")
+    refuse_existing(targets, force)
     frame = photograph_frame(image) if image else noise_frame()
     with _counting() as begin:
         contenders = [
@@ -94,7 +90,7 @@ def _complexity(
     if speeds:
         shown.append(tables.speed_table(contenders, speeds))
     for table in shown:
-        print_table(_rich_table(table))
+        print_table(table.title, table.headings, table.rows)
     notes = tables.remarks(contenders, speeds)
     for note in notes:
         say(note)
@@ -124,14 +120,8 @@ def _speeds(contenders: list[Contender], frame: ndarray, rounds: int) -> list[Sp
     import tempfile
 
     from heqcodec.eval.complexity.speed import measure_speeds
-    from rich.console import Console
-    from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn
 
-    columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeElapsedColumn())
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        Progress(*columns, console=Console(stderr=True), transient=True) as progress,
-    ):
+    with tempfile.TemporaryDirectory() as folder, measuring_bar() as progress:
         task = progress.add_task("timing", total=(rounds + 1) * len(contenders))
         return measure_speeds(
             contenders,
@@ -156,14 +146,3 @@ def _run(frame: ndarray, weights: list[Path], image: Path | None, rounds: int) -
         "source": image.name if image else "fixed pattern",
     }
     return {**environment(), "command": command, "frame": frame_info, "rounds": rounds}
-
-
-def _rich_table(table: Table) -> RichTable:
-    from rich.table import Table as RichTable
-
-    shown = RichTable(title=table.title)
-    for index, heading in enumerate(table.headings):
-        shown.add_column(heading, justify="right" if index else "left")
-    for row in table.rows:
-        shown.add_row(*row)
-    return shown

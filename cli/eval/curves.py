@@ -6,14 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from heqcodec.cli.common.options import Force, Verbose
-from heqcodec.cli.common.terminal import print_table, reports_errors, say, tell
+from heqcodec.cli.common.options import Force, Published, PublishedOn, Verbose
+from heqcodec.cli.common.terminal import print_table, refuse_existing, reports_errors, say, tell
 
 if TYPE_CHECKING:
     from heqcodec.eval.bd_table import Row
     from heqcodec.eval.bjontegaard import Range
     from heqcodec.eval.curves import Curve
-    from rich.table import Table
 
 CSV = "bd-rate.csv"
 MARKDOWN = "bd-rate.md"
@@ -49,21 +48,8 @@ def curves(
             help="All common quality, or bits per pixel of the anchor.",
         ),
     ] = "full",
-    published: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--published",
-            metavar="NAME",
-            help="Add a published curve, as bpg444 or vtm,av1; may be given several times. "
-            "An unknown name lists all.",
-        ),
-    ] = None,
-    images: Annotated[
-        str,
-        typer.Option(
-            "--published-on", metavar="SET", help="The images that published curves are of."
-        ),
-    ] = "kodak",
+    published: Published = None,
+    images: PublishedOn = "kodak",
     title: Annotated[str, typer.Option(help="Text over the plots.")] = "",
     xlim: Annotated[
         str | None,
@@ -79,28 +65,26 @@ def curves(
     PSNR over RGB and luma, MS-SSIM, PSNR-B and blockiness over bits per pixel, as far as the
     results have them, one figure each; bd-rate.csv and bd-rate.md. Published curves are dashed.
     """
-    from heqcodec.base.errors import HeqError
     from heqcodec.base.files import write_bytes
     from heqcodec.eval import bd_table, plots
     from heqcodec.eval.curves import load_results
     from heqcodec.eval.publications import (
         anchor_curve,
         comparison_warnings,
+        named_curves,
         published_curve,
     )
 
     rates = bd_table.parse_range(bpp_range)
     limits = plots.parse_xlim(xlim) if xlim else None
-    names = dict.fromkeys(name for text in published or [] for name in text.split(",") if name)
+    names = named_curves(published)
     shown = [*load_results(results), *(published_curve(name, images) for name in names)]
     keys = list(dict.fromkeys(anchor or _default_anchor(shown)))
     anchors = [anchor_curve(key, shown, images) for key in keys]
     rows = [row for curve in anchors for row in bd_table.bd_rows(curve, shown, rates)]
 
     files = [*plots.plot_names(shown), *([CSV, MARKDOWN] if rows else [])]
-    existing = [out / name for name in files if (out / name).exists()]
-    if existing and not force:
-        raise HeqError(f"{existing[0]} exists; give another --out, or -f to replace it.")
+    refuse_existing([out / name for name in files], force)
     for warning in comparison_warnings([*shown, *anchors], images):
         say(f"heqcodec: {warning}")
     out.mkdir(parents=True, exist_ok=True)
@@ -126,16 +110,5 @@ def _print(rows: list[Row], rates: Range | None) -> None:
     from heqcodec.eval import bd_table
 
     for heading, group in bd_table.groups(rows):
-        print_table(_table(f"{heading}, {bd_table.range_text(rates)}", group))
-
-
-def _table(title: str, rows: list[Row]) -> Table:
-    from heqcodec.eval.bd_table import HEADINGS
-    from rich.table import Table
-
-    table = Table(title=title)
-    for place, heading in enumerate(HEADINGS):
-        table.add_column(heading, justify="right" if place else "left")
-    for row in rows:
-        table.add_row(*row.cells())
-    return table
+        title = f"{heading}, {bd_table.range_text(rates)}"
+        print_table(title, bd_table.HEADINGS, [row.cells() for row in group])

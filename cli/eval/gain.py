@@ -11,6 +11,7 @@ from heqcodec.cli.common.terminal import (
     DATA_ERROR,
     check_choice,
     print_table,
+    refuse_existing,
     reports_errors,
     say,
     set_threads,
@@ -19,7 +20,6 @@ from heqcodec.cli.common.terminal import (
 
 if TYPE_CHECKING:
     from heqcodec.eval.gain import Gain
-    from rich.table import Table
 
 
 @reports_errors
@@ -70,7 +70,6 @@ def _gain(
     out: Path | None,
     force: bool,
 ) -> None:
-    from heqcodec.base.errors import HeqError
     from heqcodec.base.files import write_bytes
     from heqcodec.eval.folder import image_files, readable_files
     from heqcodec.eval.gain import measure
@@ -82,8 +81,7 @@ def _gain(
     offered = [one for one in registry.offered_decoders(name) if one != registry.PLAIN]
     for one in decoders:
         check_choice(one, offered, "--decoder")
-    if out and out.exists() and not force:
-        raise HeqError(f"{out} exists; give another --out, or -f to replace it.")
+    refuse_existing([out] if out else [], force)
     wanted = list(dict.fromkeys(decoders)) or offered
     files, unreadable = readable_files(image_files(data))
     found: list[Gain] = []
@@ -96,7 +94,7 @@ def _gain(
             )
     if out:
         write_bytes(out, csv_text(found).encode())
-    print_table(_table(found))
+    _print_table(found)
     worst = min(found, key=lambda row: row.gain)
     tell(f"Worst: {worst.gain:+.3f} dB, {worst.image}, {worst.version}, {worst.decoder}.")
     for line in unreadable:
@@ -105,23 +103,16 @@ def _gain(
         raise typer.Exit(DATA_ERROR)
 
 
-def _table(found: list[Gain]) -> Table:
+def _print_table(found: list[Gain]) -> None:
     """A row for each version of an image, a column for each decoder and quality; then means."""
-    from rich.table import Table
-
     columns = list(dict.fromkeys((one.decoder, one.quality) for one in found))
-    rows = list(dict.fromkeys((one.image, one.version) for one in found))
+    keys = list(dict.fromkeys((one.image, one.version) for one in found))
     gains = {((one.image, one.version), (one.decoder, one.quality)): one.gain for one in found}
-    table = Table(title="PSNR minus that of the plain inverse, dB")
-    table.add_column("image")
-    table.add_column("version")
-    for decoder, quality in columns:
-        table.add_column(f"{decoder} {quality:g}", justify="right")
-    for row in rows:
-        table.add_row(*row, *(f"{gains[row, column]:+.3f}" for column in columns))
-    table.add_section()
-    for version in dict.fromkeys(version for _, version in rows):
-        own = [row for row in rows if row[1] == version]
-        means = [sum(gains[row, column] for row in own) / len(own) for column in columns]
-        table.add_row("mean", version, *(f"{mean:+.3f}" for mean in means))
-    return table
+    headings = ["image", "version", *(f"{decoder} {quality:g}" for decoder, quality in columns)]
+    rows = [[*key, *(f"{gains[key, column]:+.3f}" for column in columns)] for key in keys]
+    rows.append([])
+    for version in dict.fromkeys(version for _, version in keys):
+        own = [key for key in keys if key[1] == version]
+        means = [sum(gains[key, column] for key in own) / len(own) for column in columns]
+        rows.append(["mean", version, *(f"{mean:+.3f}" for mean in means)])
+    print_table("PSNR minus that of the plain inverse, dB", headings, rows, left=(0, 1))

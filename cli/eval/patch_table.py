@@ -12,7 +12,10 @@ from heqcodec.cli.common.options import Force, Threads, Verbose
 from heqcodec.cli.common.terminal import (
     DATA_ERROR,
     check_choice,
+    measuring_bar,
+    optional,
     print_table,
+    refuse_existing,
     reports_errors,
     say,
     set_threads,
@@ -21,7 +24,20 @@ from heqcodec.cli.common.terminal import (
 
 if TYPE_CHECKING:
     from heqcodec.eval.patch_table import Summary
-    from rich.table import Table
+
+
+HEADINGS = (
+    "model",
+    "rate",
+    "bpp",
+    "max bpp",
+    "PSNR dB",
+    "MS-SSIM",
+    "border ratio",
+    "worst",
+    "encode s",
+    "decode s",
+)
 
 
 @reports_errors
@@ -51,14 +67,11 @@ def patch_table(
 
 def _patch_table(data: Path, out: Path, models: list[str], rates: list[float], force: bool) -> None:
     from heqcodec.api import BITS_PER_PIXEL
-    from heqcodec.base.errors import HeqError
     from heqcodec.base.files import write_bytes
     from heqcodec.eval import patch_table as table
     from heqcodec.eval import report
     from heqcodec.eval.folder import data_hash, image_files, readable_files
     from heqcodec.models import registry
-    from rich.console import Console
-    from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn
 
     known = registry.model_names("patch")
     for name in models:
@@ -68,15 +81,12 @@ def _patch_table(data: Path, out: Path, models: list[str], rates: list[float], f
     files, unreadable = readable_files(image_files(data))
     targets = {name: out / f"{name}.json" for name in models}
     csv_file = out / "patch-table.csv"
-    existing = [path for path in (csv_file, *targets.values()) if path.exists()]
-    if existing and not force:
-        raise HeqError(f"{existing[0]} exists; give another --out, or -f to replace it.")
+    refuse_existing([csv_file, *targets.values()], force)
     encoders = {name: registry.load_encoder(name) for name in models}
     out.mkdir(parents=True, exist_ok=True)
 
     results: list[table.ImageResult] = []
-    columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+    with measuring_bar() as progress:
         task = progress.add_task("measuring", total=len(models) * len(rates) * len(files))
         for result in table.measure(files, models, rates):
             results.append(result)
@@ -100,7 +110,8 @@ def _patch_table(data: Path, out: Path, models: list[str], rates: list[float], f
             {**run, "model": {**described.get(name, {}), **ids}},
         )
         write_bytes(target, text.encode())
-    print_table(_rich_table(summaries))
+    title = f"Mean of {summaries[0].images} images"
+    print_table(title, HEADINGS, [_cells(summary) for summary in summaries])
     tell(f"Wrote {csv_file} and {', '.join(str(path) for path in targets.values())}.")
     if unreadable:
         say(f"heqcodec: {len(unreadable)} images are not among these:")
@@ -109,29 +120,16 @@ def _patch_table(data: Path, out: Path, models: list[str], rates: list[float], f
         raise typer.Exit(DATA_ERROR)
 
 
-def _rich_table(summaries: list[Summary]) -> Table:
-    from rich.table import Table
-
-    table = Table(title=f"Mean of {summaries[0].images} images")
-    table.add_column("model")
-    headings = ("rate", "bpp", "max bpp", "PSNR dB", "MS-SSIM", "border ratio", "worst")
-    for heading in (*headings, "encode s", "decode s"):
-        table.add_column(heading, justify="right")
-    for s in summaries:
-        table.add_row(
-            s.model,
-            f"{s.rate:g}",
-            f"{s.bpp:.4f}",
-            f"{s.bpp_max:.4f}",
-            _optional(s.psnr, ".2f"),
-            _optional(s.ms_ssim, ".4f"),
-            _optional(s.border_ratio, ".3f"),
-            _optional(s.border_ratio_worst, ".3f"),
-            f"{s.encode_seconds:.2f}",
-            f"{s.decode_seconds:.2f}",
-        )
-    return table
-
-
-def _optional(value: float | None, form: str) -> str:
-    return "-" if value is None else format(value, form)
+def _cells(s: Summary) -> list[str]:
+    return [
+        s.model,
+        f"{s.rate:g}",
+        f"{s.bpp:.4f}",
+        f"{s.bpp_max:.4f}",
+        optional(s.psnr, ".2f"),
+        optional(s.ms_ssim, ".4f"),
+        optional(s.border_ratio, ".3f"),
+        optional(s.border_ratio_worst, ".3f"),
+        f"{s.encode_seconds:.2f}",
+        f"{s.decode_seconds:.2f}",
+    ]

@@ -16,8 +16,9 @@ from heqcodec.cli.common.options import (
     TwinMinutes,
     Verbose,
     Width,
+    file_option,
 )
-from heqcodec.cli.common.terminal import reports_errors, say, set_threads
+from heqcodec.cli.common.terminal import refuse_existing, reports_errors, say, set_threads
 
 
 @reports_errors
@@ -32,11 +33,8 @@ def quantizers(
     out: Results,
     cifar: Annotated[
         Path | None,
-        typer.Option(
+        file_option(
             "--cifar",
-            metavar="FILE",
-            exists=True,
-            dir_okay=False,
             help="CIFAR-10 as .npz (images, labels, train: how many); without it the codec alone.",
         ),
     ] = None,
@@ -64,14 +62,12 @@ def quantizers(
     results.json and table.md after each quantizer, and plots in the end.
     """
     set_threads(threads)
-    from heqcodec.base.errors import HeqError
     from heqcodec.lab.comparison.contestants import chosen
     from heqcodec.lab.networks.reduced import require_even
 
     contestants = chosen(quantizer or [])
     require_even(width)
-    if (out / "results.json").exists() and not force:
-        raise HeqError(f"{out / 'results.json'} exists; give another --out, or -f to replace it.")
+    refuse_existing([out / "results.json"], force)
     options = {
         "--minutes": f"{minutes:g}",
         "--float-minutes": None if float_minutes is None else f"{float_minutes:g}",

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from heqcodec.cli.common.options import Force, Verbose
+from heqcodec.cli.common.options import Force, Published, PublishedOn, Verbose
 from heqcodec.cli.common.terminal import (
     check_output,
     reports_errors,
@@ -24,21 +24,8 @@ def report(
         typer.Argument(metavar="RESULTS...", help="Folders of `eval run`, or JSON files."),
     ],
     out: Annotated[Path, typer.Option("--out", metavar="FILE", help="The HTML file to write.")],
-    published: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--published",
-            metavar="NAME",
-            help="Add a published curve, as bpg444 or vtm,av1; may be given several times. "
-            "An unknown name lists all.",
-        ),
-    ] = None,
-    published_on: Annotated[
-        str,
-        typer.Option(
-            "--published-on", metavar="SET", help="The images that published curves are of."
-        ),
-    ] = "kodak",
+    published: Published = None,
+    published_on: PublishedOn = "kodak",
     anchor: Annotated[
         str | None,
         typer.Option(
@@ -86,6 +73,7 @@ def report(
     """
     from heqcodec.eval.bd_table import parse_range
     from heqcodec.eval.page_report import IMAGES, Request, report_page
+    from heqcodec.eval.publications import named_curves
     from rich.console import Console
 
     names = images or []
@@ -97,9 +85,7 @@ def report(
     check_output("", str(out), force)
     request = Request(
         results=results,
-        published=list(
-            dict.fromkeys(name for text in published or [] for name in text.split(",") if name)
-        ),
+        published=named_curves(published),
         published_on=published_on,
         anchor=anchor,
         ranges=list(dict.fromkeys(parse_range(text) for text in bpp_ranges or ["full"])),

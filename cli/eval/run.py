@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from heqcodec.cli.common.options import Verbose
-from heqcodec.cli.common.terminal import DATA_ERROR, print_table, reports_errors, say, tell
+from heqcodec.cli.common.terminal import (
+    DATA_ERROR,
+    optional,
+    print_table,
+    reports_errors,
+    say,
+    tell,
+)
 from heqcodec.cli.eval.ladders import present_ladders, read_request
 
 if TYPE_CHECKING:
@@ -210,32 +217,24 @@ def _say_of_what(curve: dict[str, Any]) -> None:
 
 
 def _print_table(curves: list[dict[str, Any]], images: int) -> None:
-    from rich.table import Table
-
     counts = {count for curve in curves for count in curve["heqcodec"]["images"]}
-    table = Table(title=f"Mean of {images} images" if counts <= {images} else None)
-    table.add_column("codec", no_wrap=True)
-    headings = ("images", "setting", "bpp", "PSNR dB", "luma dB", "MS-SSIM", "border ratio")
-    for heading in (*headings, "encode s", "decode s"):
-        table.add_column(heading, justify="right")
+    title = f"Mean of {images} images" if counts <= {images} else None
+    headings = ("codec", "images", "setting", "bpp", "PSNR dB", "luma dB", "MS-SSIM")
+    headings += ("border ratio", "encode s", "decode s")
+    rows = []
     for curve in curves:
         means, own = curve["results"], curve["heqcodec"]
         for point, setting in enumerate(own["settings"]):
-            table.add_row(
-                curve["name"],
-                str(own["images"][point]),
-                f"{setting:g}",
-                _optional(means["bpp"][point], ".4f"),
-                _optional(means["psnr-rgb"][point], ".2f"),
-                _optional(own["psnr-luma"][point], ".2f"),
-                _optional(means["ms-ssim-rgb"][point], ".4f"),
-                _optional(own["border-step-ratio"][point], ".3f"),
-                _optional(means["encoding_time"][point], ".3f"),
-                _optional(means["decoding_time"][point], ".3f"),
+            figures = (
+                (means["bpp"], ".4f"),
+                (means["psnr-rgb"], ".2f"),
+                (own["psnr-luma"], ".2f"),
+                (means["ms-ssim-rgb"], ".4f"),
+                (own["border-step-ratio"], ".3f"),
+                (means["encoding_time"], ".3f"),
+                (means["decoding_time"], ".3f"),
             )
-    if table.rows:
-        print_table(table)
-
-
-def _optional(value: float | None, form: str) -> str:
-    return "-" if value is None else format(value, form)
+            cells = [optional(values[point], form) for values, form in figures]
+            rows.append([curve["name"], str(own["images"][point]), f"{setting:g}", *cells])
+    if rows:
+        print_table(title, headings, rows)

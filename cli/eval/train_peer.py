@@ -14,6 +14,7 @@ from heqcodec.cli.common.options import (
     StopAfter,
     Threads,
     Verbose,
+    file_option,
 )
 from heqcodec.cli.common.terminal import reports_errors, say, set_threads
 
@@ -38,11 +39,8 @@ def train_peer(
     resume: Resume = False,
     start: Annotated[
         Path | None,
-        typer.Option(
+        file_option(
             "--start",
-            metavar="FILE",
-            exists=True,
-            dir_okay=False,
             help="Start from the weights of such a peer (safetensors), trained at another rate.",
         ),
     ] = None,
