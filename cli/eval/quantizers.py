@@ -96,7 +96,8 @@ def _compare(
     command: str,
 ) -> None:
     from heqcodec.eval.report import environment
-    from heqcodec.lab.comparison.classifier_task import ClassifierTask, load_labelled
+    from heqcodec.lab.classifier.images import load_images
+    from heqcodec.lab.comparison.classifier_task import ClassifierTask
     from heqcodec.lab.comparison.codec_task import CodecTask
     from heqcodec.lab.comparison.comparison import compare
     from heqcodec.lab.comparison.results import markdown, write_plots, write_results
@@ -109,9 +110,9 @@ def _compare(
     tiles, data_hash = load_tiles(data)
     frames = load_frames(held_out)
     hashes: dict[str, Any] = {"photographs": data_hash, "tiles": len(tiles), "frames": len(frames)}
-    labelled = None if cifar is None else load_labelled(cifar)
+    labelled = None if cifar is None else load_images(cifar)
     if labelled is not None:
-        hashes["cifar"] = labelled.sha256
+        hashes["cifar"] = labelled.digest()
     run = {"command": command, **settings, "data_sha256": hashes, **environment()}
     rounds: list[list[dict[str, Any]]] = []
     rows: list[dict[str, Any]] = []

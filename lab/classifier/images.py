@@ -62,7 +62,8 @@ def load_images(path: Path, side: int = 32) -> LabelledImages:
 
     Args:
         path: a packed ``.npz`` with ``images`` uint8 (N, side, side, 3), ``labels`` (N,) and
-            ``train``, how many of the first images are to train on; or a folder that holds
+            ``train``, how many of the first images are to train on, four fifths without it; or a
+            folder that holds
             torchvision's ``cifar-10-batches-py`` or ``stl10_binary``; or one with ``train/CLASS``
             and ``test/CLASS`` folders of images.
         side: images of class folders are reduced to this, by their shorter side and a centre crop.
@@ -91,7 +92,8 @@ def load_images(path: Path, side: int = 32) -> LabelledImages:
 
 def _packed(path: Path) -> LabelledImages:
     with np.load(path, allow_pickle=False) as stored:
-        images, labels, count = stored["images"], stored["labels"], int(stored["train"])
+        images, labels = stored["images"], stored["labels"]
+        count = int(stored["train"]) if "train" in stored else len(images) * 4 // 5
     good = images.ndim == 4 and images.shape[3] == 3 and images.dtype == np.uint8
     if not good or labels.shape != images.shape[:1] or not 0 < count < len(images):
         raise HeqError(

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
-from pathlib import Path
-from typing import NamedTuple, cast
+from typing import cast
 
 import numpy as np
 import torch
 from heqcodec.base.errors import HeqError
+from heqcodec.lab.classifier.images import LabelledImages
 from heqcodec.lab.networks.reduced import ReducedNqe
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -20,45 +18,6 @@ TESTED_AT_ONCE = 500
 PADDING = 4
 HEAD_GAIN = 1 / 16
 """Of the features, which are sums of hundreds of integers in the logits otherwise."""
-
-
-class LabelledSet(NamedTuple):
-    """Images and labels, to train on and to test.
-
-    train, test: uint8 (N, 32, 32, 3).  train_labels, test_labels: int64 (N,).
-    sha256: of the file.
-    """
-
-    train: NDArray[np.uint8]
-    train_labels: NDArray[np.int64]
-    test: NDArray[np.uint8]
-    test_labels: NDArray[np.int64]
-    sha256: str
-
-
-def load_labelled(path: Path) -> LabelledSet:
-    """Read a ``.npz`` of ``images`` uint8 (N, 32, 32, 3) and ``labels`` (N,).
-
-    The first ``train`` images (a number in the file; four fifths without it) are trained on, the
-    others tested: CIFAR-10's five batches of training images in order give 40,000 and 10,000.
-
-    Raises:
-        HeqError: the file cannot be read or holds something else.
-    """
-    try:
-        with np.load(path) as stored:
-            images, labels = stored["images"], stored["labels"].astype(np.int64)
-            count = int(stored["train"]) if "train" in stored else len(images) * 4 // 5
-    except (OSError, ValueError, KeyError) as error:
-        raise HeqError(f"{path} holds no images and labels: {error}.") from error
-    right = images.dtype == np.uint8 and images.shape[1:] == (32, 32, 3)
-    if not right or len(labels) != len(images) or not 0 < count < len(images):
-        raise HeqError(
-            f"{path} must hold uint8 images (N, 32, 32, 3), N labels and less than N to train on, "
-            f"but holds {images.dtype} {images.shape} and {len(labels)} labels."
-        )
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    return LabelledSet(images[:count], labels[:count], images[count:], labels[count:], digest)
 
 
 class ClassifierNetwork(nn.Module):
@@ -90,20 +49,27 @@ class ClassifierTask:
         width: of the first convolution.
         device: where.
         seed: of initial weights and of the calibration.
+
+    Raises:
+        HeqError: the images are of another size.
     """
 
     name, unit, learning_rate = "classifier", "%", 2e-3
 
-    def __init__(self, data: LabelledSet, width: int, device: torch.device, seed: int) -> None:
+    def __init__(self, data: LabelledImages, width: int, device: torch.device, seed: int) -> None:
+        if data.side != 32:
+            raise HeqError(
+                f"the classifier takes images of 32 x 32 pixels, not of {data.side} x {data.side}."
+            )
         self._width, self._device, self._seed = width, device, seed
         edge = ((0, 0), (PADDING, PADDING), (PADDING, PADDING), (0, 0))
         padded = np.pad(data.train, edge, mode="reflect").transpose(0, 3, 1, 2)
         self._train = torch.from_numpy(np.ascontiguousarray(padded)).to(device)
-        self._labels = torch.from_numpy(data.train_labels).to(device)
+        self._labels = torch.from_numpy(data.train_labels).to(device).long()
         test = np.ascontiguousarray(data.test.transpose(0, 3, 1, 2))
         self._test = torch.from_numpy(test).to(device)
-        self._test_labels = torch.from_numpy(data.test_labels).to(device)
-        self._classes = int(max(data.train_labels.max(), data.test_labels.max())) + 1
+        self._test_labels = torch.from_numpy(data.test_labels).to(device).long()
+        self._classes = len(data.classes)
 
     def build(self) -> nn.Module:
         """A fresh ``ClassifierNetwork`` on the device."""

@@ -17,11 +17,9 @@ from heqcodec.eval.peers.mcucoder import McuCoder
 from heqcodec.eval.peers.peer import Peer
 from heqcodec.lab.training.loop import TrainingLoop
 from heqcodec.lab.training.run_start import (
-    begin_run,
-    claim_source,
+    begin_training,
     progress_columns,
     run_origin,
-    run_photographs,
     training_record,
 )
 from heqcodec.purenet.device import find_device
@@ -69,16 +67,14 @@ def train_peer(
     """
     recipe = PeerRecipe.load(recipe_path)
     where = find_device(device)
-    facts = begin_run(out_dir, recipe.name, resume)
-    tiles, frames, data_hash = run_photographs(data_dir, held_out_dir)
-    claim_source(out_dir, facts, {"data": data_hash, "tiles": len(tiles)})
+    begun = begin_training(out_dir, recipe.name, resume, data_dir, held_out_dir)
+    facts, tiles, frames, data_hash = begun
     task = PeerTask(recipe, tiles, frames, where)
     if start_from and not resume:
         _start(task.network, start_from)
     given = {"--data": data_dir, "--held-out": held_out_dir, "--start": start_from}
     origin = run_origin("heqcodec eval train-peer", recipe_path, given, where)
     facts.setdefault("origin", {**origin, "threads": torch.get_num_threads()})
-    out_dir.mkdir(parents=True, exist_ok=True)
     with Progress(*progress_columns(), console=Console(stderr=True)) as progress:
         loop = TrainingLoop(task, where, out_dir, facts, progress)
         if resume:

@@ -17,16 +17,15 @@ from heqcodec.nqe_vgg.encoder import VggNqe
 from heqcodec.nqe_vgg.packing import pack_layers, unpack_layers
 from heqcodec.nqe_vgg.payload import RATES
 from heqcodec.purenet.features import base_frame
-from heqcodec.purenet.network import Purenet, PurenetConfig, transform_cells
 from numpy.typing import NDArray
 from rich.progress import Progress
-from torch import Tensor, nn
+from torch import Tensor
 
 from .class_allocation import Distortions, expected_magnitudes, fit_allocation, regrets
 from .class_layers import kept_activations, teach_classes
 from .photographs import turned
 from .recipe import ClassRecipe
-from .tasks import ModelTask, correction_loss, crop_places, psnr, purenet_of, rate_indices
+from .tasks import CodeTask, crop_places, rate_indices
 
 
 def fit_class_encoder(
@@ -94,8 +93,8 @@ def _some_patches(tiles: NDArray[np.uint8], count: int, seed: int) -> NDArray[np
     return made
 
 
-class ClassTask(ModelTask):
-    """See `heqcodec.lab.training.tasks.ModelTask`.
+class ClassTask(CodeTask):
+    """See `heqcodec.lab.training.tasks.CodeTask`.
 
     Args:
         recipe: of the run.
@@ -113,18 +112,14 @@ class ClassTask(ModelTask):
         tensors: dict[str, NDArray[Any]],
         device: torch.device,
     ) -> None:
-        super().__init__(recipe)
-        self._recipe, self._device = recipe, device
-        self._tensors, self._tiles, self._frames = tensors, tiles, frames
+        super().__init__(recipe, frames, tensors, device, RATES, CLASSES)
+        self._recipe, self._tiles = recipe, tiles
         self._encoder = VggNqe(tensors)
         self.points = expected_magnitudes(tensors["cuts"])
         self._reader = ClassCodeReader(self._encoder, self.points)
-        torch.manual_seed(recipe.seed)
-        config = PurenetConfig(inputs=192 + CLASSES, has_base=True, **recipe.purenet)
-        self.networks: dict[str, nn.Module] = {"purenet": Purenet(config)}
 
-    def loss(self, generator: torch.Generator) -> Tensor:
-        """See `correction_loss`; crops are coded as they come."""
+    def batch(self, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """See `CodeTask`; crops are coded as they come."""
         recipe = self._recipe
         rate = rate_indices(recipe.rate_weights, recipe.batch, generator)
         views = torch.randint(8, (recipe.batch,), generator=generator).tolist()
@@ -137,27 +132,11 @@ class ClassTask(ModelTask):
         pairs = [self._inputs(crop, RATES[k]) for crop, k in zip(crops, rate.tolist(), strict=True)]
         base, hints = (torch.cat(parts) for parts in zip(*pairs, strict=True))
         target = torch.from_numpy(np.stack(crops)).to(self._device).permute(0, 3, 1, 2) / 255
-        with torch.autocast(self._device.type, dtype=torch.bfloat16):
-            frame = self._run(purenet_of(self.networks), base, hints, rate.to(self._device))
-        return correction_loss(frame.float(), base, target, recipe.border)
+        return base, hints, rate, target
 
-    @torch.inference_mode()
-    def held_out(
-        self, networks: dict[str, nn.Module], images: int | None, ship: bool = False
-    ) -> dict[int, float]:
-        """Mean PSNR by rate; see `ModelTask`."""
-        network = purenet_of(networks)
-        figures: dict[int, list[float]] = {bits: [] for bits in RATES}
-        for truth in self._frames[:images]:
-            for index, bits in enumerate(RATES):
-                base, hints = self._inputs(truth, bits)
-                rate = torch.tensor([index], device=self._device)
-                figures[bits].append(psnr(self._run(network, base, hints, rate)[0], truth))
-        return {bits: float(np.mean(values)) for bits, values in figures.items()}
-
-    def encoder_tensors(self, networks: dict[str, nn.Module]) -> dict[str, NDArray[Any]]:
-        """The encoder as it was given or fitted."""
-        return self._tensors
+    def frame_inputs(self, index: int, rate: int) -> tuple[Tensor, Tensor]:
+        """See `CodeTask`."""
+        return self._inputs(self._frames[index], RATES[rate])
 
     def _inputs(self, frame: NDArray[np.uint8], bits: int) -> tuple[Tensor, Tensor]:
         """A frame (H, W, 3) through its code: base (1, 3, H, W) and hints (1, 32, R, C)."""
@@ -169,8 +148,3 @@ class ClassTask(ModelTask):
         made = (torch.from_numpy(np.ascontiguousarray(part))[None] for part in (base, hints))
         first, second = (part.to(self._device) for part in made)
         return first, second
-
-    def _run(self, network: Purenet, base: Tensor, hints: Tensor, rate: Tensor) -> Tensor:
-        cells = transform_cells(base, hints).contiguous(memory_format=torch.channels_last)
-        made: Tensor = network(cells, base, rate)
-        return made

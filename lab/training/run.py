@@ -25,11 +25,9 @@ from .rate_coders import Coders, fit_coders
 from .rate_task import RateTask, fit_rate_encoder
 from .recipe import RECIPES, ClassRecipe, RateRecipe, Recipe, TransformRecipe, VggRecipe
 from .run_start import (
-    begin_run,
-    claim_source,
+    begin_training,
     progress_columns,
     run_origin,
-    run_photographs,
     training_record,
 )
 from .tasks import ModelTask, purenet_of
@@ -92,16 +90,13 @@ def train(
             f"{recipe_path} trains its own encoder; an encoder can be given to recipes of the "
             f"families {' and '.join(families)}."
         )
-    facts = begin_run(out_dir, recipe.name, resume)
-    tiles, frames, data_hash = run_photographs(data_dir, held_out_dir)
-    source = {"data": data_hash, "tiles": len(tiles)}
-    claim_source(out_dir, facts, source)
-    out_dir.mkdir(parents=True, exist_ok=True)
+    begun = begin_training(out_dir, recipe.name, resume, data_dir, held_out_dir)
+    facts, tiles, frames, data_hash = begun
     with Progress(*progress_columns(), console=Console(stderr=True)) as progress:
         task: ModelTask
         if isinstance(recipe, TransformRecipe):
             tensors = _fitted_encoder(out_dir, encoder_from, tiles, recipe, resume, progress)
-            cache = claim_cache(out_dir / "coded", tensors, source, resume)
+            cache = claim_cache(out_dir / "coded", tensors, begun.source, resume)
             task = TransformTask(recipe, tiles, frames, tensors, where, cache, progress)
         elif isinstance(recipe, ClassRecipe):
             tensors = _fitted_encoder(out_dir, encoder_from, tiles, recipe, resume, progress)
@@ -110,9 +105,8 @@ def train(
             tensors = _fitted_encoder(out_dir, encoder_from, tiles, recipe, resume, progress)
             groups = load_frame_groups(held_out_dir) if held_out_dir else {"": frames}
             kept = out_dir / PLACES_FILE
-            begun = resume and kept.exists()
             start = None if resume else start_from
-            places = read_tables(kept)[PLACES] if begun else None
+            places = read_tables(kept)[PLACES] if resume and kept.exists() else None
             task = RateTask(recipe, tiles, groups, tensors, where, start, places)
             # A network learned with these: a run that is resumed must not fit others.
             write_tensors(kept, {PLACES: task.places})

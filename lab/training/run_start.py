@@ -6,7 +6,7 @@ import hashlib
 import platform
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -66,6 +66,37 @@ def claim_source(out_dir: Path, facts: dict[str, Any], source: dict[str, Any]) -
             f"the run in {out_dir} was begun with other photographs; give the same --data, and "
             "--held-out if there was one, or another --out."
         )
+
+
+class Beginning(NamedTuple):
+    """What a run begins or goes on with.
+
+    facts: see `begin_run`.  tiles, frames, data_hash: see `run_photographs`.
+    """
+
+    facts: dict[str, Any]
+    tiles: NDArray[np.uint8]
+    frames: list[NDArray[np.uint8]]
+    data_hash: str
+
+    @property
+    def source(self) -> dict[str, Any]:
+        """What names the photographs to train on."""
+        return {"data": self.data_hash, "tiles": len(self.tiles)}
+
+
+def begin_training(
+    out_dir: Path, name: str, resume: bool, data_dir: Path, held_out_dir: Path | None
+) -> Beginning:
+    """Begin a run in its folder, or go on with it, on the same photographs.
+
+    Raises:
+        HeqError: as `begin_run`, `run_photographs` and `claim_source`.
+    """
+    begun = Beginning(begin_run(out_dir, name, resume), *run_photographs(data_dir, held_out_dir))
+    claim_source(out_dir, begun.facts, begun.source)
+    out_dir.mkdir(parents=True, exist_ok=True)
+    return begun
 
 
 def run_photographs(

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from heqcodec.purenet.network import Purenet
+from heqcodec.purenet.network import Purenet, PurenetConfig, transform_cells
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
@@ -81,6 +81,73 @@ class ModelTask(Task):
         row |= {f"psnr_{rate}": round(value, 4) for rate, value in figures.items()}
         shown = ", ".join(f"{value:.2f}" for value in figures.values())
         return row, f"step {step}, {minutes:.1f} min: held-out PSNR {shown} dB"
+
+
+class CodeTask(ModelTask):
+    """PURENET on true codes of a patch-constant encoder that does not change.
+
+    Args:
+        recipe: of the run.
+        frames: held-out photographs, uint8 (H, W, 3) each.
+        tensors: of the encoder.
+        device: where the network lives.
+        rates: of the encoder, bits a patch.
+        hints: of each patch.
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        frames: list[NDArray[np.uint8]],
+        tensors: dict[str, NDArray[Any]],
+        device: torch.device,
+        rates: Sequence[int],
+        hints: int,
+    ) -> None:
+        super().__init__(recipe)
+        self._frames, self._tensors, self._device, self._rates = frames, tensors, device, rates
+        torch.manual_seed(recipe.seed)
+        config = PurenetConfig(inputs=192 + hints, has_base=True, **recipe.purenet)
+        self.networks: dict[str, nn.Module] = {"purenet": Purenet(config)}
+
+    @abstractmethod
+    def batch(self, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Base and hints of crops, as `transform_cells` takes them, their rate indices (B,), and
+        the photographs, RGB / 255, float32 (B, 3, H, W)."""
+
+    @abstractmethod
+    def frame_inputs(self, index: int, rate: int) -> tuple[Tensor, Tensor]:
+        """Base and hints of a held-out photograph at a rate index."""
+
+    def loss(self, generator: torch.Generator) -> Tensor:
+        """See `correction_loss`."""
+        base, hints, rate, target = self.batch(generator)
+        with torch.autocast(self._device.type, dtype=torch.bfloat16):
+            frame = self._decoded(purenet_of(self.networks), base, hints, rate.to(self._device))
+        return correction_loss(frame.float(), base, target, self._model_recipe.border)
+
+    @torch.inference_mode()
+    def held_out(
+        self, networks: dict[str, nn.Module], images: int | None, ship: bool = False
+    ) -> dict[int, float]:
+        """Mean PSNR by rate; see `ModelTask`."""
+        figures: dict[int, list[float]] = {bits: [] for bits in self._rates}
+        for index, truth in enumerate(self._frames[:images]):
+            for place, bits in enumerate(figures):
+                rate = torch.tensor([place], device=self._device)
+                inputs = self.frame_inputs(index, place)
+                frame = self._decoded(purenet_of(networks), *inputs, rate)[0]
+                figures[bits].append(psnr(frame, truth))
+        return {bits: float(np.mean(values)) for bits, values in figures.items()}
+
+    def encoder_tensors(self, networks: dict[str, nn.Module]) -> dict[str, NDArray[Any]]:
+        """The encoder as it was given or fitted."""
+        return self._tensors
+
+    def _decoded(self, network: Purenet, base: Tensor, hints: Tensor, rate: Tensor) -> Tensor:
+        cells = transform_cells(base, hints).contiguous(memory_format=torch.channels_last)
+        frame: Tensor = network(cells, base, rate)
+        return frame
 
 
 def purenet_of(networks: dict[str, nn.Module]) -> Purenet:

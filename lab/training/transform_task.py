@@ -11,16 +11,15 @@ from heqcodec.image.patches import split_patches
 from heqcodec.nqe_t import zones as geometry
 from heqcodec.nqe_t.encoder import TransformNqe
 from heqcodec.nqe_t.transform import TransformStem, dct_layers
-from heqcodec.purenet.network import Purenet, PurenetConfig, transform_cells
 from numpy.typing import NDArray
 from rich.progress import Progress
-from torch import Tensor, nn
+from torch import Tensor
 
 from .coded_tiles import Coded, code_frames, coded_view, network_inputs
 from .coder_tables import WIDE_BITS, DecisionCounts, fit_tables, frequency_order, significance_order
 from .photographs import VIEW_ORDER, turned
 from .recipe import TransformRecipe
-from .tasks import ModelTask, correction_loss, crop_places, psnr, purenet_of, rate_indices
+from .tasks import CodeTask, crop_places, rate_indices
 
 
 def fit_encoder(tiles: NDArray[np.uint8], recipe: TransformRecipe) -> dict[str, NDArray[Any]]:
@@ -42,8 +41,8 @@ def fit_encoder(tiles: NDArray[np.uint8], recipe: TransformRecipe) -> dict[str, 
     return {"coarse": coarse, "fine": fine, **tables._asdict()}
 
 
-class TransformTask(ModelTask):
-    """See `heqcodec.lab.training.tasks.ModelTask`.
+class TransformTask(CodeTask):
+    """See `heqcodec.lab.training.tasks.CodeTask`.
 
     Args:
         recipe: of the run.
@@ -65,17 +64,13 @@ class TransformTask(ModelTask):
         cache: Path,
         progress: Progress,
     ) -> None:
-        super().__init__(recipe)
-        self._recipe, self._device = recipe, device
-        self._tensors, self._tiles, self._frames = tensors, tiles, frames
+        super().__init__(recipe, frames, tensors, device, TransformNqe.rates, len(geometry.zones()))
+        self._recipe, self._tiles = recipe, tiles
         self._cache, self._progress = cache, progress
         self._encoder = TransformNqe(tensors)
         self._targets: list[Tensor] = []
         self._coded: list[tuple[Tensor, Tensor]] = []
         self._held: list[Coded] = [code_frames(self._encoder, frame[None]) for frame in frames]
-        torch.manual_seed(recipe.seed)
-        config = PurenetConfig(inputs=192 + len(geometry.zones()), has_base=True, **recipe.purenet)
-        self.networks: dict[str, nn.Module] = {"purenet": Purenet(config)}
 
     def prepare(self, step: int) -> None:
         """Code all tiles in all views, or read their codes from the cache."""
@@ -95,8 +90,8 @@ class TransformTask(ModelTask):
             self._targets.append(torch.from_numpy(target).to(self._device))
         progress.remove_task(bar)
 
-    def loss(self, generator: torch.Generator) -> Tensor:
-        """See `correction_loss`."""
+    def batch(self, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """See `CodeTask`."""
         recipe, batch = self._recipe, self._recipe.batch
         rate = rate_indices(recipe.rate_weights, batch, generator)
         views = torch.randint(len(self._coded), (batch,), generator=generator).tolist()
@@ -113,35 +108,12 @@ class TransformTask(ModelTask):
             hints.append(hint[tile, index][row : row + recipe.crop, column : column + recipe.crop])
             targets.append(self._targets[view][tile][:, box[0], box[1]])
         base, hint = network_inputs(torch.stack(bases), torch.stack(hints))
-        target = torch.stack(targets).float() / 255
-        with torch.autocast(self._device.type, dtype=torch.bfloat16):
-            frame = self.networks["purenet"](
-                _channels_last(transform_cells(base, hint)), base, rate.to(self._device)
-            )
-        return correction_loss(frame.float(), base, target, recipe.border)
+        return base, hint, rate, torch.stack(targets).float() / 255
 
-    @torch.inference_mode()
-    def held_out(
-        self, networks: dict[str, nn.Module], images: int | None, ship: bool = False
-    ) -> dict[int, float]:
-        """Mean PSNR by rate; see `ModelTask`."""
-        network = purenet_of(networks)
-        figures: dict[int, list[float]] = {bits: [] for bits in TransformNqe.rates}
-        for truth, coded in list(zip(self._frames, self._held, strict=True))[:images]:
-            for index, bits in enumerate(figures):
-                base, hints = network_inputs(
-                    torch.from_numpy(coded.base[:, index]).to(self._device),
-                    torch.from_numpy(coded.hints[:, index]).to(self._device),
-                )
-                rate = torch.tensor([index], device=self._device)
-                frame = network(_channels_last(transform_cells(base, hints)), base, rate)
-                figures[bits].append(psnr(frame[0], truth))
-        return {bits: float(np.mean(values)) for bits, values in figures.items()}
-
-    def encoder_tensors(self, networks: dict[str, nn.Module]) -> dict[str, NDArray[Any]]:
-        """The encoder as it was given."""
-        return self._tensors
-
-
-def _channels_last(x: Tensor) -> Tensor:
-    return x.contiguous(memory_format=torch.channels_last)
+    def frame_inputs(self, index: int, rate: int) -> tuple[Tensor, Tensor]:
+        """See `CodeTask`."""
+        coded = self._held[index]
+        return network_inputs(
+            torch.from_numpy(coded.base[:, rate]).to(self._device),
+            torch.from_numpy(coded.hints[:, rate]).to(self._device),
+        )

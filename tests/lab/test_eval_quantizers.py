@@ -12,7 +12,8 @@ import pytest
 import torch
 from command_runner import names, run
 from heqcodec.base.errors import HeqError
-from heqcodec.lab.comparison.classifier_task import ClassifierTask, load_labelled
+from heqcodec.lab.classifier.images import load_images
+from heqcodec.lab.comparison.classifier_task import ClassifierTask
 from heqcodec.lab.comparison.codec_task import CodecTask
 from heqcodec.lab.comparison.comparison import layer_use
 from heqcodec.lab.comparison.contestants import CONTESTANTS, chosen
@@ -63,7 +64,7 @@ class TestNetwork:
             assert use["entropy_ratio"] == pytest.approx(entropy / math.log2(3), abs=1e-3)
 
     def test_measuring_the_classifier(self, labelled: Path) -> None:
-        task = ClassifierTask(load_labelled(labelled), 4, torch.device("cpu"), 0)
+        task = ClassifierTask(load_images(labelled), 4, torch.device("cpu"), 0)
         network = task.build()
         assert 0 <= task.measure(network) <= 100
         assert float(task.loss(network, torch.Generator().manual_seed(1)).detach()) > 0
@@ -99,11 +100,13 @@ class TestCommand:
     def test_labels(self, tmp_path: Path) -> None:
         assert chosen([]) == list(CONTESTANTS)
         np.savez(tmp_path / "x.npz", images=np.zeros((4, 8, 8, 3), np.uint8), labels=np.zeros(4))
-        with pytest.raises(HeqError, match="must hold uint8 images"):
-            load_labelled(tmp_path / "x.npz")
+        small = load_images(tmp_path / "x.npz")
+        assert len(small.train) == 3 and len(small.test) == 1  # four fifths
+        with pytest.raises(HeqError, match="images of 32 x 32 pixels, not of 8 x 8"):
+            ClassifierTask(small, 4, torch.device("cpu"), 0)
         (tmp_path / "y.npz").write_bytes(b"no")
-        with pytest.raises(HeqError, match="holds no images and labels"):
-            load_labelled(tmp_path / "y.npz")
+        with pytest.raises(HeqError, match=r"images of .*y.npz cannot be read"):
+            load_images(tmp_path / "y.npz")
 
 
 class TestSeeds:
