@@ -219,13 +219,13 @@ def _say_of_what(curve: dict[str, Any]) -> None:
 def _print_table(curves: list[dict[str, Any]], images: int) -> None:
     counts = {count for curve in curves for count in curve["heqcodec"]["images"]}
     title = f"Mean of {images} images" if counts <= {images} else None
-    headings = ("codec", "images", "setting", "bpp", "PSNR dB", "luma dB", "MS-SSIM")
-    headings += ("border ratio", "encode s", "decode s")
+    figures = ("bpp", "PSNR dB", "luma dB", "MS-SSIM", "border ratio", "encode s", "decode s")
+    headings = ("codec", "images", "setting", *figures)
     rows = []
     for curve in curves:
         means, own = curve["results"], curve["heqcodec"]
         for point, setting in enumerate(own["settings"]):
-            figures = (
+            values_and_forms = (
                 (means["bpp"], ".4f"),
                 (means["psnr-rgb"], ".2f"),
                 (own["psnr-luma"], ".2f"),
@@ -234,7 +234,7 @@ def _print_table(curves: list[dict[str, Any]], images: int) -> None:
                 (means["encoding_time"], ".3f"),
                 (means["decoding_time"], ".3f"),
             )
-            cells = [optional(values[point], form) for values, form in figures]
+            cells = [optional(values[point], form) for values, form in values_and_forms]
             rows.append([curve["name"], str(own["images"][point]), f"{setting:g}", *cells])
     if rows:
         print_table(title, headings, rows)

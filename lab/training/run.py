@@ -163,9 +163,9 @@ def train(
     try:
         encoder = task.encoder_tensors(loop.measured)
     except HeqError as error:
-        reached = ", ".join(f"{key} {value:.2f}" for key, value in held_out.items())
+        measured = ", ".join(f"{key} {value:.2f}" for key, value in held_out.items())
         raise HeqError(
-            f"the run in {out_dir} has been trained ({reached}), but cannot be exported: {error}"
+            f"the run in {out_dir} has been trained ({measured}), but cannot be exported: {error}"
         ) from error
     return export_model(
         out_dir / "weights",
