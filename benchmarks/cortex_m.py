@@ -2,7 +2,7 @@
 
     python benchmarks/cortex_m.py --image kodim05.png [--model nqe-r -q 35] [--out table.json]
 
-Exports a model, compiles it with benchmarks/firmware/count.c for each processor and kernel, and
+Exports a model, compiles it with benchmarks/firmware for each processor and kernel, and
 runs that in qemu on the whole image, from RGB in memory: `-icount shift=0` gives every instruction
 a nanosecond of a timer, on the machine mps2-an386 (ARM; code for a Cortex-M0+ runs there, too) and
 on virt (RISC-V). The file must be that of `heqcodec.encode`, by its length and CRC-32, or the
@@ -33,8 +33,8 @@ FIRMWARE = Path(__file__).parent / "firmware"
 NODE = re.compile(r'node: \{ title: "([^"]*)" label: "[^"]*?(\d+) bytes')
 EDGE = re.compile(r'edge: \{ sourcename: "([^"]*)" targetname: "([^"]*)"')
 KERNELS = ("SCALAR", "MULTIPLY")
-PRINTED = 4
-"""Numbers of the firmware: status, instructions, bytes and CRC-32."""
+PRINTED = 7
+"""Numbers of the firmware, see firmware/count.c."""
 
 
 class Processor(NamedTuple):
@@ -112,12 +112,37 @@ def deepest_stack(made: Path) -> int:
     return max(depth(name) for name in frames)
 
 
-def counted(processor: Processor, folder: Path, made: Path, image: Path) -> list[int]:
-    """What the firmware prints of an image: status, instructions, bytes and CRC-32."""
+class Count(NamedTuple):
+    """What the firmware prints of an image.
+
+    Attributes:
+        status: 0 where the encoder had no failure.
+        instructions: of the whole image.
+        file_bytes, crc: of the file, CRC-32.
+        stack, heap: bytes.
+        longest: the most bytes that were put at once: of nqe-r a strip.
+    """
+
+    status: int
+    instructions: int
+    file_bytes: int
+    crc: int
+    stack: int
+    heap: int
+    longest: int
+
+
+def linked(processor: Processor, folder: Path, objects: Sequence[Path]) -> Path:
+    """The firmware of an encoder, its objects and what calls it."""
     program = folder / "firmware"
-    options = ("-std=gnu99", "-O2", "-nostartfiles", f"-I{folder}", *processor.linked)
-    sources = (FIRMWARE / "count.c", made)
+    options = ("-std=gnu99", "-O2", "-nostartfiles", "-fno-builtin-malloc", *processor.linked)
+    sources = (FIRMWARE / "count.c", *objects)
     run([f"{processor.prefix}-gcc", *processor.options, *options, *sources, "-o", program])
+    return program
+
+
+def counted(processor: Processor, program: Path, image: Path) -> Count:
+    """What a firmware prints of an image."""
     loaded = f"loader,file={image},addr={processor.image:#x},force-raw=on"
     options_of_qemu = (
         "-icount",
@@ -135,7 +160,15 @@ def counted(processor: Processor, folder: Path, made: Path, image: Path) -> list
     if len(printed) != PRINTED:
         typer.echo(f"the firmware printed {printed}", err=True)
         raise typer.Exit(1)
-    return [int(word, 16) for word in printed]
+    return Count(*(int(word, 16) for word in printed))
+
+
+def heq_caller(processor: Processor, folder: Path) -> Path:
+    """firmware/encode_heq.c with the header of an exported folder, as an object."""
+    made = folder / "caller.o"
+    options = ("-std=c99", "-O2", f"-I{folder}", "-c", FIRMWARE / "encode_heq.c", "-o", made)
+    run([f"{processor.prefix}-gcc", *processor.options, *options])
+    return made
 
 
 def measured(
@@ -145,18 +178,19 @@ def measured(
     processor = PROCESSORS[name]
     small = flash(processor, compiled(processor, folder, kernel, "-Os"))
     made = compiled(processor, folder, kernel, "-O2")
-    status, instructions, length, crc = counted(processor, folder, made, image)
-    if (status, length, crc) != (0, len(coded), zlib.crc32(coded)):
+    program = linked(processor, folder, [made, heq_caller(processor, folder)])
+    count = counted(processor, program, image)
+    if (count.status, count.file_bytes, count.crc) != (0, len(coded), zlib.crc32(coded)):
         typer.echo(f"{name}, {kernel}: other bytes than heqcodec.encode", err=True)
         raise typer.Exit(1)
     return {
         "processor": name,
         "kernel": kernel.lower(),
-        "instructions_a_pixel": round(instructions / pixels, 1),
+        "instructions_a_pixel": round(count.instructions / pixels, 1),
         "flash_O2": flash(processor, made),
         "flash_Os": small,
         "stack_O2": deepest_stack(made),
-        "file_bytes": length,
+        "file_bytes": count.file_bytes,
     }
 
 

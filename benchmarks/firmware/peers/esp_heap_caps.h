@@ -1,0 +1,1 @@
+/* jpge.cpp includes it; without SPIRAM it uses nothing of it. */
