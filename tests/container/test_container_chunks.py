@@ -17,7 +17,7 @@ from heqcodec.base.errors import (
     HeqUnsupportedError,
 )
 from heqcodec.container import Chunk, ContainerReader
-from heqcodec.container.chunks import alpha_chunk, read_alpha
+from heqcodec.container.chunks import END, alpha_chunk, can_be_chunk, is_chunk_type, read_alpha
 from sample_containers import build, read
 
 STRIPS_ONLY = build()[:-12]
@@ -71,6 +71,18 @@ class TestChunks:
         reader, kept = read(bytes(data), partial=True)
         assert kept == [chunks[0], chunks[2]]
         assert len(reader.damaged_chunks) == 1
+
+    def test_search_looks_for_lawful_types(self) -> None:
+        """All octets in all places of a type, and END_ that has data."""
+        names = [
+            b"ABcd"[:place] + bytes([octet]) + b"ABcd"[place + 1 :]
+            for place in range(4)
+            for octet in range(256)
+        ]
+        words = np.frombuffer(b"".join(names) + END * 2, "<u4")
+        lengths = np.array([1] * len(names) + [0, 1], np.uint32)
+        expected = [is_chunk_type(name) for name in names] + [True, False]
+        assert can_be_chunk(words, lengths).tolist() == expected
 
     def test_search_after_damage_is_bounded(self) -> None:
         decoys = b"ALPH\x00\x00\x10\x00" * (1 << 17)

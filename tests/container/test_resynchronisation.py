@@ -382,6 +382,29 @@ def test_rates_that_there_are_not(rate: int) -> None:
     assert ContainerReader(io.BytesIO(data), partial=True).read_strip(0) is None
 
 
+@pytest.mark.parametrize(
+    ("hit", "left"),
+    [
+        ((30,), True),
+        ((0, 30), True),  # The length says that it begins here.
+        ((4, 30), True),  # The index does.
+        ((0, 4, 30), False),
+        ((3, 30), False),  # A rate that there is not.
+    ],
+)
+def test_what_is_left_of_a_strip_between_two_whole_ones(hit: tuple[int, ...], left: bool) -> None:
+    """All of its payload, as it stands, if its index or its length is right."""
+    strips = [pack_strip_of(index, bytes(range(100)), 500) for index in range(3)]
+    damaged = bytearray(rate_file(96, *strips) + Chunk(b"END_").pack())
+    start = len(rate_file(96, strips[0]))
+    for offset in hit:
+        damaged[start + offset] ^= 0xA5
+    reader = ContainerReader(io.BytesIO(bytes(damaged)), partial=True)
+    assert reader.read_strip(1) is None
+    expected = Strip(500, bytes(damaged[start + 8 : start + 108])) if left else None
+    assert reader.read_remains(1) == expected
+
+
 @pytest.mark.parametrize("length", [0, 16, 48 * 3])
 def test_a_strip_of_another_length_is_damaged_though_its_checksum_is_right(length: int) -> None:
     """In patch mode the header fixes the length; decoding ended with numpy's words."""
