@@ -78,8 +78,8 @@ def keep_probabilities(scores: Tensor, budget: int) -> Tensor:
     tail = ordered.flip(0).cumsum(0).flip(0)
     certain = torch.arange(count, device=scores.device, dtype=scores.dtype)
     left = budget - certain
-    fits = (ordered * left <= tail) & (left > 0)
-    # fits[budget - 1] holds always, so there is a first one.
+    fits = ordered * left <= tail
+    # fits[budget - 1] holds always, so there is a first one, and its share is at least 1.
     first = torch.argmax(fits.to(torch.int8), dim=0, keepdim=True)
     # gather, since an index that is a tensor would make the host wait for its value.
     smallest = torch.finfo(scores.dtype).tiny

@@ -105,8 +105,7 @@ class BitShiftNorm(nn.Module):
         self.register_buffer("fade", torch.zeros(()))
         self.register_buffer("left_scale", torch.ones(channels))
         self.register_buffer("left_bias", torch.zeros(channels))
-        # Mirrors of the buffers on the Python side: reading a buffer would wait for the device.
-        self._switched, self._exponent, self._fade = False, 0, 0.0
+        self._mirror_buffers()
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) accumulators -> same shape, of order one."""
@@ -178,6 +177,7 @@ class BitShiftNorm(nn.Module):
         return torch.where(self.bn.weight < 0, -1.0, 1.0)
 
     def _mirror_buffers(self) -> None:
+        # Reading a buffer in every forward pass would wait for the device.
         self._switched, self._exponent = bool(self.switched), int(self.exponent)
         self._fade = float(self.fade)
 

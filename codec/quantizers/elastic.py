@@ -160,7 +160,7 @@ class ElasticQuantizer(WeightQuantizer):
         """
         step, offset = self._parts(weight)
         half = 2 ** (self.precision.bits - 1)
-        if self.precision.granularity == "channel" and weight.dim() > 1:
+        if self.precision.granularity == "channel":
             # learned_step scales by 1 / sqrt(P numel) already.
             factor = 2 * weight.shape[1] ** 0.5
         else:

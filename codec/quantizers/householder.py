@@ -99,9 +99,8 @@ def reflect(x: Tensor, blocks: Blocks) -> Tensor:
     v = (inverse_root - blocks.is_large.to(x.dtype)).unsqueeze(1)
     along = torch.zeros_like(x).index_add_(0, blocks.block, v * x)[blocks.block]
     square = (2 - 2 * inverse_root).unsqueeze(1)
-    factor = torch.where(square > 0, 2 / square.clamp(min=RANGE_FLOOR), 0.0)
-    factor = torch.where(blocks.size.unsqueeze(1) > 1, factor, 0.0)
-    return x - factor * along * v
+    # In a block of one v is 0, so any finite factor does.
+    return x - 2 / square.clamp(min=RANGE_FLOOR) * along * v
 
 
 class BlockHouseholderGradient:

@@ -32,7 +32,7 @@ def index_entropy(indices: Tensor, levels: int) -> float:
 def scalar_indices(x: Tensor, levels: int) -> Tensor:
     """Indices of the quantizer that clips at 3 sigma: float -> int64 0 .. K - 1, same shape."""
     x = x.float()
-    normalized = ((x - x.mean()) / (SIGMAS * x.std(correction=0)).clamp(min=1e-12)).clamp(-1, 1)
+    normalized = (x - x.mean()) / (SIGMAS * x.std(correction=0)).clamp(min=1e-12)
     return fsq_index(normalized, levels).to(torch.int64)
 
 

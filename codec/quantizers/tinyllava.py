@@ -33,7 +33,7 @@ def fsq_round(x: Tensor, levels: int) -> Tensor:
 
 @torch.no_grad()
 def fsq_index(x: Tensor, levels: int) -> Tensor:
-    """Index 0 .. K - 1 of the level of each x in [-1, 1]: same shape and dtype as x."""
+    """Index 0 .. K - 1 of the level nearest to each x: same shape and dtype as x."""
     half, offset = (levels - 1) / 2, (levels - 1) % 2 / 2
     return (torch.round(x * half - offset) + (offset + half)).clamp(0, levels - 1)
 

@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from heqcodec.quantizers import BitShiftNorm, RunningBatchNorm2d, level_statistics
@@ -69,10 +70,8 @@ def test_splitting_follows_the_size_of_the_gradient(scale):
 
 
 def test_a_dead_channel_keeps_its_sign():
-    thresholds, sign = fold_thresholds(
-        torch.zeros(2).double().numpy(), torch.tensor([0.5, -0.5]).double().numpy(), (0.0,), 10
-    )
-    assert thresholds.tolist() == [[-10], [11]] and sign.tolist() == [1, 1]
+    thresholds, sign = fold_thresholds(np.zeros(3), np.array([0.5, 0.0, -0.5]), (0.0,), 10)
+    assert thresholds.tolist() == [[-10], [-10], [11]] and sign.tolist() == [1, 1, 1]
 
 
 def test_a_folded_norm_adds_its_epsilon_to_the_variance():
