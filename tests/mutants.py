@@ -61,6 +61,11 @@ FORMULA = (
 KILLED, SURVIVED, UNREACHED = "killed", "survived", "unreached"
 
 
+def function_of(mutant: str) -> str:
+    """The name of the function that a mutant is of."""
+    return mutant.partition("__mutmut_")[0]
+
+
 def mutate(path: Path, module: str, formulas: bool) -> dict[str, str]:
     """Put the mutants of a file into it; what each changes, by its name."""
     tree, mutations, classes, functions = file_mutation.create_mutations(
@@ -78,7 +83,7 @@ def mutate(path: Path, module: str, formulas: bool) -> dict[str, str]:
 
     changes = {}
     for name in mutated.mutant_names:
-        function = name.partition("__mutmut_")[0]
+        function = function_of(name)
         lines_of = (body(f"{function}__mutmut_orig"), body(name))
         changes[f"{module}.{name}"] = "\n".join(
             line
@@ -214,10 +219,11 @@ class Loop:
             tests.sort(key=lambda test: test.seconds)
             tell(tests=len(tests), seconds=sum(test.seconds for test in tests))
             killers: dict[str, list[str]] = {}
-            for name in self.mutants:
+            # Those that need a process of their own come last.
+            for name in sorted(self.mutants, key=lambda name: function_of(name) in imported):
                 if time.monotonic() - start > 60 * self.minutes:
                     break
-                function = name.partition("__mutmut_")[0]
+                function = function_of(name)
                 first = killers.setdefault(function, [])
                 chosen: list[Test] = []
                 folder = name.rpartition(".")[0].rpartition(".")[0]
