@@ -257,7 +257,8 @@ class Loop:
 
 def report(out: Path, changes: dict[str, str]) -> None:
     """Counts by module, and the changes that no test noticed."""
-    found = {row["mutant"]: row for row in map(json.loads, out.open()) if "mutant" in row}
+    rows = map(json.loads, out.open())
+    found = {row["mutant"]: row for row in rows if row.get("mutant") in changes}
     module_of = {name: name.rpartition(".")[0].partition(".")[2] for name in changes}
     total = Counter(module_of.values())
     counts = Counter((module_of[name], row["result"]) for name, row in found.items())
