@@ -160,11 +160,9 @@ class ElasticQuantizer(WeightQuantizer):
         """
         step, offset = self._parts(weight)
         half = 2 ** (self.precision.bits - 1)
-        if self.precision.granularity == "channel":
-            # learned_step scales by 1 / sqrt(P numel) already.
-            factor = 2 * weight.shape[1] ** 0.5
-        else:
-            factor = 1.0
+        # learned_step scales by 1 / sqrt(P numel) already.
+        by_channel = self.precision.granularity == "channel"
+        factor = 2 * weight.shape[1] ** 0.5 if by_channel else 1.0
         step = scale_gradient(step, factor)
         if offset is None:
             return learned_step(weight, step, -half, half - 1)
