@@ -382,7 +382,8 @@ def main(
                 typer.echo(f"{each.name} on {name} counted", err=True)
     table = {
         "heqcodec": __version__,
-        "command": "python benchmarks/cortex_m_peers.py kodak/ "
+        "command": "python benchmarks/cortex_m_peers.py kodak/ --jpegenc JPEGENC/ "
+        "--esp32-camera esp32-camera/ "
         + " ".join(f"--count {name}" for name in kept)
         + f" --nanojoule {nanojoule}",
         "versions": versions(names),

@@ -144,8 +144,12 @@ def _energy_table(table: Table, nanojoule: float) -> str:
 
 
 def _radio_table() -> str:
-    lines = ["| link (data sheets as recalled) | uJ a byte |", "|---|---|"]
-    lines += [f"| {radio.name} | {radio.microjoule:,.2g} |" for radio in RADIOS]
+    lines = ["| link (data sheets as recalled) | mW | bit/s | uJ a byte |", "|---|---|---|---|"]
+    lines += [
+        f"| {radio.name} | {radio.milliwatts:,.0f} | {radio.bits:,.0f} | "
+        f"{float(f'{radio.microjoule:.2g}'):,g} |"
+        for radio in RADIOS
+    ]
     return "\n".join(lines)
 
 
@@ -160,12 +164,13 @@ def draw(table: Table, nanojoule: float, path: Path) -> None:
     peer = next(name for name in reversed(list(table["bytes"])) if name not in OURS)
     cycles = np.geomspace(0.03, 3, 50)
     figure, axes = pyplot.subplots(figsize=(7.5, 4.5))
+    dashes = iter(("-", "-", (0, (4, 4)), (0, (4, 4))))  # two and two are nearly equal
     for encoder, processor in rows:
         if encoder != "nqe-r":
             continue
         value = break_even(rows[encoder, processor], rows[peer, processor], 31, 1.0)
         if value is not None:
-            axes.plot(cycles, value * cycles, label=f"nqe-r on {processor}")
+            axes.plot(cycles, value * cycles, linestyle=next(dashes, ":"), label=processor)
     for radio in RADIOS:
         axes.axhline(radio.microjoule, color="0.6", linewidth=0.8)
         axes.text(cycles[0], radio.microjoule, f" {radio.name}", fontsize=7, va="bottom")
