@@ -1,6 +1,6 @@
-"""CoDeQ's dead zone on the coefficients of `nqe-r`, beside the codec's own thresholds.
+"""CoDeQ's dead zone on the coefficients of `nqe-r`, against the codec's own thresholds.
 
-    python benchmarks/dead_zone.py DIR --train PHOTOGRAPHS --out eval/results/dead-zone/NAME
+    python -m heqcodec.lab.comparison.dead_zone DIR --train PHOTOGRAPHS --out NAME
 
 CoDeQ (arXiv 2512.12981) puts a level of 0 where |c| < d / 2 and steps of equal width s beyond, so
 that level k begins at d / 2 + (k - 1) s; d is learned. Here s is the codec's step, which sets the
@@ -16,7 +16,7 @@ rate, and d is learned on PHOTOGRAPHS, in the first two ways for each octave of 
 Lambda is 0.14 s^2 a bit, by which the codec's cost layer was trained. Then DIR is coded into real
 files by the shipped coder with each of them, with fixed thresholds, and with the cost layer, and
 decoded by the plain inverse transform with points of reconstruction fitted to PHOTOGRAPHS for each.
-Prints BD-rates beside the cost layer; writes NAME.json and NAME.md.
+Prints BD-rates against the cost layer; writes NAME.json and NAME.md.
 """
 
 from __future__ import annotations
@@ -26,9 +26,24 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
+import heqcodec
 import numpy as np
+import torch
 import typer
-from ablation import (
+from heqcodec.eval.bjontegaard import compare
+from heqcodec.image.images import load_image
+from heqcodec.image.patches import split_patches
+from heqcodec.lab.training.photographs import image_files, load_tiles
+from heqcodec.models import registry
+from heqcodec.models.manifest import stored_tensors
+from heqcodec.nqe_r.coders import CODERS, OWN
+from heqcodec.nqe_r.layout import SUBS
+from heqcodec.nqe_r.quantizer import LARGEST, OCTAVE, choose_transform_sizes
+from heqcodec.purenet.dequantizer import band_zones
+from heqcodec.quantizers.codeq import DeadZoneQuantizer
+from numpy.typing import NDArray
+
+from .ablation import (
     QUALITIES,
     RATES,
     cells,
@@ -37,7 +52,6 @@ from ablation import (
     plain_decoder,
     write_results,
 )
-from numpy.typing import NDArray
 
 LAMBDA = 0.14
 SIXTEENTHS = range(6, 25)
@@ -58,15 +72,11 @@ Widths = dict[int, NDArray[np.int32]]
 
 def band_classes() -> NDArray[np.int64]:
     """The class of frequency of each level, int64 (1024,)."""
-    from heqcodec.nqe_r.layout import SUBS
-    from heqcodec.purenet.dequantizer import band_zones
-
     return np.repeat(band_zones(), SUBS)
 
 
 def codeq_levels(encoder: Any, widths: Widths) -> Callable[..., Any]:
     """Levels by CoDeQ's thresholds, a function as `measure` takes it."""
-    from heqcodec.nqe_r.quantizer import LARGEST, OCTAVE, choose_transform_sizes
 
     def levels_of(coefficients: NDArray[np.int32], step: int) -> Any:
         steps, planes = encoder.integer_steps(step), coefficients.shape[2]
@@ -85,8 +95,6 @@ def codeq_levels(encoder: Any, widths: Widths) -> Callable[..., Any]:
 
 def in_steps(encoder: Any, coefficients: NDArray[np.int32], step: int) -> Any:
     """Transform sizes, and coefficients in them over their steps, float32 (N, 3, 1024)."""
-    from heqcodec.nqe_r.quantizer import choose_transform_sizes
-
     steps = encoder.integer_steps(step)
     transform_sizes = choose_transform_sizes(coefficients, steps)
     chosen = coefficients[np.arange(len(transform_sizes)), transform_sizes]
@@ -120,8 +128,6 @@ def cost(x: NDArray[np.float32], bands: NDArray[np.int64], sixteenths: int) -> f
 
 def searched(encoder: Any, coefficients: NDArray[np.int32], one: bool) -> Widths:
     """The half widths of least cost, one for all or one a class."""
-    from heqcodec.nqe_r.quantizer import OCTAVE
-
     classes, band_of = band_classes(), np.arange(1024) // 4
     widths: Widths = {}
     for step in OCTAVE_STEPS:
@@ -147,10 +153,6 @@ def by_gradient(encoder: Any, coefficients: NDArray[np.int32]) -> Widths:
 
     The range of CoDeQ follows the dead zone, so that its step stays that of the codec.
     """
-    import torch
-    from heqcodec.nqe_r.quantizer import OCTAVE
-    from heqcodec.quantizers.codeq import DeadZoneQuantizer
-
     widths: Widths = {}
     top = 2 ** (CODEQ_BITS - 1) - 1
     for step in OCTAVE_STEPS:
@@ -193,9 +195,8 @@ def by_files(
     """One half width for all, of the lowest BD-rate in real files of some images.
 
     Returns:
-        It, and the BD-rate beside ``anchor`` of each that was tried, by half width in steps.
+        It, and the BD-rate against ``anchor`` of each that was tried, by half width in steps.
     """
-    from heqcodec.eval.bjontegaard import compare
 
     def curve(levels_of: Callable[..., Any]) -> list[tuple[float, float]]:
         decode = plain_decoder(encoder, levels_of, coefficients)
@@ -226,19 +227,10 @@ def main(
     folder: Annotated[Path, typer.Argument(metavar="DIR", exists=True, file_okay=False)],
     train: Annotated[Path, typer.Option("--train", exists=True, file_okay=False)],
     out: Annotated[Path, typer.Option("--out", help="Name of the results, without suffix.")],
-    coder: Annotated[str, typer.Option("--coder", help='"device" or "packed".')] = "device",
+    coder: Annotated[str, typer.Option("--coder", help=f"{' or '.join(CODERS)}.")] = OWN.name,
     tiles: Annotated[int, typer.Option("--tiles", min=1, help="To learn from.")] = 48,
 ) -> None:
     """Print and write the table; see the module's text."""
-    import heqcodec
-    from heqcodec.container.header import Coder
-    from heqcodec.eval.bjontegaard import compare
-    from heqcodec.image.images import load_image
-    from heqcodec.image.patches import split_patches
-    from heqcodec.lab.training.photographs import image_files, load_tiles
-    from heqcodec.models import registry
-    from heqcodec.models.manifest import stored_tensors
-
     images = [load_image(path).pixels for path in image_files(folder)]
     loaded, digest = load_tiles(train)
     drawn = np.random.default_rng(0).permutation(len(loaded))[:tiles]
@@ -247,7 +239,7 @@ def main(
     given = shipped.coefficients(np.concatenate([split_patches(loaded[index]) for index in drawn]))
     entry = registry.manifest()["models"][model]["encoder"]
     own = encoders(shipped, stored_tensors(entry))
-    strips = registry.load_strip_coder(model, Coder[coder.upper()])
+    strips = registry.load_strip_coder(model, CODERS[coder].number)
     # Tiles that no point of reconstruction was fitted to.
     others = np.random.default_rng(0).permutation(len(loaded))[tiles : tiles + FILE_TILES]
     tried, tries = by_files(
@@ -286,8 +278,8 @@ def main(
         "train_sha256": digest,
         "heqcodec": heqcodec.__version__,
         "encoder_id": entry["encoder_id"],
-        "command": f"python benchmarks/dead_zone.py {folder.name} --train {train.name} "
-        f"--coder {coder} --tiles {tiles}",
+        "command": f"python -m heqcodec.lab.comparison.dead_zone {folder.name} "
+        f"--train {train.name} --coder {coder} --tiles {tiles}",
         "rows": rows,
     }
     write_results(out, results, markdown(results))

@@ -1,9 +1,9 @@
 """What does each ingredient of the variable-rate mode bring, in bits at equal PSNR?
 
-    python benchmarks/ablation.py DIR --train PHOTOGRAPHS --out eval/results/ablation/NAME
+    python -m heqcodec.lab.comparison.ablation DIR --train PHOTOGRAPHS --out NAME
 
 Codes every image of DIR at five qualities into real files with the shipped model, and again with
-one ingredient left out at a time, and prints BD-rates (PSNR over RGB, mean of the images) beside
+one ingredient left out at a time, and prints BD-rates (PSNR over RGB, mean of the images) against
 the whole. Ingredients of the encoder are judged by the plain inverse transform, whose points of
 reconstruction are fitted to PHOTOGRAPHS for each: coders and networks were trained for the shipped
 encoder alone, so what is left out costs a little less than the table says.
@@ -17,14 +17,28 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
+import heqcodec
 import numpy as np
 import typer
+from heqcodec.container.strips import Strip
+from heqcodec.eval.bjontegaard import compare
+from heqcodec.eval.metrics import psnr
+from heqcodec.file.encoding import joined_file, rate_header
+from heqcodec.file.options import step_of_quality
+from heqcodec.image.images import load_image
+from heqcodec.image.patches import patch_batches, split_patches
+from heqcodec.lab.training.photographs import image_files, load_tiles
+from heqcodec.models import registry
+from heqcodec.models.manifest import stored_tensors
+from heqcodec.nqe_r.coders import CODERS, OWN, PACKED
+from heqcodec.nqe_r.encoder import RateNqe, stem_tensors
+from heqcodec.nqe_r.layout import LEVELS
+from heqcodec.nqe_r.levels import StripLevels, regrouped
+from heqcodec.nqe_r.quantizer import quantize
+from heqcodec.purenet.dequantizer import Dequantizer, fit_places
 from numpy.typing import NDArray
-
-if TYPE_CHECKING:
-    from heqcodec.nqe_r.encoder import RateNqe
 
 QUALITIES = (12, 26, 40, 54, 68)
 PLAIN = "plain"
@@ -38,20 +52,20 @@ RATES = (0.1, 1.0)
 class Variant:
     """One way of coding.
 
-    encoder: a name of `encoders`.  coder: "packed" or "device".  decoder: "strong", "fast" or
-    "plain".  anchor: the variant that it is compared with; "" for none.
+    encoder: a name of `encoders`.  coder: a name of `CODERS`.  decoder: "strong", "fast" or "plain".
+    anchor: the variant that it is compared with; "" for none.
     """
 
     name: str
     encoder: str = "shipped"
-    coder: str = "packed"
+    coder: str = PACKED.name
     decoder: str = PLAIN
     anchor: str = INVERSE
 
 
 VARIANTS = (
     Variant(WHOLE, decoder="strong", anchor=""),
-    Variant("device coder", coder="device", decoder="strong", anchor=WHOLE),
+    Variant("device coder", coder=OWN.name, decoder="strong", anchor=WHOLE),
     Variant("fast decoder", decoder="fast", anchor=WHOLE),
     Variant(INVERSE, anchor=WHOLE),
     Variant("no cost layer: thresholds of 11/16", "dead zone", anchor=INVERSE),
@@ -63,9 +77,6 @@ VARIANTS = (
 
 def encoders(shipped: RateNqe, tensors: dict[str, Any]) -> dict[str, Callable[..., Any]]:
     """For each encoder: coefficients and a step index to levels and transform sizes."""
-    from heqcodec.nqe_r.encoder import RateNqe, stem_tensors
-    from heqcodec.nqe_r.quantizer import quantize
-
     blank = {**tensors, **{k: v for k, v in stem_tensors().items() if k not in ("layers", "steps")}}
     half = {**blank, "bias": np.zeros_like(blank["bias"])}
 
@@ -97,16 +108,12 @@ def points(
     variant: Variant, images: Sequence[NDArray[np.uint8]], train: NDArray[np.int32]
 ) -> list[tuple[float, float]]:
     """Mean bits per pixel and PSNR at each quality."""
-    from heqcodec.container.header import Coder
-    from heqcodec.models import registry
-    from heqcodec.models.manifest import stored_tensors
-
     model = registry.default_model("rate")
     shipped: Any = registry.load_rate_encoder(model)
     levels_of = encoders(shipped, stored_tensors(registry.manifest()["models"][model]["encoder"]))[
         variant.encoder
     ]
-    coder = registry.load_strip_coder(model, Coder[variant.coder.upper()])
+    coder = registry.load_strip_coder(model, CODERS[variant.coder].number)
     if variant.decoder == PLAIN:
         decode = plain_decoder(shipped, levels_of, train)
     else:
@@ -118,8 +125,6 @@ def plain_decoder(
     shipped: RateNqe, levels_of: Callable[..., Any], train: NDArray[np.int32]
 ) -> Callable[..., NDArray[np.uint8]]:
     """The plain inverse transform with points of reconstruction fitted to these levels."""
-    from heqcodec.purenet.dequantizer import Dequantizer, fit_places
-
     fitted: Any = Fitted(shipped, levels_of)
     plain = Dequantizer(shipped, fit_places(fitted, train, list(range(64, 1024, 128))))
 
@@ -155,14 +160,6 @@ def measure(
         decode: levels (R, columns, C, 1024), transform sizes (R, columns), steps (R,) -> frame.
         images: uint8 (H, W, C) each.
     """
-    from heqcodec.container.strips import Strip
-    from heqcodec.eval.metrics import psnr
-    from heqcodec.file.encoding import joined_file, rate_header
-    from heqcodec.file.options import step_of_quality
-    from heqcodec.image.patches import patch_batches
-    from heqcodec.nqe_r.layout import LEVELS
-    from heqcodec.nqe_r.levels import StripLevels, regrouped
-
     found = []
     for quality in QUALITIES:
         step = step_of_quality(quality)
@@ -193,13 +190,6 @@ def main(
     out: Annotated[Path, typer.Option("--out", help="Name of the results, without suffix.")],
 ) -> None:
     """Print and write the table; see the module's text."""
-    import heqcodec
-    from heqcodec.eval.bjontegaard import compare
-    from heqcodec.image.images import load_image
-    from heqcodec.image.patches import split_patches
-    from heqcodec.lab.training.photographs import image_files, load_tiles
-    from heqcodec.models import registry
-
     images = [load_image(path).pixels for path in image_files(folder)]
     tiles, digest = load_tiles(train)
     drawn = np.random.default_rng(0).permutation(len(tiles))[:96]
@@ -235,7 +225,7 @@ def main(
         "heqcodec": heqcodec.__version__,
         "encoder_id": entry["encoder"]["encoder_id"],
         "decoder_sha256": entry["decoder"]["sha256"],
-        "command": f"python benchmarks/ablation.py {folder.name} --train {train.name}",
+        "command": f"python -m heqcodec.lab.comparison.ablation {folder.name} --train {train.name}",
         "rows": rows,
     }
     write_results(out, record, table(record))

@@ -1,4 +1,4 @@
-"""The ablation benchmark on a small photograph: real files, and each ingredient worth its bits."""
+"""The ablation on a small photograph: real files, and each ingredient worth its bits."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from small_models import photograph
 
 pytest.importorskip("torch")
 
+from heqcodec.lab.comparison import ablation
 
-def test_every_ingredient_is_measured_beside_its_anchor(tmp_path: Path) -> None:
-    import ablation
 
+def test_every_ingredient_is_measured_against_its_anchor(tmp_path: Path) -> None:
     for name, box in (("images", (96, 0, 288, 160)), ("train", (64, 0, 320, 256))):
         (tmp_path / name).mkdir()
         Image.fromarray(photograph()).crop(box).save(tmp_path / name / "a.png")

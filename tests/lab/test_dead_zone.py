@@ -1,11 +1,11 @@
-"""The thresholds that `benchmarks/dead_zone.py` compares are those of CoDeQ's quantizer."""
+"""The thresholds of `heqcodec.lab.comparison.dead_zone` are those of CoDeQ's quantizer."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 import torch
-from dead_zone import codeq_levels, cost, distortion, entropies, uniform
+from heqcodec.lab.comparison.dead_zone import codeq_levels, cost, distortion, entropies, uniform
 from heqcodec.nqe_r.encoder import RateNqe, stem_tensors
 from heqcodec.quantizers.codeq import DeadZoneQuantizer
 
