@@ -52,7 +52,7 @@ RATES = (0.1, 1.0)
 class Variant:
     """One way of coding.
 
-    encoder: a name of `encoders`.  coder: a name of `CODERS`.  decoder: "strong", "fast" or "plain".
+    encoder: a name of `encoders`.  coder: a name of `CODERS`.  decoder: of the model, or `PLAIN`.
     anchor: the variant that it is compared with; "" for none.
     """
 

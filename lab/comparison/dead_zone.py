@@ -205,6 +205,7 @@ def by_files(
     base, found = curve(anchor), {}
     for sixteenths in FILE_SIXTEENTHS:
         rate = compare(base, curve(codeq_levels(encoder, uniform(sixteenths))), RATES).rate
+        assert rate is not None  # the curves overlap
         found[sixteenths] = round(rate, 2)
     best = min(found, key=lambda sixteenths: found[sixteenths])
     return uniform(best), {f"{k / 16:g}": rate for k, rate in found.items()}
