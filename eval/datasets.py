@@ -1,6 +1,7 @@
 """Sets of test images: where they come from, what may be done with them, and what they must be.
 
-Nothing is shipped or fetched unasked. Sums of single files stand in ``checksums/``, in the form of
+Nothing is shipped or fetched unasked. The sets stand in ``checksums/datasets.json``; sums of single
+files in ``checksums/``, in the form of
 ``sha256sum``; those of archives are TensorFlow Datasets' (``url_checksums``), and were made there
 by downloading them.
 """
@@ -8,15 +9,14 @@ by downloading them.
 from __future__ import annotations
 
 import hashlib
+import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.resources import files as package_files
 from pathlib import Path
 
 from heqcodec.base.errors import HeqError
 from heqcodec.eval.folder import SUFFIXES, data_hash, image_files
-
-_CVL = "https://data.vision.ee.ethz.ch/cvl"
-_CLIC_LICENCE = "released for the CLIC challenge; its terms are those of compression.cc"
 
 
 @dataclass(frozen=True)
@@ -43,82 +43,20 @@ class Dataset:
         return hashlib.sha256(listing.encode()).hexdigest()
 
 
-def _sums(name: str) -> tuple[tuple[str, str], ...]:
-    text = (package_files("heqcodec.eval") / "checksums" / f"{name}.sha256").read_text("ascii")
+def _sums(text: str) -> tuple[tuple[str, str], ...]:
     pairs = (line.split("  ", 1) for line in text.splitlines())
     return tuple((file, digest) for digest, file in pairs)
 
 
-DATASETS = (
-    Dataset(
-        name="kodak",
-        title="Kodak Lossless True Color Image Suite",
-        images=24,
-        licence="released by the Eastman Kodak Company for unrestricted usage",
-        page="https://r0k.us/graphics/kodak/",
-        address="https://r0k.us/graphics/kodak/kodak/",
-        sums=_sums("kodak"),
-    ),
-    Dataset(
-        name="clic2020-professional-valid",
-        title="CLIC 2020, professional, validation",
-        images=41,
-        licence=_CLIC_LICENCE,
-        page="https://compression.cc/",
-        address=f"{_CVL}/clic/professional_valid_2020.zip",
-        archive_sha256="00be38092ade2ab5163b65f7f6523d46c7bca147007f559adbb02c0afc236b7d",
-        archive_bytes=134834429,
-    ),
-    Dataset(
-        name="clic2020-mobile-valid",
-        title="CLIC 2020, mobile, validation",
-        images=61,
-        licence=_CLIC_LICENCE,
-        page="https://compression.cc/",
-        address=f"{_CVL}/clic/mobile_valid_2020.zip",
-        archive_sha256="ff0280382eeb32fdceb28c81a7f47ac9ad86d933ebe901680845635d04e47a10",
-        archive_bytes=236556531,
-    ),
-    Dataset(
-        name="clic2020-professional-test",
-        title="CLIC 2020, professional, test",
-        images=250,
-        licence=_CLIC_LICENCE,
-        page="https://compression.cc/",
-        address=f"{_CVL}/clic/test/CLIC2020Professional_test.zip",
-        archive_sha256="857df244fc2bfa5da28d4c66bf0db16ee99bfc79eb807be8afa89cd507852884",
-        archive_bytes=891643809,
-    ),
-    Dataset(
-        name="clic2020-mobile-test",
-        title="CLIC 2020, mobile, test",
-        images=178,
-        licence=_CLIC_LICENCE,
-        page="https://compression.cc/",
-        address=f"{_CVL}/clic/test/CLIC2020Mobile_test.zip",
-        archive_sha256="2025f07a6c652270e534640de4271feef3b3dd3260beed4ac4821064837aa732",
-        archive_bytes=721789976,
-    ),
-    Dataset(
-        name="tecnick",
-        title="TESTIMAGES, 100 RGB originals of 1200x1200",
-        images=100,
-        licence="CC BY-NC-SA 3.0, Nicola Asuni, Tecnick.com",
-        page="https://testimages.org/",
-        address="https://downloads.sourceforge.net/project/testimages/OLD/OLD_SAMPLING/testimages.zip",
-        folder="RGB_OR_1200x1200",
-    ),
-    Dataset(
-        name="div2k-valid",
-        title="DIV2K, validation, high resolution",
-        images=100,
-        licence="academic research only; copyright with the photographers",
-        page=f"{_CVL}/DIV2K/",
-        address=f"{_CVL}/DIV2K/DIV2K_valid_HR.zip",
-        archive_sha256="20dd31fd84d777bc1cf5d6b7654a3f569c0aec74458ae094122ad1d0489900fc",
-        archive_bytes=448993893,
-    ),
-)
+def _listed() -> Iterator[Dataset]:
+    """The sets of ``checksums/datasets.json``, with the sums that ``NAME.sha256`` has."""
+    folder = package_files("heqcodec.eval") / "checksums"
+    for entry in json.loads((folder / "datasets.json").read_text("utf-8")):
+        sums = folder / f"{entry['name']}.sha256"
+        yield Dataset(**entry, sums=_sums(sums.read_text("ascii")) if sums.is_file() else ())
+
+
+DATASETS = tuple(_listed())
 
 
 def verify(dataset: Dataset, path: Path) -> str:

@@ -7,8 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from .gradient_quantizers import _require_bits, round_rows
-from .randomness import RandomSource
+from .gradient_quantizers import PerSampleGradient, round_rows
 from .straight_through import in_single
 
 RANGE_FLOOR = 1e-8
@@ -103,23 +102,13 @@ def reflect(x: Tensor, blocks: Blocks) -> Tensor:
     return x - 2 / square.clamp(min=RANGE_FLOOR) * along * v
 
 
-class BlockHouseholderGradient:
+class BlockHouseholderGradient(PerSampleGradient):
     """BHQ: Q(X) = T^-1 PSQ(T X) with T = reflection times diagonal, block by block.
 
     Source: arXiv 2010.14298. A row much larger than others is spread over the small rows of its
     block, and the error that its range causes with it. Unbiased, since T is linear and invertible.
-
-    Args:
-        bits: b, 1 to 16; 2^b - 1 bins.
-        seed: of the rounding.
-
-    Raises:
-        ValueError: bits out of range.
+    Arguments as of `PerSampleGradient`.
     """
-
-    def __init__(self, bits: int = 8, seed: int = 0) -> None:
-        self.bins = _require_bits(bits)
-        self.random = RandomSource(seed)
 
     def __call__(self, gradient: Tensor) -> Tensor:
         """Float (N, D) -> same shape and dtype."""

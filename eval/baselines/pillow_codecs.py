@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -13,7 +12,7 @@ from heqcodec.eval.baselines.pixels import rgb_image, whole_setting
 from PIL import Image, features
 
 
-class PillowCodec(ABC):
+class PillowCodec:
     """What codecs by Pillow share; see ``Codec`` for the attributes."""
 
     name: str
@@ -30,9 +29,12 @@ class PillowCodec(ABC):
     library: ClassVar[tuple[str, str]]
     """The library that codes, and the feature whose version is its version."""
 
-    @abstractmethod
+    lowest: ClassVar[int] = 0
+    """The lowest quality; the highest is 100."""
+
     def options(self, setting: float) -> dict[str, Any]:
         """Return what ``Image.save`` is given for a setting; ``HeqError`` if there is no such."""
+        return {"quality": whole_setting(self.name, "quality", setting, self.lowest, 100)}
 
     def missing(self) -> str | None:
         """See ``Codec``."""
@@ -90,10 +92,7 @@ class Jpeg(PillowCodec):
     format = "JPEG"
     feature = "jpg"
     library = ("libjpeg-turbo", "libjpeg_turbo")
-
-    def options(self, setting: float) -> dict[str, Any]:
-        """Quality 1 to 100."""
-        return {"quality": whole_setting(self.name, "quality", setting, 1, 100)}
+    lowest = 1
 
 
 class WebP(PillowCodec):
@@ -109,10 +108,6 @@ class WebP(PillowCodec):
     format = "WEBP"
     feature = "webp"
     library = ("libwebp", "webp")
-
-    def options(self, setting: float) -> dict[str, Any]:
-        """Quality 0 to 100."""
-        return {"quality": whole_setting(self.name, "quality", setting, 0, 100)}
 
 
 class Avif(PillowCodec):
@@ -132,9 +127,9 @@ class Avif(PillowCodec):
     library = ("libavif", "avif")
 
     def options(self, setting: float) -> dict[str, Any]:
-        """Quality 0 to 100."""
+        """See `PillowCodec`."""
         return {
-            "quality": whole_setting(self.name, "quality", setting, 0, 100),
+            **super().options(setting),
             "codec": "aom",
             "speed": 4,
             "subsampling": "4:4:4",
