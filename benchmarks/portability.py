@@ -3,8 +3,8 @@
     python benchmarks/portability.py [--model nqe-r --model nqe-t] [--images DIR]
 
 Exports each model, builds heqenc for every target whose cross compiler is here, runs its test
-vectors (and small crops of the images of a folder) natively or by qemu, and compares files with
-those of `heqcodec.encode`. What is not installed is named and skipped. For Cortex-M the code is
+vectors (and small crops of the images of a folder) natively or by qemu, and compares files and packets
+with those of Python. What is not installed is named and skipped. For Cortex-M the code is
 also searched for multiplications and divisions, at every level of optimisation. Ends with exit code
 1 when a file differs, a build fails or a multiplication is found. With --model nqe-vgg the scalar
 kernel takes minutes of qemu's time for each target. Of a classifier (--model nqe-bsn) heqclass is
@@ -160,7 +160,7 @@ def try_target(target: Target, kernel: str, folder: Path) -> str | None:
     main_source, library = sources_of(folder)
     flags = (target.fast or ()) if kernel == "FAST" else ()
     made = folder / "encoder.o"
-    options = (*STRICT, "-O2", *flags, f"-DHEQ_KERNEL_{kernel}", f"-I{folder}")
+    options = (*STRICT, "-O2", *flags, f"-DHEQ_KERNEL_{kernel}", "-DHEQ_PACKETS", f"-I{folder}")
     compile_encoder = [*(target.encoder or target.compiler), *options, "-c"]
     commands = [[*compile_encoder, str(folder / library), "-o", str(made)]]
     if target.encoder:  # or the linker refuses to join two profiles
@@ -215,7 +215,8 @@ def multiplications(compiler: tuple[str, ...], level: str, folder: Path) -> list
     )
     system = (f"-I{folder / 'freestanding'}", "-ffreestanding")
     source = folder / sources_of(folder)[1]
-    command = [*compiler, "-std=c99", "-DHEQ_KERNEL_SCALAR", level, *system, "-c", str(source)]
+    macros = ("-DHEQ_KERNEL_SCALAR", "-DHEQ_PACKETS")
+    command = [*compiler, "-std=c99", *macros, level, *system, "-c", str(source)]
     subprocess.run([*command, "-o", str(made)], check=True, capture_output=True)
     text = subprocess.run(
         ["arm-none-eabi-objdump", "-d", str(made)], capture_output=True, text=True, check=True

@@ -24,6 +24,8 @@ OWN_SOURCES = (
     "heq_transform_tables.h",
     "heq_driver.c",
 )
+PACKET_SOURCES = ("heq_parity.h", "heq_parity.c", "heq_packets.c")
+"""Of models of variable rate, compiled where HEQ_PACKETS is defined."""
 WEIGHT_LIMIT = 1 << 17
 """Bytes of weights: 2^20 bits."""
 
@@ -80,6 +82,7 @@ def encoder_sources(name: str) -> CSources:
     """The sources of a model's encoder and of its program."""
     parts = model_parts(name)
     weight_bytes = table_bytes(parts.tables)
+    packets = parts.mode == Mode.RATE
     return CSources(
         name,
         "heq_encoder",
@@ -87,8 +90,12 @@ def encoder_sources(name: str) -> CSources:
         {
             "heq_encoder.h": header_text(name, parts, weight_bytes),
             "heq_encoder.c": encoder_text(name, parts),
+            **({"heq_packets.h": own_source("c", "heq_packets.h")} if packets else {}),
         },
-        {file: own_source("c", file) for file in DESKTOP},
+        {
+            file: own_source("c", file)
+            for file in (*DESKTOP, *(("heqenc_packets.h",) if packets else ()))
+        },
         "c",
         weight_bytes,
         int(parts.words["ENCODER_BYTES"]),
@@ -120,11 +127,12 @@ def header_text(name: str, parts: CParts, weight_bytes: int) -> str:
 
 def encoder_text(name: str, parts: CParts) -> str:
     """heq_encoder.c of a model."""
-    own = {file: own_source("c", file) for file in (*OWN_SOURCES, parts.driver)}
+    own = {file: own_source("c", file) for file in (*OWN_SOURCES, *PACKET_SOURCES, parts.driver)}
     own.update(parts.written)
     names = (*parts.kernels, "heq_file.c", parts.driver, "heq_driver.c")
+    optional = {"HEQ_PACKETS": PACKET_SOURCES[1:]} if parts.mode == Mode.RATE else {}
     weights = f"{_constants(parts)}\n{tables_text(parts.tables)}"
-    return joined_text(f"The encoder of {name}", "heq_encoder.h", weights, own, names)
+    return joined_text(f"The encoder of {name}", "heq_encoder.h", weights, own, names, optional)
 
 
 def _constants(parts: CParts) -> str:

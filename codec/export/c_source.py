@@ -63,7 +63,12 @@ def build_files(exported: CSources, place: str) -> dict[str, str]:
 
 
 def joined_text(
-    title: str, header: str, weights: str, own: Mapping[str, str], names: Sequence[str]
+    title: str,
+    header: str,
+    weights: str,
+    own: Mapping[str, str],
+    names: Sequence[str],
+    optional: Mapping[str, Sequence[str]] | None = None,
 ) -> str:
     """One C file of many.
 
@@ -73,6 +78,8 @@ def joined_text(
         weights: definitions that come first.
         own: sources by name, in addition to those of ``codec/native``.
         names: of the sources to be joined, in order.
+        optional: names of further ones, by the macro that asks for them; a header of the name of
+            the last one stays a file of its own.
     """
     native = files("heqcodec") / "native"
     sources = {
@@ -80,9 +87,14 @@ def joined_text(
         for entry in native.iterdir()
         if entry.name.startswith("heq_") and entry.name.endswith((".c", ".h"))
     }
-    joined = Amalgamation({**sources, **own}, public=(header,))
+    parts = optional or {}
+    own_headers = [files_[-1].replace(".c", ".h") for files_ in parts.values()]
+    joined = Amalgamation({**sources, **own}, public=(header, *own_headers))
     kernel = joined.text("heq_kernel.h")  # tables depend on it
     body = "\n".join(joined.text(file) for file in names)
+    for (macro, more), own_header in zip(parts.items(), own_headers, strict=True):
+        text = "\n".join(joined.text(file) for file in more)
+        body += f'\n#ifdef {macro}\n#include "{own_header}"\n\n{text}\n#endif\n'
     system = "\n".join(joined.system_headers)
     return (
         f"/* {title}; see {header}. Written by `heqcodec export c`, joined of\n"

@@ -66,8 +66,10 @@ def packetize(
         HeqLimitError: the image is too large: 65,535 pixels a side, 65,536 patches.
         HeqError: an argument is out of range, or the file is none of these.
     """
-    if not SMALLEST <= size <= LARGEST:
-        raise HeqError(f"a packet has {SMALLEST} to {LARGEST} bytes, not {size}.")
+    least = OVERHEAD + PROTECTED_HEAD.size + START.size if fec else SMALLEST
+    if not least <= size <= LARGEST:
+        kind = "a packet with parity packets" if fec else "a packet"
+        raise HeqError(f"{kind} has {least} to {LARGEST} bytes, not {size}.")
     if not (0 <= sender < 1 << 16 and 0 <= image < 1 << 8):
         raise HeqError("a sender is 0 to 65535, an image 0 to 255.")
     if not 0 <= fec <= 100:

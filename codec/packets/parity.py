@@ -89,7 +89,7 @@ def parity(columns: NDArray[np.uint8], count: int) -> NDArray[np.uint8]:
 def group_of(packets: int, percent: float) -> tuple[int, int]:
     """Packets of a group, of which the last one may have fewer, and its parity packets: as few
     groups as can be, of nearly equal size."""
-    most = int(MOST / (1 + percent / 100))
+    most = int(100 * MOST / (100 + percent))
     size = -(-packets // -(-packets // most))
     return size, min(ceil(size * percent / 100), MOST - size)
 

@@ -21,6 +21,17 @@ heq_status heq_begin(heq_encoder *encoder, const heq_image *image)
     return (heq_status)state->file.status;
 }
 
+/* A patch by its upper left sample, where the file is at. */
+static void patch_at(const heq_file *file, const uint8_t *pixels, size_t stride, heq_patch *patch)
+{
+    patch->pixels = pixels;
+    patch->stride = stride;
+    patch->channels = file->channels;
+    patch->pixel_bytes = file->pixel_bytes;
+    patch->columns = (int)at_most_32(file->width - (file->column << 5));
+    patch->rows = (int)at_most_32(file->height - (file->row << 5));
+}
+
 heq_status heq_encode_patch(heq_encoder *encoder, const uint8_t *pixels, size_t stride)
 {
     heq_state *state = (heq_state *)encoder;
@@ -33,12 +44,7 @@ heq_status heq_encode_patch(heq_encoder *encoder, const uint8_t *pixels, size_t 
     if (file->status != HEQ_OK) {
         return (heq_status)file->status;
     }
-    patch.pixels = pixels;
-    patch.stride = stride;
-    patch.channels = file->channels;
-    patch.pixel_bytes = file->pixel_bytes;
-    patch.columns = (int)at_most_32(file->width - (file->column << 5));
-    patch.rows = (int)at_most_32(file->height - (file->row << 5));
+    patch_at(file, pixels, stride, &patch);
     if (file->column == 0 && file->row_of_strip == 0) {
         mode_begin_strip(state);
     }

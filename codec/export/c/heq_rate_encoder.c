@@ -46,12 +46,21 @@ static void mode_begin_strip(heq_state *state)
 
 #ifdef HEQ_KERNEL_FAST
 
-static void code_patch_levels(heq_state *state, const heq_patch *patch)
-{
+/* What a patch is coded of. */
+typedef struct {
     heq_levels levels;
-    int size = heq_fast_levels(&transform, state->steps, patch, &levels);
-    heq_settle(&cost_layer, size, state->file.channels, &levels);
-    heq_device_encode_patch(&state->strip, levels.levels, size, state->file.column == 0);
+    int size;
+} coded_patch;
+
+static void make_levels(heq_state *state, const heq_patch *patch, coded_patch *made)
+{
+    made->size = heq_fast_levels(&transform, state->steps, patch, &made->levels);
+    heq_settle(&cost_layer, made->size, state->file.channels, &made->levels);
+}
+
+static void encode_levels(heq_state *state, const coded_patch *patch, int first)
+{
+    heq_device_encode_patch(&state->strip, patch->levels.levels, patch->size, first);
 }
 
 #else
@@ -125,20 +134,31 @@ static int choose_levels(heq_state *state, const heq_patch *patch, heq_field **f
     return size;
 }
 
-static void code_patch_levels(heq_state *state, const heq_patch *patch)
-{
+/* What a patch is coded of: fields of the state. */
+typedef struct {
     heq_field *fields[3];
-    int size = choose_levels(state, patch, fields);
-    heq_settle_codes(&cost_layer, size, state->file.channels, fields);
-    heq_device_encode_patch(&state->strip, (const heq_field *const *)fields, size,
-                            state->file.column == 0);
+    int size;
+} coded_patch;
+
+static void make_levels(heq_state *state, const heq_patch *patch, coded_patch *made)
+{
+    made->size = choose_levels(state, patch, made->fields);
+    heq_settle_codes(&cost_layer, made->size, state->file.channels, made->fields);
+}
+
+static void encode_levels(heq_state *state, const coded_patch *patch, int first)
+{
+    heq_device_encode_patch(&state->strip, (const heq_field *const *)patch->fields, patch->size,
+                            first);
 }
 
 #endif
 
 static void mode_patch(heq_state *state, const heq_patch *patch)
 {
-    code_patch_levels(state, patch);
+    coded_patch coded;
+    make_levels(state, patch, &coded);
+    encode_levels(state, &coded, state->file.column == 0);
 }
 
 static void mode_end_strip(heq_state *state, uint32_t index)

@@ -23,7 +23,14 @@
 #else
 #define RATE_OPTION "[--bits N]"
 #endif
-#define USAGE "usage: heqenc " RATE_OPTION " [--strip-rows N] [--gray] [-f] [--] IN OUT\n"
+#if HEQ_VARIABLE_RATE && defined(HEQ_PACKETS)
+#include "heqenc_packets.h"
+#define WITH_PACKETS
+#else
+#define PACKETS_OPTION ""
+#endif
+#define USAGE                                                                                      \
+    "usage: heqenc " RATE_OPTION " [--strip-rows N] [--gray] [-f]" PACKETS_OPTION " [--] IN OUT\n"
 
 typedef struct {
     const char *in, *out;
@@ -35,6 +42,9 @@ static heq_encoder encoder;
 static uint8_t rows[HEQ_PATCH * MAX_WIDTH * 3];
 #if HEQ_VARIABLE_RATE
 static uint8_t payload[MAX_STRIP];
+#endif
+#ifdef WITH_PACKETS
+static packets_command packets;
 #endif
 
 static int fail(const char *name, const char *what)
@@ -67,11 +77,14 @@ static int help(void)
            "  --gray          of a PPM whose pixels are all gray code one channel, as is done unasked\n"
            "                  where IN is a file and not a pipe\n"
            "  -f              replace OUT where it is there already\n"
-           "  --help          this text\n"
-           "\n"
-           "Exit codes: 0 OUT is written; 1 it is not, and what was there stays; 2 the command is "
-           "wrong.\n",
+           "  --help          this text\n",
            HEQ_STRIP_ROWS);
+#ifdef WITH_PACKETS
+    printf(PACKETS_HELP, HEQ_PACKET_MIN, HEQ_PACKET_MAX);
+#endif
+    printf("\n"
+           "Exit codes: 0 OUT is written; 1 it is not, and what was there stays; 2 the command is "
+           "wrong.\n");
     return ferror(stdout) || fflush(stdout) != 0;
 }
 
@@ -80,11 +93,10 @@ static int write_file(void *context, const uint8_t *bytes, size_t length)
     return fwrite(bytes, 1, length, context) != length;
 }
 
-static int all_gray(size_t bytes)
+static int all_gray(const uint8_t *pixels, size_t bytes)
 {
-    size_t place;
-    for (place = 0; place < bytes; place += 3) {
-        if (rows[place] != rows[place + 1] || rows[place] != rows[place + 2]) {
+    for (; bytes > 0; bytes -= 3, pixels += 3) {
+        if (pixels[0] != pixels[1] || pixels[0] != pixels[2]) {
             return 0;
         }
     }
@@ -101,7 +113,7 @@ static int is_gray_file(FILE *file, const heq_image *image)
     if (first < 0 || fseek(file, first, SEEK_SET) != 0) {
         return 0;
     }
-    while (row < image->height && fread(rows, stride, 1, file) == 1 && all_gray(stride)) {
+    while (row < image->height && fread(rows, stride, 1, file) == 1 && all_gray(rows, stride)) {
         row++;
     }
     return fseek(file, first, SEEK_SET) == 0 && row == image->height;
@@ -183,7 +195,7 @@ static int encode(FILE *in, const command *names, const heq_image *image)
             return fail(names->in,
                         ferror(in) ? "it cannot be read." : "it ends before its last row.");
         }
-        if (image->channels == HEQ_GRAY_AS_RGB && !all_gray(stride * count)) {
+        if (image->channels == HEQ_GRAY_AS_RGB && !all_gray(rows, stride * count)) {
             return fail(names->in, "not every pixel is gray; leave out --gray.");
         }
         if (heq_encode_rows(&encoder, rows, stride) != HEQ_OK) {
@@ -192,6 +204,42 @@ static int encode(FILE *in, const command *names, const heq_image *image)
     }
     return heq_end(&encoder) == HEQ_OK ? 0 : fail(names->out, message(heq_end(&encoder)));
 }
+
+#ifdef WITH_PACKETS
+/* Send all rows that follow the head as packets. */
+static int send_packets(FILE *in, const command *names, const heq_image *image)
+{
+    size_t stride = (size_t)image->width * image->pixel_bytes, length = stride * image->height;
+    heq_status status = HEQ_BAD_IMAGE;
+    uint8_t *pixels = NULL;
+    int code = 0;
+    if (image->width > 65535 || image->height > 65535 ||
+        ((size_t)(image->width + 31) >> 5) * ((image->height + 31) >> 5) > 65536) {
+        return fail(names->in, "packets carry 65,535 pixels a side and 65,536 patches at most.");
+    }
+    if ((pixels = malloc(length)) == NULL) {
+        return fail(names->in, "there is not enough memory for it.");
+    }
+    if (fread(pixels, 1, length, in) != length) {
+        code = fail(names->in, ferror(in) ? "it cannot be read." : "it ends before its last row.");
+    } else if (image->channels == HEQ_GRAY_AS_RGB && !all_gray(pixels, length)) {
+        code = fail(names->in, "not every pixel is gray; leave out --gray.");
+    } else {
+        packets.link.image = *image;
+        packets.link.send = write_packet;
+        packets.link.context = image->context;
+        status = send_image(&packets, pixels, stride);
+        if (status == HEQ_NO_ROOM) {
+            code = fail(names->out, "that is too few bytes; take larger packets, more of them, or a "
+                                    "lower quality.");
+        } else if (status != HEQ_OK) {
+            code = fail(names->out, message(status));
+        }
+    }
+    free(pixels);
+    return code;
+}
+#endif
 
 static int convert(const command *names, heq_image *image)
 {
@@ -212,7 +260,11 @@ static int convert(const command *names, heq_image *image)
     } else {
         image->write = write_file;
         image->context = output.file;
+#ifdef WITH_PACKETS
+        code = packets.link.size > 0 ? send_packets(in, names, image) : encode(in, names, image);
+#else
         code = encode(in, names, image);
+#endif
         if (!end_output(&output, code == 0) && code == 0) {
             code = fail(names->out, message(HEQ_WRITE_FAILED));
         }
@@ -221,10 +273,68 @@ static int convert(const command *names, heq_image *image)
     return code;
 }
 
+#ifdef WITH_PACKETS
+/* An option of packets: NULL where it is one and all is well; "" where it is none. */
+static const char *read_packets_option(const char *option, const char *text)
+{
+    static const struct {
+        const char *name, *wrong;
+        long least, most;
+    } numbers[] = {
+        {"--packets", "it takes the bytes of a packet, 32 to 1400.", HEQ_PACKET_MIN,
+         HEQ_PACKET_MAX},
+        {"--parity", "it takes percent, 0 to 100.", 0, 100},
+        {"--most", "it takes a number of packets, 1 to 65535.", 1, 65535},
+        {"--sender", "it takes a number from 0 to 65535.", 0, 65535},
+        {"--image", "it takes a number from 0 to 255.", 0, 255},
+    };
+    long value;
+    size_t which = 0;
+    if (strcmp(option, "--order") == 0) {
+        packets.link.interleaved = strcmp(text, "interleaved") == 0;
+        return packets.link.interleaved || strcmp(text, "rows") == 0
+                   ? NULL
+                   : "it takes interleaved or rows.";
+    }
+    while (which < sizeof numbers / sizeof *numbers && strcmp(option, numbers[which].name) != 0) {
+        which++;
+    }
+    if (which == sizeof numbers / sizeof *numbers) {
+        return "";
+    }
+    if (!is_number(text, numbers[which].least, numbers[which].most, &value)) {
+        return numbers[which].wrong;
+    }
+    switch (which) {
+    case 0:
+        packets.link.size = (uint16_t)value;
+        break;
+    case 1:
+        packets.parity = value;
+        break;
+    case 2:
+        packets.most = value;
+        break;
+    case 3:
+        packets.link.sender = (uint16_t)value;
+        break;
+    default:
+        packets.link.number = (uint8_t)value;
+    }
+    return NULL;
+}
+#endif
+
 /* Sets an option that has a value, or says what is wrong with it. */
 static const char *read_option(const char *option, const char *text, heq_image *image)
 {
     long value;
+#ifdef WITH_PACKETS
+    const char *wrong = read_packets_option(option, text);
+    if (wrong == NULL || *wrong != '\0') {
+        return wrong;
+    }
+#endif
     if (strcmp(option, "--strip-rows") == 0) {
         if (!is_number(text, 1, 255, &value)) {
             return "it takes a number from 1 to 255.";
@@ -253,6 +363,9 @@ int main(int count, char **arguments)
     command names = {NULL, NULL, 0, 0};
     int argument, only_names = 0;
     image.rate = HEQ_DEFAULT_RATE;
+#ifdef WITH_PACKETS
+    packets.link.interleaved = 1;
+#endif
 #if HEQ_VARIABLE_RATE
     image.payload = payload;
     image.room = sizeof payload;

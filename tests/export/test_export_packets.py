@@ -1,0 +1,206 @@
+"""Packets of the exported encoder: those of Python, made again by number, and within a budget."""
+
+from __future__ import annotations
+
+import shutil
+import struct
+import subprocess
+from pathlib import Path
+
+import heqcodec
+import numpy as np
+import pytest
+from c_compilers import ARM, COMPILERS, build, needs_compiler, sanitized
+from c_toolchains import FORBIDDEN, arm_code
+from heqcodec.cli.link import counted
+from heqcodec.export.c_project import export_c
+from heqcodec.export.vectors import pnm
+from heqcodec.file.options import step_of_quality
+from heqcodec.packets import PacketAssembler, packetize
+from heqcodec.packets.layout import Kind, parse
+from numpy.typing import NDArray
+from PIL import Image
+
+pytestmark = needs_compiler
+KERNELS = ("FAST", "MULTIPLY", "SCALAR")
+
+
+@pytest.fixture(scope="module")
+def pixels() -> NDArray[np.uint8]:
+    import heqcodec.cli
+
+    with Image.open(Path(heqcodec.cli.__file__).parent / "astronaut.jpg") as image:
+        return np.asarray(image.convert("RGB").crop((90, 0, 90 + 230, 150)))
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("packets") / "c"
+    export_c("nqe-r", folder)
+    return folder
+
+
+def compiled(exported: Path, main: Path, kernel: str, flags: list[str], name: str) -> Path:
+    flags = [*flags, f"-DHEQ_KERNEL_{kernel}", "-DHEQ_PACKETS", f"-I{exported}"]
+    sources = [main, exported / "heq_encoder.c"]
+    return build(COMPILERS[-1], flags, sources, exported / f"{name}-{kernel}")
+
+
+@pytest.fixture(scope="module", params=KERNELS)
+def heqenc(request: pytest.FixtureRequest, exported: Path) -> Path:
+    flags = sanitized(COMPILERS[-1])
+    return compiled(exported, exported / "heqenc.c", request.param, flags, "heqenc")
+
+
+@pytest.fixture(scope="module", params=["FAST", "MULTIPLY"])
+def harness(request: pytest.FixtureRequest, exported: Path) -> Path:
+    main = Path(__file__).parents[1] / "support" / "packets_harness.c"
+    return compiled(exported, main, request.param, sanitized(COMPILERS[-1]), "harness")
+
+
+def stream(packets: list[bytes]) -> bytes:
+    return b"".join(struct.pack(">H", len(packet)) + packet for packet in packets)
+
+
+def run(
+    program: Path, how: str, pixels: NDArray[np.uint8], quality: int, *more: int
+) -> list[bytes]:
+    height, width, channels = pixels.shape
+    numbers = (width, height, channels, step_of_quality(quality), *more)
+    command = [str(program), how, *map(str, numbers)]
+    return list(
+        counted(
+            subprocess.run(command, input=pixels.tobytes(), check=True, capture_output=True).stdout
+        )
+    )
+
+
+@pytest.mark.parametrize(
+    ("size", "quality", "order", "fec"),
+    [
+        (32, 12, "rows", 0),
+        (40, 8, "interleaved", 50),
+        (48, 30, "interleaved", 0),
+        (61, 45, "rows", 100),
+        (222, 25, "interleaved", 25),
+        (222, 70, "rows", 7),
+        (1400, 90, "interleaved", 25),
+    ],
+)
+def test_program_writes_the_packets_of_python(
+    heqenc: Path,
+    pixels: NDArray[np.uint8],
+    tmp_path: Path,
+    size: int,
+    quality: int,
+    order: str,
+    fec: int,
+) -> None:
+    (tmp_path / "photo.ppm").write_bytes(pnm(pixels))
+    options = f"--packets {size} --parity {fec} --order {order} --sender 700 --image 9 -q {quality}"
+    command = [heqenc, *options.split(), tmp_path / "photo.ppm", tmp_path / "photo.pkt"]
+    assert subprocess.run(command, capture_output=True).returncode == 0
+    file = heqcodec.encode(pixels, quality=quality)
+    interleaved = order == "interleaved"
+    packets = packetize(file, size, sender=700, image=9, interleaved=interleaved, fec=fec)
+    assert (tmp_path / "photo.pkt").read_bytes() == stream(packets)
+
+
+def test_gray_in_three_channels(heqenc: Path, pixels: NDArray[np.uint8], tmp_path: Path) -> None:
+    gray = pixels[..., 1:2].repeat(3, axis=2)
+    (tmp_path / "photo.ppm").write_bytes(pnm(gray))
+    command = [heqenc, "--packets", "100", "-q", "40", tmp_path / "photo.ppm", tmp_path / "out"]
+    assert subprocess.run(command, capture_output=True).returncode == 0
+    packets = packetize(heqcodec.encode(gray, quality=40), 100, interleaved=True)
+    assert (tmp_path / "out").read_bytes() == stream(packets)
+
+
+def test_program_says_what_does_not_fit(
+    heqenc: Path, pixels: NDArray[np.uint8], tmp_path: Path
+) -> None:
+    image, out = tmp_path / "photo.ppm", tmp_path / "photo.pkt"
+    image.write_bytes(pnm(pixels))
+    for options, code, said in (
+        ("--packets 32 -q 95", 1, "too few bytes"),
+        ("--packets 40 --most 1", 1, "too few bytes"),
+        ("--packets 37 --parity 5", 1, "not that rate"),
+        ("--packets 31", 2, "32 to 1400"),
+        ("--packets 100 --order up", 2, "interleaved or rows"),
+        ("--packets 100 --parity 101", 2, "0 to 100"),
+    ):
+        done = subprocess.run(
+            [heqenc, *options.split(), image, out], capture_output=True, text=True
+        )
+        assert done.returncode == code and said in done.stderr
+        assert not out.exists()
+
+
+def test_rows_as_they_come(harness: Path, pixels: NDArray[np.uint8]) -> None:
+    """A sender that does not know how many packets there will be."""
+    packets = run(harness, "rows", pixels, 35, 90, 3)
+    known = packetize(heqcodec.encode(pixels, quality=35), 90, fec=30)
+    parts = [parse(packet) for packet in packets]
+    numbered = [part for part in parts if part.kind != Kind.PARITY]
+    assert [
+        part.payload[17:] if part.kind == Kind.START else part.payload for part in numbered
+    ] == [
+        part.payload[17:] if part.kind == Kind.START else part.payload
+        for part in map(parse, known)
+        if part.kind != Kind.PARITY
+    ]
+    assembler = PacketAssembler()
+    assembler.feed_all(packet for n, packet in enumerate(packets) if n % 13 not in (2, 5, 7))
+    (image,) = assembler.images()
+    assert image.to_heq() == heqcodec.encode(pixels, quality=35)
+
+
+@pytest.mark.parametrize("how", ["resend", "again"])
+@pytest.mark.parametrize("size", [48, 150])
+def test_packets_are_made_again(
+    harness: Path, pixels: NDArray[np.uint8], how: str, size: int
+) -> None:
+    packets = run(harness, "whole", pixels, 30, size)
+    assert packets == packetize(heqcodec.encode(pixels, quality=30), size, interleaved=True)
+    count = len(packets)
+    wanted = [0, 3, 8, count - 1, count, count + 5, 1990]
+    again = run(harness, how, pixels, 30, size, *wanted)
+    assert again == [packets[number] for number in wanted if number < count]
+    if how == "resend" and size == 48:
+        assert run(harness, how, pixels, 30, size, *range(count)) == packets
+
+
+def test_a_budget_of_packets(harness: Path, pixels: NDArray[np.uint8]) -> None:
+    packets = run(harness, "budget", pixels, 80, 100, 12)
+    assert len(packets) <= 12
+    step = parse(packets[0]).step
+    finer = heqcodec.encode(pixels, quality=(912 - step + 4) / 8)
+    assert len(packetize(finer, 100, interleaved=True)) > 12
+    same = heqcodec.encode(pixels, quality=(912 - step) / 8)
+    assert packets == packetize(same, 100, interleaved=True)
+    enough = run(harness, "budget", pixels, 20, 100, 1000)
+    assert enough == packetize(heqcodec.encode(pixels, quality=20), 100, interleaved=True)
+
+
+def test_mistakes_are_told(harness: Path) -> None:
+    done = subprocess.run([harness, "mistakes"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.skipif(ARM is None, reason="there is no arm-none-eabi-gcc")
+@pytest.mark.parametrize("level", ["-O2", "-Os"])
+def test_no_multiplication(exported: Path, tmp_path: Path, level: str) -> None:
+    source = tmp_path / "packets.c"
+    source.write_text(f'#define HEQ_PACKETS\n#include "{exported / "heq_encoder.c"}"\n')
+    text = arm_code(source, tmp_path / "packets.o", level)
+    assert not [line for line in text.splitlines() if FORBIDDEN.search(line)]
+
+
+def test_memory_without_packets_is_none(exported: Path, tmp_path: Path) -> None:
+    """Who does not ask for packets has no code of them."""
+    if shutil.which("nm") is None:
+        pytest.skip("there is no nm")
+    made = tmp_path / "encoder.o"
+    command = [COMPILERS[0], "-c", "-O1", exported / "heq_encoder.c", "-o", made]
+    subprocess.run(command, check=True)
+    names = subprocess.run(["nm", made], capture_output=True, text=True, check=True).stdout
+    assert "heq_encode_rows" in names and "heq_packets" not in names

@@ -1,0 +1,1 @@
+/* examples/lora_camera includes it. */
