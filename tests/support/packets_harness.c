@@ -159,7 +159,9 @@ static int mistakes(void)
     link.places_room = sizeof places / sizeof *places;
     places[0].first = 9; /* of 4 patches */
     EXPECT(heq_packets_resend(&packets, &link, samples, 192, last, 1) == HEQ_BAD_IMAGE);
+    good.size = 1400;
     EXPECT(heq_packets_budget(&packets, &good, noise, 192, 1) == HEQ_OK && good.packets == 1);
+    EXPECT(good.image.rate > 600);
     good.image.rate = 600;
     EXPECT(heq_packets_budget(&packets, &good, noise, 192, 0) == HEQ_NO_ROOM);
     return 0;
