@@ -3,8 +3,8 @@
     python benchmarks/portability.py [--model nqe-r --model nqe-t] [--images DIR]
 
 Exports each model, builds heqenc for every target whose cross compiler is here, runs its test
-vectors (and small crops of the images of a folder) natively or by qemu, and compares files and packets
-with those of Python. What is not installed is named and skipped. For Cortex-M the code is
+vectors (and small crops of the images of a folder) natively or by qemu, and compares files and
+packets with those of Python. What is not installed is named and skipped. For Cortex-M the code is
 also searched for multiplications and divisions, at every level of optimisation. Ends with exit code
 1 when a file differs, a build fails or a multiplication is found. With --model nqe-vgg the scalar
 kernel takes minutes of qemu's time for each target. Of a classifier (--model nqe-bsn) heqclass is

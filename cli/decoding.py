@@ -106,6 +106,20 @@ def decode(
         ),
     ] = "auto",
     device: Device = "auto",
+    follow: Annotated[
+        bool,
+        typer.Option(
+            "--follow",
+            help="IN is still being written, or comes by standard input: write OUT anew whenever "
+            "rows of it come.",
+        ),
+    ] = False,
+    timeout: Annotated[
+        float,
+        typer.Option(
+            "--timeout", min=0, metavar="SECONDS", help="With --follow: how long IN may not grow."
+        ),
+    ] = 60,
     threads: Threads = None,
     recursive: Recursive = False,
     force: Force = False,
@@ -119,6 +133,23 @@ def decode(
     stop the others, and the exit code is 1 in the end.
     """
     rectangle = _rectangle(region)
+    if follow:
+        if len(inputs) > 1 or rectangle or partial or slices or as_json or output == STANDARD:
+            raise usage_error(
+                "it takes one file, and neither --region, --partial, --slices, --json nor standard "
+                "output.",
+                "--follow",
+            )
+        from heqcodec.container.header import DEFAULT_MAX_PIXELS
+        from heqcodec.file.stream_decoding import StreamDecoder
+
+        from .following import follow as follow_file
+
+        set_threads(threads)
+        check_image_name(output)
+        stream = StreamDecoder(decoder, backend, device, max_pixels or DEFAULT_MAX_PIXELS)
+        follow_file(inputs[0], output, stream, timeout, force, quiet)
+        return
     plan = plan_jobs(
         inputs, output, ".png", is_heq, check_image_name, recursive=recursive, as_json=as_json
     )

@@ -43,6 +43,7 @@ __all__ = [
     "Metadata",
     "PacketAssembler",
     "PartialImage",
+    "StreamDecoder",
     "__version__",
     "decode",
     "decode_partial",
@@ -58,7 +59,11 @@ pillow_plugin.register()
 
 
 def __getattr__(name: str) -> Any:
-    """Packets are imported when they are used: a file needs none of them."""
+    """Packets and growing files are imported when they are used: most files need neither."""
+    if name == "StreamDecoder":
+        from heqcodec.file.stream_decoding import StreamDecoder
+
+        return StreamDecoder
     if name in ("PacketAssembler", "packetize"):
         from heqcodec import packets
 

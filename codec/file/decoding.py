@@ -20,6 +20,7 @@ from .frame import (
     Grids,
     PatchStripDecoder,
     StripDecoder,
+    StripReader,
     decode_window,
     region_window,
     whole_window,
@@ -109,7 +110,7 @@ def decode_file(
         chunks = reader.read_chunks(frozenset({chunk_types.ALPHA}) if only_alpha else None)
         alpha = alpha_plane(chunks, reader)
 
-        strip_decoder, coarse = _strip_decoder(reader, device, slices, decoder, backend)
+        strip_decoder, coarse = strip_decoder_of(reader, device, slices, decoder, backend)
         unsent: set[int] = set()
 
         def read(number: int) -> Grids | None:
@@ -140,8 +141,8 @@ def decode_file(
     )
 
 
-def _strip_decoder(
-    reader: ContainerReader, device: str, slices: int | None, wanted: str, backend: str
+def strip_decoder_of(
+    reader: StripReader, device: str, slices: int | None, wanted: str, backend: str
 ) -> tuple[StripDecoder, set[int]]:
     """What decodes the file, and the set to which it adds the strips that it decodes coarsely."""
     from heqcodec.models import registry

@@ -68,6 +68,21 @@ Grids = tuple[np.ndarray, ...]
 """What a strip holds, patch by patch: arrays (rows, columns, ...)."""
 
 
+class StripReader(Protocol):
+    """What a strip decoder asks of the file; see `heqcodec.container.reader.ContainerReader`."""
+
+    header: Header
+    partial: bool
+
+    def read_remains(self, index: int) -> Strip | None:
+        """What is left of a damaged strip."""
+        ...
+
+    def mark_damaged(self, index: int) -> None:
+        """List a strip as damaged."""
+        ...
+
+
 class StripDecoder(Protocol):
     """Turns the strips of a file into pixels."""
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 import numpy as np
 from heqcodec.base.errors import HeqFormatError
 from heqcodec.base.rate_protocols import RateDecoder, SlicedCoder
-from heqcodec.container.reader import ContainerReader
 from heqcodec.container.strips import Strip, strip_patch_rows
 from numpy.typing import NDArray
 
-from .frame import Grids
+from .frame import Grids, StripReader
 
 
 class RateStripDecoder:
@@ -25,7 +24,7 @@ class RateStripDecoder:
     """
 
     def __init__(
-        self, reader: ContainerReader, decoder: RateDecoder, slices: int | None = None
+        self, reader: StripReader, decoder: RateDecoder, slices: int | None = None
     ) -> None:
         from heqcodec.models import registry
 
