@@ -418,7 +418,7 @@ static int have_divisor(uint32_t first, uint32_t second)
         uint32_t rest = first;
         while (rest >= second) {
             rest -= second;
-            HEQ_HIDE(rest); /* or the compiler divides */
+            HEQ_HIDE(rest);
         }
         first = second;
         second = rest;
@@ -432,7 +432,7 @@ static uint32_t times_in(uint32_t number, uint32_t by, uint32_t *rest)
     uint32_t count = 0;
     while (number >= by) {
         number -= by;
-        HEQ_HIDE(number);
+        HEQ_HIDE(number); /* or the compiler divides */
         count++;
     }
     *rest = number;
@@ -493,6 +493,7 @@ static void find_patch(packet_state *state, const uint8_t *pixels, size_t stride
     uint32_t index = state->in_run, count;
     for (count = 0; count < state->run; count++) {
         index += state->run_index;
+        HEQ_HIDE(index);
     }
     file->row = times_in(index, file->columns, &file->column);
     for (count = 0; count < file->row; count++) {
