@@ -5,10 +5,10 @@ from __future__ import annotations
 import sys
 import time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import typer
-from heqcodec.base.arguments import BackendName
+from heqcodec.base.arguments import BackendName, DecoderName
 from heqcodec.base.progress import Progress
 
 from .common.batch import run_jobs
@@ -147,7 +147,9 @@ def decode(
 
         set_threads(threads)
         check_image_name(output)
-        stream = StreamDecoder(decoder, backend, device, max_pixels or DEFAULT_MAX_PIXELS)
+        stream = StreamDecoder(
+            cast("DecoderName", decoder), backend, device, max_pixels or DEFAULT_MAX_PIXELS
+        )
         follow_file(inputs[0], output, stream, timeout, force, quiet)
         return
     plan = plan_jobs(

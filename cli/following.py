@@ -6,13 +6,15 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from heqcodec.base.errors import HeqTruncatedError
 
 from .common.terminal import STANDARD, about, check_output, tell
 
 if TYPE_CHECKING:
+    from io import BufferedReader
+
     from heqcodec.file.stream_decoding import StreamDecoder
 
 PAUSE = 0.2
@@ -58,7 +60,8 @@ def follow(
 def _pieces(source: str, timeout: float) -> Iterator[bytes]:
     """Bytes of a file as they come."""
     if source == STANDARD:
-        while data := sys.stdin.buffer.read1(PIECE):
+        given = cast("BufferedReader", sys.stdin.buffer)
+        while data := given.read1(PIECE):
             yield data
         return
     with Path(source).open("rb") as stream:
