@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 
 import numpy as np
+from heqcodec import PartialImage
 from heqcodec.container import ContainerReader
 from heqcodec.container.header import HEADER_LENGTH
 from hypothesis import HealthCheck, settings
@@ -23,3 +24,15 @@ def extents(data: bytes) -> list[tuple[int, int]]:
         places.append((start, stop))
         start = stop
     return places
+
+
+def flipped(file: bytes, offset: int, value: int = 0x41) -> bytes:
+    """The file with bits of one byte inverted."""
+    damaged = bytearray(file)
+    damaged[offset] ^= value
+    return bytes(damaged)
+
+
+def lost(result: PartialImage) -> list[int]:
+    """Strips that are not as they were, coarse ones included."""
+    return sorted(result.damaged_strips + result.coarse_strips)
