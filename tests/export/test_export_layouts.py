@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -98,12 +99,10 @@ def test_firmware_and_desktop_are_apart(export: Export, layout: str) -> None:
         assert {"src/shed_encoder.c", "src/shed_encoder.h"} <= files
         assert not any(name.startswith("src/heqenc") for name in files)
         assert {"extras/heqenc.c", "extras/Makefile", "extras/vectors/list"} <= files
-    left = [
-        path
-        for path in folder.rglob("*")
-        if path.suffix not in (".heq", ".ppm", ".pgm", "") and "@" in path.read_text("utf-8")
-    ]
-    assert [path.name for path in left if path.name not in ("Makefile", "heqenc.c")] == []
+    # No word of a template is left; Makefiles have automatic variables.
+    for name in files:
+        if "vectors/" not in name and not name.endswith("Makefile"):
+            assert not re.search(r"@[A-Z_]+@", (folder / name).read_text("utf-8")), name
 
 
 def test_a_classifier_has_no_example(tmp_path: Path) -> None:
