@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from heqcodec.base.errors import HeqError
 from heqcodec.eval.bjontegaard import Delta, Range, compare
 from heqcodec.eval.curves import Curve
+from heqcodec.eval.markdown import markdown_table
 
 QUALITIES = {"psnr": "PSNR over RGB", "psnr_luma": "PSNR over luma", "ms_ssim_db": "MS-SSIM in dB"}
 """Measures of a point that a curve can be compared in, and what they are called."""
@@ -119,10 +120,6 @@ def markdown(rows: Sequence[Row], rates: Range | None) -> str:
         f"by PCHIP in log rate, over the intervals given; {NOTHING} where curves do not overlap.",
     ]
     for title, group in groups(rows):
-        lines += ["", f"## {title}", "", _line(HEADINGS), "|---|---:|---:|---:|---:|"]
-        lines += [_line(row.cells()) for row in group]
+        table = markdown_table(HEADINGS, [row.cells() for row in group], names=1)
+        lines += ["", f"## {title}", "", table.rstrip("\n")]
     return "\n".join(lines) + "\n"
-
-
-def _line(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import json
 import os
 import re
 import secrets
@@ -11,7 +12,7 @@ import time
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 try:
     import fcntl
@@ -91,6 +92,11 @@ def _sync(handle: int) -> None:
     except OSError as error:
         if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # a file system that has no such call
             raise
+
+
+def write_json(path: str | os.PathLike[str], value: Any, indent: int = 1) -> None:
+    """Write a value as JSON, whole or not at all; see :func:`replaced_file`."""
+    write_bytes(path, f"{json.dumps(value, indent=indent)}\n".encode())
 
 
 def _sync_folder(folder: Path) -> None:

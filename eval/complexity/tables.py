@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from heqcodec.eval.markdown import markdown_table
+
 from .contender import Contender
 from .speed import FIGURES, Speed, ratio
 from .work import Stage
@@ -82,14 +84,7 @@ def remarks(contenders: Sequence[Contender], speeds: Sequence[Speed]) -> list[st
 
 def markdown(table: Table) -> str:
     """A table as Markdown, with its title as a heading."""
-    lines = [
-        f"## {table.title}",
-        "",
-        "| " + " | ".join(table.headings) + " |",
-        "|---|" + "---:|" * (len(table.headings) - 1),
-        *("| " + " | ".join(row) + " |" for row in table.rows),
-    ]
-    return "\n".join(lines) + "\n"
+    return f"## {table.title}\n\n{markdown_table(table.headings, table.rows, names=1)}"
 
 
 def document(contenders: Sequence[Contender], speeds: Sequence[Speed], run: dict[str, Any]) -> str:

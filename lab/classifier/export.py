@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 import typer
 from heqcodec.base.errors import HeqError
-from heqcodec.base.files import write_bytes
+from heqcodec.base.files import write_bytes, write_json
 from heqcodec.models.classifiers import INDEX
 from rich.console import Console
 from safetensors.numpy import save
@@ -83,7 +83,7 @@ def export_classifier(run: Path, images: LabelledImages, name: str, out: Path) -
     write_bytes(out / entry["file"], data)
     entries = {**known.get("classifiers", {}), name: entry}
     entry_text = {"default": known.get("default", name), "classifiers": entries}
-    write_bytes(listed, f"{json.dumps(entry_text, indent=1)}\n".encode())
+    write_json(listed, entry_text)
     return entry
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import io
 from typing import Any
 
+from heqcodec.eval.plots import COLOURS
+
 from .run_folder import LoggedRun
 
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-"""Those of `heqcodec.eval.plots`."""
 DASHES = ("-", "--")
 LEAST = 50.0
 """Percent at the bottom of the axis; the first epochs lie below it."""

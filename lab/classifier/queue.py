@@ -6,7 +6,6 @@ What is finished is skipped, what was interrupted goes on, what fails is noted a
 
 from __future__ import annotations
 
-import json
 import math
 import sys
 import tarfile
@@ -19,7 +18,7 @@ from typing import Annotated, Any
 import torch
 import typer
 from heqcodec.base.errors import HeqError
-from heqcodec.base.files import replaced_file, write_bytes
+from heqcodec.base.files import replaced_file, write_json
 from heqcodec.lab.training.log_rows import append_rows
 from heqcodec.lab.training.recipe_values import tomllib
 from heqcodec.purenet.device import find_device
@@ -155,8 +154,7 @@ def run_queue(
 
 
 def _write_summary(path: Path, results: dict[str, Any], failed: dict[str, str]) -> None:
-    report = {"results": list(results.values()), "failed": failed}
-    write_bytes(path, (json.dumps(report, indent=2) + "\n").encode())
+    write_json(path, {"results": list(results.values()), "failed": failed}, indent=2)
 
 
 def pack(folder: Path, archive: Path) -> None:

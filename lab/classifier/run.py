@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import os
 import platform
 import sys
 import time
@@ -17,6 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 from heqcodec.base.errors import HeqError
+from heqcodec.base.files import write_json
 from heqcodec.base.version import __version__
 from heqcodec.lab.training.checkpoint import FILE
 from heqcodec.lab.training.loop import TrainingLoop
@@ -114,9 +114,7 @@ def run_recipe(
         weights = log_dir / WEIGHTS
         save_classifier(tested, recipe, images.classes, images.side, weights)
         result["weights_sha256"] = hashlib.sha256(weights.read_bytes()).hexdigest()
-    part = log_dir / f"{RESULT}.part"
-    part.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-    os.replace(part, log_dir / RESULT)
+    write_json(log_dir / RESULT, result, indent=2)
     (state_dir / FILE).unlink(missing_ok=True)
     return result
 

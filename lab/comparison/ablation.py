@@ -13,7 +13,6 @@ Writes NAME.json and NAME.md.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -22,8 +21,10 @@ from typing import Annotated, Any
 import heqcodec
 import numpy as np
 import typer
+from heqcodec.base.files import write_bytes, write_json
 from heqcodec.container.strips import Strip
 from heqcodec.eval.bjontegaard import compare
+from heqcodec.eval.markdown import markdown_table
 from heqcodec.eval.metrics import psnr
 from heqcodec.file.encoding import joined_file, rate_header
 from heqcodec.file.options import step_of_quality
@@ -234,8 +235,8 @@ def main(
 def write_results(out: Path, record: dict[str, Any], text: str) -> None:
     """Write figures and their table, as ``out`` with the suffixes .json and .md."""
     out.parent.mkdir(parents=True, exist_ok=True)
-    out.with_suffix(".json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-    out.with_suffix(".md").write_text(text, encoding="utf-8")
+    write_json(out.with_suffix(".json"), record)
+    write_bytes(out.with_suffix(".md"), text.encode())
 
 
 def cells(row: dict[str, Any]) -> tuple[str, str, str]:
@@ -248,21 +249,17 @@ def cells(row: dict[str, Any]) -> tuple[str, str, str]:
 
 def table(record: dict[str, Any]) -> str:
     """The results as Markdown."""
-    lines = [
+    intro = (
         f"{record['images']} images, real files, PSNR over RGB; BD-rate between 0.1 and 1 bpp of "
-        "the anchor: how many more bits at equal PSNR. Made by",
-        f"`{record['command']}`.",
-        "",
-        "| | coder | decoder | BD-rate | against | bpp | PSNR, dB |",
-        "|---|---|---|---|---|---|---|",
-    ]
+        "the anchor: how many more bits at equal PSNR. Made by\n"
+        f"`{record['command']}`.\n\n"
+    )
+    headings = ("", "coder", "decoder", "BD-rate", "against", "bpp", "PSNR, dB")
+    rows = []
     for row in record["rows"]:
-        delta, bpp, psnr = cells(row)
-        lines.append(
-            f"| {row['name']} | {row['coder']} | {row['decoder']} | {delta} | {row['anchor']} | "
-            f"{bpp} | {psnr} |"
-        )
-    return "\n".join(lines) + "\n"
+        delta, *figures = cells(row)
+        rows.append((row["name"], row["coder"], row["decoder"], delta, row["anchor"], *figures))
+    return intro + markdown_table(headings, rows)
 
 
 if __name__ == "__main__":

@@ -31,6 +31,7 @@ import numpy as np
 import torch
 import typer
 from heqcodec.eval.bjontegaard import compare
+from heqcodec.eval.markdown import markdown_table
 from heqcodec.image.images import load_image
 from heqcodec.image.patches import split_patches
 from heqcodec.lab.training.photographs import image_files, load_tiles
@@ -288,18 +289,13 @@ def main(
 
 def markdown(results: dict[str, Any]) -> str:
     """The results as Markdown."""
-    lines = [
+    intro = (
         f"{results['images']} images, real files of the {results['coder']} coder, plain inverse "
         "transform, PSNR over RGB; BD-rate between 0.1 and 1 bpp: how many more bits than with the "
-        f"cost layer at equal PSNR. Made by `{results['command']}`.",
-        "",
-        "| levels | BD-rate | bpp | PSNR, dB |",
-        "|---|---|---|---|",
-    ]
-    for row in results["rows"]:
-        delta, bpp, psnr = cells(row)
-        lines.append(f"| {row['name']} | {delta} | {bpp} | {psnr} |")
-    return "\n".join(lines) + "\n"
+        f"cost layer at equal PSNR. Made by `{results['command']}`.\n\n"
+    )
+    rows = [(row["name"], *cells(row)) for row in results["rows"]]
+    return intro + markdown_table(("levels", "BD-rate", "bpp", "PSNR, dB"), rows)
 
 
 if __name__ == "__main__":

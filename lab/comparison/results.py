@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from heqcodec.base.files import write_bytes
+from heqcodec.base.files import write_bytes, write_json
+from heqcodec.eval.markdown import markdown_table
+from heqcodec.eval.plots import COLOURS
 
 from .seeds import seed_deviation
 
 HEADINGS = {"codec": "codec, PSNR in dB", "classifier": "CIFAR-10, %"}
 UNITS = {"codec": "held-out PSNR (dB)", "classifier": "CIFAR-10 accuracy (%)"}
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")
-"""M. Okabe and K. Ito, "Color Universal Design" (2008)."""
 
 
 def _tasks(rows: Sequence[dict[str, Any]]) -> list[str]:
@@ -46,7 +45,7 @@ def markdown(rows: Sequence[dict[str, Any]]) -> str:
     titles = ["bits", "quantizer"]
     for task in tasks:
         titles += [HEADINGS[task], *(["by seed"] if several else []), "entropy / maximum", "steps"]
-    lines = ["| " + " | ".join(titles) + " |", "|---|---|" + "---:|" * (len(titles) - 2)]
+    lines = []
     for row in ordered(rows):
         cells = [str(row["bits"]), row["label"]]
         for task in tasks:
@@ -55,11 +54,12 @@ def markdown(rows: Sequence[dict[str, Any]]) -> str:
             by_seed = ", ".join(f"{figure:.2f}" for figure in row[task]["figures"])
             cells += [f"{row[task]['figure']:.2f}", *([by_seed] if several else [])]
             cells += [used, str(row[task]["steps"])]
-        lines.append("| " + " | ".join(cells) + " |")
+        lines.append(cells)
+    text = markdown_table(titles, lines, names=2)
     if several:
-        texts = (_deviation(rows, task) for task in tasks)
-        lines += ["", f"A training varies with its seed by {' and by '.join(texts)}."]
-    return "\n".join(lines) + "\n"
+        deviations = " and by ".join(_deviation(rows, task) for task in tasks)
+        text += f"\nA training varies with its seed by {deviations}.\n"
+    return text
 
 
 def _deviation(rows: Sequence[dict[str, Any]], task: str) -> str:
@@ -72,7 +72,7 @@ def write_results(out: Path, rows: Sequence[dict[str, Any]], run: dict[str, Any]
     """Write ``results.json`` (rows and the record of the run) and ``table.md``."""
     out.mkdir(parents=True, exist_ok=True)
     document = {**run, "rows": ordered(rows)}
-    write_bytes(out / "results.json", (json.dumps(document, indent=1) + "\n").encode())
+    write_json(out / "results.json", document)
     write_bytes(out / "table.md", markdown(rows).encode())
 
 

@@ -26,6 +26,7 @@ from typing import Annotated, Any, NamedTuple
 import torch
 import typer
 from heqcodec.base.files import write_bytes
+from heqcodec.eval.markdown import markdown_table
 from heqcodec.eval.report import environment
 from heqcodec.lab.networks.code_quantizers import CODES, make_code
 from heqcodec.lab.networks.layer_quantizers import layer_quantizer
@@ -133,11 +134,11 @@ def markdown(rows: Rows, variants: Variants) -> str:
         f"over {base}, by seed": gain,
         "steps": by_seed("steps", "d"),
     }
-    lines = [f"| {' | '.join([variants.key, *columns])} |", "|---" * (1 + len(columns)) + "|"]
+    lines = []
     for kind in dict.fromkeys(row[variants.key] for row in rows):
         own = [row for row in rows if row[variants.key] == kind]
-        lines.append(f"| {' | '.join([kind, *(cell(own) for cell in columns.values())])} |")
-    return "\n".join(lines) + "\n"
+        lines.append([kind, *(cell(own) for cell in columns.values())])
+    return markdown_table([variants.key, *columns], lines)
 
 
 def train_one(

@@ -10,7 +10,7 @@ from typing import Any, cast
 
 import torch
 from heqcodec.base.errors import HeqError
-from heqcodec.base.files import write_bytes
+from heqcodec.base.files import write_bytes, write_json
 from heqcodec.eval.peers.latent_code import LatentCode
 from heqcodec.eval.peers.load import EXTRA, load_peer
 from heqcodec.eval.peers.mcucoder import McuCoder
@@ -149,6 +149,5 @@ def save_peer(
     record = {**record, **stored}
     folder.mkdir(parents=True, exist_ok=True)
     write_bytes(folder / file, data)
-    text = json.dumps(record, indent=1, allow_nan=False) + "\n"
-    write_bytes(folder / f"{record['name']}.json", text.encode())
+    write_json(folder / f"{record['name']}.json", record)
     return record

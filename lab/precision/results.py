@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from heqcodec.base.files import write_bytes
+from heqcodec.base.files import write_bytes, write_json
 
 from .exploration import Explored
 from .space import NqePrecision, NqeSpace
@@ -70,7 +70,7 @@ def write_search(out: Path, explored: Explored, run: dict[str, Any], command: st
     out.mkdir(parents=True, exist_ok=True)
     space = NqeSpace()
     document = {"command": command, **run, **explored.as_dict(space)}
-    write_bytes(out / "search.json", (json.dumps(document, indent=1) + "\n").encode())
+    write_json(out / "search.json", document)
     best = space.precision(explored.front[0].genes)
     write_bytes(out / "searched.toml", recipe_text(best, command).encode())
     _plot(out / "front.png", explored)

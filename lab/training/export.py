@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from heqcodec.base.errors import HeqError
-from heqcodec.base.files import write_bytes
+from heqcodec.base.files import write_bytes, write_json
 from heqcodec.models.registry import FAMILIES, encoder_ids
 from heqcodec.nqe_r.coders import CODERS, OWN
 from heqcodec.nqe_vgg.code_reader import POINTS
@@ -101,7 +101,7 @@ def export_model(
         "training": training,
         "held_out": held_out,
     }
-    write_bytes(folder / f"{name}.json", _json({name: entry}))
+    write_json(folder / f"{name}.json", {name: entry})
     return entry
 
 
@@ -135,7 +135,7 @@ def export_decoder(
         "held_out": held_out,
     }
     record = {"encoder_id": encoder_id.hex(), "decoders": {decoder: part}}
-    write_bytes(folder / f"{name}-{decoder}.json", _json({name: record}))
+    write_json(folder / f"{name}-{decoder}.json", {name: record})
     return part
 
 
@@ -196,7 +196,7 @@ def install(exported: Path, weights: Path, default: bool = False, retire: str | 
     manifest["models"][name] = entry
     if default:
         manifest["default"] = name
-    write_bytes(path, _json(manifest))
+    write_json(path, manifest)
     return str(name)
 
 
@@ -204,7 +204,3 @@ def _ids(entry: dict[str, Any]) -> list[str]:
     """Encoder and coder of the files that a model reads."""
     coders = entry["coders"].values() if "coders" in entry else [entry["encoder"]]
     return [f"{entry['encoder']['encoder_id']}-{coder['coder_id']}" for coder in coders]
-
-
-def _json(value: dict[str, Any]) -> bytes:
-    return (json.dumps(value, indent=1) + "\n").encode()

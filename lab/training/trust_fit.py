@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from heqcodec.base.constants import PATCH
-from heqcodec.base.files import write_bytes
+from heqcodec.base.files import write_bytes, write_json
 from heqcodec.models.registry import STRONG
 from heqcodec.nqe_r.encoder import RateNqe
 from heqcodec.nqe_r.quantizer import step_size
@@ -154,7 +154,7 @@ def main(arguments: list[str] | None = None) -> int:
     write_bytes(file, data)
     part |= {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
     part["trust"] = {"crops": given.crops, "seed": given.seed, "data_sha256": data_hash}
-    write_bytes(path, (json.dumps(manifest, indent=1) + "\n").encode())
+    write_json(path, manifest)
     return 0
 
 
