@@ -84,7 +84,7 @@ class Parts:
     def of(name: str) -> Parts:
         """A model of the registry."""
         import torch
-        from heqcodec.eval.weight_files import stored_tensors
+        from heqcodec.models.manifest import stored_tensors
         from heqcodec.nqe_r.device_coder.coder import DeviceCoder
         from heqcodec.nqe_r.encoder import RateNqe
         from heqcodec.nqe_r.packed_coder import PackedCoder

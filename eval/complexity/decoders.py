@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 from heqcodec.base.colour import COLOUR
-from heqcodec.eval.weight_files import stored_tensors
+from heqcodec.models.manifest import stored_tensors
 from heqcodec.purenet.network import CELL, CELLS, Purenet, PurenetConfig
 from numpy.typing import NDArray
 from torch import Tensor

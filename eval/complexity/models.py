@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from heqcodec.base.constants import PATCH
 from heqcodec.eval.baselines.heq import HeqPatch
-from heqcodec.eval.weight_files import stored_tensors
 from heqcodec.image.patches import split_patches
 from heqcodec.models import registry
+from heqcodec.models.manifest import stored_tensors
 from heqcodec.nqe_t.encoder import TransformNqe
 from heqcodec.nqe_vgg.encoder import VggNqe
 from numpy.typing import NDArray

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from heqcodec.base.constants import PATCH
 from heqcodec.eval.baselines.heq import HeqRate, HeqRatePacked
-from heqcodec.eval.weight_files import stored_tensors
 from heqcodec.file.options import HIGHEST, LOWEST, quality_of_step
 from heqcodec.image.patches import split_patches
 from heqcodec.models import registry
+from heqcodec.models.manifest import stored_tensors
 from heqcodec.nqe_r.coders import OWN, PACKED
 from heqcodec.nqe_r.device_coder.tables import check_tables
 from heqcodec.nqe_r.encoder import RateNqe

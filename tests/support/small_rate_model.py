@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 
 import pytest
 import torch
-from heqcodec.eval import weight_files
 from heqcodec.models import manifest as model_manifest
 from heqcodec.models import registry
 from heqcodec.nqe_r.device_coder.coder import DeviceCoder
@@ -96,8 +95,7 @@ def write_rate_weights(folder: Path) -> SmallRateModel:
 @contextmanager
 def only_weights(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The registry has what is in a folder, and nothing else."""
-    for module in (model_manifest, weight_files):
-        monkeypatch.setattr(module, "files", lambda package: folder)
+    monkeypatch.setattr(model_manifest, "files", lambda package: folder)
     caches = (
         registry.manifest,
         registry._encoder,
