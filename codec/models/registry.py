@@ -299,8 +299,7 @@ def _decoder(
     tensors, config = decoder_weights(name, decoder if own else STRONG)
     network = None
     if backend:
-        from heqcodec.purenet.backends import load_network
-        from heqcodec.purenet.stored_weights import network_tensors
+        from heqcodec.purenet.backends import load_network, network_tensors
 
         network = load_network(network_tensors(tensors), config, device, backend)
         if decoder == BEST and not own:

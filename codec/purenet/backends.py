@@ -16,6 +16,9 @@ from .features import FrameNetwork
 ONNX, TORCH = "onnx", "torch"
 BACKENDS: tuple[BackendName, ...] = get_args(BackendName)
 _ON_CPU = ("auto", "cpu")
+OTHER_PARTS = ("dequantizer.", "trust.", "points")
+"""Beginnings of the names of a decoder's tensors that are not its network's, but those of
+`heqcodec.purenet.dequantizer`, `heqcodec.purenet.trust` and `heqcodec.nqe_vgg.code_reader`."""
 
 
 def choose_backend(backend: str, device: str) -> str:
@@ -49,6 +52,11 @@ def choose_backend(backend: str, device: str) -> str:
             'pip install "heqcodec[torch]", or decode on the CPU with backend onnx.'
         )
     return TORCH
+
+
+def network_tensors(tensors: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """Those of a decoder's stored tensors that are its network's."""
+    return {name: part for name, part in tensors.items() if not name.startswith(OTHER_PARTS)}
 
 
 def load_network(

@@ -19,15 +19,7 @@ if TYPE_CHECKING:
 
 SCALE = ".scale"
 """Added to a tensor's name: float16 (O,), what its 8-bit rows are to be multiplied with."""
-OTHER_PARTS = ("dequantizer.", "trust.", "points")
-"""Beginnings of the names of a decoder's tensors that are not its network's, but those of
-`heqcodec.purenet.dequantizer`, `heqcodec.purenet.trust` and `heqcodec.nqe_vgg.code_reader`."""
 _LARGEST = 127
-
-
-def network_tensors(tensors: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-    """Those of a decoder's stored tensors that are its network's."""
-    return {name: part for name, part in tensors.items() if not name.startswith(OTHER_PARTS)}
 
 
 def stored_weights(state: Mapping[str, Tensor]) -> dict[str, NDArray[Any]]:

@@ -12,9 +12,10 @@ from heqcodec.base.errors import HeqError
 from heqcodec.base.files import write_bytes
 from heqcodec.models import registry
 from heqcodec.models.registry import FAMILIES, TRANSFORM
+from heqcodec.purenet.backends import network_tensors
 from heqcodec.purenet.dequantizer import PLACES
 from heqcodec.purenet.network import Purenet
-from heqcodec.purenet.stored_weights import network_tensors, restored_weights
+from heqcodec.purenet.stored_weights import restored_weights
 from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save

@@ -8,13 +8,14 @@ import pytest
 import torch
 from heqcodec.models import registry
 from heqcodec.models.manifest import stored_tensors
+from heqcodec.purenet.backends import network_tensors
 from heqcodec.purenet.config import PurenetConfig
 from heqcodec.purenet.features import BaseFeatures, CellFeatures, Features
 from heqcodec.purenet.network import Purenet
 from heqcodec.purenet.onnx_graph import purenet_model
 from heqcodec.purenet.onnx_network import OnnxNetwork
 from heqcodec.purenet.rate_decoder import step_weights
-from heqcodec.purenet.stored_weights import network_tensors, restored_weights, stored_weights
+from heqcodec.purenet.stored_weights import restored_weights, stored_weights
 from heqcodec.purenet.torch_network import TorchNetwork
 from small_models import randomised
 

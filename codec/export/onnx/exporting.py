@@ -9,11 +9,10 @@ import numpy as np
 from heqcodec.base.errors import HeqError, HeqUnsupportedError
 from heqcodec.base.files import write_bytes
 from heqcodec.onnx.session import open_session
-from heqcodec.purenet.backends import is_installed
+from heqcodec.purenet.backends import is_installed, network_tensors
 from heqcodec.purenet.config import CELLS, PurenetConfig
 from heqcodec.purenet.features import BaseFeatures, CellFeatures, Features
 from heqcodec.purenet.onnx_graph import purenet_model
-from heqcodec.purenet.stored_weights import network_tensors
 from numpy.typing import NDArray
 
 from .encoders import encoder_model, exact_run, transform_matrix
