@@ -286,6 +286,7 @@ def test_measurements_lie_within_their_step() -> None:
 # Fits
 
 
+@pytest.mark.slow
 def test_a_fit_gives_tables_like_the_shipped_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(klt_fit, "PASSES", 1)
     training = patches(700)

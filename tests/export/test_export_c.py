@@ -9,6 +9,7 @@ import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import heqcodec
 import numpy as np
@@ -51,8 +52,21 @@ class Exported:
         return build(compiler, [*flags, f"-I{self.folder}"], sources, self.folder / program)
 
 
+def slow(*values: str, when: bool = True) -> Any:
+    """A parameter whose compilation takes seconds, under sanitizers."""
+    marks = [pytest.mark.slow] if when else []
+    return pytest.param(values if len(values) > 1 else values[0], marks=marks, id="-".join(values))
+
+
 @pytest.fixture(
-    scope="module", params=["nqe-r", "other weights", "nqe-t", "nqe-vgg", "other convolutions"]
+    scope="module",
+    params=[
+        "nqe-r",
+        slow("other weights"),
+        "nqe-t",
+        slow("nqe-vgg"),
+        slow("other convolutions"),
+    ],
 )
 def exported(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
@@ -80,8 +94,10 @@ def exported(
 
 @pytest.fixture(
     scope="module",
-    params=itertools.product(COMPILERS, ("SCALAR", "MULTIPLY", "FAST")),
-    ids="-".join,
+    params=[
+        slow(compiler, kernel, when=kernel == "FAST" or compiler != "gcc")
+        for compiler, kernel in itertools.product(COMPILERS, ("SCALAR", "MULTIPLY", "FAST"))
+    ],
 )
 def heqenc(request: pytest.FixtureRequest, exported: Exported) -> Path:
     """heqenc under the sanitizers of each compiler, with each kernel."""

@@ -56,6 +56,7 @@ def built(folder: Path, compiler: str, flags: list[str], program: str) -> Path:
     return build(compiler, flags, sources, folder / program)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kernel", ["SCALAR", "FAST"])
 @pytest.mark.parametrize("compiler", COMPILERS)
 def test_scores_are_those_of_python(

@@ -97,6 +97,7 @@ def test_gray_is_three_equal_channels() -> None:
     assert not field[:, :, 1:].any() and not levels[:, 1:].any()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", registry.model_names())
 def test_command_writes_what_runs_by_itself(name: str, tmp_path: Path) -> None:
     out = tmp_path / "out"

@@ -66,6 +66,7 @@ class TestTruncation:
             assert caught.type is kind
         assert light_rate.decoders_loaded == 0
 
+    @pytest.mark.slow
     def test_is_an_image_in_partial_mode(self, light_rate: LightRateModels, file: bytes) -> None:
         whole = heqcodec.decode(file)
         places = extents(file)
@@ -107,6 +108,7 @@ class TestByteFlips:
                     assert caught.type is not heqcodec.HeqError
         assert light_rate.decoders_loaded == 0
 
+    @pytest.mark.slow
     def test_cost_their_own_part_alone(self, file: bytes) -> None:
         whole = heqcodec.decode(file)
         places = extents(file)
@@ -274,6 +276,7 @@ class TestConcealment:
             assert (middle >= np.minimum(above, below)).all()
             assert (middle <= np.maximum(above, below)).all()
 
+    @pytest.mark.slow
     @each_coder
     @settings(per_example, max_examples=60)
     @given(st.data())

@@ -44,6 +44,7 @@ def make(build: Path, *words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("harness", harnesses())
 def test_a_thousand_mutants(build: Path, harness: str) -> None:
     done = make(build, f"RUNS={RUNS}", f"run-{harness}")
@@ -53,6 +54,7 @@ def test_a_thousand_mutants(build: Path, harness: str) -> None:
     assert not any((build / "crashes").iterdir())
 
 
+@pytest.mark.slow
 def test_mutants_with_mended_checksums_reach_the_coders(build: Path, tmp_path: Path) -> None:
     """A coder that stops at a byte of a strip is found by mutants of golden files."""
     native = FUZZ.parents[1] / "codec" / "native"

@@ -71,6 +71,7 @@ def test_info_lists_the_steps() -> None:
     assert (same["step"], same["quality"], same["steps"]) == (520, 49, [520] * 7)
 
 
+@pytest.mark.slow
 @settings(per_example, max_examples=25)
 @given(
     st.lists(st.sampled_from([300, 520, NOT_SENT]), min_size=7, max_size=7),

@@ -71,6 +71,7 @@ class TestNetwork:
 
 
 class TestCommand:
+    @pytest.mark.slow
     def test_what_it_writes(self, photographs: Path, held_out: Path, labelled: Path) -> None:
         out = labelled.parent / "out"
         chosen_ones = ("--quantizer", "heq3", "--quantizer", "bnn++", "--quantizer", "lsq2")

@@ -219,6 +219,7 @@ class TestTask:
 
 
 class TestLoop:
+    @pytest.mark.slow
     @pytest.mark.parametrize("architecture", list(SMALL))
     def test_the_loss_falls(self, tiles: np.ndarray, tmp_path: Path, architecture: str) -> None:
         peaks = {"learning_rate": 2e-3, "density_learning_rate": 3e-2}
@@ -249,6 +250,7 @@ class TestLoop:
 
 
 class TestRun:
+    @pytest.mark.slow
     @pytest.mark.parametrize("architecture", list(SMALL))
     def test_interrupted_is_as_uninterrupted(
         self,

@@ -79,6 +79,7 @@ def install(exported: Path, weights: Path) -> int:
     return install_main([str(exported), "--weights", str(weights)])
 
 
+@pytest.mark.slow
 def test_from_recipe_to_decoded_file(
     photographs: Path,
     held_out: Path,
@@ -257,6 +258,7 @@ def test_a_schedule_can_end_by_the_clock(photographs: Path, held_out: Path, tmp_
     assert training["command"].endswith("--finish-in 0.02")
 
 
+@pytest.mark.slow
 def test_coders_can_be_kept_and_the_packed_one_fitted_anew(
     photographs: Path, held_out: Path, weights: Path, tmp_path: Path
 ) -> None:

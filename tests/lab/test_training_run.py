@@ -62,6 +62,7 @@ class TestRuns:
 
         return go
 
+    @pytest.mark.slow
     def test_interrupted_run_ends_where_the_undisturbed_one_does(
         self,
         run: Callable[..., dict[str, Any]],

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import torch
 from heqcodec.lab.training.workers import Workers
 
@@ -27,6 +28,7 @@ torch.save((workers.first, minutes, stop, grads), sys.argv[1])
 """
 
 
+@pytest.mark.slow
 def test_gradients_are_averaged(tmp_path: Path) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

@@ -300,6 +300,7 @@ def test_training_saves_bits() -> None:
     assert lengths[1] < 0.9 * lengths[0]
 
 
+@pytest.mark.slow
 @needs_compiler
 @pytest.mark.parametrize("compiler", COMPILERS)
 def test_c_source_is_clean_and_safe(compiler: str, tmp_path: Path) -> None:

@@ -288,6 +288,7 @@ def test_the_id_covers_every_table() -> None:
     assert len(ids) == 1 + len(KINDS)
 
 
+@pytest.mark.slow
 @needs_native
 def test_fitted_tables_save_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
     from heqcodec.lab.training import packed_priors, packed_tables

@@ -136,6 +136,7 @@ class TestReach:
                     alone = network.upsample_patches(cells[box], rate)
                     torch.testing.assert_close(whole[box], alone)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
     def test_of_the_recipes_is_bounded_and_wide(self, path: Path) -> None:
         depth = {
