@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
@@ -197,7 +198,7 @@ def encoder_tensors(name: str) -> dict[str, np.ndarray]:
     return {key: tensor for part in parts for key, tensor in stored_tensors(part).items()}
 
 
-def checked_bytes(folder: Traversable, entry: dict[str, Any], teller: str) -> bytes:
+def checked_bytes(folder: Traversable, entry: Mapping[str, Any], teller: str) -> bytes:
     """A file of weights.
 
     Args:
@@ -224,7 +225,7 @@ def checked_bytes(folder: Traversable, entry: dict[str, Any], teller: str) -> by
     return data
 
 
-def stored_tensors(entry: dict[str, Any]) -> dict[str, np.ndarray]:
+def stored_tensors(entry: Mapping[str, Any]) -> dict[str, np.ndarray]:
     """Tensors of a part of the manifest.
 
     Raises:

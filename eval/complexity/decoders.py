@@ -55,7 +55,7 @@ def decoder_stage(
     pixels = frame.shape[0] * frame.shape[1]
     stage = Stage(
         "decoder",
-        sum(8 * tensor.nbytes for tensor in stored_tensors(decoder).values()),
+        sum(8 * int(tensor.nbytes) for tensor in stored_tensors(decoder).values()),
         Work(multiply_accumulates=count / pixels) + extra,
         peak_activation_bytes(network, *features),
     )
