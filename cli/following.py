@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterator
+from io import BufferedReader
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -13,8 +14,6 @@ from heqcodec.base.errors import HeqTruncatedError
 from .common.terminal import STANDARD, about, check_output, tell
 
 if TYPE_CHECKING:
-    from io import BufferedReader
-
     from heqcodec.file.stream_decoding import StreamDecoder
 
 PAUSE = 0.2
@@ -60,7 +59,7 @@ def follow(
 def _pieces(source: str, timeout: float) -> Iterator[bytes]:
     """Bytes of a file as they come."""
     if source == STANDARD:
-        given = cast("BufferedReader", sys.stdin.buffer)
+        given = cast(BufferedReader, sys.stdin.buffer)
         while data := given.read1(PIECE):
             yield data
         return
