@@ -119,17 +119,23 @@ def encoder() -> TransformNqe:
 
 
 @pytest.fixture
-def light_training(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Calibrates on few patches, and in one thread: there is little to share out."""
+def one_thread() -> Iterator[None]:
+    """Small networks have little to share out."""
     import torch
-    from heqcodec.lab.training import vgg_task
 
-    monkeypatch.setattr(vgg_task, "CALIBRATION_BATCHES", 2)
-    monkeypatch.setattr(vgg_task, "CALIBRATION_PATCHES", 9)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def light_training(monkeypatch: pytest.MonkeyPatch, one_thread: None) -> None:
+    """Calibrates on few patches, and in one thread."""
+    from heqcodec.lab.training import vgg_task
+
+    monkeypatch.setattr(vgg_task, "CALIBRATION_BATCHES", 2)
+    monkeypatch.setattr(vgg_task, "CALIBRATION_PATCHES", 9)
 
 
 @pytest.fixture(scope="session")

@@ -44,15 +44,9 @@ from hypothesis import strategies as st
 from PIL import Image
 from torch import nn
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 FRAME = noise_frame(128, 64)
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Any:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def stage_of(contender: Contender, name: str) -> Stage:

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from clock import Clock
 from heqcodec.cli.application import app
 from heqcodec.eval.complexity import speed
@@ -30,15 +29,9 @@ from heqcodec.models import registry
 from PIL import Image
 from typer.testing import CliRunner
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 FRAME = noise_frame(128, 64)
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Any:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 class SlowCodec:

@@ -23,15 +23,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import save_file
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 SMALL = {"factorized": {"width": 8, "latents": 12}, "mean-scale": {"width": 8, "latents": 12}}
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def seeded(seed: int = 3) -> torch.Generator:

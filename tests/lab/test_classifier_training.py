@@ -19,20 +19,14 @@ from heqcodec.quantizers.quantized_linear import QuantizedLinear
 from labelled_images import easy_images
 from safetensors.torch import load_file
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 CPU = torch.device("cpu")
 RECIPES = Path(__file__).parents[2] / "weights" / "recipes" / "classify"
 
 
 class Interruption(Exception):
     """What stops a run in a test."""
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Any:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def small(name: str = "small", **values: Any) -> ClassifierRecipe:

@@ -7,7 +7,6 @@ import hashlib
 import json
 import os
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +27,8 @@ from small_models import photograph, write_photographs
 from torch.nn import functional as F
 from typer.testing import CliRunner
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 CPU = torch.device("cpu")
 SMALL: dict[str, dict[str, int]] = {
     "factorized": {"width": 8, "latents": 12},
@@ -35,29 +36,6 @@ SMALL: dict[str, dict[str, int]] = {
     "mcucoder": {"width": 8},
 }
 RECIPES = sorted((Path(__file__).parents[2] / "lab/peers/recipes").glob("*.toml"))
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
-@pytest.fixture(scope="module")
-def photographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_photographs(tmp_path_factory.mktemp("peers") / "photographs")
-
-
-@pytest.fixture(scope="module")
-def held_out(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from PIL import Image
-
-    folder = tmp_path_factory.mktemp("peers") / "held"
-    folder.mkdir()
-    Image.fromarray(photograph()[300:370, 100:230]).save(folder / "face.png")
-    return folder
 
 
 @pytest.fixture(scope="module")
