@@ -2,16 +2,16 @@
 
 #include <string.h>
 
-#include "heq_device_contexts.h"
+#include "heq_device_borders.h"
 #include "heq_device_levels.h"
 
-/* Level 0 of a plane, as the difference from the left patch's. Returns the difference. */
-static int code_dc(heq_device_strip *strip, int plane, int level, int first_plane)
+/* Level 0 of a plane, as the difference from what is expected. Returns the difference. */
+static int code_dc(heq_device_strip *strip, int plane, int level, const dc_around *around,
+                   int first_plane)
 {
     const uint8_t *left = magnitudes_of(strip, plane);
-    int difference = level - strip->dc[plane];
-    int size = difference < 0 ? -difference : difference;
-    int energy = left[1] + left[2] + left[3] + left[4] + left[8];
+    int difference = level - around->predicted, size = magnitude_of(difference);
+    int energy = left[1] + left[2] + left[3] + left[4] + left[8] + around->gradient;
     int base, coded = 0;
     if (plane > 0) {
         energy += first_plane < 0 ? -first_plane - first_plane : first_plane + first_plane;
@@ -76,10 +76,10 @@ static band_contexts contexts_of(int plane, int size, int band, int lower)
     int area = zone(band), merged = ((plane > 0) << 1) + size;
     band_contexts made;
     made.row = times_18(merged) + area;
-    made.set = SET_ZERO + times_18((plane << 1) + size) + area;
+    made.set = SET_ZERO + ((times_18((plane << 1) + size) + area) << 2);
     made.both = AT_ZERO_BOTH + times_10(times_10(merged));
     made.other = AT_ZERO_OTHER + (times_6(times_9(plane) + (area >> 1)) << 2);
-    made.band = AT_ZERO_BAND + (plane << 7) + (band < 64 ? band : 64 + third[band - 64]);
+    made.band = AT_ZERO_BAND + ((plane > 0) << 7) + (band < 64 ? band : 64 + third[band - 64]);
     made.lower = AT_ZERO_LOWER + times_7(times_7((plane > 0 ? 7 : 0) + bin7(lower)));
     return made;
 }
@@ -95,16 +95,18 @@ static void quiet_contexts(const band_contexts *band, int *contexts)
     contexts[5] = band->lower;
 }
 
-/* And in general, from what is there without surroundings. */
-static void zero_contexts(const band_contexts *band, const surroundings *around, int *contexts)
+/* And in general, from what is there without surroundings. Returns the set of weights. */
+static int zero_contexts(const band_contexts *band, const surroundings *around, int *contexts)
 {
     int near = bin10(around->near), same = bin10(around->same);
+    int both = bin4(around->near + around->same);
     quiet_contexts(band, contexts);
     contexts[0] += near;
     contexts[1] += same;
     contexts[2] += times_10(near) + same;
-    contexts[3] += (bin6(around->other) << 2) + bin4(around->near + around->same);
+    contexts[3] += (bin6(around->other) << 2) + both;
     contexts[5] += times_7(bin7(around->close)) + bin7(around->rest);
+    return band->set + both;
 }
 
 /* A magnitude of 1 or more. */
@@ -112,33 +114,51 @@ static int code_larger(heq_device_strip *strip, const band_contexts *band,
                        const surroundings *around, int plane, int value)
 {
     int near = bin10(around->near >> 1), same = bin10(around->same >> 1);
-    int both = bin10((around->near + around->same) >> 1), other = bin6(around->other >> 1);
-    int contexts[3], coded;
+    int half = (around->near + around->same) >> 1, other = bin6(around->other >> 1);
+    int both = bin10(half), set = SET_LARGER + bin4(half), contexts[3], coded;
     for (coded = 1; coded < UNARY; coded++) {
         int level = coded < 4 ? coded - 1 : coded < 8 ? 3 : 4;
         contexts[0] = AT_LARGER + times_5(band->row) + level;
         contexts[1] = AT_LARGER_BOTH + times_10(times_10(level) + near) + same;
         contexts[2] = AT_LARGER_OTHER + times_6(times_10(level) + both) + other;
-        if (!decide(strip, SET_LARGER + times_3(level) + plane, 3, contexts, FAST, value > coded)) {
+        if (!decide(strip, set + ((times_3(level) + plane) << 2), 3, contexts, FAST,
+                    value > coded)) {
             return coded;
         }
     }
     return UNARY + code_escape(strip, AT_ESCAPE, value - UNARY);
 }
 
-/* Is a level positive? By context in the lowest bands. */
-static int code_sign(heq_device_strip *strip, int plane, int size, int index, int bit)
+/* Is a level of a known magnitude positive? By its place among the lowest bands, and in plane 0 by
+ * the borders. */
+static int code_sign(heq_device_strip *strip, int plane, int size, int index, int magnitude,
+                     int bit)
 {
     const int8_t *sign = signs_of(strip, plane);
     int band = index >> 2, sub = index & 3;
+    /* The means of quarters have no border of their own. */
+    int border = plane == 0 && band < BORDER_BANDS && (size == 0 || band > 0);
     int across, along, row, contexts[2];
+    if (border) {
+        int area = band < SIGNED_BANDS ? 0 : band < 24 ? 1 : 2;
+        int bin = gap_bin(border_gap(strip, size, band, sub));
+        if (band >= SIGNED_BANDS && bin == NO_GAP) {
+            return code_bit(strip, 0, bit);
+        }
+        area = times_3(area) + (magnitude < 3 ? magnitude - 1 : 2);
+        contexts[1] = AT_SIGN_BORDER + heq_two_shifts(area, 4, 0) + bin;
+    }
     if (band >= SIGNED_BANDS) {
-        return code_bit(strip, 0, bit);
+        return border ? decide(strip, SET_ONE, 1, contexts + 1, SLOW, bit)
+                      : code_bit(strip, 0, bit);
     }
     across = 1 + (size == 0 ? sign[index] : sub & 1 ? sign[index - 1] : sign[index + 1]);
     along = 1 + (size == 0 ? sign[0] : sub & 2 ? sign[index - 2] : 0);
     row = times_3(((plane > 0) << 1) + size) + band; /* SIGNED_BANDS a colour and size */
     contexts[0] = AT_SIGN + times_3(times_3((row << 2) + sub) + across) + along;
+    if (border) {
+        return decide(strip, SET_BORDER + times_3(size) + band, 2, contexts, FAST, bit);
+    }
     row = times_3(plane) + band;
     contexts[1] = AT_SIGN_LUMA + times_3(times_3(row) + across) +
                   (plane > 0 ? signs_of(strip, 0)[index] + 1 : 1);
@@ -225,9 +245,12 @@ static void code_band(heq_device_strip *strip, int plane, int size, int band,
     band_contexts places;
     int contexts[HEQ_DEVICE_INPUTS];
     int done = 0; /* sum of the levels of this band so far */
+    int means[4] = {0, 0, 0, 0};
     int quiet = is_quiet(&near, bands_of(strip, plane)[band], plane), sub;
     surroundings around = {0, 0, 0, 0, 0};
+    int set;
     places = contexts_of(plane, size, band, quiet ? 0 : sum_of(near.up) + sum_of(near.left));
+    set = places.set;
     quiet_contexts(&places, contexts);
     for (sub = band == 0; sub < 4; sub++) {
         int index = (band << 2) + sub;
@@ -235,9 +258,9 @@ static void code_band(heq_device_strip *strip, int plane, int size, int band,
         int value = level < 0 ? -level : level;
         if (!quiet || done > 0) {
             around = surroundings_of(&near, own, plane, sub, done);
-            zero_contexts(&places, &around, contexts);
+            set = zero_contexts(&places, &around, contexts);
         }
-        if (!decide(strip, places.set, 6, contexts, SLOW, value > 0)) {
+        if (!decide(strip, set, 6, contexts, SLOW, value > 0)) {
             own[sub] = 0;
             if (band < SIGNED_BANDS) {
                 signs_of(strip, plane)[index] = 0;
@@ -245,7 +268,7 @@ static void code_band(heq_device_strip *strip, int plane, int size, int band,
             continue;
         }
         value = code_larger(strip, &places, &around, plane, value);
-        level = code_sign(strip, plane, size, index, level > 0) ? value : -value;
+        level = code_sign(strip, plane, size, index, value, level > 0) ? value : -value;
         if (value > 32767) {
             strip->failed = 1;
             value = level = 0;
@@ -257,17 +280,30 @@ static void code_band(heq_device_strip *strip, int plane, int size, int band,
         }
         done += own[sub];
         *count += value > 0;
+        if (plane == 0) {
+            int kept = value < SIDE_LEVEL ? value : SIDE_LEVEL;
+            kept = level < 0 ? -kept : kept;
+            if (band == 0 && size != 0) {
+                means[sub] = kept;
+            } else {
+                add_level(strip, size, band, sub, kept);
+            }
+        }
+    }
+    if (plane == 0 && band == 0 && size != 0) {
+        add_means(strip, means);
     }
     *before += done;
 }
 
-static void code_plane(heq_device_strip *strip, int plane, int size, int first,
+static void code_plane(heq_device_strip *strip, int plane, int size,
                        const plane_levels *levels, int *first_plane)
 {
     int band = 0, last = DECODING(strip) ? 0 : last_of(levels), before = 0, group;
     int wanted = DECODING(strip) ? 0 : level_of(levels, size, 0, 0);
-    int difference = code_dc(strip, plane, wanted, *first_plane);
-    int32_t level = strip->dc[plane] + difference;
+    dc_around around = predict_dc(strip, plane);
+    int difference = code_dc(strip, plane, wanted, &around, *first_plane);
+    int level = around.predicted + difference;
     uint8_t *magnitudes = magnitudes_of(strip, plane);
     int8_t *signs = signs_of(strip, plane);
     group_counts counts = count_groups(strip, plane);
@@ -276,14 +312,12 @@ static void code_plane(heq_device_strip *strip, int plane, int size, int first,
         level = 0;
     }
     clear_levels(strip, levels);
-    set_level(strip, levels, 0, (int)level);
-    strip->dc[plane] = level;
-    if (first) {
-        strip->dc_first[plane] = level;
-    }
+    set_level(strip, levels, 0, level);
     if (plane == 0) {
         *first_plane = difference;
+        begin_borders(strip, size, level);
     }
+    keep_dc(strip, plane, level);
     magnitudes[0] = 0;
     signs[0] = (int8_t)sign_of(difference);
     for (group = 0; group < HEQ_DEVICE_GROUPS; group++) {
@@ -309,6 +343,9 @@ static void code_plane(heq_device_strip *strip, int plane, int size, int first,
             memset(signs + 1, 0, HEQ_DEVICE_SIGNED - 1);
         }
     }
+    if (plane == 0) {
+        end_borders(strip, size);
+    }
 }
 
 static void code_patch(heq_device_strip *strip, heq_device_levels *levels, int *size, int first)
@@ -317,11 +354,14 @@ static void code_patch(heq_device_strip *strip, heq_device_levels *levels, int *
     *size = decide_one(strip, AT_SIZE + strip->size, *size);
     strip->size = (uint8_t)*size;
     if (first) {
-        memcpy(strip->dc, strip->dc_first, sizeof strip->dc);
+        strip->rows = (uint8_t)(strip->rows < 2 ? strip->rows + 1 : 2);
+        strip->column = 0;
+    } else if (strip->column < HEQ_DEVICE_COLUMNS) {
+        strip->column++;
     }
     for (plane = 0; plane < strip->planes; plane++) {
         plane_levels own = plane_levels_of(levels, plane);
-        code_plane(strip, plane, *size, first, &own, &first_plane);
+        code_plane(strip, plane, *size, &own, &first_plane);
     }
 }
 

@@ -2,8 +2,8 @@
  *
  * Codes the levels of a strip patch by patch, each patch when it comes, and decodes them again.
  * C99, integers only: additions, shifts, comparisons and tables; no multiplication or division,
- * no memory of its own, nothing of libc but memset. The state of a strip, some 16 KB, is the
- * caller's; so are the trained tables, some 36 KB, which may lie in flash.
+ * no memory of its own, nothing of libc but memset. The state of a strip, 16,368 bytes, is the
+ * caller's; so are the trained tables, some 38 KB, which may lie in flash.
  *
  *     heq_device_begin_encode(&strip, &tables, planes, step, bytes, room);
  *     for each patch, row by row:
@@ -27,8 +27,10 @@
 #define HEQ_DEVICE_GROUPS 32    /* of eight bands, 32 levels */
 #define HEQ_DEVICE_SIGNED 12    /* lowest levels of a plane, whose signs are kept */
 #define HEQ_DEVICE_BANDS 257 /* of four magnitudes each that are kept of a plane; the last is 0 */
-#define HEQ_DEVICE_CONTEXTS 6106
-#define HEQ_DEVICE_SETS 157
+#define HEQ_DEVICE_COLUMNS 32 /* of patches, of which the row above is kept */
+#define HEQ_DEVICE_SIDE 32    /* of a profile: 16 of a whole patch, or 8 of each quarter */
+#define HEQ_DEVICE_CONTEXTS 6131
+#define HEQ_DEVICE_SETS 532
 #define HEQ_DEVICE_INPUTS 6
 #define HEQ_DEVICE_KNOTS 5
 
@@ -52,6 +54,13 @@ typedef struct {
     const uint16_t *widths;  /* [128][8] width of the rarer bit by state and range */
 } heq_device_tables;
 
+/* What is kept of a patch until the one below it comes. */
+typedef struct {
+    int16_t dc[3];    /* level 0 of each plane */
+    int8_t bottom[8]; /* profile of the lower side of plane 0 */
+    uint8_t size;
+} heq_device_column;
+
 typedef struct {
     const heq_device_tables *tables;
     /* Arithmetic coder. */
@@ -70,8 +79,16 @@ typedef struct {
     /* Model. */
     uint8_t planes;
     uint8_t size;                      /* of the patch to the left */
-    int32_t dc[3];                     /* level 0 of the patch to the left */
-    int32_t dc_first[3];               /* and of the first patch of the row */
+    uint8_t rows;                      /* begun: 0, 1, or 2 and more */
+    uint8_t column;                    /* of the patch; HEQ_DEVICE_COLUMNS and all beyond */
+    uint8_t left_size;                 /* of the patch whose profile `left` was */
+    uint8_t turned;                    /* bits: left, top were profiles of the other size */
+    int16_t dc[3];                     /* level 0 of the patch to the left, then of this one */
+    int16_t corner[3];                 /* of the patch above that to the left, then of that above */
+    int32_t left_step, top_step;       /* of level 0 of plane 0 from this patch */
+    int16_t left[16], top[8];          /* profiles across the borders left and above, plane 0 */
+    int16_t side[4][HEQ_DEVICE_SIDE];  /* own profiles: left, top, right, bottom */
+    heq_device_column above[HEQ_DEVICE_COLUMNS];
     int8_t sign[3 * HEQ_DEVICE_SIGNED]; /* of the lowest levels: left patch, then this one */
     uint8_t count[3][HEQ_DEVICE_GROUPS];        /* of levels that are not 0 */
     uint32_t magnitude[3 * HEQ_DEVICE_BANDS]; /* four bytes; left patch, then this one */

@@ -85,6 +85,7 @@ enum {
     UNARY = 15,     /* magnitudes from here on by Exp-Golomb codes */
     PREFIXES = 16,
     SIGNED_BANDS = 3,
+    BORDER_BANDS = 128 /* of plane 0, whose signs are expected from the borders */
 };
 
 /* Where each kind of context begins: a kind has a table for each of its inputs. Bins are those
@@ -95,8 +96,8 @@ enum {
     AT_ZERO_SAME = AT_ZERO + 4 * 18 * 10, /* 4 kinds, 18 zones, 10 of same */
     AT_ZERO_BOTH = AT_ZERO_SAME + 4 * 18 * 10, /* 4 kinds, 10 of near, 10 of same */
     AT_ZERO_OTHER = AT_ZERO_BOTH + 4 * 10 * 10, /* 3 planes, 9 zone pairs, 6 of other, 4 of both */
-    AT_ZERO_BAND = AT_ZERO_OTHER + 3 * 9 * 6 * 4, /* 3 planes, 128 bands or groups of bands */
-    AT_ZERO_LOWER = AT_ZERO_BAND + 3 * 128, /* luma or chroma, 7 of lower, of close, of rest */
+    AT_ZERO_BAND = AT_ZERO_OTHER + 3 * 9 * 6 * 4, /* luma or chroma, 128 bands or groups */
+    AT_ZERO_LOWER = AT_ZERO_BAND + 2 * 128, /* luma or chroma, 7 of lower, of close, of rest */
     AT_LARGER = AT_ZERO_LOWER + 2 * 7 * 7 * 7, /* larger yet? 4 kinds, 18 zones, 5 magnitudes */
     AT_LARGER_BOTH = AT_LARGER + 4 * 18 * 5, /* 5 magnitudes, 10 of near, 10 of same */
     AT_LARGER_OTHER = AT_LARGER_BOTH + 5 * 10 * 10, /* 5 magnitudes, 10 of both, 6 of other */
@@ -104,7 +105,8 @@ enum {
     AT_SIGN = AT_ESCAPE +
         PREFIXES, /* 4 kinds, 3 bands, 4 levels of a band, signs of 2 neighbours */
     AT_SIGN_LUMA = AT_SIGN + 4 * 3 * 4 * 3 * 3, /* 3 planes, 3 bands, signs of neighbour and luma */
-    AT_MORE = AT_SIGN_LUMA + 3 * 3 * 3 * 3, /* any level from here on? 6 planes by size, 32 */
+    AT_SIGN_BORDER = AT_SIGN_LUMA + 3 * 3 * 3 * 3, /* 3 areas, 3 magnitudes, 17 of the gap */
+    AT_MORE = AT_SIGN_BORDER + 3 * 3 * 17, /* any level from here on? 6 planes by size, 32 */
     AT_MORE_BEFORE = AT_MORE + 6 * 32, /* 3 planes, 10 of the group before, 6 of left */
     AT_MORE_FIRST = AT_MORE_BEFORE + 3 * 10 * 6, /* luma or chroma, 10 of left, 7 of first */
     AT_DC = AT_MORE_FIRST + 2 * 10 * 7, /* 3 planes, 6 of energy, magnitudes below UNARY */
@@ -116,10 +118,11 @@ enum {
 /* Where each kind of sets of weights begins. */
 enum {
     SET_ONE = 0, /* of one context alone; see decide_one */
-    SET_ZERO = SET_ONE + 1, /* 3 planes, 2 sizes, 18 zones */
-    SET_LARGER = SET_ZERO + 3 * 2 * 18, /* 5 magnitudes, 3 planes */
-    SET_SIGN = SET_LARGER + MAGNITUDES * 3, /* 3 planes, 3 bands */
-    SET_MORE = SET_SIGN + 3 * SIGNED_BANDS, /* 3 planes, 8 groups of bands */
+    SET_ZERO = SET_ONE + 1, /* 3 planes, 2 sizes, 18 zones, 4 of near and same */
+    SET_LARGER = SET_ZERO + 3 * 2 * 18 * 4, /* 5 magnitudes, 3 planes, 4 of near and same */
+    SET_SIGN = SET_LARGER + MAGNITUDES * 3 * 4, /* 3 planes, 3 bands */
+    SET_BORDER = SET_SIGN + 3 * SIGNED_BANDS, /* 2 sizes, 3 bands */
+    SET_MORE = SET_BORDER + 2 * SIGNED_BANDS, /* 3 planes, 8 groups of bands */
     SETS = SET_MORE + 3 * 8
 };
 

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from heqcodec.native.loader import native_extension
 from heqcodec.nqe_r.device_coder.arithmetic import BitEncoder
+from heqcodec.nqe_r.device_coder.borders import COLUMNS
 from heqcodec.nqe_r.device_coder.contexts import (
     CONTEXT_AT,
     CONTEXT_KINDS,
@@ -25,7 +26,7 @@ from heqcodec.nqe_r.device_coder.contexts import (
     ZONES,
     Decisions,
 )
-from heqcodec.nqe_r.device_coder.patch import GROUP_BANDS, GROUPS, PatchCoder
+from heqcodec.nqe_r.device_coder.patch import BORDER_BANDS, GROUP_BANDS, GROUPS, PatchCoder
 from heqcodec.nqe_r.device_coder.tables import CONTEXTS, INPUTS, DeviceTables
 from heqcodec.nqe_r.layout import LEVELS
 from numpy.typing import NDArray
@@ -55,20 +56,25 @@ BIN10, BIN7, BIN6, BIN4 = ((1,) * bins for bins in (10, 7, 6, 4))
 """Comparisons that each value of a bin takes: one with the last place of its table."""
 
 KINDS = (*(kind for kind in SET_KINDS if kind != "one"), "size", "escape")
-KINDS += ("dc", "dc_escape", "dc_sign")
+KINDS += ("dc", "dc_escape", "dc_sign", "border")
+ALONE = {"border": "sign_border"}
+"""Kinds that are named otherwise than their contexts, which other decisions have, too."""
 
 OWN = {
     # Size of the patch before.
     "size": Work(additions=1),
-    # Indices of six contexts (3, 3, 3, 3, 1, 3) and of the set (2); near + same; zone >> 1; the
+    # Indices of six contexts (3, 3, 3, 3, 1, 3) and of the set (3); near + same; zone >> 1; the
     # sums of levels around: higher, edges (1 each), near (6), same (4, a shift), close (a shift),
     # rest (1, a shift); magnitude, its two limits, its comparison, and three running sums.
-    "zero": Work(additions=16 + 2 + 1 + 13 + 7, shifts=1 + 3),
-    # Indices of three contexts (3, 2, 2) and of the set; its class (2), its comparison; two sums
-    # halved.
-    "larger": Work(additions=7 + 1 + 3, shifts=2),
+    "zero": Work(additions=16 + 3 + 1 + 13 + 7, shifts=1 + 4),
+    # Indices of three contexts (3, 2, 2) and of the set (2, a shift); its class (2), its
+    # comparison; two sums halved.
+    "larger": Work(additions=7 + 2 + 3, shifts=3),
     # Indices of two contexts (5, 3) and of the set; the two signs around from 0 on, and which.
     "sign": Work(additions=8 + 1 + 3),
+    # The same of one context, and of the set (2); the other context is in GAP.
+    "sign_border": Work(additions=5 + 2 + 3),
+    "border": Work(),
     # Indices of three contexts (2 each) and of the set, group >> 2; is there more? (2, a shift)
     "more": Work(additions=6 + 1 + 2, shifts=2),
     # Index, comparison.
@@ -83,17 +89,27 @@ OTHER_PLANES = (0, 3, 4)
 """Additions for the sum over the planes before, by plane."""
 BAND = Work(additions=7)
 """Once a band: the sum over the lower frequencies."""
-PLANE = Work(additions=11, shifts=1)
-"""Once a plane: the difference (1), its magnitude (1) and sign (2), level 0 from it (1) and its
-limits (2); the energy (4, a shift)."""
+PLANE = Work(additions=25, shifts=1)
+"""Once a plane: the expected level 0 (8) and the gradient (5), as where the patch above is known;
+the difference (1), its magnitude (1) and sign (2), level 0 from it (1) and its limits (2); the
+energy (5, a shift)."""
 PLANE_AFTER = Work(additions=3)
 """And in planes 1 and 2: twice the magnitude of the first difference."""
 NONZERO = Work(additions=2)
 """Each level that is not 0: is its band among those whose signs have contexts? is it positive?"""
 LOW_SIGN = Work(additions=2)
 """The sign that is kept of a level of the lowest bands."""
-LARGER = Work(shifts=2)
-"""Once a level that is not 0: near and same halved."""
+LARGER = Work(additions=1, shifts=2)
+"""Once a level that is not 0: near and same halved; the bin of their sum that chooses weights."""
+GAP = Work(additions=20, shifts=7)
+"""A sign that is expected from the borders: frequencies (2, 4 shifts), two limits, the gaps at two
+sides (4), magnitude and bin (5), area and limited magnitude (4), index (3, 3 shifts). As in a patch
+of one transform."""
+ADDED = Work(additions=22, shifts=4)
+"""A level of plane 0 that is added to profiles: frequencies (2, 4 shifts), its limits (2) and those
+of frequencies (2), what it is at two sides (10), four sums and two signs (6)."""
+EDGES = Work(additions=8 * 3)
+"""The profile kept for the row below, once a patch: places and limits."""
 RAW_BIT = CODED_SYMBOL
 """A bit of even odds: a sign without contexts; a digit, with its shift in `DIGIT`."""
 DIGIT = Work(additions=1, shifts=1)
@@ -168,8 +184,9 @@ def decisions_of(trace: Trace, kind: str) -> Trace:
         after = trace.sets - SET_AT[kind]
         chosen = (after >= 0) & (after < SET_KINDS[kind])
     else:
-        after = trace.contexts[:, 0] - CONTEXT_AT[kind]
-        chosen = (trace.sets == SET_AT["one"]) & (after >= 0) & (after < CONTEXT_KINDS[kind])
+        name = ALONE.get(kind, kind)
+        after = trace.contexts[:, 0] - CONTEXT_AT[name]
+        chosen = (trace.sets == SET_AT["one"]) & (after >= 0) & (after < CONTEXT_KINDS[name])
     return Trace(*(column[chosen] for column in trace))
 
 
@@ -196,7 +213,10 @@ def strip_work(trace: Trace, levels: NDArray[np.int16]) -> Work:
     total = total + PLANE_AFTER.times(planes - planes // levels.shape[2])
     nonzero = int(kinds["zero"].bits.sum())
     total = total + (NONZERO + LARGER).times(nonzero)
-    zones = (kinds["zero"].sets - SET_AT["zero"]) % ZONES
+    first = int(np.count_nonzero(levels[:, :, 0, 1:]))
+    total = total + ADDED.times(first) + GAP.times(_gaps(kinds["sign"], levels))
+    total = total + EDGES.times(levels.shape[0] * levels.shape[1])
+    zones = (kinds["zero"].sets - SET_AT["zero"]) // 4 % ZONES
     total = total + LOW_SIGN.times(int((zones < SIGNED_BANDS).sum()))
     digits = sum(int(kinds[kind].bits.sum()) for kind in ("escape", "dc_escape"))
     # Each escaped number begins with magnitude - 15.
@@ -211,9 +231,16 @@ def strip_work(trace: Trace, levels: NDArray[np.int16]) -> Work:
 
 def raw_bits(trace: Trace) -> int:
     """Bits of even odds: signs beyond the lowest bands, and the digits of escaped numbers."""
-    signs = int(decisions_of(trace, "zero").bits.sum()) - len(decisions_of(trace, "sign").sets)
+    decided = sum(len(decisions_of(trace, kind).sets) for kind in ("sign", "sign_border", "border"))
+    signs = int(decisions_of(trace, "zero").bits.sum()) - decided
     digits = sum(int(decisions_of(trace, kind).bits.sum()) for kind in ("escape", "dc_escape"))
     return signs + digits
+
+
+def _gaps(signs: Trace, levels: NDArray[np.int16]) -> int:
+    """Signs that are expected from the borders: of the lowest bands of plane 0, but for means."""
+    means = int((signs.sets - SET_AT["sign"] < SIGNED_BANDS).sum())
+    return int(np.count_nonzero(levels[:, :, 0, 1 : 4 * BORDER_BANDS])) - means
 
 
 def _compared(table: tuple[int, ...], values: NDArray[np.int64]) -> int:
@@ -256,7 +283,7 @@ def _dc_bins(trace: Trace) -> int:
 
 
 def _other_sums(trace: Trace) -> int:
-    planes = (trace.sets - SET_AT["zero"]) // (2 * ZONES)
+    planes = (trace.sets - SET_AT["zero"]) // (4 * 2 * ZONES)
     return int(np.array(OTHER_PLANES)[planes].sum())
 
 
@@ -284,9 +311,11 @@ def table_bytes(tables: Mapping[str, NDArray[np.generic]]) -> int:
 def strip_bytes(pointer: int = 4) -> int:
     """The state of a strip, ``heq_device_strip``, on a device whose addresses take ``pointer``
     bytes (4 or 8)."""
-    coder = 6 * pointer + 3 * 4 + 2 * 4 + 4
-    planes = 3 * (2 * 4 + 4 * SIGNED_BANDS + GROUPS + LEVELS + 4)
-    size = coder + planes + 2 * CONTEXTS
+    coder = 6 * pointer + 3 * 4 + 2 * 4 + 2 * 4
+    # Levels 0 left and above, two steps, profiles of neighbours and own ones, columns above.
+    borders = 2 * 2 * 3 + 2 * 4 + 2 * (16 + 8) + 2 * 4 * 32 + 16 * COLUMNS
+    planes = 3 * (4 * SIGNED_BANDS + GROUPS + LEVELS + 4)
+    size = coder + borders + planes + 2 * CONTEXTS
     return -(-size // pointer) * pointer
 
 

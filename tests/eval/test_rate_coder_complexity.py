@@ -12,9 +12,12 @@ import numpy as np
 import pytest
 from heqcodec.eval.complexity import device_work, packed_work
 from heqcodec.eval.complexity.device_work import (
+    ADDED,
     BAND,
     CONTEXT_STARTED,
     DECIDED,
+    EDGES,
+    GAP,
     LARGER,
     LOW_SIGN,
     MIXED,
@@ -65,8 +68,8 @@ class TestDevice:
         trace, levels = traced(one_patch()), one_patch()
         # Its size; is level 0 as before? is there more?
         assert [int(n) for n in trace.inputs] == [1, 1, 3] and not trace.bits.any()
-        expected = CONTEXT_STARTED.times(6106) + DECIDED.times(3) + MIXED.times(5) + PLANE
-        expected = expected + OWN["size"] + OWN["dc"] + OWN["more"]
+        expected = CONTEXT_STARTED.times(6131) + DECIDED.times(3) + MIXED.times(5) + PLANE
+        expected = expected + OWN["size"] + OWN["dc"] + OWN["more"] + EDGES
         # A bin of energy and four of what is left, all 0; the counts of 32 groups; all levels but
         # the first looked at from the end.
         expected = expected + Work(additions=1 + 4 + 32 + 1023, symbols=3)
@@ -79,16 +82,17 @@ class TestDevice:
         # The first group, 31 levels, one of which is not 0, larger than 1, not than 2.
         assert counts == {
             "zero": 31, "larger": 2, "sign": 0, "more": 2, "size": 1, "escape": 0, "dc": 1,
-            "dc_escape": 0, "dc_sign": 0,
+            "dc_escape": 0, "dc_sign": 0, "sign_border": 0, "border": 0,
         }  # fmt: skip
-        # Its sign has even odds.
+        # Its sign has even odds: there is no patch to the left or above.
         assert device_work.raw_bits(trace) == 1
-        expected = CONTEXT_STARTED.times(6106) + DECIDED.times(37) + PLANE + BAND.times(8)
+        expected = CONTEXT_STARTED.times(6131) + DECIDED.times(37) + PLANE + BAND.times(8)
         expected = expected + MIXED.times(31 * 6 + 2 * 3 + 2 * 3 + 1 + 1)
         expected = expected + MOVED_UP.times(6 + 3 + 3)
         for kind, count in counts.items():
             expected = expected + OWN[kind].times(count)
         expected = expected + NONZERO + LARGER + RAW_BIT + LOW_SIGN.times(11)
+        expected = expected + GAP + ADDED + EDGES
         counted = device_work.strip_work(trace, levels)
         # Bins: most are of 0 and take one comparison. Twice 32 and 31 counts; 1,003 zeros.
         least = 31 * 7 + (2 + 2 * 2) + 2 * 4 + 1 + 63 + 1004

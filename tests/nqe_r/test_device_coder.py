@@ -13,8 +13,9 @@ from format_tables import table
 from heqcodec.base.errors import HeqFormatError
 from heqcodec.base.rate_protocols import StripCoder
 from heqcodec.lab.training.device_tables import Strip, first_tables, fit_tables, tile_strips
-from heqcodec.nqe_r.device_coder import contexts, patch, tables
+from heqcodec.nqe_r.device_coder import borders, contexts, patch, tables
 from heqcodec.nqe_r.device_coder.arithmetic import BitDecoder, BitEncoder
+from heqcodec.nqe_r.device_coder.borders import COLUMNS
 from heqcodec.nqe_r.device_coder.coder import DeviceCoder
 from heqcodec.nqe_r.layout import band_frequencies
 from hypothesis import given, settings
@@ -99,7 +100,8 @@ def test_payloads_stay_what_they_are(coder: DeviceCoder) -> None:
 
 
 GOLDEN = (
-    "691156ea6c94893fa5977ffffcf2fb0004ac62e5b9e405662a7adef27ffd1dc6f9b43bdd3000000026863fbe287062"
+    "ffdbe2ff05c1dfb256bc43705bffc9768a151385625409d21fffe828f18360302a9fd050f6047fffd80f89fff730"
+    "3f7dea536bc0786969a42a61ffc0"
 )
 
 
@@ -260,6 +262,72 @@ def test_format_page() -> None:
     for name, array in first_tables()._asdict().items():
         shape = ", ".join(str(side) for side in array.shape)
         assert tensors[name] == [str(array.dtype), shape]
+
+
+@pytest.mark.parametrize("coder", CODERS)
+def test_levels_beyond_the_columns_that_are_kept_come_back(coder: DeviceCoder) -> None:
+    random = np.random.default_rng(8)
+    levels = some_levels(random, (2, COLUMNS + 3, 1), 1.0)
+    transform_sizes = random.integers(0, 2, (2, COLUMNS + 3)).astype(np.uint8)
+    payload = coder.encode(levels, transform_sizes, 600)
+    back, _ = coder.decode(payload, 2, COLUMNS + 3, 1, 600)
+    np.testing.assert_array_equal(back, levels)
+
+
+@pytest.mark.parametrize(("row", "column", "expected"), [(0, 0, 0), (0, 2, 60), (1, 0, 10)])
+def test_level_0_at_edges_is_expected_from_the_one_patch_there_is(
+    row: int, column: int, expected: int
+) -> None:
+    assert _expected_dc([[10, 60, 20], [7, 0, 0]], row, column) == (expected, 0)
+
+
+@pytest.mark.parametrize(
+    ("corner", "above", "left", "expected"),
+    [(10, 30, 20, 30), (40, 30, 20, 20), (25, 30, 20, 25), (22, 30, 20, 28)],
+)
+def test_level_0_is_expected_as_a_median(corner: int, above: int, left: int, expected: int) -> None:
+    gradient = abs(left - corner) + abs(above - corner)
+    assert _expected_dc([[corner, above], [left, 0]], 1, 1) == (expected, gradient)
+
+
+def _expected_dc(levels: list[list[int]], row: int, column: int) -> tuple[int, int]:
+    around = borders.Borders(1)
+    for place in np.ndindex(len(levels), len(levels[0])):
+        around.begin_patch(0, place[1] == 0)
+        if place == (row, column):
+            return around.predict_dc(0)
+        around.keep_dc(0, levels[place[0]][place[1]])
+        around.end_patch()
+    raise AssertionError
+
+
+@pytest.mark.parametrize("size", [0, 1])
+def test_a_picture_that_goes_on_leaves_no_gap(size: int) -> None:
+    # Patches of rows that are constant along: what is left is what stands at the border.
+    around = borders.Borders(1)
+    band = [tuple(place) for place in band_frequencies().tolist()].index((1, 0))
+    subs = (0,) if size == 0 else (0, 1)  # of a row of quarters both
+    for column in range(2):
+        around.begin_patch(size, column == 0)
+        around.keep_dc(0, 50)
+        for sub in subs:
+            gap = around.gap(band, sub)
+            assert gap == (0 if column == sub == 0 else 3 * 5)
+            around.add_level(band, sub, 5)
+        assert size or column == 0 or around.gap(band, 0) == 0
+        around.end_patch()
+
+
+def test_gaps_have_the_signs_of_what_closes_them() -> None:
+    assert [borders.gap_bin(gap) for gap in (0, 1, -1, 3, 39, 40, -9999)] == [
+        8,
+        9,
+        7,
+        10,
+        15,
+        16,
+        0,
+    ]
 
 
 def test_memory_of_a_camera() -> None:

@@ -5,6 +5,7 @@
     tables.py      start states and weights, trained; curves of log odds and widths
     arithmetic.py  the binary arithmetic coder
     contexts.py    adaptive binary decisions, and which contexts exist
+    borders.py     what the patches left and above say of levels 0 and of signs
     patch.py       the decisions that make up a patch
     coder.py       strips: by the C extension where there is one, else by the above
 """

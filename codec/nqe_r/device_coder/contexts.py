@@ -20,6 +20,8 @@ UNARY = 15
 PREFIXES = 16
 SIGNED_BANDS = 3
 """Bands whose signs have contexts."""
+GAPS = 17
+"""Bins of what the borders say of a sign."""
 
 CONTEXT_KINDS = {
     "size": 2,
@@ -27,7 +29,7 @@ CONTEXT_KINDS = {
     "zero_same": 4 * ZONES * 10,
     "zero_both": 4 * 10 * 10,
     "zero_other": 3 * 9 * 6 * 4,
-    "zero_band": 3 * 128,
+    "zero_band": 2 * 128,
     "zero_lower": 2 * 7 * 7 * 7,
     "larger_zone": 4 * ZONES * LARGER_CLASSES,
     "larger_both": LARGER_CLASSES * 10 * 10,
@@ -35,6 +37,7 @@ CONTEXT_KINDS = {
     "escape": PREFIXES,
     "sign_around": 4 * SIGNED_BANDS * 4 * 3 * 3,
     "sign_plane": 3 * SIGNED_BANDS * 3 * 3,
+    "sign_border": 3 * 3 * GAPS,
     "more_group": 6 * 32,
     "more_left": 3 * 10 * 6,
     "more_plane": 2 * 10 * 7,
@@ -45,13 +48,14 @@ CONTEXT_KINDS = {
 """Kinds of contexts and their numbers, in the order they stand in the tables."""
 SET_KINDS = {
     "one": 1,
-    "zero": 6 * ZONES,
-    "larger": 3 * LARGER_CLASSES,
+    "zero": 6 * ZONES * 4,
+    "larger": 3 * LARGER_CLASSES * 4,
     "sign": 3 * SIGNED_BANDS,
+    "sign_border": 2 * SIGNED_BANDS,
     "more": 3 * 8,
 }
 """Kinds of sets of weights, likewise."""
-SET_INPUTS = {"one": 1, "zero": 6, "larger": 3, "sign": 2, "more": 3}
+SET_INPUTS = {"one": 1, "zero": 6, "larger": 3, "sign": 2, "sign_border": 2, "more": 3}
 """Contexts that the decisions of each kind have."""
 
 

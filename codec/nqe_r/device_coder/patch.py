@@ -2,13 +2,13 @@
 
 For each patch its size, then for each colour plane:
 
-- level 0, as the difference from that of the patch to the left;
+- level 0, as the difference from what the patches left and above say;
 - for each group of 8 bands: does any level from here on differ from 0? If not, the plane is done;
 - for each level of the group: is it 0? larger than 1? 2? ..., and its sign.
 
 Magnitudes lie in one field a plane, in which a patch overwrites its left neighbour level by level:
 what stands at lower bands is this patch's, at higher ones still the left patch's. So a sum over a
-neighbourhood takes both in, and the field is all the memory there is.
+neighbourhood takes both in. Of the row above `Borders` keeps what levels 0 and signs need.
 """
 
 from __future__ import annotations
@@ -16,9 +16,11 @@ from __future__ import annotations
 import numpy as np
 from heqcodec.nqe_r.layout import BANDS, LEVEL_LIMIT, LEVELS, SUBS, band_frequencies
 
+from .borders import NO_GAP, Borders, gap_bin
 from .contexts import (
     CONTEXT_AT,
     FAST,
+    GAPS,
     LARGER_CLASSES,
     SET_AT,
     SIGNED_BANDS,
@@ -32,6 +34,8 @@ GROUPS = 32
 GROUP_BANDS = BANDS // GROUPS
 GROUP_LEVELS = LEVELS // GROUPS
 MAGNITUDE_LIMIT = 255
+BORDER_BANDS = 128
+"""Bands of plane 0 whose signs are expected from the borders."""
 
 
 def bin_of(cuts: tuple[int, ...], values: int) -> list[int]:
@@ -86,8 +90,7 @@ class PatchCoder:
         self._signs = [[0] * (4 * SIGNED_BANDS) for _ in range(planes)]
         self._counts = [[0] * GROUPS for _ in range(planes)]
         self._size = 0
-        self._dc = [0] * planes
-        self._dc_first = [0] * planes
+        self._borders = Borders(planes)
         self._luma_difference = 0
 
     def code(self, levels: list[list[int]], size: int, first: bool) -> int:
@@ -103,23 +106,23 @@ class PatchCoder:
         """
         size = self._decisions.decide_alone(CONTEXT_AT["size"] + self._size, size)
         self._size = size
-        if first:
-            self._dc = list(self._dc_first)
+        self._borders.begin_patch(size, first)
         self._luma_difference = 0
         for plane, own in enumerate(levels):
-            self._code_plane(plane, size, first, own)
+            self._code_plane(plane, size, own)
+        self._borders.end_patch()
         return size
 
-    def _code_plane(self, plane: int, size: int, first: bool, levels: list[int]) -> None:
-        difference = self._code_dc(plane, levels[0])
-        level = self._dc[plane] + difference
+    def _code_plane(self, plane: int, size: int, levels: list[int]) -> None:
+        expected, gradient = self._borders.predict_dc(plane)
+        difference = self._code_dc(plane, levels[0] - expected, gradient)
+        level = expected + difference
         if abs(level) > LEVEL_LIMIT:
             self.failed, level = True, 0
-        levels[0] = self._dc[plane] = level
-        if first:
-            self._dc_first[plane] = level
+        levels[0] = level
         if plane == 0:
             self._luma_difference = difference
+        self._borders.keep_dc(plane, level)
         self._magnitudes[plane][0] = 0
         self._signs[plane][0] = _sign(difference)
         last = 0
@@ -147,12 +150,11 @@ class PatchCoder:
         if self._decoding:
             levels[start:] = [0] * (LEVELS - start)
 
-    def _code_dc(self, plane: int, level: int) -> int:
-        """Code level 0; returns its difference from the left patch's."""
+    def _code_dc(self, plane: int, difference: int, gradient: int) -> int:
+        """Code the difference of level 0 from what is expected; returns it."""
         decisions = self._decisions
         left = self._magnitudes[plane]
-        difference = level - self._dc[plane]
-        energy = left[1] + left[2] + left[3] + left[4] + left[8]
+        energy = left[1] + left[2] + left[3] + left[4] + left[8] + gradient
         luma = self._luma_difference if plane else 0
         energy = min(energy + 2 * abs(luma), _MOST - 1)
         context = CONTEXT_AT["dc"] + UNARY * (6 * plane + BIN6[energy >> 1])
@@ -207,7 +209,7 @@ class PatchCoder:
             value = self._code_magnitude(
                 plane, size, band, (near, same, other, zero_lower), abs(levels[index])
             )
-            if value and not self._code_sign(plane, size, index, int(levels[index] > 0)):
+            if value and not self._code_sign(plane, size, index, value, int(levels[index] > 0)):
                 level = -value
             else:
                 level = value
@@ -218,9 +220,13 @@ class PatchCoder:
             field[index] = magnitude
             if band < SIGNED_BANDS:
                 self._signs[plane][index] = _sign(level)
+            if plane == 0 and level:
+                self._borders.add_level(band, sub, level)
             done += magnitude
             total += magnitude
             count += level != 0
+        if plane == 0 and band == 0:
+            self._borders.end_means()
         return total, count
 
     def _code_magnitude(
@@ -237,10 +243,10 @@ class PatchCoder:
             CONTEXT_AT["zero_other"]
             + ((9 * plane + zone // 2) * 6 + BIN6[other]) * 4
             + BIN4[near + same],
-            CONTEXT_AT["zero_band"] + 128 * plane + fine,
+            CONTEXT_AT["zero_band"] + 128 * (plane > 0) + fine,
             CONTEXT_AT["zero_lower"] + 343 * (plane > 0) + zero_lower,
         ]
-        weights = SET_AT["zero"] + ZONES * (2 * plane + size) + zone
+        weights = SET_AT["zero"] + 4 * (ZONES * (2 * plane + size) + zone) + BIN4[near + same]
         if not decide(weights, contexts, SLOW, int(value > 0)):
             return 0
         both = 10 * BIN10[near >> 1] + BIN10[same >> 1]
@@ -252,14 +258,22 @@ class PatchCoder:
                 CONTEXT_AT["larger_both"] + 100 * larger + both,
                 CONTEXT_AT["larger_other"] + 60 * larger + wide,
             ]
-            weights = SET_AT["larger"] + 3 * larger + plane
+            weights = SET_AT["larger"] + 4 * (3 * larger + plane) + BIN4[(near + same) >> 1]
             if not decide(weights, contexts, FAST, int(value > coded)):
                 return coded
         return UNARY + self._decisions.escape(CONTEXT_AT["escape"], value - UNARY)
 
-    def _code_sign(self, plane: int, size: int, index: int, bit: int) -> int:
-        """Code whether a level is positive."""
+    def _code_sign(self, plane: int, size: int, index: int, magnitude: int, bit: int) -> int:
+        """Code whether a level of a known magnitude is positive."""
         band, sub = divmod(index, 4)
+        # The means of quarters have no border of their own.
+        has_border = plane == 0 and band < BORDER_BANDS and (band > 0 or not size)
+        if has_border:
+            area = (band >= SIGNED_BANDS) + (band >= 24)
+            gap = gap_bin(self._borders.gap(band, sub))
+            border = CONTEXT_AT["sign_border"] + GAPS * (3 * area + min(magnitude, 3) - 1) + gap
+            if band >= SIGNED_BANDS and gap != NO_GAP:
+                return self._decisions.decide(SET_AT["one"], [border], SLOW, bit)
         if band >= SIGNED_BANDS:
             return self._decisions.coder.code(0, bit)
         signs = self._signs[plane]
@@ -270,6 +284,10 @@ class PatchCoder:
             across, along = signs[index], signs[0]
         merged = 2 * (plane > 0) + size
         around = ((SIGNED_BANDS * merged + band) * 4 + sub) * 3 + across + 1
+        if has_border:
+            contexts = [CONTEXT_AT["sign_around"] + 3 * around + along + 1, border]
+            weights = SET_AT["sign_border"] + SIGNED_BANDS * size + band
+            return self._decisions.decide(weights, contexts, FAST, bit)
         luma = self._signs[0][index] if plane else 0
         contexts = [
             CONTEXT_AT["sign_around"] + 3 * around + along + 1,

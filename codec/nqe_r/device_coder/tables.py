@@ -11,8 +11,8 @@ from heqcodec.base.ids import tensors_id
 from heqcodec.base.interval_table import RANGE_STEPS, STATES, lps_table
 from numpy.typing import NDArray
 
-CONTEXTS = 6106
-SETS = 157
+CONTEXTS = 6131
+SETS = 532
 INPUTS = 6
 KNOTS = 5
 FIRST_KNOT = 320
@@ -24,7 +24,7 @@ WEIGHT_STEP = 32
 
 
 class DeviceTables(NamedTuple):
-    """Everything the device coder knows beforehand; about 36 KB.
+    """Everything the device coder knows beforehand; about 38 KB.
 
     start: int8 (KNOTS, CONTEXTS), log odds of the bit 1 in each context at the start of a strip.
     weights: int8 (SETS, INPUTS), how much each context of a decision counts.
