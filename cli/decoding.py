@@ -22,12 +22,12 @@ from .common.options import (
     Recursive,
     Threads,
     Verbose,
+    choice_option,
 )
 from .common.sources import Job, check_image_name, plan_jobs
 from .common.terminal import (
     STANDARD,
     about,
-    check_choice,
     check_output,
     read_input,
     reports_errors,
@@ -46,14 +46,6 @@ def _offered_decoders() -> list[str]:
             name for model in registry.model_names() for name in registry.offered_decoders(model)
         )
     )
-
-
-def _checked_decoder(name: str) -> str:
-    from heqcodec.models.registry import STRONG
-
-    if name != STRONG:
-        check_choice(name, _offered_decoders(), "--decoder")
-    return name
 
 
 @reports_errors
@@ -88,11 +80,12 @@ def decode(
     ] = None,
     decoder: Annotated[
         str,
-        typer.Option(
+        choice_option(
             "--decoder",
-            callback=_checked_decoder,
-            autocompletion=_offered_decoders,
-            help="strong; or of files of variable rate fast, a smaller network, or best, the "
+            None,
+            _offered_decoders,
+            "strong",
+            "strong; or of files of variable rate fast, a smaller network, or best, the "
             "strong one twice, with the mirror image; plain, no network: it needs neither "
             "onnxruntime nor torch. `heqcodec models` lists those of a model.",
         ),

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from .common.options import JsonFacts, Verbose, model_names
+from .common.options import JsonFacts, Verbose, choice_option, model_names
 from .common.terminal import check_choice, print_json, reports_errors, say, usage_error
 
 app = typer.Typer(
@@ -41,20 +41,14 @@ def _checked_prefix(prefix: str) -> str:
     return prefix
 
 
-def _checked(name: str) -> str:
-    if name != "default":
-        check_choice(name, _names(), "--model")
-    return name
-
-
 Model = Annotated[
     str,
-    typer.Option(
+    choice_option(
         "--model",
-        metavar="M",
-        callback=_checked,
-        autocompletion=_names,
-        help="A name of `heqcodec models`; by default that of variable rate.",
+        "M",
+        _names,
+        "default",
+        "A name of `heqcodec models`; by default that of variable rate.",
     ),
 ]
 Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="A folder; files are replaced.")]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -71,22 +72,22 @@ def model_names() -> list[str]:
     return registry.model_names()
 
 
-def checked_model(name: str) -> str:
-    """Refuse a model that is not here, as a wrong command."""
-    if name != "default":
-        check_choice(name, model_names(), "--model")
-    return name
+def choice_option(
+    flag: str, metavar: str | None, offered: Callable[[], list[str]], usual: str, help: str
+) -> Any:
+    """An option that takes ``usual``, or a name that ``offered`` lists; only then is it called."""
+
+    def checked(name: str) -> str:
+        if name != usual:
+            check_choice(name, offered(), flag)
+        return name
+
+    return typer.Option(flag, metavar=metavar, callback=checked, autocompletion=offered, help=help)
 
 
 Model = Annotated[
     str,
-    typer.Option(
-        "--model",
-        metavar="M",
-        callback=checked_model,
-        autocompletion=model_names,
-        help="A name that `heqcodec models` lists.",
-    ),
+    choice_option("--model", "M", model_names, "default", "A name that `heqcodec models` lists."),
 ]
 HeqInputs = Annotated[
     list[str],
