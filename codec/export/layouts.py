@@ -22,8 +22,9 @@ DEFAULT_PREFIX = "heq"
 LONGEST_PREFIX = 20
 """With "_classifier" 31 characters: names of Arduino's libraries have 32 at most."""
 ENCODER = "heq_encoder"
-EXAMPLES = ("examples", "samples")
+EXAMPLES = ("examples/", "samples/")
 """Folders of the templates that are for encoders alone."""
+PACKETS = "heq_packets.h"
 LICENCES = ("LICENSE", "NOTICE")
 
 
@@ -60,7 +61,7 @@ def laid_out(exported: CSources, layout: str, prefix: str) -> dict[str, str]:
         texts = {**exported.sources, **exported.desktop, **build_files(exported, "")}
     else:
         desktop = {**exported.desktop, **build_files(exported, "../src/")}
-        texts = {f"src/{file}": text for file, text in exported.sources.items()}
+        texts = {f"src/{file}": _whole(text) for file, text in exported.sources.items()}
         texts.update({f"extras/{file}": text for file, text in desktop.items()})
     texts.update(_templates(exported, layout))
     named = {renamed(path, prefix): renamed(text, prefix) for path, text in texts.items()}
@@ -100,9 +101,23 @@ def _templates(exported: CSources, layout: str) -> dict[str, str]:
     if layout != PLAIN:
         found["README.md"] += (packages / f"{layout}.md").read_text(encoding="utf-8")
         found.update(_tree(packages / layout))
-    if exported.library != ENCODER:
-        found = {path: found[path] for path in found if path.split("/")[0] not in EXAMPLES}
+    for place in {"/".join(path.split("/")[:2]) for path in found if path.startswith(EXAMPLES)}:
+        example = {path: text for path, text in found.items() if path.startswith(f"{place}/")}
+        if exported.library != ENCODER or not _runs_with(exported, example):
+            found = {path: text for path, text in found.items() if path not in example}
     return {path: filled(text, words) for path, text in found.items()}
+
+
+def _whole(source: str) -> str:
+    """A source with its optional functions: firmware is linked with those that are called."""
+    if "#ifdef HEQ_PACKETS\n" not in source:
+        return source
+    return f"#ifndef HEQ_PACKETS\n#define HEQ_PACKETS\n#endif\n{source}"
+
+
+def _runs_with(exported: CSources, folder: dict[str, str]) -> bool:
+    """Has the library the packets that an example's sources use?"""
+    return PACKETS in exported.sources or all(PACKETS not in text for text in folder.values())
 
 
 def _tree(folder: Traversable) -> dict[str, str]:

@@ -11,9 +11,8 @@ from pathlib import Path
 import heqcodec
 import numpy as np
 import pytest
-from heqcodec.cli.link import counted, kiss_frames
+from heqcodec.cli.link import kiss_frames
 from heqcodec.export.c_project import export_c
-from heqcodec.packets.layout import parse
 from PIL import Image
 from skimage.data import astronaut
 
@@ -82,36 +81,6 @@ def test_serial_camera_sends_packets(photo: Path, tmp_path: Path) -> None:
     assert image.to_heq() == heqcodec.encode(pixels, quality=25)
     short = subprocess.run(command, input=b"\0" * 999, capture_output=True)
     assert short.returncode == 1 and b"too early" in short.stderr
-
-
-@pytest.mark.skipif(not shutil.which("c++"), reason="no C++ compiler")
-def test_lora_camera_sends_what_was_lost_again(tmp_path: Path) -> None:
-    export_c("nqe-r", tmp_path / "camera")
-    stand_ins = EXAMPLES.parent / "tests" / "support" / "arduino"
-    includes = [f"-I{folder}" for folder in (tmp_path / "camera", EXAMPLES / "lora_camera")]
-    encoder = tmp_path / "heq_encoder.o"
-    run(
-        "cc",
-        "-O1",
-        "-DHEQ_PACKETS",
-        *includes,
-        "-c",
-        tmp_path / "camera/heq_encoder.c",
-        "-o",
-        encoder,
-    )
-    strict = ["-O1", "-Wall", "-Wextra", "-Werror", f"-I{stand_ins}", *includes]
-    run("c++", *strict, stand_ins / "main.cpp", encoder, "-o", tmp_path / "lora")
-    pixels = astronaut()[:150, :200]
-    command = [tmp_path / "lora"]
-    done = subprocess.run(command, input=pixels.tobytes(), capture_output=True, check=True)
-    assert done.stderr == b""
-    assembler = heqcodec.PacketAssembler()
-    packets = list(counted(done.stdout))
-    assembler.feed_all(packets)
-    (image,) = assembler.images()
-    assert [parse(packet).number for packet in packets] == [0, 1, 2, 4, 3]
-    assert image.to_heq() == heqcodec.encode(pixels, quality=25)
 
 
 @pytest.mark.slow

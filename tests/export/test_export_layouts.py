@@ -13,10 +13,13 @@ import numpy as np
 import pytest
 from c_compilers import needs_compiler
 from c_toolchains import CROSS
-from command_runner import run
+from command_runner import names, run
 from firmware_boards import board, firmware, rgb565
+from heqcodec.cli.link import counted
 from heqcodec.export.layouts import LAYOUTS, PLAIN
 from heqcodec.export.vectors import scene
+from heqcodec.packets.layout import parse
+from skimage.data import astronaut
 
 pytestmark = needs_compiler
 PREFIX = "shed"
@@ -66,6 +69,30 @@ def test_example_sends_the_bytes_of_heqcodec(
     rate = {"quality": 35} if model == "nqe-r" else {}
     wanted = heqcodec.encode(pixels, model=model, strip_metadata=True, strip_rows=1, **rate)
     assert done.stdout == wanted
+
+
+def test_lora_camera_sends_what_was_lost_again(export: Export, tmp_path: Path) -> None:
+    if shutil.which("g++") is None:
+        pytest.skip("there is no g++")
+    words, pixels = rgb565(np.ascontiguousarray(astronaut()[:288:2, :352:2]))
+    place = "examples/CameraToLoRa"
+    program = board(export("arduino", "nqe-r"), "arduino", place, PREFIX, tmp_path / "build")
+    done = subprocess.run([program], input=words.astype(">u2").tobytes(), capture_output=True)
+    assert done.returncode == 0 and done.stderr == b""
+    assembler = heqcodec.PacketAssembler()
+    packets = list(counted(done.stdout))
+    assembler.feed_all(packets)
+    (image,) = assembler.images()
+    numbers = [parse(packet).number for packet in packets]
+    # Every seventh is lost, from the third on, and comes after the others.
+    assert numbers == sorted(numbers, key=lambda number: (number % 7 == 3, number))
+    assert numbers[-1] % 7 == 3
+    assert image.to_heq() == heqcodec.encode(pixels, quality=25)
+
+
+def test_examples_are_those_that_the_model_can_run(export: Export) -> None:
+    assert names(export("arduino", "nqe-r") / "examples") == ["CameraToLoRa", "CameraToSerial"]
+    assert names(export("arduino", "nqe-t") / "examples") == ["CameraToSerial"]
 
 
 @pytest.mark.parametrize("toolchain", CROSS)

@@ -103,7 +103,7 @@ def _as_arduino(
         _run([f"{tools}gcc", "-std=gnu11", *options, "-O1", "-c", source, "-o", objects[-1]])
     sketch = next(iter([*(folder / example).glob("*.ino"), *(folder / example).glob("src/*.cpp")]))
     objects.append(build / "sketch.o")
-    includes = (f"-I{PLATFORMS / 'arduino'}", f"-I{folder / 'src'}")
+    includes = [f"-I{place}" for place in (PLATFORMS / "arduino", folder / "src", sketch.parent)]
     command = [f"{tools}g++", "-std=gnu++11", "-fno-exceptions", *options, *includes]
     _run([*command, "-x", "c++", "-c", sketch, "-o", objects[-1]])
     return objects

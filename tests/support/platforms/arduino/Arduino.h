@@ -13,9 +13,13 @@ class SerialPort
     int read();
     size_t write(const uint8_t *bytes, size_t length);
     void flush();
+    void println(const char *line);
 };
 
 extern SerialPort Serial;
+
+unsigned long millis();
+void delay(unsigned long time);
 
 void setup();
 void loop();

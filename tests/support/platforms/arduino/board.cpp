@@ -31,6 +31,24 @@ size_t SerialPort::write(const uint8_t *bytes, size_t length)
     return fwrite(bytes, 1, length, stdout);
 }
 
+void SerialPort::println(const char *line)
+{
+    fprintf(stderr, "%s\n", line);
+}
+
+static unsigned long now;
+
+unsigned long millis()
+{
+    return now += 100;
+}
+
+/* A sketch that waits in its loop has sent its picture. */
+void delay(unsigned long)
+{
+    exit(0);
+}
+
 void SerialPort::flush()
 {
     fflush(stdout);

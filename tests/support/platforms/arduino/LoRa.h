@@ -2,8 +2,9 @@
 #ifndef LORA_H
 #define LORA_H
 
-#include "Arduino.h"
+#include <Arduino.h>
 
+#include <cstdio>
 #include <deque>
 #include <vector>
 

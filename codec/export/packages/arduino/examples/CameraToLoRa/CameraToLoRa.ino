@@ -1,21 +1,18 @@
 /* A camera that sends a photograph over LoRa, and what was lost again when the receiver asks for it.
  *
- *     heqcodec export c --out camera/       then copy heq_encoder.h, heq_encoder.c and heq_packets.h
- *                                           beside this sketch, and put #define HEQ_PACKETS first in
- *                                           heq_encoder.c
- *
- * Radio: the library LoRa of Sandeep Mistry. Packets are those of docs/PACKETS.md; a gateway writes
- * each to a file of its own, and `heqcodec assemble FOLDER photo.png` shows what came so far.
- * A resend list comes back as numbers of two bytes, the lower one first:
+ * Radio: the library LoRa of Sandeep Mistry. Packets are those of docs/PACKETS.md of heqcodec; a
+ * gateway writes each to a file of its own, and `heqcodec assemble FOLDER photo.png` shows what came
+ * so far. A resend list comes back as numbers of two bytes, the lower one first:
  * `heqcodec assemble FOLDER --missing` prints them.
  *
- * Memory: heq_packets, 39,296 bytes, and the photograph; an ESP32-CAM has both.
+ * Memory: heq_packets, 39,296 bytes, and the photograph, 76,032.
  */
 #include <LoRa.h>
 #include <SPI.h>
 
-#include "heq_packets.h"
-#include "photograph.h" /* const uint8_t *take_photograph(): WIDTH x HEIGHT pixels, RGB */
+#include <heq_packets.h>
+
+#include "photograph.h"
 
 static heq_packets packets;
 static heq_packet_place places[400];
@@ -35,8 +32,8 @@ static int transmit(void *context, const uint8_t *packet, size_t length)
 void setup()
 {
     Serial.begin(115200);
-    if (!LoRa.begin(868100000)) {
-        Serial.println("no radio");
+    if (!LoRa.begin(868100000) || !begin_camera()) {
+        Serial.println("no radio or no camera");
         for (;;) {
         }
     }

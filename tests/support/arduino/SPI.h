@@ -1,1 +1,0 @@
-/* examples/lora_camera includes it. */
