@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from heqcodec.container import Chunk, ContainerReader, ContainerWriter
 from heqcodec.container.strips import NOT_SENT, Strip
+from heqcodec.nqe_r.levels import ImageLevels
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from light_rate_model import LightRateModels
@@ -26,7 +27,6 @@ def strips_at(step: int, rows: int = 1) -> list[Strip]:
         data = heqcodec.encode(PHOTO, quality=quality, strip_rows=rows)
     else:
         from heqcodec.models import registry
-        from heqcodec.nqe_r.levels import ImageLevels
 
         image = ImageLevels(PHOTO, registry.load_rate_encoder("light-rate"), keep=False)
         coder = registry.load_strip_coder("light-rate", 2)
@@ -130,6 +130,16 @@ def test_strips_that_were_not_sent_are_filled() -> None:
     damaged[place] ^= 1
     lost = heqcodec.decode_partial(bytes(damaged)).pixels
     assert np.array_equal(lost[:110], found.pixels[:110])
+
+
+@pytest.mark.parametrize("keep", [True, False])
+def test_coefficients_are_kept_for_another_step(light_rate: LightRateModels, keep: bool) -> None:
+    image = ImageLevels(PHOTO, light_rate.encoder, keep=keep)
+    counts = []
+    for step in (300, 520):
+        assert len(list(image.strips(step, 1))) == 7
+        counts.append(len(light_rate.encoder.batches))
+    assert counts[1] == (counts[0] if keep else 2 * counts[0]) > 0
 
 
 def test_nothing_sent_is_gray() -> None:

@@ -14,6 +14,7 @@ pytest.importorskip("torch")
 from heqcodec.lab.comparison import ablation
 
 
+@pytest.mark.slow
 def test_every_ingredient_is_measured_against_its_anchor(tmp_path: Path) -> None:
     for name, box in (("images", (96, 0, 288, 160)), ("train", (64, 0, 320, 256))):
         (tmp_path / name).mkdir()

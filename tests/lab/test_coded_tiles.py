@@ -19,6 +19,7 @@ pytestmark = pytest.mark.usefixtures("light_training")
 
 
 class TestCodedTiles:
+    @pytest.mark.slow
     def test_cache_is_reused_and_right(
         self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, tiles: np.ndarray
     ) -> None:

@@ -67,6 +67,7 @@ class TestContinuing:
             train(vgg, photographs, out_dir=tmp_path / "c", start_from=purenet, **options)
         assert not (tmp_path / "c" / "checkpoint.safetensors").exists()
 
+    @pytest.mark.slow
     def test_resumed_run_keeps_its_encoder(
         self, photographs: Path, held_out: Path, encoder_file: Path, tmp_path: Path
     ) -> None:

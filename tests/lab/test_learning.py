@@ -38,6 +38,7 @@ class TestBorderLoss:
 
 
 class TestLearning:
+    @pytest.mark.slow
     @pytest.mark.parametrize(("family", "steps"), [(TRANSFORM, 110), (VGG, 24)])
     def test_steps_lower_the_loss(
         self, family: str, steps: int, tiles: np.ndarray, tmp_path: Path

@@ -141,6 +141,17 @@ def test_both_engines_write_the_same(planes: int, scale: float, seed: int) -> No
     assert np.array_equal(reference.decode(payload, 2, 2, planes, 77 * seed)[0], levels)
 
 
+@needs_native
+def test_both_engines_write_the_same_of_scattered_levels() -> None:
+    """Empty segments before others, in each plane."""
+    rng = np.random.default_rng(5)
+    levels = rng.integers(-3, 4, (1, 2, 3, LEVELS)) * (rng.random((1, 2, 3, LEVELS)) < 0.01)
+    sizes = np.array([[0, 1]], np.uint8)
+    payload = PackedCoder(TABLES).encode(levels.astype(np.int16), sizes, 400)
+    reference = PackedCoder(TABLES, native=False)
+    assert payload == reference.encode(levels.astype(np.int16), sizes, 400)
+
+
 def test_golden_bytes(coder: PackedCoder) -> None:
     levels = np.zeros((2, 2, 3, LEVELS), dtype=np.int16)
     flat = levels.reshape(-1, LEVELS)
@@ -231,6 +242,10 @@ def test_wrong_tables_are_named() -> None:
         PackedCoder({**TABLES, "first": TABLES["first"].astype(np.int32)})
     with pytest.raises(ValueError, match="32 bits"):
         PackedCoder({**TABLES, "second": np.full_like(TABLES["second"], 32767)})
+    least = {"second": 0 * TABLES["second"], "second_bias": TABLES["second_bias"].copy()}
+    least["second_bias"].flat[0] = np.iinfo(least["second_bias"].dtype).min
+    with pytest.raises(ValueError, match="32 bits"):
+        PackedCoder({**TABLES, **least})
     sources = TABLES["sources"].copy()
     sources[3, 3] = -4
     with pytest.raises(ValueError, match="sources"):
