@@ -77,7 +77,9 @@ class StreamDecoder:
     """Decodes a growing ``.heq`` file strip by strip.
 
     Args:
-        decoder, backend, device: as in :func:`heqcodec.decode`.
+        decoder: as in :func:`heqcodec.decode`.
+        backend: likewise.
+        device: likewise.
         max_pixels: largest number of pixels; None for no limit.
 
     Attributes:
