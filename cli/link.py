@@ -229,9 +229,8 @@ def _write(image: ImageState, output: str) -> None:
         write_output(output, image.to_heq())
         return
     from heqcodec.image.output_formats import save_image
-    from heqcodec.packets.picture import picture
 
-    save_image(picture(image), output)
+    save_image(image.picture(), output)
 
 
 def _read_packets(path: str) -> Iterator[bytes]:

@@ -9,7 +9,7 @@ import numpy as np
 from heqcodec.base.errors import HeqError
 from heqcodec.container.header import MAGIC
 from heqcodec.packets import PacketAssembler
-from heqcodec.packets.picture import GREY, picture
+from heqcodec.packets.picture import GREY
 from numpy.typing import NDArray
 
 from .metrics import psnr
@@ -98,7 +98,7 @@ def simulate(
                 assembler.feed(packets[index])
             images = [image for image in assembler.images() if image.start]
             if images:
-                frame, valid = picture(images[0], decoder), images[0].valid
+                frame, valid = images[0].picture(decoder), images[0].valid
                 share = float(valid.mean())
             else:
                 frame, share = np.full_like(original, int(GREY)), 0.0

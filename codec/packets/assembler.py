@@ -26,6 +26,9 @@ from heqcodec.nqe_r.coders import OWN
 from heqcodec.nqe_r.layout import LEVEL_LIMIT
 from numpy.typing import NDArray
 
+from .codes import Codes, header_of
+from .codes import picture as picture_of_codes
+from .codes import write_file as write_codes
 from .layout import START, Kind, Packet, Start, check, model_tag, parse
 from .levels import Patches, write_file
 from .parity import recovered
@@ -55,8 +58,11 @@ def model_by_tag(tag: int) -> str:
         if registry.mode_of(name) == registry.RATE_MODE:
             encoder_id = registry.load_rate_encoder(name).encoder_id
             coder_id = registry.load_strip_coder(name, OWN.number).coder_id
-            if model_tag(encoder_id, coder_id) == tag:
-                return name
+        else:
+            encoder = registry.load_encoder(name)
+            encoder_id, coder_id = encoder.encoder_id, encoder.coder_id
+        if model_tag(encoder_id, coder_id) == tag:
+            return name
     raise HeqUnsupportedError(
         f"packets of model {tag:08x}, which is not here; a newer version may have it."
     )
@@ -70,7 +76,8 @@ class ImageState:
         sender, image: as in its packets.
         start: None until a start packet came, or one of another image of the sender served.
         model: name of the model.
-        patches: in the order of rows; None until there is a start.
+        patches: in the order of rows; None until there is a start, and of patch-constant models.
+        codes: of these models.
         numbers: of the numbered packets that came or were recovered.
         total: how many numbered packets there are; None while that is not known.
     """
@@ -80,6 +87,7 @@ class ImageState:
     start: Start | None = None
     model: str = ""
     patches: Patches | None = None
+    codes: Codes | None = None
     numbers: set[int] = field(default_factory=set)
     total: int | None = None
     _coder: StripCoder | None = None
@@ -99,8 +107,10 @@ class ImageState:
         Raises:
             HeqError: no start packet came.
         """
-        start, patches = self._known()
-        return patches.known.reshape(start.rows, start.columns)
+        start = self._known()
+        kept = self.patches or self.codes
+        assert kept is not None
+        return kept.known.reshape(start.rows, start.columns)
 
     def missing(self) -> list[int]:
         """Numbers of the packets that did not come, as far as they are known: up to the last one,
@@ -111,47 +121,62 @@ class ImageState:
         return [number for number in range(end) if number not in self.numbers]
 
     def header(self) -> Header:
-        """The header of the device file that the packets make.
+        """The header of the file that the packets make.
 
         Raises:
             HeqError: no start packet came.
         """
         from heqcodec.models import registry
 
-        start, _ = self._known()
+        start = self._known()
+        if self._coder is None:
+            return header_of(start, self.model)
         encoder_id = registry.load_rate_encoder(self.model).encoder_id
-        assert self._coder is not None
         shape = start.height, start.width, start.planes
         made = rate_header(shape, start.step, encoder_id, self._coder, start.strip_rows)
         return replace(made, gray_as_rgb=start.channels == GRAY_AS_RGB)
 
     def to_heq(self) -> bytes:
-        """The device file, byte for byte as the sender's, without metadata.
+        """The file, byte for byte as the sender's, without metadata.
 
         Raises:
             HeqError: a patch is missing.
         """
-        _, patches = self._known()
+        self._known()
         if not self.complete:
             raise HeqError(
                 f"{len(self.missing()) or 'some'} of the packets are missing; a .heq file needs "
                 "them all, a picture does not."
             )
-        assert self._coder is not None
-        return write_file(self.header(), patches, self._coder)
+        if self.codes is not None:
+            return write_codes(self.header(), self.codes.codes)
+        assert self._coder is not None and self.patches is not None
+        return write_file(self.header(), self.patches, self._coder)
 
     def picture(self, decoder: str | None = None, device: str = "auto") -> NDArray[np.uint8]:
         """What is known of the image, decoded, with the rest filled; see
         `heqcodec.packets.picture`."""
         from .picture import picture
 
+        if self.codes is not None:
+            return picture_of_codes(self, decoder, device)
         return picture(self, decoder, device)
 
-    def begin(self, start: Start, model: str, coder: StripCoder) -> None:
-        """Set the start; packets that waited for it are taken."""
-        self.start, self.model, self._coder = start, model, coder
+    def begin(self, start: Start, model: str) -> None:
+        """Set the start; packets that waited for it are taken.
+
+        Raises:
+            HeqFormatError: the model has no such rate.
+        """
+        from heqcodec.models import registry
+
+        if registry.mode_of(model) == registry.RATE_MODE:
+            self._coder = registry.load_strip_coder(model, OWN.number)
+            self.patches = Patches.none(start)
+        else:
+            self.codes = Codes.none(start, model)
+        self.start, self.model = start, model
         self.total = start.packets or None
-        self.patches = Patches.none(start)
         waiting, self._waiting = list(self._waiting), {}
         for data in waiting:
             self.take(data)
@@ -187,8 +212,7 @@ class ImageState:
             self.total = packet.number + 1
 
     def _decode(self, packet: Packet) -> None:
-        start, patches = self._known()
-        payload = packet.payload
+        start, payload = self._known(), packet.payload
         if packet.kind == Kind.START:
             if Start.read(payload).seed() != start.seed():
                 raise HeqFormatError("a start packet of another image")
@@ -200,7 +224,11 @@ class ImageState:
             if packet.kind != Kind.START or payload:
                 raise HeqFormatError("a packet without patches")
             return
-        assert self._coder is not None
+        if self.codes is not None:
+            self.codes.take(packet, payload, start)
+            return
+        assert self._coder is not None and self.patches is not None
+        patches = self.patches
         levels, transform_sizes = self._coder.decode(
             payload, 1, packet.count, start.planes, packet.step
         )
@@ -228,12 +256,12 @@ class ImageState:
         for packet in found:
             self._take(packet)
 
-    def _known(self) -> tuple[Start, Patches]:
-        if self.start is None or self.patches is None:
+    def _known(self) -> Start:
+        if self.start is None:
             raise HeqError(
                 f"no start packet of image {self.image} of sender {self.sender} came; ask for it."
             )
-        return self.start, self.patches
+        return self.start
 
 
 class PacketAssembler:
@@ -298,8 +326,6 @@ class PacketAssembler:
         return image
 
     def _begin(self, packet: Packet) -> ImageState:
-        from heqcodec.models import registry
-
         start = Start.read(packet.payload)
         known = self._senders.get(packet.sender, OrderedDict()).get(packet.image)
         if known is not None and known.start == start:
@@ -316,7 +342,7 @@ class PacketAssembler:
                 packet.sender, packet.image
             )
         if image.start is None:
-            image.begin(start, model, registry.load_strip_coder(model, OWN.number))
+            image.begin(start, model)
             self._forget()
         return image
 
@@ -337,10 +363,7 @@ class PacketAssembler:
                 continue
             try:
                 check(data, other.start.seed())
+                image.begin(replace(other.start, step=packet.step, packets=0), other.model)
             except _BAD:
                 continue
-            assert other._coder is not None
-            image.begin(
-                replace(other.start, step=packet.step, packets=0), other.model, other._coder
-            )
             return

@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from heqcodec.base.errors import HeqError, HeqLimitError
-from heqcodec.container.source import Source
+from heqcodec.container.reader import ContainerReader
+from heqcodec.container.source import Source, open_source
 from heqcodec.nqe_r.layout import SUBS
 from numpy.typing import NDArray
 
+from .codes import filled as code_packets
 from .layout import LARGEST, MOST_PATCHES, OVERHEAD, SMALLEST, START, Kind, Packet, Start
 from .levels import Patches, interleaved_order, read_patches, start_of
 from .parity import PROTECTED_HEAD, with_parity
@@ -47,10 +49,10 @@ def packetize(
     start_every: int = START_EVERY,
     max_pixels: int | None = None,
 ) -> list[bytes]:
-    """The packets of a device file; its metadata and alpha are not sent.
+    """The packets of a file that a device could write; its metadata and alpha are not sent.
 
     Args:
-        data: a device file: bytes, a path or a binary file object.
+        data: such a file, not a packed one: bytes, a path or a binary file object.
         size: most bytes of a packet, 32..1400.
         sender: 0..65535.
         image: 0..255, of the sender.
@@ -74,15 +76,24 @@ def packetize(
         raise HeqError("a sender is 0 to 65535, an image 0 to 255.")
     if not 0 <= fec <= 100:
         raise HeqError(f"parity packets are 0 to 100 percent, not {fec}.")
-    header, patches, coder = read_patches(data, max_pixels)
-    if max(header.width, header.height) >= 1 << 16 or len(patches.known) > 1 << 16:
-        raise HeqLimitError(
-            "packets carry images of up to 65,535 pixels a side and 65,536 patches."
-        )
-    stride, run = interleaved_order(len(patches.known)) if interleaved else (1, 1)
-    start = start_of(header, stride, run, 0)
     room = size - OVERHEAD - (PROTECTED_HEAD.size if fec else 0)
-    numbered = list(_filled(patches, start, coder, room, max(start_every, 1)))
+    every = max(start_every, 1)
+    with open_source(data) as stream:
+        reader = ContainerReader(stream, max_pixels=max_pixels)
+        header = reader.header
+        count = header.patch_rows * header.patch_columns
+        if max(header.width, header.height) >= 1 << 16 or count > 1 << 16:
+            raise HeqLimitError(
+                "packets carry images of up to 65,535 pixels a side and 65,536 patches."
+            )
+        stride, run = interleaved_order(count) if interleaved else (1, 1)
+        start = start_of(header, stride, run, 0)
+        if header.constant_rate:
+            strips = reader.read_strips(range(header.strip_count)).values()
+            codes = np.frombuffer(b"".join(s.payload for s in strips if s), np.uint8)
+            numbered = list(code_packets(codes.reshape(count, -1), start, room, every))
+        else:
+            numbered = list(_filled(*read_patches(reader), start, room, every))
     if len(numbered) >= 1 << 16:
         raise HeqLimitError(f"the image takes {len(numbered)} packets; 65,535 can be numbered.")
     start = replace(start, packets=len(numbered))
@@ -104,7 +115,7 @@ def packetize(
 
 
 def _filled(
-    patches: Patches, start: Start, coder: StripCoder, room: int, every: int
+    patches: Patches, coder: StripCoder, start: Start, room: int, every: int
 ) -> Iterator[Packet]:
     """Numbered packets of patches that were sent, start packets yet without what all share.
 

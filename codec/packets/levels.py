@@ -11,7 +11,6 @@ import numpy as np
 from heqcodec.base.errors import HeqUnsupportedError
 from heqcodec.container.header import GRAY_AS_RGB, Header
 from heqcodec.container.reader import ContainerReader
-from heqcodec.container.source import Source, open_source
 from heqcodec.container.strips import Strip, strip_patch_rows
 from heqcodec.file.encoding import joined_file
 from heqcodec.file.repacking import decoded_strip
@@ -68,24 +67,21 @@ def interleaved_order(patches: int) -> tuple[int, int]:
     return next((stride for stride in by_distance if gcd(stride, runs) == 1), 1), run
 
 
-def read_patches(data: Source, max_pixels: int | None) -> tuple[Header, Patches, StripCoder]:
-    """The header of a device file, its patches, and the coder of its strips.
+def read_patches(reader: ContainerReader) -> tuple[Patches, StripCoder]:
+    """The patches of a device file, and the coder of its strips.
 
     Raises:
-        HeqUnsupportedError: it is another kind of file.
+        HeqUnsupportedError: it is a packed file.
         HeqError: it is damaged.
     """
     from heqcodec.models import registry
 
-    with open_source(data) as stream:
-        reader = ContainerReader(stream, max_pixels=max_pixels)
-        header = reader.header
-        if header.coder != OWN.number:
-            raise HeqUnsupportedError(
-                "packets are made of files of the variable-rate mode that a device could write; "
-                "unpack a packed file first, or encode the image without --mode patch."
-            )
-        strips = reader.read_strips(range(header.strip_count))
+    header = reader.header
+    if header.coder != OWN.number:
+        raise HeqUnsupportedError(
+            "packets are made of files that a device could write; unpack a packed file first."
+        )
+    strips = reader.read_strips(range(header.strip_count))
     name = registry.model_of_file(header.encoder_id, header.coder_id)
     coder = registry.load_strip_coder(name, OWN.number)
     patches = Patches.none(start_of(header, 1, 1, 0))
@@ -100,7 +96,7 @@ def read_patches(data: Source, max_pixels: int | None) -> tuple[Header, Patches,
             patches.transform_sizes[part] = transform_sizes.reshape(-1)
             patches.steps[part], patches.known[part] = step, True
         at = part.stop
-    return header, patches, coder
+    return patches, coder
 
 
 def start_of(header: Header, stride: int, run: int, packets: int) -> Start:

@@ -235,3 +235,26 @@ def test_arguments(file: bytes) -> None:
             packetize(file, **wrong)  # type: ignore[arg-type]
     with pytest.raises(HeqError, match="unpack"):
         packetize(heqcodec.pack(file))
+
+
+@pytest.mark.parametrize("size", [78, 222, 255])
+@pytest.mark.parametrize("interleaved", [False, True])
+def test_patch_constant_codes(pixels: NDArray[np.uint8], size: int, interleaved: bool) -> None:
+    pytest.importorskip("reedsolo")
+    made = heqcodec.encode(pixels, model="nqe-t", bpp=0.25, strip_rows=2)
+    packets = packetize(made, size, interleaved=interleaved, fec=25)
+    assert max(map(len, packets)) <= size
+    numbered = [parse(p) for p in packets if parse(p).kind != Kind.PARITY]
+    assert sum(packet.count for packet in numbered) == 8 * 7
+    shuffled = [packets[i] for i in np.random.default_rng(size).permutation(len(packets))]
+    (image,) = assembled(shuffled[len(packets) // 6 :]).images()
+    assert image.complete and image.to_heq() == made
+    assert np.array_equal(image.picture("plain"), heqcodec.decode(made, decoder="plain"))
+    (part,) = assembled([p for n, p in enumerate(packets) if n != 2 and n < 9]).images()
+    assert 0 < part.valid.mean() < 1
+    frame, whole = part.picture("plain"), heqcodec.decode(made, decoder="plain")
+    same = part.valid.repeat(32, 0).repeat(32, 1)[:200, :250]
+    assert np.array_equal(frame[same], whole[same])
+    assert not np.array_equal(frame[~same], whole[~same])
+    with pytest.raises(HeqError, match="fit into a packet"):
+        packetize(heqcodec.encode(pixels, model="nqe-t", bpp=0.5), 48)

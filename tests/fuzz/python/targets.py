@@ -9,13 +9,15 @@ import json
 import zlib
 from collections.abc import Callable
 from functools import cache
+from pathlib import Path
 
 import heqcodec
+import heqcodec.cli
 import numpy as np
 from heqcodec.base.rate_protocols import StripCoder
 from heqcodec.container import ContainerReader
 from heqcodec.container.chunks import ALPHA, Chunk, read_alpha
-from heqcodec.container.header import Coder, Header
+from heqcodec.container.header import HEADER_LENGTH, Coder, Header
 from heqcodec.container.strips import Strip, strip_patch_rows
 from heqcodec.file.decoding import Metadata, collect_metadata
 from heqcodec.image.images import load_image, save_image
@@ -25,6 +27,10 @@ from heqcodec.nqe_r.packed_coder.coder import PackedCoder
 from heqcodec.nqe_t.encoder import TransformNqe
 from heqcodec.nqe_t.patch_code import Coefficients, PatchCoderTables
 from heqcodec.nqe_t.patch_decoder import decode_coefficients
+from heqcodec.packets import ImageState
+from heqcodec.packets.codes import Codes
+from heqcodec.packets.layout import Kind, Packet, Start, parse
+from PIL import Image
 
 MOST_PATCHES = 6
 """Of a strip that is decoded, so that one input takes milliseconds."""
@@ -238,6 +244,109 @@ def _write_and_read(parsed: Metadata, name: str) -> None:
     assert again.pixels.size == pixels.size
 
 
+MOST_PACKETS = 24
+
+
+@cache
+def sent_packets() -> tuple[list[bytes], ...]:
+    """Packets of a small image by either mode, with parity packets."""
+    with Image.open(Path(heqcodec.cli.__file__).parent / "astronaut.jpg") as photograph:
+        pixels = np.asarray(photograph.convert("RGB").crop((90, 0, 220, 100)))
+    files = (
+        heqcodec.encode(pixels, quality=20),
+        heqcodec.encode(pixels, model="nqe-t", bpp=0.0625),
+    )
+    return tuple(
+        heqcodec.packetize(file, 80, interleaved=bool(index), fec=20)
+        for index, file in enumerate(files)
+    )
+
+
+def packets(data: bytes) -> None:
+    """Packets of an image, changed as the input says, in the order that it says.
+
+    Input: which image; then for each packet one byte that chooses it, one that says how it is
+    changed, two for a place and a value. One in eight has its checksum mended afterwards, as if a
+    faulty sender had written it.
+    """
+    data = data[HEADER_LENGTH:]  # Seeds are files, whose headers are much alike.
+    which = data[0] & 1 if data else 0
+    good = sent_packets()[which]
+    assembler, untouched = heqcodec.PacketAssembler(), {}
+    mended = False
+    for at in range(1, min(len(data), 1 + 4 * MOST_PACKETS) - 3, 4):
+        index, change, place, value = data[at : at + 4]
+        number = index % len(good)
+        packet = bytearray(good[number])
+        if change & 7 == 0:
+            packet = packet[: len(packet) - place % len(packet)]
+        elif change & 7 == 1:
+            packet += bytes(place)
+        elif change & 7 < 6:
+            packet[place % len(packet)] ^= value
+        if bytes(packet) == good[number]:
+            untouched[number] = parse(good[number])
+        elif change >> 5 == 0 and len(packet) >= 14:
+            packet = resealed(packet, parse(good[0]))
+            mended = True
+        assembler.feed(bytes(packet))
+    _check_images(assembler, whole_image(which), untouched, mended)
+    if len(data) % REFERENCE_SHARE == 0:
+        for image in assembler.images():
+            if image.start is not None and image.start.patches < 100:
+                assert image.picture("plain").shape[:2] == (image.start.height, image.start.width)
+
+
+def resealed(packet: bytearray, start: Packet) -> bytearray:
+    """The packet with a checksum that is right for the image."""
+    kind = packet[1] >> 2 & 3
+    seed = 0 if kind == Kind.START else Start.read(start.payload).seed()
+    body = bytes(packet[:-4])
+    return bytearray(body + zlib.crc32(body, seed).to_bytes(4, "little"))
+
+
+@cache
+def whole_image(which: int) -> ImageState:
+    """What all packets of an image make."""
+    assembler = heqcodec.PacketAssembler()
+    assembler.feed_all(sent_packets()[which])
+    (image,) = assembler.images()
+    return image
+
+
+def _check_images(
+    assembler: heqcodec.PacketAssembler,
+    whole: ImageState,
+    untouched: dict[int, Packet],
+    mended: bool,
+) -> None:
+    """Without mended checksums, what is taken is what was sent."""
+    for image in assembler.images():
+        if image.start is None:
+            continue
+        image.missing()
+        if mended:
+            continue
+        if (image.sender, image.image) != (0, 0):
+            assert not image.numbers, "a packet of no sender was taken"
+            continue
+        sent = {packet.number for packet in untouched.values() if packet.kind != Kind.PARITY}
+        assert sent <= image.numbers
+        for kept, other in ((image.codes, whole.codes), (image.patches, whole.patches)):
+            if kept is None:
+                continue
+            assert other is not None
+            where = kept.known
+            if isinstance(kept, Codes):
+                assert (kept.codes[where] == other.codes[where]).all()
+            else:
+                # A patch of which a part is lost has zeros there.
+                same = (kept.levels[where] == other.levels[where]) | (kept.levels[where] == 0)
+                assert same.all(), "a level that was never sent"
+        if image.complete:
+            assert image.to_heq() == whole.to_heq()
+
+
 TARGETS: dict[str, Callable[[bytes], None]] = {
     "container": container,
     "device_coder": device_coder,
@@ -245,4 +354,5 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     "patch_coder": patch_coder,
     "metadata": metadata,
     "info": file_info,
+    "packets": packets,
 }
