@@ -249,12 +249,10 @@ class ImageState:
         if len(group) == size:
             return
         try:
-            found = recovered(group, extra)
-        except HeqFormatError:
+            for packet in recovered(group, extra):
+                self._take(packet)
+        except _BAD:  # A faulty sender wrote it: the packets that came are none the worse.
             self._parity.pop(first)
-            raise
-        for packet in found:
-            self._take(packet)
 
     def _known(self) -> Start:
         if self.start is None:

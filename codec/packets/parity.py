@@ -145,7 +145,8 @@ def recovered(group: dict[int, Packet], extra: dict[int, Packet]) -> list[Packet
     alike = {(packet.first, len(packet.payload)) for packet in extra.values()} == {
         (some.first, length)
     }
-    if not alike or not 0 < size <= MOST - count or max(extra) >= count:
+    lawful = length >= PROTECTED_HEAD.size and 0 < size <= MOST - count and max(extra) < count
+    if not alike or not lawful:
         raise HeqFormatError("parity packets that do not belong together")
     try:
         from reedsolo import ReedSolomonError, RSCodec
@@ -177,4 +178,7 @@ def _unprotected(row: bytes, like: Packet, number: int) -> Packet:
         raise HeqFormatError("parity packets of no packets")
     body = HEAD.pack(word, like.sender, like.image, number, first, count)
     payload = row[PROTECTED_HEAD.size : PROTECTED_HEAD.size + size]
-    return parse(body + payload + bytes(4))
+    packet = parse(body + payload + bytes(4))
+    if packet.kind == Kind.PARITY:
+        raise HeqFormatError("parity packets of a parity packet")
+    return packet

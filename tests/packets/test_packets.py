@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 from heqcodec.base.errors import HeqError
 from heqcodec.eval.link import arrivals
 from heqcodec.packets import PacketAssembler, packetize
-from heqcodec.packets.layout import OVERHEAD, Kind, parse
+from heqcodec.packets.layout import OVERHEAD, Kind, Start, parse
 from heqcodec.packets.parity import generator, group_of, parity
 from heqcodec.packets.picture import fill_holes, picture
 from numpy.typing import NDArray
@@ -184,6 +185,25 @@ def test_parity_gives_lost_packets_back(file: bytes, percent: float) -> None:
     assert image.to_heq() == file
     (image,) = assembled(kept[1:]).images()
     assert not image.complete
+
+
+def test_parity_packets_of_a_faulty_sender(file: bytes) -> None:
+    """Their checksums are right, and what they give back is none: the others stay good."""
+    pytest.importorskip("reedsolo")
+    packets = packetize(file, 120, fec=20)
+    parts = [parse(packet) for packet in packets]
+    seed = Start.read(parts[0].payload).seed()
+    faulty = [
+        replace(part, payload=bytes(length) if length else part.payload[::-1]).packed(seed)
+        for length in (0, 3, 50)
+        for part in parts
+        if part.kind == Kind.PARITY
+    ]
+    for wrong in (faulty[: len(faulty) // 3], faulty[len(faulty) // 3 :], faulty[-1:]):
+        assembler = assembled(packets[:1] + packets[2:4] + wrong)
+        (image,) = assembler.images()
+        assembler.feed_all(packet for n, packet in enumerate(packets) if n < len(packets) - 3)
+        assert image.to_heq() == file
 
 
 def test_groups() -> None:
