@@ -70,7 +70,11 @@ void loop()
     static uint16_t numbers[100];
     size_t count;
     photograph = take_photograph();
+#if HEQ_VARIABLE_RATE
     link_.image.rate = heq_step_of_quality(25);
+#else
+    link_.image.rate = HEQ_DEFAULT_RATE;
+#endif
     if (heq_packets_budget(&packets, &link_, photograph, WIDTH * 3, 120) != HEQ_OK ||
         heq_packets_image(&packets, &link_, photograph, WIDTH * 3) != HEQ_OK) {
         Serial.println("not sent");
