@@ -47,6 +47,7 @@ def measured(name: str, setting: float, path: Path) -> tuple[float, float]:
     return float(np.mean(rates)), float(np.mean(values))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "of", "setting", "least", "most"),
     [

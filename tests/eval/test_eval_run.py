@@ -184,6 +184,7 @@ class TestResults:
         assert "12 of 12" in run("--keep").output
         assert (finished / "images.csv").read_bytes() == written
 
+    @pytest.mark.slow
     def test_one_thread_is_one_thread(self, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("OMP_NUM_THREADS", "3")
         result = run("--jobs", "1", codecs=("light-threads", "light-many-threads"))
@@ -225,6 +226,7 @@ class TestGoingOn:
         assert result.exit_code == 1
         assert "give the same --data, or another --out." in result.output
 
+    @pytest.mark.slow
     @POSIX
     def test_killed_at_random_moments_it_gives_the_same(
         self, images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

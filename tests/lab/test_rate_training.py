@@ -322,6 +322,7 @@ def test_the_similarity_loss_prefers_what_is_alike_and_sees_a_shift() -> None:
     assert loss(target) < loss(target + 0.1)
 
 
+@pytest.mark.slow
 def test_random_crops_are_tiles_flipped_and_turned() -> None:
     tiles = np.random.default_rng(5).integers(0, 256, (3, 64, 64, 3), dtype=np.uint8)
     crops = CropSource(tiles, torch.device("cpu"))(40, 64, torch.Generator().manual_seed(2))

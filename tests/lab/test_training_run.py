@@ -98,6 +98,7 @@ class TestRuns:
         assert all(float(row["psnr_256"]) > 3 for row in rows)
         assert (tmp_path / "parts" / "layers.csv").exists() == (family == VGG)
 
+    @pytest.mark.slow
     def test_finished_run_is_exported_again(
         self,
         run: Callable[..., dict[str, Any]],

@@ -179,6 +179,7 @@ def test_any_bytes_are_levels_or_an_error(
     np.testing.assert_array_equal(back_sizes, transform_sizes)
 
 
+@pytest.mark.slow
 @needs_native
 @given(payload=st.binary(max_size=300))
 @settings(max_examples=25, deadline=None)
