@@ -83,11 +83,13 @@ def run(command: Sequence[str | Path]) -> str:
     ).stdout
 
 
-def compiled(processor: Processor, folder: Path, kernel: str, level: str) -> Path:
-    """The encoder as an object, with its call graph beside it."""
-    made = folder / "encoder.o"
+def compiled(
+    processor: Processor, folder: Path, kernel: str, level: str, source: str = "heq_encoder.c"
+) -> Path:
+    """A source of the encoder as an object, with its call graph in a file of its own."""
+    made = (folder / source).with_suffix(".o")
     options = ("-std=c99", f"-DHEQ_KERNEL_{kernel}", level, "-fcallgraph-info=su", "-c", "-o", made)
-    run([f"{processor.prefix}-gcc", *processor.options, *options, folder / "heq_encoder.c"])
+    run([f"{processor.prefix}-gcc", *processor.options, *options, folder / source])
     return made
 
 

@@ -30,7 +30,8 @@ import typer
 
 STRICT = ("-std=c99", "-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Wpedantic", "-Werror")
 FORBIDDEN = re.compile(r"\t(s?mul|mla|mls|sml|smm|smu|umu|uml|umaal|sdiv|udiv|v(mul|add|ldr|mov))")
-ENCODER, CLASSIFIER = ("heqenc.c", "heq_encoder.c"), ("heqclass.c", "heq_classifier.c")
+CLASSIFIER = "heqclass.c"
+PROGRAMS = ("heqenc.c", CLASSIFIER)
 LISTED, EXPECTED = "list", "expected"
 KERNELS = ("SCALAR", "MULTIPLY", "FAST")
 LEVELS = ("-O1", "-O2", "-O3", "-Os")
@@ -141,9 +142,10 @@ def add_small(name: str, images: Path, vectors: Path) -> None:
             listed.write(f"small{number}.ppm {classifier.classes[scores.argmax()]} {reported}\n")
 
 
-def sources_of(folder: Path) -> tuple[str, str]:
-    """The program and the library of an exported folder."""
-    return CLASSIFIER if (folder / CLASSIFIER[0]).exists() else ENCODER
+def sources_of(folder: Path) -> tuple[str, list[Path]]:
+    """The program of an exported folder, and the sources of its library."""
+    program = next(name for name in PROGRAMS if (folder / name).exists())
+    return program, sorted(folder.glob("heq_*.c"))
 
 
 def cannot_build(target: Target, folder: Path) -> bool:
@@ -159,20 +161,24 @@ def try_target(target: Target, kernel: str, folder: Path) -> str | None:
     program = folder / "target"
     main_source, library = sources_of(folder)
     flags = (target.fast or ()) if kernel == "FAST" else ()
-    made = folder / "encoder.o"
     options = (*STRICT, "-O2", *flags, f"-DHEQ_KERNEL_{kernel}", "-DHEQ_PACKETS", f"-I{folder}")
     compile_encoder = [*(target.encoder or target.compiler), *options, "-c"]
-    commands = [[*compile_encoder, str(folder / library), "-o", str(made)]]
-    if target.encoder:  # or the linker refuses to join two profiles
-        commands.append(["arm-none-eabi-objcopy", "--remove-section", ".ARM.attributes", str(made)])
-    main = [*target.compiler, *options, str(folder / main_source), str(made), "-o", str(program)]
+    commands, objects = [], []
+    for source in library:
+        made = str(source.with_suffix(".o"))
+        objects.append(made)
+        commands.append([*compile_encoder, str(source), "-o", made])
+        if target.encoder:  # or the linker refuses to join two profiles
+            attributes = ["--remove-section", ".ARM.attributes", made]
+            commands.append(["arm-none-eabi-objcopy", *attributes])
+    main = [*target.compiler, *options, str(folder / main_source), *objects, "-o", str(program)]
     for command in [*commands, main]:
         done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode != 0:
             return f"does not build: {done.stderr.strip()[-300:]}"
     run = (*target.emulator, str(program))
     vectors = folder / "vectors"
-    return other_scores(run, vectors) if library == CLASSIFIER[1] else other_files(run, vectors)
+    return other_scores(run, vectors) if main_source == CLASSIFIER else other_files(run, vectors)
 
 
 def other_scores(run: tuple[str, ...], vectors: Path) -> str | None:
@@ -214,13 +220,16 @@ def multiplications(compiler: tuple[str, ...], level: str, folder: Path) -> list
         "void *memcpy(void *, const void *, size_t);\n"
     )
     system = (f"-I{folder / 'freestanding'}", "-ffreestanding")
-    source = folder / sources_of(folder)[1]
     macros = ("-DHEQ_KERNEL_SCALAR", "-DHEQ_PACKETS")
-    command = [*compiler, "-std=c99", *macros, level, *system, "-c", str(source)]
-    subprocess.run([*command, "-o", str(made)], check=True, capture_output=True)
-    text = subprocess.run(
-        ["arm-none-eabi-objdump", "-d", str(made)], capture_output=True, text=True, check=True
-    ).stdout
+    command = [*compiler, "-std=c99", *macros, level, *system]
+    text = ""
+    for source in sources_of(folder)[1]:
+        subprocess.run(
+            [*command, "-c", str(source), "-o", str(made)], check=True, capture_output=True
+        )
+        text += subprocess.run(
+            ["arm-none-eabi-objdump", "-d", str(made)], capture_output=True, text=True, check=True
+        ).stdout
     function, found = "", []
     for line in text.splitlines():
         if line.endswith(">:"):
@@ -245,7 +254,7 @@ def main(
             folder = Path(temporary) / "c"
             export_c(name, folder)
             vectors = folder / "vectors"
-            classifies = sources_of(folder) == CLASSIFIER
+            classifies = sources_of(folder)[0] == CLASSIFIER
             if images:
                 (add_small if classifies else add_crops)(name, images, vectors)
             listed = (vectors / (EXPECTED if classifies else LISTED)).read_text("ascii")

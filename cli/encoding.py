@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from heqcodec.base.arguments import OWN_CODER, CoderName, ModeName
-from heqcodec.base.errors import HeqUnsupportedError
+from heqcodec.base.errors import HeqError, HeqUnsupportedError
 from heqcodec.base.progress import Progress
 
 from .common.batch import run_jobs
@@ -93,6 +93,15 @@ def encode(
         ),
     ] = OWN_CODER,
     strip_rows: StripRows = None,
+    raw: Annotated[
+        str | None,
+        typer.Option(
+            "--raw",
+            metavar="WxH:KIND",
+            help="The inputs are raw dumps of an image sensor, such as 640x480:rgb565, yuyv, nv12 "
+            "or srggb10p; docs/EMBEDDED.md lists kinds and options.",
+        ),
+    ] = None,
     strip_metadata: Annotated[
         bool, typer.Option("--strip", help="Leave out ICC profile, EXIF and XMP; alpha stays.")
     ] = False,
@@ -113,6 +122,7 @@ def encode(
 
     options = EncodeOptions(bpp, quality, target_size, mode, coder, model, strip_rows, budget)
     _check_options(options)
+    _check_raw(raw)
     plan = plan_jobs(
         inputs, output, ".heq", is_image, check_heq_name, recursive=recursive, as_json=as_json
     )
@@ -121,6 +131,7 @@ def encode(
     from heqcodec.api import encode as encode_image
     from heqcodec.container.header import DEFAULT_MAX_PIXELS
     from heqcodec.image.images import load_image
+    from heqcodec.image.raw.loading import load_raw
 
     limit = max_pixels or DEFAULT_MAX_PIXELS
 
@@ -128,7 +139,7 @@ def encode(
         check_output(job.source, job.target, force)
         start = time.perf_counter()
         source = sys.stdin.buffer if job.source == STANDARD else job.source
-        image = load_image(source, limit)
+        image = load_image(source, limit) if raw is None else load_raw(source, raw, limit)
         for note in image.notes if not quiet else ():
             say(f"{job.source}: {note}")
         data = encode_image(
@@ -173,6 +184,17 @@ def _check_options(options: EncodeOptions) -> None:
     except (OptionError, HeqUnsupportedError) as error:
         named = getattr(error, "option", "mode")
         raise usage_error(_with_flags(str(error)), _flag(named)) from error
+
+
+def _check_raw(raw: str | None) -> None:
+    """Refuse what says no raw dump, as a wrong command."""
+    from heqcodec.image.raw.layout import parse_layout
+
+    try:
+        if raw is not None:
+            parse_layout(raw)
+    except HeqError as error:
+        raise usage_error(str(error), "--raw") from error
 
 
 def _flag(option: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 from heqcodec.base.arguments import (
@@ -60,6 +60,7 @@ def encode(
     target_size: int | None = None,
     budget: int | None = None,
     strip_rows: int | None = None,
+    raw: str | None = None,
     max_pixels: int | None = DEFAULT_MAX_PIXELS,
     progress: Progress | None = None,
     strip: bool | None = None,
@@ -95,6 +96,8 @@ def encode(
         strip_rows: rows of patches in a strip, 1 to 255: damage costs a strip, and a region reads
             whole strips. None: 1 in patch mode and with a budget, 4 in device files, 32 in packed
             ones.
+        raw: what a sensor's raw dump holds, such as "640x480:rgb565"; ``image`` is then a path,
+            bytes or a binary file object. See ``docs/EMBEDDED.md``.
         max_pixels: largest number of pixels; None for no limit.
         progress: called now and then with how many rows of patches are encoded and of how many; a
             target takes several passes, whose number is guessed at first. What it raises ends the
@@ -123,9 +126,15 @@ def encode(
     choice = options.resolved(registry)
     limit = checked_limit(max_pixels)
     from heqcodec.file.encoding import coded_samples, encode_file, side_chunks
-    from heqcodec.image import images
 
-    loaded = images.load_image(image, limit)
+    if raw is None:
+        from heqcodec.image import images
+
+        loaded = images.load_image(image, limit)
+    else:
+        from heqcodec.image.raw.loading import load_raw
+
+        loaded = load_raw(cast("Source", image), raw, limit)
     height, width = loaded.pixels.shape[:2]
     check_pixels(width, height, limit)
     chunks = side_chunks(loaded, strip_metadata)

@@ -26,6 +26,7 @@ _ENCODE_OPTIONS = (
     "bpp",
     "quality",
     "target_size",
+    "budget",
     "mode",
     "coder",
     "model",

@@ -6,7 +6,7 @@
  *     ./serialcam 640 480 25 < rows.rgb > /dev/ttyUSB0
  *     heqcodec assemble - photo.png < /dev/ttyUSB1
  *
- * All memory is static: 32 rows, and heq_packets of 41,024 bytes. The number of packets is not known beforehand and
+ * All memory is static: 32 rows, and heq_packets of 41,088 bytes. The number of packets is not known beforehand and
  * need not be.
  */
 #include <stdio.h>

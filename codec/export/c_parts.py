@@ -100,7 +100,7 @@ def rate_parts(tensors: Tensors, default_quality: float) -> CParts:
     words = {
         "STRIP_ROWS": str(OWN.strip_rows),
         "DEFAULT_RATE": str(step_of_quality(default_quality)),
-        "ENCODER_BYTES": "22688",
+        "ENCODER_BYTES": "22712",
     }
     return CParts(
         Mode.RATE,

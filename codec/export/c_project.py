@@ -10,18 +10,21 @@ from heqcodec.base.errors import HeqError
 from heqcodec.container.header import Mode
 
 from .c_parts import CParts
-from .c_source import CSources, filled, joined_text, own_source
+from .c_source import CSources, filled, joined_text, own_source, standalone_text
 from .c_tables import table_bytes, tables_text
 from .families import model_parts
 from .layouts import DEFAULT_PREFIX, check_prefix, desktop_folder, laid_out
 from .vectors import write_vectors
 
-DESKTOP = ("heqenc.c", "heq_output.h", "heq_pnm.h")
+DESKTOP = ("heqenc.c", "heq_output.h", "heq_pnm.h", "heq_raw.h")
+READERS = ("heq_read_rgb.c", "heq_read_yuv.c", "heq_read_bayer.c")
+"""Sources of the library, of which a firmware links what its sensor needs."""
 OWN_SOURCES = (
     "heq_file.h",
     "heq_file.c",
     "heq_patch_mode.h",
     "heq_transform_tables.h",
+    "heq_rate_control.h",
     "heq_driver.c",
 )
 PACKET_SOURCES = ("heq_parity.h", "heq_parity.c", "heq_packets.c")
@@ -90,7 +93,9 @@ def encoder_sources(name: str) -> CSources:
         {
             "heq_encoder.h": header_text(name, parts, weight_bytes),
             "heq_encoder.c": encoder_text(name, parts),
+            "heq_readers.h": own_source("c", "heq_readers.h"),
             **({"heq_packets.h": own_source("c", "heq_packets.h")} if packets else {}),
+            **{file: standalone_text(file) for file in READERS},
         },
         {
             file: own_source("c", file)

@@ -55,11 +55,36 @@ def build_files(exported: CSources, place: str) -> dict[str, str]:
         "LIBRARY": exported.library,
         "PROGRAM": exported.program,
         "PLACE": place,
+        "SOURCES": " ".join(f"{place}{file}" for file in exported.sources if file.endswith(".c")),
         "INCLUDE": f"-I{place[:-1]} " if place else "",
         "FOLDER": f"/{place[:-1]}" if place else "",
         "TEST": own_source(exported.templates, "test.mk"),
     }
     return {file: filled(own_source("c", file), words) for file in ("Makefile", "CMakeLists.txt")}
+
+
+def _native_sources() -> dict[str, str]:
+    """The sources of ``codec/native`` by name."""
+    native = files("heqcodec") / "native"
+    return {
+        entry.name: entry.read_text(encoding="utf-8")
+        for entry in native.iterdir()
+        if entry.name.startswith("heq_") and entry.name.endswith((".c", ".h"))
+    }
+
+
+def standalone_text(file: str) -> str:
+    """A source of ``codec/export/c`` that is compiled by itself, with what it needs of others."""
+    sources = {**_native_sources(), file: own_source("c", file)}
+    joined = Amalgamation(sources, public=("heq_readers.h",))
+    body = joined.text(file)
+    return (
+        "/* Written by `heqcodec export c`; a part of heq_encoder.\n"
+        " *\n"
+        " * SPDX-License-Identifier: Apache-2.0\n"
+        " */\n"
+        f'#include "heq_readers.h"\n\n{body}'
+    )
 
 
 def joined_text(
@@ -81,15 +106,9 @@ def joined_text(
         optional: names of further ones, by the macro that asks for them; a header of the name of
             the last one stays a file of its own.
     """
-    native = files("heqcodec") / "native"
-    sources = {
-        entry.name: entry.read_text(encoding="utf-8")
-        for entry in native.iterdir()
-        if entry.name.startswith("heq_") and entry.name.endswith((".c", ".h"))
-    }
     parts = optional or {}
     own_headers = [files_[-1].replace(".c", ".h") for files_ in parts.values()]
-    joined = Amalgamation({**sources, **own}, public=(header, *own_headers))
+    joined = Amalgamation({**_native_sources(), **own}, public=(header, *own_headers))
     kernel = joined.text("heq_kernel.h")  # tables depend on it
     body = "\n".join(joined.text(file) for file in names)
     for (macro, more), own_header in zip(parts.items(), own_headers, strict=True):

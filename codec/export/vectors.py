@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from heqcodec.image.raw.layout import parse_layout
 from numpy.typing import NDArray
 
 
@@ -45,6 +46,12 @@ def write_vectors(model: str, folder: Path) -> None:
         lines.append(f"{image} {vector.name}.heq {vector.options}".rstrip() + "\n")
     if registry.mode_of(model) == registry.RATE_MODE:
         lines += write_packets(model, folder)
+    for kind in RAW_KINDS:
+        name = kind.replace(":", "-").replace("=", "").replace("/", "-")
+        dump, raw = raw_dump(kind)
+        (folder / f"{name}.raw").write_bytes(dump)
+        (folder / f"{name}.heq").write_bytes(heqcodec.encode(dump, raw=raw, model=model))
+        lines.append(f"{name}.raw {name}.heq --raw {raw}\n")
     (folder / "list").write_text("".join(lines), encoding="ascii", newline="\n")
 
 
@@ -67,6 +74,29 @@ def write_packets(model: str, folder: Path) -> list[str]:
         options = f"--packets {size} --parity {fec} --order {order} -q {quality}"
         lines.append(f"{image.name} {name}.pkt {options}\n")
     return lines
+
+
+RAW_KINDS = (
+    "bgr24", "rgba", "rgb565le", "rgb565be", "yuyv", "uyvy:limited", "yuv420p", "nv12:limited",
+    "nv21", "srggb8", "sgrbg8:bilinear", "sgbrg10", "sbggr10p:black=40:gain=100/64/80", "srggb12",
+    "sgrbg12p:bilinear", "sbggr16",
+)  # fmt: skip
+"""A dump for each way in which readers read."""
+
+
+def raw_dump(kind: str) -> tuple[bytes, str]:
+    """A raw dump of 35 x 34 pixels: a scene's bytes, whatever they are as samples of that kind.
+
+    Args:
+        kind: as after the size in ``--raw``.
+
+    Returns:
+        Its bytes, and what ``--raw`` is of it.
+    """
+    raw = f"35x34:{kind}"
+    layout = parse_layout(raw)
+    rows = -(-layout.size // layout.stride)
+    return scene(rows, layout.stride, 1).tobytes()[: layout.size], raw
 
 
 def rate_vectors() -> list[Vector]:

@@ -403,7 +403,6 @@ HEQ_INTERNAL void heq_device_encode_patch(heq_device_strip *strip, const heq_dev
 
 HEQ_INTERNAL size_t heq_device_end_encode(heq_device_strip *strip)
 {
-    size_t length;
     /* The number in the last interval with the most zeros at its end; 8 bits hold what is left. */
     strip->low = (strip->low + 0x7FFF) & ~(uint32_t)0x7FFF;
     shift_out(strip, 8 - strip->bits);
@@ -413,13 +412,7 @@ HEQ_INTERNAL size_t heq_device_end_encode(heq_device_strip *strip)
     for (; strip->run > 0; strip->run--) {
         store(strip, 0xFF);
     }
-    length = strip->place;
-    if (length <= strip->room) {
-        while (length > 0 && strip->out[length - 1] == 0) {
-            length--;
-        }
-    }
-    return length;
+    return strip->place - strip->ahead; /* zeros at the end are left out */
 }
 
 #ifndef HEQ_ENCODE_ONLY

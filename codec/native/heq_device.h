@@ -71,7 +71,7 @@ typedef struct {
     size_t run;     /* encoder: bytes 0xFF that wait for a carry */
     uint32_t low;   /* encoder: low end; decoder: what lies between the low end and the code */
     uint32_t range; /* 2^15..2^16-1 */
-    uint32_t ahead; /* decoder: bits read ahead */
+    uint32_t ahead; /* decoder: bits read ahead; encoder: bytes 0 that were written last */
     int bits;       /* encoder: bits to give out, 0..7; decoder: bits in `ahead` */
     int cache;      /* encoder: byte that waits for a carry, -1 before the first */
     uint8_t decoding;

@@ -20,6 +20,7 @@ static void store(heq_device_strip *strip, int byte)
         strip->out[strip->place] = (uint8_t)byte;
     }
     strip->place++;
+    strip->ahead = (byte & 0xFF) == 0 ? strip->ahead + 1 : 0;
 }
 
 /* Give out eight bits and a carry. A byte waits until no carry can reach it. */

@@ -36,8 +36,10 @@
 /* Functions that are compiled once for each use, so that what is known there is left out. */
 #ifdef __GNUC__
 #define HEQ_INLINE static inline __attribute__((always_inline))
+#define HEQ_APART __attribute__((noinline)) /* of a stack of its own */
 #else
 #define HEQ_INLINE static
+#define HEQ_APART
 #endif
 
 #endif

@@ -10,13 +10,30 @@
 #endif
 
 #define HEQ_SIDE 32
+#define HEQ_ROW_BYTES 96 /* of a row of a patch that a reader fills */
 
 typedef struct {
-    const uint8_t *pixels; /* the upper left sample, those of a pixel side by side */
+    const uint8_t *pixels; /* the upper left sample, those of a pixel side by side; or what the
+                              reader takes for it */
     size_t stride;         /* bytes from row to row */
     int channels;          /* that are encoded, 1 or 3 */
     int pixel_bytes;       /* from pixel to pixel, 1 or 3; for one channel the first counts */
     int columns, rows;     /* that there are, 1..32; the last ones are repeated */
+    /* NULL where pixels are read in place; else it fills row `y` with `columns` pixels of three
+     * bytes, from what lies at `row`, a multiple of `stride` after `pixels`. */
+    void (*read)(void *source, const uint8_t *row, int y, uint8_t *pixels);
+    void *source;
 } heq_patch;
+
+/* The pixels of a row: where they lie, or HEQ_ROW_BYTES that a reader has filled. */
+static inline const uint8_t *heq_row_of(const heq_patch *patch, const uint8_t *row, int y,
+                                        uint8_t *pixels)
+{
+    if (patch->read == NULL) {
+        return row;
+    }
+    patch->read(patch->source, row, y, pixels);
+    return pixels;
+}
 
 #endif

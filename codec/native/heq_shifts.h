@@ -6,12 +6,7 @@
 #ifndef HEQ_SHIFTS_H
 #define HEQ_SHIFTS_H
 
-/* Keeps the compiler from knowing how a value came about. */
-#if defined(__GNUC__)
-#define HEQ_HIDE(value) __asm__("" : "+r"(value))
-#else
-#define HEQ_HIDE(value) ((void)(value))
-#endif
+#include "heq_hide.h"
 
 /* Value, 0..65535, times (1 << high) + (1 << low). */
 static inline int heq_two_shifts(int value, int high, int low)

@@ -50,9 +50,12 @@ HEQ_INTERNAL void heq_transform_rows(const heq_transform *transform, const heq_p
 {
     const uint8_t *row = patch->pixels;
     int16_t samples[HEQ_SIDE] = {0};
+    uint8_t pixels[HEQ_ROW_BYTES];
     int y;
     for (y = 0; y < HEQ_SIDE; y++) {
-        heq_colour_row(patch, plane, row, samples);
+        if (y < patch->rows) {
+            heq_colour_row(patch, plane, heq_row_of(patch, row, y, pixels), samples);
+        }
         heq_transform_row(transform, samples, whole, halves);
         whole = whole == NULL ? NULL : whole + HEQ_SIDE;
         halves = halves == NULL ? NULL : halves + HEQ_SIDE;

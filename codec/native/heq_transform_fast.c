@@ -9,9 +9,11 @@ HEQ_INTERNAL void heq_fast_colour(const heq_patch *patch, heq_square *fields)
 {
     const uint8_t *row = patch->pixels;
     size_t next = patch->pixel_bytes == 3 ? 3 : 1;
+    uint8_t pixels[HEQ_ROW_BYTES];
     int gray = patch->channels == 1, x, y;
     for (y = 0; y < HEQ_SIDE; y++) {
-        const uint8_t *sample = row;
+        int there = y < patch->rows ? y : patch->rows - 1;
+        const uint8_t *sample = heq_row_of(patch, row, there, pixels);
         for (x = 0; x < HEQ_SIDE; x++) {
             int first = sample[0];
             if (gray) {

@@ -76,7 +76,7 @@ static void transform_patches(const heq_transform *transform, const uint8_t *pix
                               Py_ssize_t count, int channels, int32_t *coefficients)
 {
     heq_patch patch = {pixels, (size_t)channels * HEQ_SIDE, channels, channels, HEQ_SIDE,
-                       HEQ_SIDE};
+                       HEQ_SIDE, NULL, NULL};
     uint16_t places[2][HEQ_LEVELS]; /* looked up once */
     for (int place = 0; place < HEQ_LEVELS; place++) {
         places[0][place] = (uint16_t)heq_place(0, place >> 5, place & 31);

@@ -15,7 +15,7 @@ static void encode_patches(const heq_transform *transform, const heq_patch_table
                            int channels, size_t length, uint8_t *codes)
 {
     heq_patch patch = {pixels, (size_t)channels * HEQ_SIDE, channels, channels, HEQ_SIDE,
-                       HEQ_SIDE};
+                       HEQ_SIDE, NULL, NULL};
     for (; count > 0; count--) {
 #ifdef HEQ_KERNEL_FAST
         heq_square fields[3];

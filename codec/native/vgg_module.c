@@ -90,7 +90,7 @@ static void code_patches(const heq_vgg *vgg, kernel encode, const uint8_t *pixel
                          Py_ssize_t count, int channels, uint8_t *codes, int as_totals)
 {
     heq_patch patch = {pixels, (size_t)channels * HEQ_SIDE, channels, channels, HEQ_SIDE,
-                       HEQ_SIDE};
+                       HEQ_SIDE, NULL, NULL};
     for (; count > 0; count--) {
         encode(vgg, &patch, codes, as_totals ? (int16_t *)(void *)codes : NULL);
         patch.pixels += HEQ_SIDE * HEQ_SIDE * channels;

@@ -13,7 +13,7 @@ import pytest
 from c_compilers import ARM, COMPILERS, build, needs_compiler, sanitized
 from c_toolchains import FORBIDDEN, arm_code
 from heqcodec.cli.link import counted
-from heqcodec.export.c_project import export_c
+from heqcodec.export.c_project import READERS, export_c
 from heqcodec.export.vectors import pnm
 from heqcodec.file.options import step_of_quality
 from heqcodec.packets import PacketAssembler, packetize
@@ -41,7 +41,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def compiled(compiler: str, exported: Path, main: Path, kernel: str, flags: list[str]) -> Path:
     flags = [*flags, f"-DHEQ_KERNEL_{kernel}", "-DHEQ_PACKETS", f"-I{exported}"]
-    sources = [main, exported / "heq_encoder.c"]
+    sources = [main, *(exported / name for name in ("heq_encoder.c", *READERS))]
     return build(compiler, flags, sources, exported / f"{main.stem}-{kernel}")
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from c_compilers import COMPILERS, build, needs_compiler
 from command_runner import names
-from heqcodec.export.c_project import export_c
+from heqcodec.export.c_project import READERS, export_c
 from heqcodec.export.vectors import pnm, scene
 
 pytestmark = needs_compiler
@@ -29,7 +29,7 @@ def heqenc(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     folder = tmp_path_factory.mktemp("programs") / "c"
     export_c("nqe-t", folder)
     flags = ["-O1", *(["-U__unix__", "-U__APPLE__"] if request.param == C99 else [])]
-    sources = [folder / "heqenc.c", folder / "heq_encoder.c"]
+    sources = [folder / name for name in ("heqenc.c", "heq_encoder.c", *READERS)]
     return build(COMPILERS[0], flags, sources, folder / request.param)
 
 

@@ -10,9 +10,12 @@ import pytest
 from heqcodec.container import Chunk, ContainerReader, ContainerWriter
 from heqcodec.container.strips import NOT_SENT, Strip
 from heqcodec.nqe_r.levels import ImageLevels
+from heqcodec.nqe_r.packed_coder.tables import SLICES
+from heqcodec.pillow_plugin import register
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from light_rate_model import LightRateModels
+from PIL import Image
 from sample_rate_files import PHOTO, per_example
 
 pytestmark = pytest.mark.usefixtures("light_rate")
@@ -144,3 +147,28 @@ def test_coefficients_are_kept_for_another_step(light_rate: LightRateModels, kee
 
 def test_nothing_sent_is_gray() -> None:
     assert (heqcodec.decode(mixed((NOT_SENT,) * 7)) == 128).all()
+
+
+def test_slices_of_strips_of_different_steps() -> None:
+    """Each strip has slices of its own; all of them are the file, fewer a coarser image."""
+    packed = heqcodec.pack(mixed(), strip_rows=3)
+    assert heqcodec.info(packed)["steps"] == heqcodec.info(mixed())["steps"]
+    whole = heqcodec.decode(packed)
+    assert np.array_equal(heqcodec.decode(packed, slices=SLICES), whole)
+    errors = []
+    for count in (1, 2, 4, SLICES):
+        pixels = heqcodec.decode(packed, slices=count)
+        assert pixels.shape == PHOTO.shape
+        errors.append(float(np.square(pixels.astype(float) - PHOTO).mean()))
+    assert errors == sorted(errors, reverse=True) and errors[0] > errors[-1]
+
+
+def test_pillow_opens_what_has_several_steps() -> None:
+    register()
+    for data in (mixed(), heqcodec.pack(mixed()), heqcodec.encode(PHOTO, budget=4000)):
+        with Image.open(io.BytesIO(data)) as image:
+            assert image.format == "HEQ" and image.size == PHOTO.shape[1::-1]
+            assert np.array_equal(np.asarray(image), heqcodec.decode(data))
+    saved = io.BytesIO()
+    Image.fromarray(PHOTO).save(saved, "HEQ", budget=4000)
+    assert saved.getvalue() == heqcodec.encode(PHOTO, budget=4000)

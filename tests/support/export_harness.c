@@ -118,6 +118,14 @@ static int mistakes(void)
     EXPECT(heq_encode(&encoder, &good, samples, 192) == HEQ_OK);
     EXPECT(heq_end(&encoder) == HEQ_TOO_MANY);
 
+    image = good;
+    image.write = NULL;
+    EXPECT(heq_encode(&encoder, &image, samples, 192) == HEQ_BAD_IMAGE);
+    EXPECT(heq_encode(&encoder, &good, samples, 0) == HEQ_OK); /* the first row again and again */
+    EXPECT(heq_begin(&encoder, &good) == HEQ_OK);
+    EXPECT(heq_end(&encoder) == HEQ_TOO_FEW);
+    EXPECT(heq_encode_rows(&encoder, samples, 192) == HEQ_TOO_FEW);
+
     calls = 0;
     for (allowed = 0; heq_encode(&encoder, &good, samples, 192) != HEQ_OK; allowed++) {
         EXPECT(heq_end(&encoder) == HEQ_WRITE_FAILED);
@@ -130,7 +138,22 @@ static int mistakes(void)
     image = good;
     image.rate = 0;
     image.room = 100;
-    EXPECT(heq_encode(&encoder, &image, samples, 192) == HEQ_NO_ROOM);
+    EXPECT(heq_encode(&encoder, &image, samples, 192) == HEQ_OK);
+    EXPECT(heq_unsent_strips(&encoder) == 1);
+    image.strip_rows = 1; /* coarser instead */
+    EXPECT(heq_encode(&encoder, &image, samples, 192) == HEQ_OK);
+    EXPECT(heq_unsent_strips(&encoder) == 0);
+    image.room = 0;
+    EXPECT(heq_encode(&encoder, &image, samples, 192) == HEQ_OK);
+    image.budget = 79; /* heads take 80 */
+    EXPECT(heq_begin(&encoder, &image) == HEQ_BAD_IMAGE);
+    image.budget = 80;
+    EXPECT(heq_encode(&encoder, &image, samples, 192) == HEQ_OK);
+    image.strip_rows = 2;
+    EXPECT(heq_begin(&encoder, &image) == HEQ_BAD_IMAGE);
+    image.strip_rows = 0;
+    EXPECT(heq_begin(&encoder, &image) == HEQ_OK);
+    EXPECT(heq_encode_patch(&encoder, samples, 192) == HEQ_TOO_FEW);
     image.payload = NULL;
     EXPECT(heq_begin(&encoder, &image) == HEQ_BAD_IMAGE);
     EXPECT(heq_step_of_quality(45) == 552);

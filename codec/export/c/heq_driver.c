@@ -5,6 +5,34 @@
 typedef char encoder_holds_state[sizeof(heq_state) <= HEQ_ENCODER_BYTES ? 1 : -1];
 typedef char int_is_wide_enough[sizeof(int) >= 4 ? 1 : -1];
 
+/* Rows of a patch that a reader of the caller's takes. */
+typedef struct {
+    heq_row row;
+    uint32_t top;
+    heq_reader read;
+} row_source;
+
+static void read_row(void *source, const uint8_t *samples, int y, uint8_t *pixels)
+{
+    row_source *from = source;
+    from->row.samples = samples;
+    from->row.y = from->top + (uint32_t)y;
+    from->read(&from->row, pixels);
+}
+
+static void begin_source(row_source *source, const heq_file *file, const heq_patch *patch)
+{
+    source->row.samples = patch->pixels;
+    source->row.stride = patch->stride;
+    source->row.width = file->width;
+    source->row.height = file->height;
+    source->row.x = file->column << 5;
+    source->row.y = source->top = file->row << 5;
+    source->row.columns = patch->columns;
+    source->row.format = file->format;
+    source->read = file->read;
+}
+
 static uint32_t at_most_32(uint32_t count)
 {
     return count < HEQ_PATCH ? count : HEQ_PATCH;
@@ -17,38 +45,93 @@ heq_status heq_begin(heq_encoder *encoder, const heq_image *image)
     if (state->file.status == HEQ_OK && !mode_begin(state, image)) {
         heq_file_fail(&state->file, HEQ_BAD_IMAGE);
     }
+#if HEQ_VARIABLE_RATE
+    if (image->budget != 0) { /* the header has the step of the first strip */
+        return (heq_status)state->file.status;
+    }
+#endif
     heq_file_put_header(&state->file, image->rate);
     return (heq_status)state->file.status;
 }
 
-/* A patch by its upper left sample, where the file is at. */
-static void patch_at(const heq_file *file, const uint8_t *pixels, size_t stride, heq_patch *patch)
+/* A patch of the caller's, and what its rows come by. */
+typedef struct {
+    heq_patch patch;
+    row_source source;
+} given_patch;
+
+/* The patch that the file is at, by its upper left sample, or by its rows for a reader. */
+static void patch_at(const heq_file *file, const uint8_t *pixels, size_t stride, given_patch *given)
 {
+    heq_patch *patch = &given->patch;
     patch->pixels = pixels;
     patch->stride = stride;
     patch->channels = file->channels;
     patch->pixel_bytes = file->pixel_bytes;
     patch->columns = (int)at_most_32(file->width - (file->column << 5));
     patch->rows = (int)at_most_32(file->height - (file->row << 5));
+    patch->read = file->read == NULL ? NULL : read_row;
+    patch->source = &given->source;
+    begin_source(&given->source, file, patch);
+}
+
+/* Code the next patch. */
+static void code_patch_at(heq_state *state, const uint8_t *pixels, size_t stride)
+{
+    given_patch given;
+    patch_at(&state->file, pixels, stride, &given);
+    mode_patch(state, &given.patch);
+}
+
+/* Bytes from a patch to the next one in rows. */
+static size_t bytes_across(const heq_file *file)
+{
+    /* A reader begins at column 0. */
+    return file->read != NULL ? 0 : file->pixel_bytes == 1 ? HEQ_PATCH : 3 * HEQ_PATCH;
+}
+
+#if HEQ_VARIABLE_RATE
+static void code_row_patches(heq_state *state, const uint8_t *rows, size_t stride)
+{
+    heq_file *file = &state->file;
+    size_t across = bytes_across(file);
+    for (file->column = 0;;) {
+        code_patch_at(state, rows, stride);
+        if (++file->column == file->columns) {
+            break;
+        }
+        rows += across;
+    }
+    file->column = 0;
+}
+#endif
+
+/* Is there another patch to come? */
+static int goes_on(heq_file *file)
+{
+    if (file->row >= file->rows) {
+        heq_file_fail(file, HEQ_TOO_MANY);
+    }
+    return file->status == HEQ_OK;
 }
 
 heq_status heq_encode_patch(heq_encoder *encoder, const uint8_t *pixels, size_t stride)
 {
     heq_state *state = (heq_state *)encoder;
     heq_file *file = &state->file;
-    heq_patch patch;
     uint32_t strip = file->strip;
-    if (file->row >= file->rows) {
-        heq_file_fail(file, HEQ_TOO_MANY);
+#if HEQ_VARIABLE_RATE
+    if (state->budget != 0) { /* a strip may have to be coded again */
+        heq_file_fail(file, HEQ_TOO_FEW);
     }
-    if (file->status != HEQ_OK) {
+#endif
+    if (!goes_on(file)) {
         return (heq_status)file->status;
     }
-    patch_at(file, pixels, stride, &patch);
     if (file->column == 0 && file->row_of_strip == 0) {
         mode_begin_strip(state);
     }
-    mode_patch(state, &patch);
+    code_patch_at(state, pixels, stride);
     if (heq_file_advance(file)) {
         mode_end_strip(state, strip);
     }
@@ -58,12 +141,23 @@ heq_status heq_encode_patch(heq_encoder *encoder, const uint8_t *pixels, size_t 
 heq_status heq_encode_rows(heq_encoder *encoder, const uint8_t *rows, size_t stride)
 {
     heq_state *state = (heq_state *)encoder;
-    size_t across = state->file.pixel_bytes == 1 ? HEQ_PATCH : 3 * HEQ_PATCH;
+    heq_file *file = &state->file;
+    size_t across = bytes_across(file);
     uint32_t left;
-    if (state->file.column != 0) {
-        heq_file_fail(&state->file, HEQ_TOO_FEW);
+    if (file->column != 0) {
+        heq_file_fail(file, HEQ_TOO_FEW);
     }
-    for (left = state->file.columns; left > 0; left--) {
+#if HEQ_VARIABLE_RATE
+    if (mode_codes_rows(state)) {
+        if (goes_on(file)) {
+            mode_row(state, rows, stride);
+            file->column = file->columns - 1;
+            heq_file_advance(file);
+        }
+        return (heq_status)file->status;
+    }
+#endif
+    for (left = file->columns; left > 0; left--) {
         if (heq_encode_patch(encoder, rows, stride) != HEQ_OK) {
             break;
         }
@@ -71,7 +165,7 @@ heq_status heq_encode_rows(heq_encoder *encoder, const uint8_t *rows, size_t str
             rows += across;
         }
     }
-    return (heq_status)state->file.status;
+    return (heq_status)file->status;
 }
 
 heq_status heq_end(heq_encoder *encoder)

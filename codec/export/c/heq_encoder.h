@@ -50,7 +50,8 @@ time, heq_encode_patch() takes the place of heq_encode_rows().
 Weights     @WEIGHT_BYTES@ bytes, constant; at most 131,072
 Width       1 to 4294967295 pixels; height 1 to 534773760
 @patch@Strips      less than 4 GiB
-Samples     8 bits, 1 (grey) or 3 (RGB, sRGB) a pixel; grey from rows of either kind
+Samples     8 bits, 1 (grey) or 3 (RGB, sRGB) a pixel; grey from rows of either kind; other rows
+            by a reader: heq_readers.h has RGB565, YUV, Bayer patterns and more
 Patches     32 x 32 pixels; at the right and the bottom edge the last pixel is repeated
 Metadata    none: no ICC profile, EXIF, XMP or alpha
 
@@ -95,13 +96,27 @@ typedef enum {
     HEQ_OK = 0,
     HEQ_BAD_IMAGE,    /* a width, height, number of channels or rate that there is not */
     HEQ_WRITE_FAILED, /* write() did not return 0 */
-    HEQ_NO_ROOM,      /* a strip has more bytes than heq_image.room; fewer rows have fewer */
+    HEQ_NO_ROOM,      /* of heq_packets.h alone: what is to be sent does not fit */
     HEQ_TOO_MANY,     /* more patches or rows than the image has */
     HEQ_TOO_FEW       /* the end before the last patch, or rows in the middle of others */
 } heq_status;
 
 /* Takes the next bytes of the file. Returns 0; anything else ends the encoding. */
 typedef int (*heq_write)(void *context, const uint8_t *bytes, size_t length);
+
+/* A row of pixels to be read from rows of another kind than RGB or grey samples side by side. */
+typedef struct {
+    const uint8_t *samples; /* of this row, at column 0 of the image, in the rows that were given */
+    size_t stride;          /* bytes to the row below it */
+    uint32_t width, height; /* of the image, pixels */
+    uint32_t x, y;          /* place in the image of the first pixel to be read; x is n * 32 */
+    int columns;            /* pixels to be read, 1 to 32 */
+    void *format;           /* heq_image.format */
+} heq_row;
+
+/* Fills `columns` pixels of three bytes: R, G, B. heq_readers.h has those of what sensors deliver;
+ * a row may be read several times. */
+typedef void (*heq_reader)(const heq_row *row, uint8_t *pixels);
 
 typedef struct {
     uint32_t width, height; /* pixels */
@@ -111,6 +126,8 @@ typedef struct {
     /* Bytes of a pixel in the rows that are given: 3, or with one channel also 1; with 3 the first
      * byte of each pixel counts. 0: 1 with channels = 1, else 3. */
     uint8_t pixel_bytes;
+    heq_reader read;        /* of rows of any other kind; NULL: they are read where they lie */
+    void *format;           /* given to read */
     uint8_t strip_rows;     /* rows of patches in a strip; 0 for HEQ_STRIP_ROWS */
 @rate@    uint16_t rate;          /* step index, 0 (finest) to 1023; see heq_step_of_quality */
 @patch@    uint16_t rate;          /* bits of a patch: @RATES@ */
@@ -118,7 +135,10 @@ typedef struct {
     void *context;          /* given to write */
 @rate@    uint8_t *payload; /* where a strip is kept until its length is known: about 150 bytes a patch at
 @rate@                       quality 45, seldom more than 2,000 */
-@rate@    size_t room;      /* bytes of it */
+@rate@    size_t room;      /* bytes of it. A strip of one row of patches that needs more is coded coarser
+@rate@                       where heq_encode_rows has its rows; any other is not sent */
+@rate@    uint32_t budget;  /* bytes of the whole file at most, by a step for each strip; 0: none. Strips
+@rate@                       are then rows of patches, from heq_encode_rows, and rate is unused */
 } heq_image;
 
 /* All memory of an encoder; its content is its own matter. */
@@ -134,7 +154,8 @@ heq_status heq_begin(heq_encoder *encoder, const heq_image *image);
 
 /* Encode the next patch, row by row from the left: `pixels` is its upper left sample, `stride` the
  * bytes from one row of pixels to the next. Of patches that reach beyond the right or the bottom
- * edge only the pixels inside are read. */
+ * edge only the pixels inside are read. With heq_image.read, `pixels` is column 0 of its rows, for
+ * all patches of a row. */
 heq_status heq_encode_patch(heq_encoder *encoder, const uint8_t *pixels, size_t stride);
 
 /* Encode the next 32 rows of pixels, at the bottom those that are left. */
@@ -146,6 +167,9 @@ heq_status heq_end(heq_encoder *encoder);
 /* All of these for an image in memory. */
 heq_status heq_encode(heq_encoder *encoder, const heq_image *image, const uint8_t *pixels,
                       size_t stride);
+@rate@
+@rate@/* Strips so far that are marked as not sent, for want of room. */
+@rate@uint32_t heq_unsent_strips(const heq_encoder *encoder);
 @rate@
 @rate@/* Room for a strip of one row of patches, at a quality that is an integer from 1 to 100, whatever
 @rate@ * the image: more than noise of two values takes. Of a photograph a fifth is enough. */

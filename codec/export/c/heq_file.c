@@ -71,6 +71,8 @@ HEQ_INTERNAL void heq_file_begin(heq_file *file, const heq_image *image)
     memset(file, 0, sizeof *file);
     file->write = image->write;
     file->context = image->context;
+    file->read = image->read;
+    file->format = image->format;
     file->crc = ALL_ONES;
     file->width = image->width;
     file->height = image->height;
@@ -78,7 +80,10 @@ HEQ_INTERNAL void heq_file_begin(heq_file *file, const heq_image *image)
     file->rows = (image->height >> 5) + ((image->height & 31) != 0);
     file->kind = image->channels;
     file->channels = image->channels == HEQ_GRAY_AS_RGB ? 1 : image->channels;
-    file->pixel_bytes = image->pixel_bytes != 0 ? image->pixel_bytes : image->channels == 1 ? 1 : 3;
+    file->pixel_bytes = image->read != NULL          ? 3
+                        : image->pixel_bytes != 0 ? image->pixel_bytes
+                        : image->channels == 1    ? 1
+                                                  : 3;
     file->strip_rows = image->strip_rows != 0 ? image->strip_rows : HEQ_STRIP_ROWS;
     least_rows = (file->rows >> 16) + ((file->rows & 0xFFFFu) != 0); /* 65,536 strips at most */
     if (least_rows > file->strip_rows) {

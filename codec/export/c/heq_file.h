@@ -7,6 +7,8 @@
 typedef struct {
     heq_write write;
     void *context;
+    heq_reader read; /* of the rows that come, or NULL */
+    void *format;    /* given to it */
     uint32_t crc;    /* of what was written since the last checksum, not yet inverted */
     uint32_t width;  /* pixels */
     uint32_t height;

@@ -487,7 +487,8 @@ static void advance(packet_state *state)
 }
 
 /* The patch at that place, of an image in memory. */
-static void find_patch(packet_state *state, const uint8_t *pixels, size_t stride, heq_patch *patch)
+static void find_patch(packet_state *state, const uint8_t *pixels, size_t stride,
+                       given_patch *given)
 {
     heq_file *file = &state->encoder.file;
     uint32_t index = state->in_run, count;
@@ -501,10 +502,10 @@ static void find_patch(packet_state *state, const uint8_t *pixels, size_t stride
         HEQ_HIDE(pixels);
     }
     for (count = 0; count < file->column; count++) {
-        pixels += file->pixel_bytes == 1 ? HEQ_PATCH : 3 * HEQ_PATCH;
+        pixels += bytes_across(file);
         HEQ_HIDE(pixels);
     }
-    patch_at(file, pixels, stride, patch);
+    patch_at(file, pixels, stride, given);
 }
 
 /* ---- What a sender calls ------------------------------------------------------------------ */
@@ -576,14 +577,14 @@ heq_status heq_packets_rows(heq_packets *packets, const uint8_t *rows, size_t st
         heq_file_fail(file, HEQ_BAD_IMAGE);
     }
     for (left = file->columns; left > 0 && file->status == HEQ_OK; left--) {
-        heq_patch patch;
+        given_patch given;
         coded_patch coded;
-        patch_at(file, rows, stride, &patch);
-        make_levels(&state->encoder, &patch, &coded);
+        patch_at(file, rows, stride, &given);
+        make_levels(&state->encoder, &given.patch, &coded);
         put_patch(state, &coded, 0);
         heq_file_advance(file);
         if (left > 1) {
-            rows += file->pixel_bytes == 1 ? HEQ_PATCH : 3 * HEQ_PATCH;
+            rows += bytes_across(file);
         }
     }
     return (heq_status)file->status;
@@ -608,10 +609,10 @@ static void put_patches(packet_state *state, const uint8_t *pixels, size_t strid
 {
     while (state->encoder.file.status == HEQ_OK && state->position < state->patches &&
            state->number < state->end) {
-        heq_patch patch;
+        given_patch given;
         coded_patch coded;
-        find_patch(state, pixels, stride, &patch);
-        make_levels(&state->encoder, &patch, &coded);
+        find_patch(state, pixels, stride, &given);
+        make_levels(&state->encoder, &given.patch, &coded);
         put_patch(state, &coded, cut);
         cut = 0;
         advance(state);

@@ -28,7 +28,7 @@ extern "C" {
 
 #define HEQ_PACKET_MIN 32
 #define HEQ_PACKET_MAX 1400
-#define HEQ_PACKETS_BYTES 41024
+#define HEQ_PACKETS_BYTES 41088
 
 /* Room for the parity packets of a group. */
 #define HEQ_PARITY_BYTES(size, parity) (((size) - 14) * (parity))

@@ -5,6 +5,7 @@
 #include "heq_levels.h"
 #include "heq_levels_codes.h"
 #include "heq_levels_fast.h"
+#include "heq_rate_control.h"
 #include "heq_shifts.h"
 #include "heq_transform_tables.h"
 
@@ -12,13 +13,21 @@ typedef struct {
     heq_file file; /* first, as in every mode */
     uint8_t *payload;
     size_t room;
-    uint16_t step;
+    uint32_t budget; /* of the file, or 0 */
+    uint32_t unsent; /* strips that had no room */
+    heq_rate_control control;
+    uint16_t step; /* of the image, or of the strip */
     int32_t steps[6]; /* by size, then plane */
     heq_device_strip strip;
 #ifndef HEQ_KERNEL_FAST
     heq_field fields[3];
 #endif
 } heq_state;
+
+enum { NOT_SENT = 0xFFFF }; /* instead of the step of a strip */
+
+/* Code the patches of a row, whose first one is next, without ending it. */
+static void code_row_patches(heq_state *state, const uint8_t *rows, size_t stride);
 
 static const heq_device_tables device_tables = {
     device_start, device_weights, device_stretch, device_squash, device_widths,
@@ -29,12 +38,32 @@ static const heq_cost_layer cost_layer = {cost_near, cost_cross, cost_bias, cost
 static const heq_cost_layer cost_layer = {cost_pairs, cost_others, cost_bias, cost_shifts};
 #endif
 
+/* Bytes of a file but for its payloads: 44 of the header, 12 of each strip and of the end. */
+static uint32_t bytes_of_heads(uint32_t strips)
+{
+    uint32_t eight = strips << 3;
+    HEQ_HIDE(eight);
+    return 56 + eight + (strips << 2);
+}
+
 static int mode_begin(heq_state *state, const heq_image *image)
 {
+    uint32_t room = image->room < 0xFFFFFFFFu ? (uint32_t)image->room : 0xFFFFFFFFu;
+    uint32_t heads = bytes_of_heads(state->file.rows);
     state->payload = image->payload;
-    state->room = image->room;
+    state->room = room;
+    state->budget = image->budget;
+    state->unsent = 0;
     state->step = image->rate;
     heq_integer_steps(rate_steps, image->rate & 1023, state->steps);
+    if (image->budget != 0) {
+        if (image->strip_rows > 1 || state->file.rows > 65536 || image->budget < heads) {
+            return 0;
+        }
+        state->file.strip_rows = 1;
+        control_begin(&state->control, image->budget - heads, state->file.rows,
+                      state->file.columns, room);
+    }
     return image->rate < 1024 && image->payload != NULL;
 }
 
@@ -140,10 +169,16 @@ typedef struct {
     int size;
 } coded_patch;
 
+/* Not within the function that transforms, so that one's stack lies where the other's was. */
+HEQ_APART static void settle_levels(heq_state *state, coded_patch *made)
+{
+    heq_settle_codes(&cost_layer, made->size, state->file.channels, made->fields);
+}
+
 static void make_levels(heq_state *state, const heq_patch *patch, coded_patch *made)
 {
     made->size = choose_levels(state, patch, made->fields);
-    heq_settle_codes(&cost_layer, made->size, state->file.channels, made->fields);
+    settle_levels(state, made);
 }
 
 static void encode_levels(heq_state *state, const coded_patch *patch, int first)
@@ -161,16 +196,81 @@ static void mode_patch(heq_state *state, const heq_patch *patch)
     encode_levels(state, &coded, state->file.column == 0);
 }
 
-static void mode_end_strip(heq_state *state, uint32_t index)
+/* Write a strip of so many bytes, or say that there was no room for it. */
+static void put_strip(heq_state *state, uint32_t index, int sent, uint32_t length)
+{
+    if (!sent) {
+        state->unsent++;
+    }
+    heq_file_put_strip_head(&state->file, index, sent ? state->step : NOT_SENT, sent ? length : 0);
+    heq_file_put(&state->file, state->payload, sent ? length : 0);
+    heq_file_put_checksum(&state->file);
+}
+
+static uint32_t end_strip(heq_state *state)
 {
     size_t length = heq_device_end_encode(&state->strip);
-    if (length > state->room || length > 0xFFFFFFFFu) {
-        heq_file_fail(&state->file, HEQ_NO_ROOM);
-        return;
+    return length < 0xFFFFFFFFu ? (uint32_t)length : 0xFFFFFFFFu;
+}
+
+static void mode_end_strip(heq_state *state, uint32_t index)
+{
+    uint32_t length = end_strip(state);
+    put_strip(state, index, length <= state->room, length);
+}
+
+/* ---- Strips of one row of patches, whose pixels are still there ---------------------------- */
+
+typedef struct {
+    heq_state *state;
+    const uint8_t *rows;
+    size_t stride;
+} row_strip;
+
+static uint32_t code_row(void *context, int step)
+{
+    row_strip *row = context;
+    row->state->step = (uint16_t)step;
+    heq_integer_steps(rate_steps, step, row->state->steps);
+    mode_begin_strip(row->state);
+    code_row_patches(row->state, row->rows, row->stride);
+    return end_strip(row->state);
+}
+
+static int mode_codes_rows(const heq_state *state)
+{
+    return state->file.strip_rows == 1;
+}
+
+/* Code a row at the image's step, or within its budget; coarser where it does not fit. */
+static void mode_row(heq_state *state, const uint8_t *rows, size_t stride)
+{
+    uint32_t length = 0, room = (uint32_t)state->room;
+    int step, given = state->step;
+    row_strip row;
+    row.state = state;
+    row.rows = rows;
+    row.stride = stride;
+    if (state->budget != 0) {
+        given = control_next_step(&state->control);
+        step = control_strip(&state->control, code_row, &row, &length);
+        if (state->file.row == 0) {
+            heq_file_put_header(&state->file, (uint16_t)(step < 0 ? given : step));
+        }
+    } else {
+        step = control_fit(code_row, &row, given, room, room, 0, &length);
+        step = length <= room ? step : -1;
     }
-    heq_file_put_strip_head(&state->file, index, state->step, (uint32_t)length);
-    heq_file_put(&state->file, state->payload, length);
-    heq_file_put_checksum(&state->file);
+    put_strip(state, state->file.strip, step >= 0, length);
+    if (state->budget == 0 && state->step != given) {
+        state->step = (uint16_t)given;
+        heq_integer_steps(rate_steps, given, state->steps);
+    }
+}
+
+uint32_t heq_unsent_strips(const heq_encoder *encoder)
+{
+    return ((const heq_state *)encoder)->unsent;
 }
 
 uint16_t heq_step_of_quality(int quality)

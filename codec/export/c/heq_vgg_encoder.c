@@ -31,13 +31,33 @@ static const heq_class_tables class_tables = {
 };
 #include "heq_patch_mode.h"
 
-static void mode_patch(heq_state *state, const heq_patch *patch)
+/* The first layer looks at three rows at a time: what a reader takes is read beforehand. */
+static void read_patch(heq_patch *patch, uint8_t *pixels)
 {
+    const uint8_t *row = patch->pixels;
+    int y;
+    for (y = 0; y < patch->rows; y++) {
+        patch->read(patch->source, row, y, pixels + ((size_t)times_3(y) << 5));
+        row += y + 1 < patch->rows ? patch->stride : 0;
+    }
+    patch->read = NULL;
+    patch->pixels = pixels;
+    patch->stride = HEQ_ROW_BYTES;
+}
+
+static void mode_patch(heq_state *state, const heq_patch *given)
+{
+    uint8_t pixels[HEQ_SIDE * HEQ_ROW_BYTES];
+    heq_patch here = *given;
+    const heq_patch *patch = &here;
     int plane, planes = state->file.channels;
     int32_t *coefficients = state->memory.plane.coefficients;
     int16_t totals[HEQ_VGG_OUTPUTS];
 #ifdef HEQ_KERNEL_FAST
     heq_square fields[3];
+    if (here.read != NULL) {
+        read_patch(&here, pixels);
+    }
     heq_fast_vgg_encode(&vgg, patch, NULL, totals);
     heq_class_begin(&state->coder);
     heq_fast_colour(patch, fields);
@@ -46,6 +66,9 @@ static void mode_patch(heq_state *state, const heq_patch *patch)
         heq_class_plane(&state->coder, plane, coefficients);
     }
 #else
+    if (here.read != NULL) {
+        read_patch(&here, pixels);
+    }
     heq_vgg_encode(&vgg, patch, &state->memory.convolutions, NULL, totals);
     heq_class_begin(&state->coder);
     for (plane = 0; plane < planes; plane++) {

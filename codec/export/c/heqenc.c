@@ -1,4 +1,5 @@
-/* heqenc: a PPM (P6) or PGM (P5) image to a .heq file, as `heqcodec encode --strip` writes it.
+/* heqenc: a PPM (P6) or PGM (P5) image, or a raw dump of an image sensor, to a .heq file, as
+ * `heqcodec encode --strip` writes it.
  *
  * Reads 32 rows at a time, as a line camera delivers them. For a computer with files; the encoder
  * itself, heq_encoder.c, needs neither files nor this program.
@@ -14,12 +15,13 @@
 #include "heq_encoder.h"
 #include "heq_output.h"
 #include "heq_pnm.h"
+#include "heq_raw.h"
 
 #define MAX_WIDTH 65536
 #define MAX_STRIP (1 << 25) /* bytes of a strip's payload */
 
 #if HEQ_VARIABLE_RATE
-#define RATE_OPTION "[-q QUALITY]"
+#define RATE_OPTION "[-q QUALITY | --budget BYTES]"
 #else
 #define RATE_OPTION "[--bits N]"
 #endif
@@ -29,16 +31,19 @@
 #else
 #define PACKETS_OPTION ""
 #endif
-#define USAGE                                                                                      \
-    "usage: heqenc " RATE_OPTION " [--strip-rows N] [--gray] [-f]" PACKETS_OPTION " [--] IN OUT\n"
+#define USAGE                                                                            \
+    "usage: heqenc " RATE_OPTION                                                         \
+    " [--strip-rows N] [--raw WxH:KIND] [--gray] [-f]" PACKETS_OPTION " [--] IN OUT\n"
 
 typedef struct {
     const char *in, *out;
     int gray;    /* the image of three channels is gray: code one */
     int replace; /* a file that is there already */
+    int raw;     /* IN is a raw dump */
 } command;
 
 static heq_encoder encoder;
+static heq_raw dump;
 static uint8_t rows[HEQ_PATCH * MAX_WIDTH * 3];
 #if HEQ_VARIABLE_RATE
 static uint8_t payload[MAX_STRIP];
@@ -69,11 +74,13 @@ static int help(void)
 #if HEQ_VARIABLE_RATE
     printf("  -q QUALITY      1 (smallest files) to 100; default %d\n",
            (912 - HEQ_DEFAULT_RATE) / 8);
+    printf("  --budget BYTES  the file is not larger, by a step for each strip, in one pass\n");
 #else
     printf("  --bits N        of a patch of 32 x 32 pixels, " HEQ_RATES "; default %d\n",
            HEQ_DEFAULT_RATE);
 #endif
     printf("  --strip-rows N  rows of patches in a strip, 1 to 255; default %d\n"
+           "  --raw WxH:KIND  IN is a raw dump, such as 640x480:rgb565, yuyv, nv12 or srggb10p\n"
            "  --gray          of a PPM whose pixels are all gray code one channel, as is done unasked\n"
            "                  where IN is a file and not a pipe\n"
            "  -f              replace OUT where it is there already\n"
@@ -172,10 +179,9 @@ static const char *message(heq_status status)
     switch (status) {
     case HEQ_WRITE_FAILED:
         return "it cannot be written.";
-    case HEQ_NO_ROOM:
-        return "a strip is too long; use --strip-rows 1.";
     case HEQ_BAD_IMAGE:
-        return "this encoder has not that rate, or strips would be too long.";
+        return "this encoder has not that rate, strips would be too long, or the budget is less "
+               "than the heads of strips take.";
     default:
         return "the encoder was used wrongly.";
     }
@@ -240,9 +246,40 @@ static int send_packets(FILE *in, const command *names, const heq_image *image)
     return code;
 }
 #endif
+/* What is wrong with a raw dump, or NULL: the samples are then there, for the caller to free. */
+static const char *read_dump(FILE *in, uint8_t **samples)
+{
+    size_t size = dump.size;
+    *samples = malloc(size + 1);
+    if (*samples == NULL) {
+        return "there is no memory for it.";
+    }
+    if (fread(*samples, 1, size + 1, in) != size) {
+        return "it has not as many bytes as --raw says.";
+    }
+    raw_begin(&dump, *samples);
+    return NULL;
+}
+
+static void begin_dump(int gray, heq_image *image)
+{
+    image->width = dump.image.width;
+    image->height = dump.image.height;
+    image->channels = gray && dump.image.channels == 3 ? HEQ_GRAY_AS_RGB : dump.image.channels;
+    image->pixel_bytes = dump.image.pixel_bytes;
+    image->read = dump.image.read;
+    image->format = dump.image.format;
+}
+
+static int encode_dump(const command *names, const heq_image *image, const uint8_t *samples)
+{
+    heq_status status = heq_encode(&encoder, image, samples, dump.stride);
+    return status == HEQ_OK ? 0 : fail(names->out, message(status));
+}
 
 static int convert(const command *names, heq_image *image)
 {
+    uint8_t *samples = NULL;
     heq_output output;
     const char *wrong;
     int code;
@@ -250,7 +287,12 @@ static int convert(const command *names, heq_image *image)
     if (in == NULL) {
         return fail(names->in, "it cannot be read.");
     }
-    wrong = begin_image(in, names->gray, image);
+    if (names->raw) {
+        begin_dump(names->gray, image);
+        wrong = read_dump(in, &samples);
+    } else {
+        wrong = begin_image(in, names->gray, image);
+    }
     if (wrong != NULL) {
         code = fail(names->in, ferror(in) ? "it cannot be read." : wrong);
     } else if (is_same_file(names->in, names->out)) {
@@ -261,14 +303,17 @@ static int convert(const command *names, heq_image *image)
         image->write = write_file;
         image->context = output.file;
 #ifdef WITH_PACKETS
-        code = packets.link.size > 0 ? send_packets(in, names, image) : encode(in, names, image);
+        code = packets.link.size > 0 ? send_packets(in, names, image)
+               : samples != NULL     ? encode_dump(names, image, samples)
+                                     : encode(in, names, image);
 #else
-        code = encode(in, names, image);
+        code = samples != NULL ? encode_dump(names, image, samples) : encode(in, names, image);
 #endif
         if (!end_output(&output, code == 0) && code == 0) {
             code = fail(names->out, message(HEQ_WRITE_FAILED));
         }
     }
+    free(samples);
     fclose(in);
     return code;
 }
@@ -335,6 +380,9 @@ static const char *read_option(const char *option, const char *text, heq_image *
         return wrong;
     }
 #endif
+    if (strcmp(option, "--raw") == 0) {
+        return raw_of(text, &dump) ? NULL : "it takes a size and a kind, such as 640x480:rgb565.";
+    }
     if (strcmp(option, "--strip-rows") == 0) {
         if (!is_number(text, 1, 255, &value)) {
             return "it takes a number from 1 to 255.";
@@ -343,6 +391,13 @@ static const char *read_option(const char *option, const char *text, heq_image *
         return NULL;
     }
 #if HEQ_VARIABLE_RATE
+    if (strcmp(option, "--budget") == 0) {
+        if (!is_number(text, 1, 0x7FFFFFFF, &value)) {
+            return "it takes the bytes that the file may have.";
+        }
+        image->budget = (uint32_t)value;
+        return NULL;
+    }
     if (strcmp(option, "-q") == 0) {
         value = step_of(text);
         image->rate = (uint16_t)(value < 0 ? 0 : value);
@@ -360,7 +415,7 @@ static const char *read_option(const char *option, const char *text, heq_image *
 int main(int count, char **arguments)
 {
     heq_image image = {0};
-    command names = {NULL, NULL, 0, 0};
+    command names = {NULL, NULL, 0, 0, 0};
     int argument, only_names = 0;
     image.rate = HEQ_DEFAULT_RATE;
 #ifdef WITH_PACKETS
@@ -391,6 +446,7 @@ int main(int count, char **arguments)
             if (wrong != NULL) {
                 return wrong_command(text, wrong);
             }
+            names.raw |= strcmp(text, "--raw") == 0;
         }
     }
     if (names.out == NULL) {

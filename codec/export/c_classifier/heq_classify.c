@@ -29,6 +29,8 @@ int heq_classify(heq_classifier *classifier, const uint8_t *pixels, size_t strid
     patch.stride = stride;
     patch.channels = patch.pixel_bytes = channels;
     patch.columns = patch.rows = HEQ_SIDE;
+    patch.read = NULL;
+    patch.source = NULL;
 #ifdef HEQ_KERNEL_FAST
     heq_fast_vgg_encode(&vgg, &patch, state->code, NULL);
 #else

@@ -5,7 +5,7 @@
  * so far. A resend list comes back as numbers of two bytes, the lower one first:
  * `heqcodec assemble FOLDER --missing` prints them.
  *
- * Memory: heq_packets, 41,024 bytes, and the photograph, 76,032.
+ * Memory: heq_packets, 41,088 bytes, and the photograph, 76,032.
  */
 #include <LoRa.h>
 #include <SPI.h>

@@ -1,0 +1,137 @@
+"""Budgets and small buffers in the exported C: the files of Python, whole whatever comes."""
+
+from __future__ import annotations
+
+import functools
+import re
+import subprocess
+from pathlib import Path
+
+import heqcodec
+import numpy as np
+import pytest
+from c_compilers import COMPILERS, build, needs_compiler, sanitized
+from command_runner import run
+from heqcodec.file import encoding, rate_control
+from small_models import photograph
+
+pytestmark = needs_compiler
+SUPPORT = Path(__file__).parents[1] / "support"
+PHOTO = np.ascontiguousarray(photograph()[:209, :161])
+NOISE = np.random.default_rng(3).integers(0, 256, (160, 320, 3), np.uint8)
+QUALITY_45 = 552
+FILLED = 0.97
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("budget") / "c"
+    assert run("export", "c", "--model", "nqe-r", "--out", folder).exit_code == 0
+    return folder
+
+
+@pytest.fixture(scope="module", params=COMPILERS)
+def harness(request: pytest.FixtureRequest, exported: Path) -> Path:
+    """The harness under the sanitizers of each compiler, of each another kernel."""
+    kernel = "FAST" if request.param == "gcc" else "SCALAR"
+    flags = [*sanitized(request.param), f"-DHEQ_KERNEL_{kernel}", f"-I{exported}"]
+    sources = [SUPPORT / "budget_harness.c", exported / "heq_encoder.c"]
+    return build(request.param, flags, sources, exported / f"budget-{request.param}")
+
+
+def coded(
+    harness: Path, pixels: np.ndarray, how: str, rows: int, budget: int, room: int
+) -> tuple[bytes, int]:
+    """The file, and how many strips were not sent."""
+    height, width = pixels.shape[:2]
+    numbers = (width, height, QUALITY_45, rows, budget, room)
+    command = [str(harness), how, *map(str, numbers)]
+    done = subprocess.run(command, input=pixels.tobytes(), capture_output=True)
+    assert done.returncode == 0, done.stderr.decode()
+    return done.stdout, int(done.stderr)
+
+
+@pytest.mark.parametrize("budget", [180, 700, 2_500, 9_000, 200_000])
+@pytest.mark.parametrize("pixels", [PHOTO, NOISE], ids=["photograph", "noise"])
+def test_budgets_give_the_files_of_python(harness: Path, pixels: np.ndarray, budget: int) -> None:
+    data, unsent = coded(harness, pixels, "rows", 0, budget, 1 << 17)
+    assert data == heqcodec.encode(pixels, budget=budget)
+    assert len(data) <= budget and unsent == len(heqcodec.info(data)["unsent_strips"])
+    if pixels is PHOTO and budget in (2_500, 9_000):
+        assert len(data) >= FILLED * budget
+
+
+def test_a_small_buffer_limits_each_strip(harness: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for budget, room in ((6_000, 900), (6_000, 200), (20_000, 2_048)):
+        limited = functools.partial(rate_control.controlled, strip_room=room)
+        monkeypatch.setattr(encoding, "controlled", limited)
+        for pixels in (PHOTO, NOISE):
+            data, _ = coded(harness, pixels, "whole", 1, budget, room)
+            assert data == heqcodec.encode(pixels, budget=budget)
+            assert max(_lengths(data)) <= room
+
+
+@pytest.mark.parametrize("how", ["rows", "whole"])
+def test_noise_and_a_buffer_of_two_kilobytes(harness: Path, how: str) -> None:
+    """No strip is lost: each is coded coarser, and the others are what they would be."""
+    data, unsent = coded(harness, NOISE, how, 1, 0, 2_048)
+    facts = heqcodec.info(data)
+    assert unsent == 0 and facts["unsent_strips"] == []
+    assert min(facts["steps"]) > QUALITY_45 and max(_lengths(data)) <= 2_048
+    assert heqcodec.decode(data, decoder="plain").shape == NOISE.shape
+    mixed = NOISE.copy()
+    mixed[:64] = 90
+    steps = heqcodec.info(coded(harness, mixed, how, 1, 0, 2_048)[0])["steps"]
+    assert steps[:2] == [QUALITY_45] * 2 and min(steps[2:]) > QUALITY_45
+
+
+@pytest.mark.parametrize("rows", [1, 2])
+def test_patches_that_have_no_room_are_marked(harness: Path, rows: int) -> None:
+    mixed = NOISE.copy()
+    mixed[:64] = 90
+    data, unsent = coded(harness, mixed, "patches", rows, 0, 2_048)
+    lost = heqcodec.info(data)["unsent_strips"]
+    assert unsent == len(lost) == (3 if rows == 1 else 2) and 0 not in lost
+    part = heqcodec.decode_partial(data, decoder="plain")
+    assert np.abs(part.pixels[:60].astype(int) - 90).max() <= 1
+    assert part.pixels.shape == NOISE.shape
+
+
+def test_a_buffer_of_nothing(harness: Path) -> None:
+    data, unsent = coded(harness, PHOTO, "rows", 1, 0, 0)
+    assert unsent == 7 and len(heqcodec.info(data)["unsent_strips"]) == 7
+
+
+def test_room_by_formula_holds_noise(exported: Path, harness: Path) -> None:
+    """HEQ_PAYLOAD_MAX is never too little, at the ends of what samples may be."""
+    header = (exported / "heq_encoder.h").read_text("utf-8")
+    found = re.search(r"define HEQ_PAYLOAD_MAX\(width, quality\) (.*)", header)
+    assert found
+    formula = re.sub(r"(\d)u", r"\1", found[1])
+    random = np.random.default_rng(1)
+    kinds = (
+        random.choice(np.array([0, 255], np.uint8), (64, 96, 3)),
+        random.integers(0, 256, (64, 96, 3), np.uint8),
+        np.tile(np.uint8([[0, 255, 0], [255, 0, 255]]), (64, 48, 1)),
+    )
+    for quality in (1, 20, 45, 70, 100):
+        room = eval(formula, {"width": 96, "quality": quality})
+        for pixels in kinds:
+            command = [str(harness), "patches", "96", "64", str(912 - 8 * quality), "1", "0"]
+            done = subprocess.run(
+                [*command, str(room)], input=pixels.tobytes(), capture_output=True, check=True
+            )
+            assert int(done.stderr) == 0
+            assert max(_lengths(done.stdout)) <= room
+    # And is not many times what is needed.
+    assert max(_lengths(done.stdout)) > 0 and room < 40 * 96 * 32
+
+
+def _lengths(data: bytes) -> list[int]:
+    """Bytes of the payloads of a file."""
+    place, found = 44, []
+    while data[place : place + 4] != b"END_":
+        length = int.from_bytes(data[place + 4 : place + 8], "little")
+        found.append(length)
+        place += 12 + length
+    return found
