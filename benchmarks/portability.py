@@ -223,7 +223,7 @@ def multiplications(compiler: tuple[str, ...], level: str, folder: Path) -> list
     macros = ("-DHEQ_KERNEL_SCALAR", "-DHEQ_PACKETS")
     command = [*compiler, "-std=c99", *macros, level, *system]
     text = ""
-    for source in sources_of(folder)[1]:
+    for source in sorted(folder.glob("heq_*.c")):
         subprocess.run(
             [*command, "-c", str(source), "-o", str(made)], check=True, capture_output=True
         )

@@ -96,9 +96,11 @@ static void fill_row(heq_bayer *format, const heq_row *row, int after)
     uint32_t there;
     for (there = row->y; there < y; there++) {
         from += row->stride;
+        HEQ_HIDE(from); /* or the loop becomes a product */
     }
     for (; there > y; there--) {
         from -= row->stride;
+        HEQ_HIDE(from);
     }
     for (column = -2; column < row->columns + 2; column++) {
         uint32_t x = mirrored(row->x, column, row->width);
