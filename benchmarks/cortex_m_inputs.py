@@ -1,6 +1,6 @@
 """RAM in all and instructions a pixel of nqe-r from what sensors deliver, on microcontrollers.
 
-    python benchmarks/cortex_m_inputs.py --image kodim05.png [--size 320x240 -q 35 --room 1024]
+    python benchmarks/cortex_m_inputs.py --image kodim20.png [--size 320x240 -q 35 --room 1024]
 
 As benchmarks/cortex_m.py, with firmware/encode_raw.c: 32 rows at a time (36 of a Bayer pattern) are
 copied to a buffer of that size, and read there. RAM is what the linked firmware has of static
