@@ -11,7 +11,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, cast
 
 from heqcodec.base.constants import BUDGET_BITS
-from heqcodec.base.errors import HeqError
+from heqcodec.base.errors import HeqError, HeqUnsupportedError
 from heqcodec.base.patch_protocols import FrameDecoder, PatchEncoder
 from heqcodec.container.header import Coder
 from heqcodec.nqe_r.coders import OWN, kind_of
@@ -52,6 +52,7 @@ from .manifest import (
 
 if TYPE_CHECKING:
     from heqcodec.base.rate_protocols import RateDecoder, RateEncoder, StripCoder
+    from heqcodec.purenet.concealment import Network
     from heqcodec.purenet.dequantizer import Dequantizer
 
 
@@ -80,6 +81,7 @@ __all__ = [
     "encoder_tensors",
     "family_of",
     "load_any_encoder",
+    "load_concealment",
     "load_decoder",
     "load_dequantizer",
     "load_encoder",
@@ -161,6 +163,38 @@ def load_dequantizer(name: str) -> Dequantizer:
     """The plain inverse of a model of variable rate, loaded once; errors as `load_encoder`."""
     check_mode(name, RATE_MODE)
     return _dequantizer(name)
+
+
+@cache
+def load_concealment(device: str = "auto", backend: str = "auto") -> Network | None:
+    """The network that continues lost patches, loaded once for each device and backend.
+
+    Args:
+        device, backend: as in `load_decoder`.
+
+    Returns:
+        None where no library runs it or it is not here: patches are then continued smoothly.
+
+    Raises:
+        HeqError: its weights are damaged.
+    """
+    from heqcodec.purenet.backends import ONNX, choose_backend
+
+    try:
+        chosen = choose_backend(backend, device)
+    except HeqUnsupportedError:
+        return None
+    part = manifest().get("concealment")
+    if part is None:
+        return None
+    tensors = stored_tensors(part)
+    if chosen == ONNX:
+        from heqcodec.purenet.concealment_onnx import load_by_onnx
+
+        return load_by_onnx(tensors)
+    from heqcodec.purenet.concealment_torch import load_by_torch
+
+    return load_by_torch(tensors, device)
 
 
 def load_decoder(

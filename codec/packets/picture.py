@@ -2,12 +2,12 @@
 
 ::
 
-    known patches ──► plain inverse ──► holes filled from their rims ──► levels of what was filled
-                                                                                     │
-    levels of known patches ─────────────────────────────────────────────────────────┴──► decoder
+    known patches ──► plain inverse ──► concealment of the others ──► levels of what was filled
+                                                                                  │
+    levels of known patches ──────────────────────────────────────────────────────┴──► decoder
 
-So the network sees a smooth continuation where a patch is lost, as in a smooth patch; grey
-would spoil what lies around it (our choice).
+So the decoder sees a likely patch where one is lost; grey would spoil what lies around it (our
+choice). See `heqcodec.purenet.concealment`.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from heqcodec.base.constants import PATCH
 from heqcodec.nqe_r.layout import LEVELS
+from heqcodec.purenet.concealment import conceal
 from numpy.typing import NDArray
 
 from .assembler import ImageState
@@ -25,8 +26,6 @@ from .levels import Patches
 if TYPE_CHECKING:
     from heqcodec.base.rate_protocols import RateDecoder
 
-SMOOTHINGS = 64
-"""Rounds in which each unknown pixel becomes the mean of its neighbours."""
 GREY = 128.0
 
 
@@ -60,51 +59,11 @@ def picture(
     if not valid.all():
         plain = registry.load_rate_decoder(image.model, decoder=registry.PLAIN)
         pixels = _decode(plain, patches, steps, shape)
-        known = valid.repeat(PATCH, 0).repeat(PATCH, 1)
-        filled = fill_holes(pixels.astype(np.float32), known)
-        holes = ~valid.reshape(-1)
-        _requantize(image.model, patches, np.rint(filled).clip(0, 255), steps, holes, shape)
+        filled = conceal(pixels, valid, registry.load_concealment(device))
+        _requantize(image.model, patches, filled, steps, ~valid.reshape(-1), shape)
     chosen = registry.load_rate_decoder(image.model, device, decoder or registry.STRONG)
     frame = _decode(chosen, patches, steps, shape)[: start.height, : start.width]
     return frame.repeat(3, axis=2) if repeats > 2 else frame
-
-
-def fill_holes(pixels: NDArray[np.float32], known: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """Continue an image smoothly into what is not known of it.
-
-    A pyramid of means gives a first guess; in it each unknown pixel then becomes the mean of its
-    neighbours again and again, which makes it harmonic near its rim.
-
-    Args:
-        pixels: float32 (H, W, C).
-        known: bool (H, W), some of it true.
-
-    Returns:
-        float32 (H, W, C), with the known pixels as they are.
-    """
-    guess = _guess(pixels * known[..., None], known.astype(np.float32))
-    filled: NDArray[np.float32] = np.where(known[..., None], pixels, guess)
-    holes = ~known
-    for _ in range(SMOOTHINGS):
-        around = np.pad(filled, ((1, 1), (1, 1), (0, 0)), mode="edge")
-        mean = around[:-2, 1:-1] + around[2:, 1:-1] + around[1:-1, :-2] + around[1:-1, 2:]
-        filled[holes] = mean[holes] / 4
-    return filled
-
-
-def _guess(sums: NDArray[np.float32], weights: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Weighted sums (H, W, C) and weights (H, W) to means; from a coarser level where there are
-    none."""
-    own = (sums / np.maximum(weights, 1e-9)[..., None]).astype(np.float32)
-    if weights.all() or max(weights.shape) == 1:
-        return own
-    high, wide = (side + side % 2 for side in weights.shape)
-    padding = ((0, high - weights.shape[0]), (0, wide - weights.shape[1]))
-    paired = np.pad(sums, (*padding, (0, 0))).reshape(high // 2, 2, wide // 2, 2, -1)
-    together = np.pad(weights, padding).reshape(high // 2, 2, wide // 2, 2)
-    coarse = _guess(paired.sum((1, 3)), together.sum((1, 3)))
-    finer = coarse.repeat(2, 0).repeat(2, 1)[: weights.shape[0], : weights.shape[1]]
-    return np.where(weights[..., None] > 0, own, finer).astype(np.float32)
 
 
 def _decode(
@@ -149,7 +108,7 @@ def _at_steps(image: ImageState, steps: NDArray[np.int64]) -> Patches:
 def _requantize(
     model: str,
     patches: Patches,
-    pixels: NDArray[np.float32],
+    pixels: NDArray[np.uint8],
     steps: NDArray[np.int64],
     chosen: NDArray[np.bool_],
     shape: tuple[int, int],
@@ -165,10 +124,10 @@ def _requantize(
 
 
 def _set_levels(
-    model: str, patches: Patches, samples: NDArray[np.float32], step: int, indices: list[int]
+    model: str, patches: Patches, samples: NDArray[np.uint8], step: int, indices: list[int]
 ) -> None:
     from heqcodec.models import registry
 
     encoder = registry.load_rate_encoder(model)
-    made = encoder.levels(encoder.coefficients(samples.astype(np.uint8)), int(step))
+    made = encoder.levels(encoder.coefficients(samples), int(step))
     patches.levels[indices], patches.transform_sizes[indices] = made

@@ -68,6 +68,11 @@ class Dequantizer:
         )
         self._colour = np.linalg.inv(COLOUR.astype(np.float64)).astype(np.float32)
 
+    @property
+    def places(self) -> NDArray[np.float32]:
+        """See `default_places`."""
+        return self._places
+
     def coefficients(
         self,
         levels: NDArray[np.int16],

@@ -14,7 +14,7 @@ from heqcodec.eval.link import arrivals
 from heqcodec.packets import PacketAssembler, packetize
 from heqcodec.packets.layout import OVERHEAD, Kind, Start, parse
 from heqcodec.packets.parity import generator, group_of, parity
-from heqcodec.packets.picture import fill_holes, picture
+from heqcodec.packets.picture import picture
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -230,14 +230,6 @@ def test_picture_of_what_came(file: bytes, pixels: NDArray[np.uint8]) -> None:
     pixels_of_same = same.repeat(32, 0).repeat(32, 1)[:200, :250]
     assert 0.5 < same.mean() < 1 and not (same & lost).any()
     assert np.array_equal(plain[pixels_of_same], sound[pixels_of_same])
-
-
-def test_a_plane_is_continued_into_a_hole() -> None:
-    y, x = np.mgrid[:96, :96].astype(np.float32)
-    plane = (x + 2 * y)[..., None]
-    known = np.ones((96, 96), bool)
-    known[40:48, 40:48] = False
-    assert np.abs(fill_holes(plane, known) - plane).max() < 0.5
 
 
 @pytest.mark.parametrize("burst", [1, 4])
