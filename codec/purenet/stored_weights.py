@@ -6,8 +6,8 @@ choice, because weights are most of what an installation downloads; `nqe-t` and 
 and hold float16 throughout).
 
 Some convolutions also compute in integers: their inputs are quantized to 7 bits and their outputs
-to 8, by ranges that `heqcodec.lab.training.activation_fit` measures. Seven, since products of 8 bits
-overflow the 16-bit sums of x86 processors without VNNI, and all machines must give the same.
+to 8, by ranges that `heqcodec.lab.training.activation_fit` measures. Seven, since products of 8
+bits overflow the 16-bit sums of x86 processors without VNNI, and all machines must give the same.
 """
 
 from __future__ import annotations
