@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from heqcodec.base.constants import PATCH
 from heqcodec.base.errors import HeqError, HeqFormatError
 from heqcodec.container.header import GRAY_AS_RGB, Header, Mode, enough_strip_rows
 from heqcodec.container.strips import Strip, strip_patch_rows
 from heqcodec.file.encoding import joined_file
+from heqcodec.purenet.concealment import conceal
 from numpy.typing import NDArray
 
 from .layout import MOST_PATCHES, START, Kind, Packet, Start
@@ -133,7 +133,7 @@ def picture(image: ImageState, decoder: str | None, device: str) -> NDArray[np.u
     `heqcodec.packets.picture`."""
     from heqcodec.models import registry
 
-    from .picture import GREY, fill_holes
+    from .picture import GREY
 
     start, codes = image.start, image.codes
     assert start is not None and codes is not None
@@ -149,7 +149,6 @@ def picture(image: ImageState, decoder: str | None, device: str) -> NDArray[np.u
     whole = None if valid.all() else valid
     frame = chosen.decode_frame(grid, start.step, start.planes, whole)
     if whole is not None:
-        known = valid.repeat(PATCH, 0).repeat(PATCH, 1)
-        frame = np.rint(fill_holes(frame.astype(np.float32), known)).clip(0, 255).astype(np.uint8)
+        frame = conceal(frame, valid, registry.load_concealment(device))
     frame = frame[: start.height, : start.width]
     return frame.repeat(3, axis=2) if channels > start.planes else frame
