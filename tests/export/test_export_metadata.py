@@ -76,7 +76,11 @@ def test_esp_idf(folders: dict[str, Path]) -> None:
     text = (folder / "idf_component.yml").read_text("utf-8")
     assert f'version: "{__version__}"\n' in text and "license: Apache-2.0\n" in text
     listed = (folder / "CMakeLists.txt").read_text("utf-8")
-    assert f'idf_component_register(SRCS src/{NAME}.c INCLUDE_DIRS "src")' in listed
+    prefix = NAME.removesuffix("encoder")
+    sources = [NAME, *(f"{prefix}read_{kind}" for kind in ("rgb", "yuv", "bayer"))]
+    assert sorted(sources) == sorted(path.stem for path in (folder / "src").glob("*.c"))
+    named = " ".join(f"src/{source}.c" for source in sources)
+    assert f'idf_component_register(SRCS {named} INCLUDE_DIRS "src")' in listed
     manager = pytest.importorskip("idf_component_tools.manager")
     own = manager.ManifestManager(folder, NAME, upload_mode=manager.UploadMode.component).load()
     assert own.version == __version__ and list(own.dependencies) == ["idf"]
