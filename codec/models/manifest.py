@@ -176,14 +176,23 @@ def offered_decoders(name: str) -> list[str]:
     return [*names, *(d for d in family_of(name).derived_decoders if d not in names)]
 
 
+def decoder_entry(model: dict[str, Any], decoder: str) -> dict[str, Any]:
+    """What a model's entry says of one of its decoders with weights of their own.
+
+    Raises:
+        KeyError: it has no such decoder.
+    """
+    entry: dict[str, Any] = model["decoder"] if decoder == STRONG else model["decoders"][decoder]
+    return entry
+
+
 def decoder_weights(name: str, decoder: str) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """Stored tensors of a decoder of `decoder_names`, and the sizes of its network.
 
     Raises:
         HeqError: the weights are damaged.
     """
-    model = manifest()["models"][name]
-    entry = model["decoder"] if decoder == STRONG else model["decoders"][decoder]
+    entry = decoder_entry(manifest()["models"][name], decoder)
     return stored_tensors(entry), entry["config"]
 
 

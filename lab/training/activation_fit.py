@@ -13,7 +13,6 @@ docs/TRAINING.md).
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 from collections import defaultdict
 from functools import partial
@@ -22,10 +21,11 @@ from typing import Any
 
 import numpy as np
 from heqcodec.base.constants import PATCH
-from heqcodec.base.files import write_bytes
+from heqcodec.base.files import write_json
 from heqcodec.file.options import step_of_quality
 from heqcodec.image.patches import split_patches
 from heqcodec.models import registry
+from heqcodec.models.manifest import decoder_entry
 from heqcodec.models.registry import FAMILIES, RATE_MODE, STRONG
 from heqcodec.purenet.backends import network_tensors
 from heqcodec.purenet.config import PurenetConfig
@@ -38,9 +38,10 @@ from heqcodec.purenet.stored_weights import (
 )
 from heqcodec.purenet.torch_network import load_torch_network
 from numpy.typing import NDArray
-from safetensors.numpy import load_file, save
+from safetensors.numpy import load_file
 from torch import Tensor, nn
 
+from .export import store_tensors
 from .photographs import load_tiles
 
 STAGES = ("local", "coarse", "mid")
@@ -126,11 +127,9 @@ def main(arguments: list[str] | None = None) -> int:
     path = given.weights / "manifest.json"
     manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     model = manifest["models"][given.model]
-    part = model["decoder"] if given.decoder == STRONG else model["decoders"][given.decoder]
-    file = given.weights / part["file"]
-    tensors = {
-        name: value for name, value in load_file(file).items() if not name.endswith(ACTIVATIONS)
-    }
+    part = decoder_entry(model, given.decoder)
+    stored = load_file(given.weights / part["file"])
+    tensors = {name: value for name, value in stored.items() if not name.endswith(ACTIVATIONS)}
     generator = np.random.default_rng(given.seed)
     chosen = np.sort(generator.choice(len(tiles), given.tiles, replace=False))
     encoder: Any = registry.load_any_encoder(given.model)
@@ -158,11 +157,9 @@ def main(arguments: list[str] | None = None) -> int:
     tensors |= ranges
     for name in ranges:
         make_room_for_bias(tensors, name.removesuffix(ACTIVATIONS))
-    data = save(tensors)
-    write_bytes(file, data)
-    part |= {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
+    part |= store_tensors(given.weights, part["file"], tensors)
     part["activations"] = {"tiles": given.tiles, "seed": given.seed, "data_sha256": data_hash}
-    write_bytes(path, (json.dumps(manifest, indent=1) + "\n").encode())
+    write_json(path, manifest)
     return 0
 
 

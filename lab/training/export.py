@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -35,8 +36,10 @@ class RateParts(NamedTuple):
     default_quality: float
 
 
-def _stored(folder: Path, file: str, tensors: dict[str, NDArray[Any]]) -> dict[str, Any]:
-    data = save({key: np.ascontiguousarray(value) for key, value in tensors.items()})
+def store_tensors(folder: Path, file: str, tensors: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
+    """Write a file of weights; what an entry of the manifest says of it."""
+    # safetensors would write the memory of an array as it lies; of no dimensions it stays so.
+    data = save({key: np.asarray(value, order="C") for key, value in tensors.items()})
     write_bytes(folder / file, data)
     return {"file": file, "sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
 
@@ -86,15 +89,15 @@ def export_model(
         more = {"coders": {}, "default_quality": rate_parts.default_quality}
         for kind, tables in _coders_with_ids(rate_parts.coders).items():
             coder = CODERS[kind].make(tables)
-            stored = _stored(folder, f"{name}.{kind}.safetensors", tables)
+            stored = store_tensors(folder, f"{name}.{kind}.safetensors", tables)
             more["coders"][kind] = {**stored, "coder_id": coder.coder_id.hex()}
     entry = {
         "family": family,
         "about": about,
-        "encoder": {**_stored(folder, f"{name}.encoder.safetensors", encoder), **ids},
+        "encoder": {**store_tensors(folder, f"{name}.encoder.safetensors", encoder), **ids},
         **more,
         "decoder": {
-            **_stored(folder, f"{name}.purenet.safetensors", weights),
+            **store_tensors(folder, f"{name}.purenet.safetensors", weights),
             "config": purenet.config.as_dict(),
             "parameters": parameters,
         },
@@ -128,7 +131,7 @@ def export_decoder(
     folder.mkdir(parents=True, exist_ok=True)
     weights = {**stored_weights(purenet.state_dict()), PLACES: places}
     part = {
-        **_stored(folder, f"{name}.purenet-{decoder}.safetensors", weights),
+        **store_tensors(folder, f"{name}.purenet-{decoder}.safetensors", weights),
         "config": purenet.config.as_dict(),
         "parameters": sum(value.numel() for value in purenet.state_dict().values()),
         "training": training,

@@ -13,7 +13,6 @@ make the mean of the errors, each over the plain inverse's, least.
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,7 +20,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from heqcodec.base.constants import PATCH
-from heqcodec.base.files import write_bytes, write_json
+from heqcodec.base.files import write_json
+from heqcodec.models.manifest import decoder_entry
 from heqcodec.models.registry import STRONG
 from heqcodec.nqe_r.encoder import RateNqe
 from heqcodec.nqe_r.quantizer import step_size
@@ -30,9 +30,10 @@ from heqcodec.purenet.network import Purenet
 from heqcodec.purenet.torch_network import decode_base
 from heqcodec.purenet.trust import HIDDEN, MOST, PREFIX, TRUST_INPUTS, trust_inputs
 from numpy.typing import NDArray
-from safetensors.numpy import load_file, save
+from safetensors.numpy import load_file
 from torch import Tensor, nn
 
+from .export import store_tensors
 from .given_weights import read_purenet
 from .photographs import CropSource, load_tiles
 from .rate_frames import RateFrames
@@ -139,7 +140,7 @@ def main(arguments: list[str] | None = None) -> int:
     path = given.weights / "manifest.json"
     manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     model = manifest["models"][given.model]
-    part = model["decoder"] if given.decoder == STRONG else model["decoders"][given.decoder]
+    part = decoder_entry(model, given.decoder)
     file = given.weights / part["file"]
     network = Purenet(PurenetConfig(**part["config"]))
     places = read_purenet(file, network)
@@ -150,9 +151,8 @@ def main(arguments: list[str] | None = None) -> int:
     tiles, data_hash = load_tiles(given.data)
     codec = RateFrames(encoder, places)
     found = measure_corrections(network, codec, tiles, given.crops, given.seed)
-    data = save({**load_file(file), **fit_trust(found, given.seed)})
-    write_bytes(file, data)
-    part |= {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
+    tensors = {**load_file(file), **fit_trust(found, given.seed)}
+    part |= store_tensors(given.weights, part["file"], tensors)
     part["trust"] = {"crops": given.crops, "seed": given.seed, "data_sha256": data_hash}
     write_json(path, manifest)
     return 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import heqcodec
@@ -10,6 +11,7 @@ import onnx
 import pytest
 import torch
 from heqcodec.lab.training import concealment_fit
+from heqcodec.lab.training.checkpoint import read_facts
 from heqcodec.models import registry
 from heqcodec.purenet.concealment import WINDOW, Network, conceal, continued
 from heqcodec.purenet.concealment_onnx import concealment_model, load_by_onnx
@@ -17,6 +19,7 @@ from heqcodec.purenet.concealment_torch import ConcealmentNet, load_by_torch
 from heqcodec.purenet.stored_weights import stored_weights
 from safetensors.numpy import load_file
 from small_models import photograph
+from small_rate_model import write_rate_weights
 
 
 def spread_losses(rows: int, columns: int) -> np.ndarray:
@@ -89,15 +92,28 @@ def test_both_libraries_add_the_same() -> None:
     np.testing.assert_allclose(one, other, rtol=0, atol=1e-5)
 
 
-def test_training_is_repeatable_and_goes_on(tmp_path: Path) -> None:
-    np.save(tmp_path / "tiles.npy", np.stack([photograph()[:256, :256]] * 4))
-    options = ["--data", str(tmp_path / "tiles.npy"), "--steps", "3", "--out"]
+def test_training_goes_on_and_ships(tmp_path: Path) -> None:
+    np.save(tmp_path / "tiles.npy", np.stack([photograph()[:256, :256]] * 51))
+    write_rate_weights(tmp_path)
+    common = ["--data", str(tmp_path / "tiles.npy"), "--steps", "3", "--weights", str(tmp_path)]
+    shipped = []
     for name in ("one", "two"):
-        assert concealment_fit.main([*options, str(tmp_path / f"{name}.safetensors")]) == 0
-    one, two = (load_file(tmp_path / f"{name}.safetensors") for name in ("one", "two"))
+        assert concealment_fit.main([*common, "--out", str(tmp_path / name)]) == 0
+        shipped.append(load_file(tmp_path / "concealment.safetensors"))
+    one, two = shipped
     assert set(one) == set(two) and all(np.array_equal(one[key], two[key]) for key in one)
     untrained = stored_weights(ConcealmentNet().state_dict())
     assert set(one) == set(untrained) and one["leave.weight"].any()
+    entry = json.loads((tmp_path / "manifest.json").read_text())["concealment"]
+    assert entry["bytes"] == (tmp_path / "concealment.safetensors").stat().st_size
+    assert entry["training"]["steps"] == 3 and entry["training"]["tiles"] == 49
+    # A run that is there is not overwritten; it goes on.
+    assert concealment_fit.main([*common, "--out", str(tmp_path / "one")]) == 1
+    assert concealment_fit.main([*common, "--out", str(tmp_path / "one"), "--resume"]) == 0
+    assert read_facts(tmp_path / "one")["step"] == 3
+
+
+def test_losses_are_of_the_share_that_is_learned() -> None:
     generator = np.random.default_rng(1)
     shares = [1 - concealment_fit.lose_patches((8, 8), generator).mean() for _ in range(200)]
     assert min(shares) > 0 and max(shares) < 0.6

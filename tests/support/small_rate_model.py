@@ -101,6 +101,7 @@ def only_weights(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None
         registry._encoder,
         registry._strip_coder,
         registry._decoder,
+        registry.load_concealment,
     )
     for cached in caches:
         cached.cache_clear()
