@@ -27,7 +27,6 @@ from heqcodec.nqe_r.layout import LEVEL_LIMIT
 from numpy.typing import NDArray
 
 from .codes import Codes, header_of
-from .codes import picture as picture_of_codes
 from .codes import write_file as write_codes
 from .layout import START, Kind, Packet, Start, check, model_tag, parse
 from .levels import Patches, write_file
@@ -158,8 +157,6 @@ class ImageState:
         `heqcodec.packets.picture`."""
         from .picture import picture
 
-        if self.codes is not None:
-            return picture_of_codes(self, decoder, device)
         return picture(self, decoder, device)
 
     def begin(self, start: Start, model: str) -> None:

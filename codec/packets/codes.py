@@ -128,19 +128,12 @@ def write_file(header: Header, codes: NDArray[np.uint8]) -> bytes:
     return joined_file(header, strips(), [])
 
 
-def picture(image: ImageState, decoder: str | None, device: str) -> NDArray[np.uint8]:
-    """Decode what is known of an image and continue it into the rest; see
-    `heqcodec.packets.picture`."""
+def decode_codes(image: ImageState, decoder: str | None, device: str) -> NDArray[np.uint8]:
+    """The whole frame of an image of which something is known, uint8 (32 R, 32 C, planes)."""
     from heqcodec.models import registry
 
-    from .picture import GREY
-
-    start, codes = image.start, image.codes
+    start, codes, valid = image.start, image.codes, image.valid
     assert start is not None and codes is not None
-    channels = 1 if start.channels == 1 else 3
-    valid = image.valid
-    if not valid.any():
-        return np.full((start.height, start.width, channels), int(GREY), np.uint8)
     header = header_of(start, image.model)
     chosen = registry.load_decoder(
         header.encoder_id, header.coder_id, device, "auto", decoder or registry.STRONG
@@ -150,5 +143,4 @@ def picture(image: ImageState, decoder: str | None, device: str) -> NDArray[np.u
     frame = chosen.decode_frame(grid, start.step, start.planes, whole)
     if whole is not None:
         frame = conceal(frame, valid, registry.load_concealment(device))
-    frame = frame[: start.height, : start.width]
-    return frame.repeat(3, axis=2) if channels > start.planes else frame
+    return frame

@@ -21,6 +21,7 @@ from heqcodec.purenet.concealment import conceal
 from numpy.typing import NDArray
 
 from .assembler import ImageState
+from .codes import decode_codes
 from .levels import Patches
 
 if TYPE_CHECKING:
@@ -45,14 +46,22 @@ def picture(
     Raises:
         HeqError: no start packet came.
     """
+    valid, start = image.valid, image.start
+    assert start is not None
+    channels = 1 if start.channels == 1 else 3
+    if not valid.any():
+        return np.full((start.height, start.width, channels), int(GREY), np.uint8)
+    decode = decode_codes if image.codes is not None else _decode_levels
+    frame = decode(image, decoder, device)[: start.height, : start.width]
+    return frame.repeat(3, axis=2) if channels > start.planes else frame
+
+
+def _decode_levels(image: ImageState, decoder: str | None, device: str) -> NDArray[np.uint8]:
+    """The same for levels as `decode_codes` for codes."""
     from heqcodec.models import registry
 
     valid, start = image.valid, image.start
     assert start is not None and image.patches is not None
-    repeats = start.channels - start.planes
-    if not valid.any():
-        channels = 1 if start.channels == 1 else 3
-        return np.full((start.height, start.width, channels), int(GREY), np.uint8)
     shape = start.rows, start.columns
     steps = _steps_by_row(image.patches, shape)
     patches = _at_steps(image, steps)
@@ -62,8 +71,7 @@ def picture(
         filled = conceal(pixels, valid, registry.load_concealment(device))
         _requantize(image.model, patches, filled, steps, ~valid.reshape(-1), shape)
     chosen = registry.load_rate_decoder(image.model, device, decoder or registry.STRONG)
-    frame = _decode(chosen, patches, steps, shape)[: start.height, : start.width]
-    return frame.repeat(3, axis=2) if repeats > 2 else frame
+    return _decode(chosen, patches, steps, shape)
 
 
 def _decode(

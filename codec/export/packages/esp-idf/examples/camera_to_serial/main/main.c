@@ -10,14 +10,13 @@
 #include "driver/uart.h"
 #include "esp_camera.h"
 #include "freertos/FreeRTOS.h"
-#include "heq_encoder.h"
+#include "heq_readers.h"
 
 #define PORT UART_NUM_1
 #define WIDTH 320 /* FRAMESIZE_QVGA */
 #define QUALITY 35
 
 static heq_encoder encoder; /* all memory of the encoder */
-static uint8_t patch[HEQ_PATCH * HEQ_PATCH * 3];
 #if HEQ_VARIABLE_RATE
 static uint8_t payload[HEQ_PAYLOAD_MAX(WIDTH, QUALITY)]; /* a strip, until its length is known */
 #endif
@@ -55,28 +54,13 @@ static int send_bytes(void *context, const uint8_t *bytes, size_t length)
     return uart_write_bytes(PORT, bytes, length) != (int)length; /* 0: go on */
 }
 
-/* RGB565, high byte first, as RGB. */
-static void read_patch(const camera_fb_t *frame, size_t x, size_t y)
-{
-    for (size_t row = y; row < y + HEQ_PATCH && row < frame->height; row++) {
-        uint8_t *rgb = patch + 3 * HEQ_PATCH * (row - y);
-        for (size_t column = x; column < x + HEQ_PATCH && column < frame->width; column++) {
-            const uint8_t *pixel = frame->buf + 2 * (frame->width * row + column);
-            rgb[0] = (uint8_t)((pixel[0] & 0xF8) | pixel[0] >> 5);
-            rgb[1] = (uint8_t)((pixel[0] << 5 | pixel[1] >> 3) & 0xFC);
-            rgb[1] = (uint8_t)(rgb[1] | rgb[1] >> 6);
-            rgb[2] = (uint8_t)(pixel[1] << 3 | (pixel[1] >> 2 & 7));
-            rgb += 3;
-        }
-    }
-}
-
 static heq_status send_picture(const camera_fb_t *frame)
 {
     heq_image image = {0};
     image.width = frame->width;
     image.height = frame->height;
     image.channels = 3;
+    image.read = heq_read_rgb565_be;
     image.strip_rows = 1; /* of patches: least memory, and least loss by a damaged byte */
     image.write = send_bytes;
 #if HEQ_VARIABLE_RATE
@@ -86,14 +70,7 @@ static heq_status send_picture(const camera_fb_t *frame)
 #else
     image.rate = HEQ_DEFAULT_RATE;
 #endif
-    heq_begin(&encoder, &image);
-    for (size_t y = 0; y < frame->height; y += HEQ_PATCH) {
-        for (size_t x = 0; x < frame->width; x += HEQ_PATCH) {
-            read_patch(frame, x, y);
-            heq_encode_patch(&encoder, patch, 3 * HEQ_PATCH);
-        }
-    }
-    return heq_end(&encoder);
+    return heq_encode(&encoder, &image, frame->buf, 2 * frame->width);
 }
 
 void app_main(void)

@@ -10,7 +10,7 @@
 #include <zephyr/drivers/video.h>
 #include <zephyr/kernel.h>
 
-#include "heq_encoder.h"
+#include "heq_readers.h"
 
 #define WIDTH 320
 #define HEIGHT 240
@@ -21,7 +21,6 @@ static const struct device *const camera = DEVICE_DT_GET(DT_CHOSEN(zephyr_camera
 static const struct device *const port = DEVICE_DT_GET(DT_CHOSEN(zephyr_console));
 
 static heq_encoder encoder; /* all memory of the encoder */
-static uint8_t patch[HEQ_PATCH * HEQ_PATCH * 3];
 #if HEQ_VARIABLE_RATE
 static uint8_t payload[HEQ_PAYLOAD_MAX(WIDTH, QUALITY)]; /* a strip, until its length is known */
 #endif
@@ -35,24 +34,6 @@ static int send_bytes(void *context, const uint8_t *bytes, size_t length)
 	return 0; /* go on */
 }
 
-/* RGB565, low byte first, as RGB. */
-static void read_patch(const uint8_t *frame, size_t pitch, size_t x, size_t y)
-{
-	for (size_t row = y; row < y + HEQ_PATCH && row < HEIGHT; row++) {
-		uint8_t *rgb = patch + 3 * HEQ_PATCH * (row - y);
-
-		for (size_t column = x; column < x + HEQ_PATCH && column < WIDTH; column++) {
-			const uint8_t *pixel = frame + pitch * row + 2 * column;
-
-			rgb[0] = (uint8_t)((pixel[1] & 0xF8) | pixel[1] >> 5);
-			rgb[1] = (uint8_t)((pixel[1] << 5 | pixel[0] >> 3) & 0xFC);
-			rgb[1] = (uint8_t)(rgb[1] | rgb[1] >> 6);
-			rgb[2] = (uint8_t)(pixel[0] << 3 | (pixel[0] >> 2 & 7));
-			rgb += 3;
-		}
-	}
-}
-
 static heq_status send_picture(const uint8_t *frame, size_t pitch)
 {
 	heq_image image = {0};
@@ -60,6 +41,7 @@ static heq_status send_picture(const uint8_t *frame, size_t pitch)
 	image.width = WIDTH;
 	image.height = HEIGHT;
 	image.channels = 3;
+	image.read = heq_read_rgb565_le;
 	image.strip_rows = 1; /* of patches: least memory, and least loss by a damaged byte */
 	image.write = send_bytes;
 #if HEQ_VARIABLE_RATE
@@ -69,14 +51,7 @@ static heq_status send_picture(const uint8_t *frame, size_t pitch)
 #else
 	image.rate = HEQ_DEFAULT_RATE;
 #endif
-	heq_begin(&encoder, &image);
-	for (size_t y = 0; y < HEIGHT; y += HEQ_PATCH) {
-		for (size_t x = 0; x < WIDTH; x += HEQ_PATCH) {
-			read_patch(frame, pitch, x, y);
-			heq_encode_patch(&encoder, patch, 3 * HEQ_PATCH);
-		}
-	}
-	return heq_end(&encoder);
+	return heq_encode(&encoder, &image, frame, pitch);
 }
 
 int main(void)
