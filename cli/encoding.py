@@ -131,7 +131,6 @@ def encode(
     from heqcodec.api import encode as encode_image
     from heqcodec.container.header import DEFAULT_MAX_PIXELS
     from heqcodec.image.images import load_image
-    from heqcodec.image.raw.loading import load_raw
 
     limit = max_pixels or DEFAULT_MAX_PIXELS
 
@@ -139,7 +138,7 @@ def encode(
         check_output(job.source, job.target, force)
         start = time.perf_counter()
         source = sys.stdin.buffer if job.source == STANDARD else job.source
-        image = load_image(source, limit) if raw is None else load_raw(source, raw, limit)
+        image = load_image(source, limit, raw)
         for note in image.notes if not quiet else ():
             say(f"{job.source}: {note}")
         data = encode_image(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import numpy as np
 from heqcodec.base.arguments import (
@@ -126,15 +126,9 @@ def encode(
     choice = options.resolved(registry)
     limit = checked_limit(max_pixels)
     from heqcodec.file.encoding import coded_samples, encode_file, side_chunks
+    from heqcodec.image import images
 
-    if raw is None:
-        from heqcodec.image import images
-
-        loaded = images.load_image(image, limit)
-    else:
-        from heqcodec.image.raw.loading import load_raw
-
-        loaded = load_raw(cast("Source", image), raw, limit)
+    loaded = images.load_image(image, limit, raw)
     height, width = loaded.pixels.shape[:2]
     check_pixels(width, height, limit)
     chunks = side_chunks(loaded, strip_metadata)

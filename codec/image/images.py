@@ -24,7 +24,9 @@ ImageSource = Union[
 _FILES = (bytes, bytearray, memoryview, str, os.PathLike)
 
 
-def load_image(source: ImageSource, max_pixels: int | None = DEFAULT_MAX_PIXELS) -> LoadedImage:
+def load_image(
+    source: ImageSource, max_pixels: int | None = DEFAULT_MAX_PIXELS, raw: str | None = None
+) -> LoadedImage:
     """Read an image of any kind as uint8 gray or RGB samples with optional alpha.
 
     Args:
@@ -36,6 +38,8 @@ def load_image(source: ImageSource, max_pixels: int | None = DEFAULT_MAX_PIXELS)
             ``LoadedImage`` is returned as it is.
         max_pixels: largest width times height, checked before anything is decompressed; None for
             no limit.
+        raw: what a raw dump holds, see `heqcodec.image.raw.loading.load_raw`; the source is then a
+            path, bytes or a binary file object.
 
     Conversions of files and Pillow images, each named in ``notes``: samples of 12 and 16 bits are
     rounded to 8; 32-bit integers are read as 0..255 or else as 0..65535, floats as 0..1 or else as
@@ -51,6 +55,10 @@ def load_image(source: ImageSource, max_pixels: int | None = DEFAULT_MAX_PIXELS)
         OSError: the file cannot be opened or read; ``FileNotFoundError`` if there is none.
         TypeError: the source is none of these, or a file object in text mode.
     """
+    if raw is not None:
+        from .raw.loading import load_raw
+
+        return load_raw(cast("Source", source), raw, max_pixels)
     if isinstance(source, LoadedImage):
         height, width = source.pixels.shape[:2]
         check_size(width, height, max_pixels, "the image")
