@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from importlib.metadata import PackageNotFoundError, distribution
+from importlib.metadata import distributions
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
@@ -133,14 +133,12 @@ def _tree(folder: Traversable) -> dict[str, str]:
 
 def _licences() -> dict[str, str]:
     """The licence and the notice, as the package was installed with them."""
-    try:
-        installed = distribution("heqcodec")
-    except PackageNotFoundError:
-        installed = None
     found = {}
     for name in LICENCES:
-        text = installed and installed.read_text(f"licenses/{name}")
-        if not text:
+        # A folder that a package was built in has metadata, too, without licences.
+        texts = (place.read_text(f"licenses/{name}") for place in distributions(name="heqcodec"))
+        text = next(filter(None, texts), None)
+        if text is None:
             raise HeqError(f"heqcodec was installed without its {name}; install it again.")
         found[name] = text
     return found

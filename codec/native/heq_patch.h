@@ -25,15 +25,4 @@ typedef struct {
     void *source;
 } heq_patch;
 
-/* The pixels of a row: where they lie, or HEQ_ROW_BYTES that a reader has filled. */
-static inline const uint8_t *heq_row_of(const heq_patch *patch, const uint8_t *row, int y,
-                                        uint8_t *pixels)
-{
-    if (patch->read == NULL) {
-        return row;
-    }
-    patch->read(patch->source, row, y, pixels);
-    return pixels;
-}
-
 #endif

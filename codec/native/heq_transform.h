@@ -30,6 +30,17 @@
 #define HEQ_LARGEST_WEIGHT 40 /* in magnitude, layers added up; those of a row's half, squared: */
 #define HEQ_LARGEST_ENERGY 14 /* 2 to the power of this at most */
 
+/* The pixels of a row: where they lie, or HEQ_ROW_BYTES that a reader has filled. */
+static inline const uint8_t *heq_row_of(const heq_patch *patch, const uint8_t *row, int y,
+                                        uint8_t *pixels)
+{
+    if (patch->read == NULL) {
+        return row;
+    }
+    patch->read(patch->source, row, y, pixels);
+    return pixels;
+}
+
 #ifdef HEQ_KERNEL_FAST
 
 typedef struct {

@@ -9,9 +9,7 @@
                             frame (1, 3, 32 R, 32 C), RGB / 255, not limited to 0..1
 
 Weights stay in the graph as they are stored, 8 bits with scales or float16; a Cast and a Mul stand
-behind them, which a runtime computes once when it loads the graph. A convolution with stored ranges
-of its activations stands between pairs of QuantizeLinear and DequantizeLinear, which a runtime
-joins to one convolution of integers.
+behind them, which a runtime computes once when it loads the graph.
 """
 
 from __future__ import annotations
@@ -22,7 +20,7 @@ from typing import Any
 import numpy as np
 from heqcodec.onnx.graph import Graph
 from heqcodec.purenet.config import CELL, CELLS, PurenetConfig
-from heqcodec.purenet.stored_weights import ACTIVATIONS, INPUT_TOP, SCALE, bias_units
+from heqcodec.purenet.stored_weights import SCALE
 from numpy.typing import NDArray
 
 ROWS, COLUMNS = "rows of patches", "columns of patches"
@@ -168,43 +166,8 @@ class _Builder:
         return graph.add("Concat", finer, pixels, axis=1)
 
     def _convolution(self, x: str, layer: str, padding: int = 0) -> str:
-        if layer + ACTIVATIONS in self._tensors:
-            return self._integer_convolution(x, layer, padding)
         weights, bias = self._weights(f"{layer}.weight"), self._weights(f"{layer}.bias")
         return self._graph.add("Conv", x, weights, bias, pads=(padding,) * 4)
-
-    def _integer_convolution(self, x: str, layer: str, padding: int) -> str:
-        graph = self._graph
-        rows = zip(("input", "output"), self._tensors[layer + ACTIVATIONS], strict=True)
-        (input_scale, input_zero), written = (
-            (
-                graph.tensor(f"{layer}.{side}_scale", row[0]),
-                graph.tensor(f"{layer}.{side}_zero", row[1].astype(np.uint8)),
-            )
-            for side, row in rows
-        )
-        x = graph.add("QuantizeLinear", x, input_scale, input_zero)
-        x = graph.add("Clip", x, "", graph.tensor("input_top", np.array(INPUT_TOP, np.uint8)))
-        x = graph.add("DequantizeLinear", x, input_scale, input_zero)
-        name = f"{layer}.weight"
-        scale = self._tensors[name + SCALE].astype(np.float32)
-        weights = graph.add(
-            "DequantizeLinear",
-            graph.tensor(name, self._tensors[name]),
-            graph.tensor(name + SCALE, scale),
-            axis=0,
-        )
-        units = bias_units(self._tensors, layer)
-        bias = np.rint(self._tensors[f"{layer}.bias"].astype(np.float32) / units)
-        bias = graph.add(
-            "DequantizeLinear",
-            graph.tensor(f"{layer}.bias", bias.astype(np.int32)),
-            graph.tensor(f"{layer}.bias_scale", units),
-            axis=0,
-        )
-        y = graph.add("Conv", x, weights, bias, pads=(padding,) * 4)
-        y = graph.add("QuantizeLinear", y, *written)
-        return graph.add("DequantizeLinear", y, *written)
 
     def _shuffled(self, x: str, factor: int) -> str:
         """Pixel shuffle: (1, n factor^2, h, w) to (1, n, factor h, factor w)."""

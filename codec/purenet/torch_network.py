@@ -10,14 +10,14 @@ import numpy as np
 import torch
 from heqcodec.base.constants import STEPS
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from .config import PurenetConfig
 from .device import find_device
 from .features import CellFeatures, Features
 from .network import Purenet, transform_cells
 from .rate_decoder import step_weights
-from .stored_weights import ACTIVATIONS, INPUT_TOP, OUTPUT_TOP, restored_weights
+from .stored_weights import restored_weights
 
 
 class TorchNetwork:
@@ -29,7 +29,7 @@ class TorchNetwork:
     """
 
     def __init__(self, network: Purenet, device: torch.device) -> None:
-        self.module = network.eval().to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._network = network.eval().to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._device = device
         self.radius, self.hints = network.radius, network.config.hints
 
@@ -47,7 +47,7 @@ class TorchNetwork:
                 base = self._tensor(features.base)
                 cells = transform_cells(base, self._tensor(features.hints))
             cells = cells.contiguous(memory_format=torch.channels_last)
-            frame = self.module(cells, base, self._tensor(rate_weights))[0]
+            frame = self._network(cells, base, self._tensor(rate_weights))[0]
         out: NDArray[np.float32] = frame.permute(1, 2, 0).contiguous().cpu().numpy()
         return out
 
@@ -71,21 +71,7 @@ def load_torch_network(
     target = find_device(device)
     network = Purenet(config)
     network.load_state_dict(restored_weights(tensors))
-    for name, ranges in tensors.items():
-        if name.endswith(ACTIVATIONS):
-            _quantize(network.get_submodule(name.removesuffix(ACTIVATIONS)), ranges)
     return TorchNetwork(network, target)
-
-
-def _quantize(convolution: nn.Module, ranges: NDArray[np.float32]) -> None:
-    """Let a convolution read and write the levels that the graph of integers has there."""
-
-    def levels(x: Tensor, row: int, top: int) -> Tensor:
-        scale, zero = ranges[row].tolist()
-        return (torch.round(x / scale).add_(zero).clamp_(0, top) - zero).mul_(scale)
-
-    convolution.register_forward_pre_hook(lambda _, given: levels(given[0], 0, INPUT_TOP))
-    convolution.register_forward_hook(lambda _, given, made: levels(made, 1, OUTPUT_TOP))
 
 
 @cache
