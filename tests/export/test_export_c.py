@@ -84,7 +84,8 @@ def exported(
                 registry, "load_rate_encoder", lambda name: RateNqe(tensors, native=False)
             )
             patch.setattr(registry, "load_strip_coder", lambda name, coder: DeviceCoder(tensors))
-            patch.setattr(registry, "model_of_file", lambda encoder_id, coder_id: model)
+            # By tables that know nothing, the means of a patch alone are larger than a packet.
+            patch.setattr("heqcodec.export.vectors.write_packets", lambda model, folder: [])
         if request.param == "other convolutions":
             encoder = random_class_encoder(3, THIRD, own_cuts=True)
             patch.setattr(registry, "encoder_tensors", lambda name: encoder.packed())
