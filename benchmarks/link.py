@@ -4,7 +4,7 @@
 
 Each of the photographs 5, 13 and 20 is reduced to 640 x 480 and coded at quality 25, in packets of
 222 bytes. SSDV (https://github.com/fsphil/ssdv, built elsewhere) gets the same picture as JPEG and
-packs it anew at the best of its qualities that takes at most 1.2 times as many packets, and at the
+packs it anew at the best of its qualities that takes at most 1.25 times as many packets, and at the
 lowest whose whole picture is within 0.3 dB. Losses are
 independent, or come in bursts of four in the mean; seeds are fixed.
 """
@@ -102,7 +102,7 @@ def ssdv_lines(
     """The rows of SSDV: of at most so many packets, and of as good a whole picture."""
     made = {level: ssdv_packets(program, pixels, level) for level in range(8)}
     whole = {level: psnr(pixels, ssdv_picture(program, made[level])) for level in made}
-    fits = [level for level in made if len(made[level]) <= most * 1.2]
+    fits = [level for level in made if len(made[level]) <= most * 1.25]
     as_good = [level for level in made if whole[level] >= clean - 0.3]
     rows = []
     for name, level in (("as large", max(fits, default=0)), ("as good", min(as_good, default=7))):
