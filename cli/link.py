@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import struct
-import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -27,10 +25,7 @@ from .common.terminal import (
 if TYPE_CHECKING:
     from heqcodec.packets.assembler import ImageState
 
-LENGTH = struct.Struct(">H")
-"""Before each packet of a .pkt file."""
-KISS_END = 0xC0
-KISS_PLAIN = {b"\xdb\xdc": b"\xc0", b"\xdb\xdd": b"\xdb"}
+MOST_PACKETS = 65535
 
 Size = Annotated[
     int,
@@ -65,6 +60,17 @@ def packetize(
     quality: Quality = None,
     fec: Fec = 0,
     order: Order = "interleaved",
+    most: Annotated[
+        int | None,
+        typer.Option(
+            "--packets",
+            min=1,
+            max=MOST_PACKETS,
+            metavar="N",
+            help="The best quality of an image that takes at most N packets, parity packets "
+            "included.",
+        ),
+    ] = None,
     sender: Annotated[int, typer.Option("--sender", min=0, max=65535)] = 0,
     image: Annotated[int, typer.Option("--image", min=0, max=255)] = 0,
     force: Force = False,
@@ -77,8 +83,12 @@ def packetize(
     """
     if source != "-":
         check_output(source, output, force)
+    if most is not None and quality is not None:
+        raise usage_error("it chooses the quality; leave --quality out.", "--packets")
     with about(source):
-        packets = _packets(read_input(source), size, quality, fec, order, sender, image)
+        packets = _packets(read_input(source), size, quality, fec, order, sender, image, most)
+    from heqcodec.packets.framing import LENGTH
+
     write_output(output, b"".join(LENGTH.pack(len(packet)) + packet for packet in packets))
     if not quiet and output != "-":
         tell(f"{output}: {len(packets)} packets, {sum(map(len, packets)):,} bytes")
@@ -185,6 +195,7 @@ def _packets(
     order: str,
     sender: int,
     image: int,
+    most: int | None = None,
 ) -> list[bytes]:
     from heqcodec import encode
     from heqcodec.container.header import MAGIC
@@ -192,12 +203,59 @@ def _packets(
 
     if order not in ("rows", "interleaved"):
         raise usage_error(f"{order!r} is no order; rows and interleaved are.", "--order")
-    if not data.startswith(MAGIC):
-        data = encode(data, quality=quality, strip_metadata=True)
-    elif quality is not None:
-        raise usage_error("a .heq file has its quality; leave --quality out.", "--quality")
     interleaved = order == "interleaved"
-    return packetize(data, size, sender=sender, image=image, interleaved=interleaved, fec=fec)
+
+    def packets_of(file: bytes) -> list[bytes]:
+        return packetize(file, size, sender=sender, image=image, interleaved=interleaved, fec=fec)
+
+    if data.startswith(MAGIC):
+        for option, value in (("--quality", quality), ("--packets", most)):
+            if value is not None:
+                raise usage_error(f"a .heq file has its quality; leave {option} out.", option)
+        return packets_of(data)
+    if most is None:
+        return packets_of(encode(data, quality=quality, strip_metadata=True))
+    return _fitting(lambda q: packets_of(encode(data, quality=q, strip_metadata=True)), most)
+
+
+def _fitting(packets_at: Callable[[float], list[bytes]], most: int) -> list[bytes]:
+    """The packets of the best quality at which there are at most so many.
+
+    Raises:
+        HeqError: the lowest quality takes more.
+    """
+    from heqcodec.file.options import HIGHEST, LOWEST, quality_of_step, step_of_quality
+    from heqcodec.file.target_search import finest_fitting_step
+
+    made: dict[int, list[bytes]] = {}
+    error: HeqError | None = None
+
+    def count_at(step: int) -> int:
+        nonlocal error
+        # Steps beyond the qualities stand for the nearest one.
+        kept = min(max(step, step_of_quality(HIGHEST)), step_of_quality(LOWEST))
+        try:
+            made[kept] = made.get(kept) or packets_at(quality_of_step(kept))
+        except HeqError as failed:  # Too fine for packets of this size, or nothing fits at all.
+            error = failed
+            return MOST_PACKETS + 1
+        return len(made[kept])
+
+    try:
+        finest_fitting_step(count_at, most)
+    except HeqError:
+        if not made and error:
+            raise error from None
+        least = min(map(len, made.values()))
+        raise HeqError(
+            f"The image takes {least} packets at the lowest quality, more than the {most} that are "
+            "allowed; allow more or larger ones, or make the image smaller."
+        ) from None
+    return max((found for found in made.values() if len(found) <= most), key=_bytes)
+
+
+def _bytes(packets: list[bytes]) -> int:
+    return sum(map(len, packets))
 
 
 def _outputs(paths: list[str]) -> tuple[list[str], str | None]:
@@ -234,35 +292,11 @@ def _write(image: ImageState, output: str) -> None:
 
 
 def _read_packets(path: str) -> Iterator[bytes]:
+    from heqcodec.packets.framing import whole_stream
+
     if path != "-" and Path(path).is_dir():
         for name in sorted(Path(path).iterdir()):
             if name.is_file():
                 yield name.read_bytes()
         return
-    data = sys.stdin.buffer.read() if path == "-" else read_input(path)
-    yield from kiss_frames(data) if data[:1] == bytes([KISS_END]) else counted(data)
-
-
-def counted(data: bytes) -> Iterator[bytes]:
-    """Packets behind their lengths; a last one that is cut short is left out."""
-    at = 0
-    while at + LENGTH.size <= len(data):
-        (length,) = LENGTH.unpack_from(data, at)
-        at += LENGTH.size
-        if at + length > len(data):
-            return
-        yield data[at : at + length]
-        at += length
-
-
-def kiss_frames(data: bytes) -> Iterator[bytes]:
-    """Data frames of a KISS stream, as radio modems give it."""
-    for frame in data.split(bytes([KISS_END])):
-        if len(frame) > 1 and frame[0] & 0x0F == 0:
-            plain, at = bytearray(), 1
-            while at < len(frame):
-                pair = bytes(frame[at : at + 2])
-                escaped = KISS_PLAIN.get(pair)
-                plain += escaped or pair[:1]
-                at += 2 if escaped else 1
-            yield bytes(plain)
+    yield from whole_stream(read_input(path))

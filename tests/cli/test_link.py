@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import struct
 from pathlib import Path
 
 import heqcodec
 import numpy as np
 import pytest
 from heqcodec.cli.application import app
-from heqcodec.cli.link import counted, kiss_frames
+from heqcodec.packets.framing import counted
 from heqcodec.packets.layout import parse
 from PIL import Image
 from typer.testing import CliRunner
@@ -59,17 +58,30 @@ def test_what_is_missing(image: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "part.heq").exists()
 
 
-def test_kiss() -> None:
-    frames = [b"\x01\xc0\x02", b"\xdb\xdb", b"plain"]
-    coded = (
-        b"\xc0\x00\x01\xdb\xdc\x02\xc0\xc0\x00\xdb\xdd\xdb\xdd\xc0\xc0\x00plain\xc0\xc0\x06set\xc0"
-    )
-    assert list(kiss_frames(coded)) == frames
+@pytest.mark.parametrize("fec", [0, 25])
+def test_a_budget_of_packets(image: Path, tmp_path: Path, fec: float) -> None:
+    def count(*options: object) -> int:
+        arguments = ("--size", 100, "--fec", fec, "-f", *options)
+        run("packetize", image, tmp_path / "some.pkt", *arguments)
+        return len(list(counted((tmp_path / "some.pkt").read_bytes())))
+
+    assert count("--packets", 40) <= 40
+    run("assemble", tmp_path / "some.pkt", tmp_path / "back.heq")
+    quality = heqcodec.info((tmp_path / "back.heq").read_bytes())["quality"]
+    # A step is an eighth of a point of quality, and the next finer one takes more.
+    assert count("-q", quality) <= 40 < count("-q", quality + 0.125)
 
 
-def test_a_cut_file_gives_its_whole_packets() -> None:
-    data = b"".join(struct.pack(">H", len(part)) + part for part in (b"one", b"three"))
-    assert list(counted(data[:-1])) == [b"one"]
+def test_a_budget_that_is_never_full(image: Path, tmp_path: Path) -> None:
+    for name, options in (("budget", ("--packets", 65535)), ("quality", ("-q", 100))):
+        run("packetize", image, tmp_path / f"{name}.pkt", *options)
+    assert (tmp_path / "budget.pkt").read_bytes() == (tmp_path / "quality.pkt").read_bytes()
+
+
+def test_a_budget_that_is_too_small(image: Path, tmp_path: Path) -> None:
+    said = run("packetize", image, tmp_path / "a.pkt", "--packets", 1, "--size", 60, code=1)
+    assert "packets at the lowest quality" in said and not (tmp_path / "a.pkt").exists()
+    run("packetize", image, tmp_path / "a.pkt", "--packets", 9, "-q", 20, code=2)
 
 
 def test_simulation(image: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from heqcodec.packets import filling, layout, levels, parity
+from heqcodec.packets import filling, layout, levels, parity, resend
 from heqcodec.packets.layout import Kind
 
 PAGE = (Path(__file__).parents[2] / "docs" / "PACKETS.md").read_text(encoding="utf-8")
@@ -41,6 +41,11 @@ def test_fields_of_a_start_packet() -> None:
     assert "<" + "".join(SIZES[row[2]][0] for row in table) == layout.START.format
     assert f"begin with {layout.START.size} bytes" in PAGE
     assert [row[0] for row in table] == [*layout.Start.__dataclass_fields__]
+
+
+def test_fields_of_a_resend_list() -> None:
+    table = rows("| part | size | type | value |", "## Streams and resend lists")
+    assert "<" + "".join(SIZES[row[2]][0] for row in table[:-1]) == resend.RESEND_HEAD.format
 
 
 def test_kinds() -> None:
