@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import csv
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from heqcodec.base.errors import HeqError
+from heqcodec.base.files import write_bytes
 
 from .run import RESULT
 
 LOG = "log.csv"
+RUNS = "runs.json"
+"""What tables and curves are made of, of all runs: with it their folders need not be kept."""
 
 
 @dataclass(frozen=True)
@@ -35,17 +38,25 @@ def read_runs(folder: Path, order: list[str]) -> list[LoggedRun]:
     """The runs of a folder.
 
     Args:
-        folder: with a folder for each run.
+        folder: with a folder for each run, or else with the file of `write_runs`.
         order: names of runs; those come first and in this order, others after them by name.
 
     Raises:
         HeqError: there are none, or a file of theirs is damaged.
     """
     runs = [_read_run(log) for log in folder.glob(f"*/{LOG}")]
+    if not runs and (folder / RUNS).exists():
+        runs = [LoggedRun(**run) for run in json.loads((folder / RUNS).read_text("utf-8"))]
     if not runs:
-        raise HeqError(f"{folder} holds no runs: no folder with {LOG}.")
+        raise HeqError(f"{folder} holds no runs: no folder with {LOG}, and no {RUNS}.")
     places = {name: place for place, name in enumerate(order)}
     return sorted(runs, key=lambda run: (places.get(run.name, len(places)), run.name))
+
+
+def write_runs(folder: Path, runs: list[LoggedRun]) -> None:
+    """Write the file from which `read_runs` reads the runs of a folder alone, a line a run."""
+    lines = ",\n".join(json.dumps(asdict(run)) for run in runs)
+    write_bytes(folder / RUNS, f"[{lines}]\n".encode())
 
 
 def _read_run(log: Path) -> LoggedRun:

@@ -1,6 +1,7 @@
 """``python -m heqcodec.lab.classifier.table RESULTS``: accuracies in a table, and learning curves.
 
-Writes ``table.md`` and ``curves.svg`` into the folder of the runs. Runs that differ in their seed
+Writes ``table.md``, ``curves.svg`` and ``runs.json`` into the folder of the runs; the last has what
+the others are made of, so that a folder of it alone gives the same. Runs that differ in their seed
 alone share a line, see `seed_table`; then there are no curves.
 """
 
@@ -19,7 +20,7 @@ from rich.console import Console
 from .learning_curves import draw
 from .queue import read_list
 from .recipe import ClassifierRecipe
-from .run_folder import LoggedRun, read_runs
+from .run_folder import RUNS, LoggedRun, read_runs, write_runs
 from .seed_table import seed_groups, seed_table
 
 COMPARISON = "comparison.toml"
@@ -84,7 +85,7 @@ def _cells(run: LoggedRun, recipes: dict[str, ClassifierRecipe]) -> tuple[str, .
 
 
 def write_table(folder: Path, order: str = COMPARISON, against: str = "") -> list[Path]:
-    """Write ``table.md`` and ``curves.svg`` of a folder of runs.
+    """Write ``table.md``, ``runs.json`` and ``curves.svg`` of a folder of runs.
 
     Args:
         folder: of the runs.
@@ -102,13 +103,14 @@ def write_table(folder: Path, order: str = COMPARISON, against: str = "") -> lis
     with as_file(shipped) as recipes:
         listed = read_list(recipes / order)
     runs = read_runs(folder, [recipe.name for recipe in listed])
+    write_runs(folder, runs)
     if against or any(len(group.results) > 1 for group in seed_groups(runs)):
         write_bytes(folder / "table.md", seed_table(runs, against).encode())
-        return [folder / "table.md"]
+        return [folder / "table.md", folder / RUNS]
     text = table(runs, {recipe.name: recipe for recipe in listed})
     write_bytes(folder / "table.md", text.encode())
     write_bytes(folder / "curves.svg", draw(runs))
-    return [folder / "table.md", folder / "curves.svg"]
+    return [folder / "table.md", folder / RUNS, folder / "curves.svg"]
 
 
 def main(

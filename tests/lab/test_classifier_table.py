@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -36,7 +37,7 @@ def test_table_and_curves(tmp_path: Path) -> None:
     write_run(tmp_path, "zebra", True)
     write_run(tmp_path, "ornet-11", False)
     write_run(tmp_path, "nqe-bsn-90", True)
-    table, curves = write_table(tmp_path)
+    table, runs, curves = write_table(tmp_path)
     lines = [line.strip("|\n ").split(" | ") for line in table.read_text().splitlines()]
     # In the order of the shipped list, then by name.
     assert [line[0] for line in lines[2:]] == ["nqe-bsn-90", "ornet-11", "zebra"]
@@ -45,8 +46,12 @@ def test_table_and_curves(tmp_path: Path) -> None:
     assert lines[4][5:] == ["1,234", "2", "0.3"]
     drawn = curves.read_bytes()
     assert b"<svg" in drawn
-    write_table(tmp_path)
-    assert curves.read_bytes() == drawn
+    # The same from the file of all runs alone.
+    (tmp_path / "alone").mkdir()
+    runs.rename(tmp_path / "alone" / runs.name)
+    written = write_table(tmp_path / "alone")
+    assert [path.name for path in written] == [table.name, runs.name, curves.name]
+    assert written[0].read_text() == table.read_text() and written[2].read_bytes() == drawn
 
 
 def write_seeded(folder: Path, name: str, seed: int, accuracy: float, **recipe: object) -> None:
@@ -64,7 +69,7 @@ def test_seeds_share_a_line(tmp_path: Path) -> None:
     for seed, accuracy in ((1, 64.0), (2, 67.0)):
         write_seeded(tmp_path, "a", seed, accuracy, weights="twn")
     write_seeded(tmp_path, "c", 1, 50.0, weights="binary")
-    (path,) = write_table(tmp_path, "ablation-cpu.toml", "b")
+    path, _ = write_table(tmp_path, "ablation-cpu.toml", "b")
     lines = [line.strip("|\n ").split(" | ") for line in path.read_text().splitlines()]
     assert lines[2] == ["a", "a", "65.50", "64.00, 67.00", "3.00", "1,234", "0.5", "+5.00"]
     assert lines[3][2:5] == ["60.50", "60.00, 61.00", "1.00"]
@@ -86,12 +91,19 @@ def test_odd_folders(tmp_path: Path) -> None:
         write_table(tmp_path)
 
 
-def test_kept_table_is_that_of_the_kept_runs(tmp_path: Path) -> None:
-    kept = ROOT / "eval" / "results" / "classify"
-    for run in kept.iterdir():
-        if run.is_dir():
-            (tmp_path / run.name).symlink_to(run)
-    table, _ = write_table(tmp_path)
+@pytest.mark.parametrize(
+    ("folder", "order"),
+    [
+        ("classify", "comparison.toml"),
+        ("classify-heq", "heq-cpu.toml"),
+        ("classify-gates", "gates-cpu.toml"),
+        ("classify-ablation", "ablation-cpu.toml"),
+    ],
+)
+def test_kept_table_is_that_of_the_kept_runs(tmp_path: Path, folder: str, order: str) -> None:
+    kept = ROOT / "eval" / "results" / folder
+    shutil.copy(kept / "runs.json", tmp_path)
+    table, *_ = write_table(tmp_path, order)
     assert table.read_text() == (kept / "table.md").read_text()
 
 
