@@ -55,7 +55,8 @@ def scan_step(rows: Tensor, bits: int, symmetric: bool) -> tuple[Tensor, Tensor]
     """First step and offset of each row: the range shrunk so that the error is least.
 
     EQ-Net (arXiv 2308.07650), as in the authors' code: of 80 factors 1, 0.99 .. 0.21 of the range
-    the one with the least mean |x - x'|^2.4; offset = min - step * N. (The released code tries only
+    the one with the least mean |x - x'|^2.4. A symmetric range is -max|x| .. max|x|, another
+    min .. max, each of 2^b - 1 steps; offset = min - step * N. (The released code tries only
     5 factors for symmetric channels; we try all.)
 
     Args:
@@ -75,7 +76,7 @@ def scan_step(rows: Tensor, bits: int, symmetric: bool) -> tuple[Tensor, Tensor]
     for index in range(SHRINKS):
         shrink = 1 - index / 100
         if symmetric:
-            step = shrink * torch.maximum(-least / -low, most / high)
+            step = shrink * 2 * torch.maximum(-least, most) / (high - low)
             offset = torch.zeros_like(step)
         else:
             step = shrink * (most - least) / (high - low)

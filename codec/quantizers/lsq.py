@@ -25,9 +25,8 @@ class _LearnedStep(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, None, None]:
         (u,) = ctx.saved_tensors
-        code = torch.round(u)
-        inside = (code >= ctx.low) & (code <= ctx.high)
-        slope = torch.where(inside, code - u, code.clamp(ctx.low, ctx.high))
+        inside = (u >= ctx.low) & (u <= ctx.high)
+        slope = torch.where(inside, torch.round(u) - u, u.clamp(ctx.low, ctx.high))
         step_grad = (grad * slope).sum_to_size(ctx.shape) / math.sqrt(u.numel() * ctx.high)
         return grad * inside, step_grad, None, None
 
@@ -35,8 +34,10 @@ class _LearnedStep(torch.autograd.Function):
 def learned_step(x: Tensor, step: Tensor, low: int, high: int) -> Tensor:
     """step * clip(round(x / step), low, high) with the gradients of LSQ.
 
-    LSQ (arXiv 1902.08153): dx passes where the code has not saturated;
-    dstep = sum g * (low | high | round(u) - u) / sqrt(numel * high), u = x / step.
+    LSQ (arXiv 1902.08153), u = x / step: dx passes where u, before it is rounded, lies within
+    low .. high; dstep = sum g * (low | high | round(u) - u) / sqrt(numel * high), the last where dx
+    passes. (The paper leaves out the two ends; the code of EQ-Net, arXiv 2308.07650, which clips
+    before it rounds, and that of arXiv 2306.11987 take them in, and so do we.)
 
     Args:
         x: float tensor of any shape.

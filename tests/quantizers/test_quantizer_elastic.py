@@ -91,7 +91,8 @@ def test_scan_covers_a_grid_exactly():
         assert float(step) == pytest.approx(0.25, rel=0.35 if symmetric else 1e-5)
 
 
-def test_gradient_scales_are_those_of_the_paper():
+def test_gradients_are_those_of_the_released_code():
+    """forward of LSQQuantizerForWeight, by autograd: clip, round straight through, scaled steps."""
     torch.manual_seed(2)
     weight = torch.randn(4, 5, 3, 3)
     for granularity in ("tensor", "channel"):
@@ -101,17 +102,14 @@ def test_gradient_scales_are_those_of_the_paper():
         latent = weight.clone().requires_grad_()
         grad = torch.randn_like(weight)
         (quantizer(latent) * grad).sum().backward()
-        u = ((weight - offset) / step).detach()
-        code = u.round().clamp(-2, 1)
-        inside = (u.round() == code).float()
         numel = weight.numel()
         scale = numel**-0.5 if granularity == "tensor" else 2 * (numel / 5) ** -0.5
-        slope = torch.where(inside > 0, code - u, code)
-        expected = (grad * slope).sum_to_size(step.shape) * scale
-        torch.testing.assert_close(step.grad, expected, rtol=1e-4, atol=1e-5)
-        expected = (grad * (1 - inside)).sum_to_size(offset.shape) * scale
-        torch.testing.assert_close(offset.grad, expected, rtol=1e-4, atol=1e-5)
-        torch.testing.assert_close(latent.grad, grad * inside)
+        x, s, beta = (t.detach().clone().requires_grad_() for t in (weight, step, offset))
+        u = ((x - beta) / s).clamp(-2, 1)
+        ((((u.round() - u).detach() + u) * s + beta) * grad).sum().backward()
+        torch.testing.assert_close(step.grad, s.grad * scale, rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(offset.grad, beta.grad * scale, rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(latent.grad, x.grad)
 
 
 def test_trained_steps_stay_and_switching_keeps_each_apart():
@@ -297,13 +295,13 @@ def test_costs_and_fronts():
 
 
 def scan_as_published(row, bits, symmetric):
-    """EQ-Net's scan in plain Python: (step, offset) of one row."""
+    """symmetric_init and asymmetric_init of EQ-Net in plain Python: (step, offset) of one row."""
     low, high = -(2 ** (bits - 1)), 2 ** (bits - 1) - 1
     least, most = min(row), max(row)
     best = math.inf, 0.0, 0.0
     for percent in range(100, 20, -1):
         if symmetric:
-            step, offset = percent / 100 * max(least / low, most / high), 0.0
+            step, offset = percent / 100 * 2 * max(-least, most) / (high - low), 0.0
         else:
             step = percent / 100 * (most - least) / (high - low)
             offset = percent / 100 * least - step * low

@@ -40,15 +40,59 @@ def test_blocks():
         HadamardQuantizer(block=12)
 
 
+# x / step, and d(quantized) / d(step) by the formula of the paper, worked out by hand for codes of
+# -4 .. 3: -4 below them, 3 above, round(x / step) - x / step between.
+SLOPES = {
+    -10.0: -4.0,
+    -4.4: -4.0,
+    -4.0: 0.0,
+    -3.9: -0.1,
+    -1.65: -0.35,
+    -0.1: 0.1,
+    0.2: -0.2,
+    0.8: 0.2,
+    2.7: 0.3,
+    3.0: 0.0,
+    3.3: 3.0,
+    3.6: 3.0,
+    15.0: 3.0,
+}
+
+
 def test_learned_step_has_the_gradients_of_lsq():
-    x = torch.tensor([-20.0, -3.3, -0.2, 0.4, 1.6, 30.0], requires_grad=True)
-    step = torch.tensor(2.0, requires_grad=True)
-    y = learned_step(x, step, -4, 3)
-    assert y.tolist() == [-8, -4, 0, 0, 2, 6]
-    y.sum().backward()
-    assert x.grad.tolist() == [0, 1, 1, 1, 1, 0]
-    slopes = -4 + (-2 + 1.65) + 0.1 - 0.2 + (1 - 0.8) + 3
-    assert float(step.grad) == pytest.approx(slopes / math.sqrt(6 * 3), rel=1e-5)
+    ratios = torch.tensor(list(SLOPES), dtype=torch.float64)
+    for ratio, slope in SLOPES.items():
+        x = torch.tensor([2 * ratio], dtype=torch.float64, requires_grad=True)
+        step = torch.tensor(2.0, dtype=torch.float64, requires_grad=True)
+        y = learned_step(x, step, -4, 3)
+        assert y.item() == 2 * min(max(round(ratio), -4), 3)
+        (5 * y).sum().backward()
+        assert float(x.grad) == (5 if -4 <= ratio <= 3 else 0), ratio
+        assert float(step.grad) == pytest.approx(5 * slope / math.sqrt(3)), ratio
+    x, step = (2 * ratios).requires_grad_(), torch.tensor(2.0, dtype=torch.float64).requires_grad_()
+    learned_step(x, step, -4, 3).sum().backward()
+    assert float(step.grad) == pytest.approx(sum(SLOPES.values()) / math.sqrt(3 * len(SLOPES)))
+
+
+def test_learned_step_has_the_gradients_of_the_released_code_of_4_bit_training():
+    """indicate_small, _big and _middle of Train_Transformers_with_INT4, on values of all kinds."""
+    torch.manual_seed(3)
+    x = torch.randn(40, 25, dtype=torch.float64)
+    grad = torch.randn_like(x)
+    for bits in (2, 3, 4):
+        low, high = -(2 ** (bits - 1)), 2 ** (bits - 1) - 1
+        latent = x.clone().requires_grad_()
+        step = torch.tensor(1.1 / high, dtype=torch.float64, requires_grad=True)
+        (learned_step(latent, step, low, high) * grad).sum().backward()
+        u = (x / step).detach()
+        small, big = (u < low).double(), (u > high).double()
+        middle = 1 - small - big
+        half_bins = middle.bool() != ((u.round() >= low) & (u.round() <= high))
+        assert 0.02 < float(half_bins.double().mean()) < 0.2
+        slope = small * low + big * high + middle * (u.round() - u)
+        expected = (slope * grad).sum() / math.sqrt(x.numel() * high)
+        torch.testing.assert_close(step.grad, expected)
+        torch.testing.assert_close(latent.grad, middle * grad)
 
 
 def test_lsq_starts_from_the_mean_magnitude_and_stays_where_training_moves_it():
