@@ -86,7 +86,8 @@ def decode(
             _offered_decoders,
             "strong",
             "strong; or of files of variable rate fast, a smaller network, or best, the "
-            "strong one twice, with the mirror image; plain, no network: it needs neither "
+            "mean of the strong one on four flips and turns (best-2: two, best-8: eight); "
+            "plain, no network: it needs neither "
             "onnxruntime nor torch. `heqcodec models` lists those of a model.",
         ),
     ] = "strong",

@@ -219,7 +219,8 @@ def decode(
         slices: of packed files: decode the first so many slices of each strip alone, which gives
             a coarser image; None for all.
         decoder: "strong"; "fast" for a smaller network, where the model has one; "best", the
-            strong one run twice, on the frame and its mirror image, for 0.03 dB; "ms-ssim" for the
+            strong one run on four flips and turns of the frame, for 0.05 dB ("best-2": on two,
+            "best-8": on eight); "ms-ssim" for the
             network that is tuned for MS-SSIM; "plain" for the inverse transform without a network,
             which needs neither onnxruntime nor torch.
         backend: "onnx" runs the network by onnxruntime on the CPU; "torch" by torch, on a GPU

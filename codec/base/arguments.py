@@ -15,7 +15,7 @@ OWN_CODER: CoderName = "device"
 """The coder of the encoder itself."""
 StripsName: TypeAlias = Literal["none", "patch"] | CoderName
 """What codes the strips of a file, of either mode."""
-DecoderName: TypeAlias = Literal["strong", "fast", "best", "ms-ssim", "plain"]
+DecoderName: TypeAlias = Literal["strong", "fast", "best", "best-2", "best-8", "ms-ssim", "plain"]
 BackendName: TypeAlias = Literal["auto", "onnx", "torch"]
 
 _NO_NUMBERS = (str, bytes, bytearray, bool, np.bool_, complex, np.complexfloating)

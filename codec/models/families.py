@@ -27,7 +27,9 @@ PATCH_MODE, RATE_MODE = "patch", "rate"
 STRONG: Final = "strong"
 FAST: Final = "fast"
 BEST: Final = "best"
-"""Without weights of its own the strong one, run twice; see `heqcodec.purenet.self_ensemble`."""
+"""Without weights of its own the strong one, run four times; see `VIEWS`."""
+VIEWS: dict[DecoderName, int] = {"best-2": 2, BEST: 4, "best-8": 8}
+"""Runs of the strong decoder by name; see `heqcodec.purenet.self_ensemble`."""
 MS_SSIM: Final = "ms-ssim"
 PLAIN: Final = "plain"
 """The inverse transform without a network."""
@@ -121,7 +123,7 @@ def _class_decoder(encoder: Any, tensors: Tensors, network: FrameNetwork | None)
 
 
 FAMILIES = {
-    RATE: Family(RATE_MODE, (BEST, PLAIN), _rate_encoder, _rate_decoder),
+    RATE: Family(RATE_MODE, (*VIEWS, PLAIN), _rate_encoder, _rate_decoder),
     TRANSFORM: Family(PATCH_MODE, (PLAIN,), _transform_encoder, _transform_decoder),
     VGG: Family(PATCH_MODE, (), _vgg_encoder, _vgg_decoder),
     VGG_CLASS: Family(PATCH_MODE, (PLAIN,), _class_encoder, _class_decoder),

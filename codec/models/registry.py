@@ -30,6 +30,7 @@ from .families import (
     TRANSFORM,
     VGG,
     VGG_CLASS,
+    VIEWS,
     encoder_ids,
 )
 from .manifest import (
@@ -71,6 +72,7 @@ __all__ = [
     "TRANSFORM",
     "VGG",
     "VGG_CLASS",
+    "VIEWS",
     "decoder_names",
     "decoder_weights",
     "default_model",
@@ -336,10 +338,10 @@ def _decoder(
         from heqcodec.purenet.backends import load_network, network_tensors
 
         network = load_network(network_tensors(tensors), config, device, backend)
-        if decoder == BEST and not own:
+        if decoder in VIEWS and not own:
             from heqcodec.purenet.self_ensemble import SelfEnsemble
 
-            network = SelfEnsemble(network)
+            network = SelfEnsemble(network, VIEWS[decoder])
     return family_of(name).make_decoder(_encoder(name), tensors, network)
 
 

@@ -84,7 +84,7 @@ class HeqRate(_Heq):
         """See ``Codec``."""
         if not registry.model_names(self.mode):
             return "this version of heqcodec has no model of variable rate; use heq-patch."
-        always = (registry.STRONG, registry.BEST)
+        always = (registry.STRONG, *registry.VIEWS)
         if self.decoder not in always and self.decoder not in self._entry().get("decoders", {}):
             return f"the model {registry.default_model(self.mode)} has no decoder {self.decoder}."
         return None
@@ -143,8 +143,8 @@ class HeqRateFast(HeqRatePacked):
 
 
 class HeqRateBest(HeqRatePacked):
-    """The same files through the strong decoder, on the frame and its mirror image."""
+    """The same files through the strong decoder, on four flips and turns of the frame."""
 
     name = "heq-packed-best"
-    about = "heqcodec, variable rate, packed coder, strong decoder run twice"
+    about = "heqcodec, variable rate, packed coder, strong decoder run four times"
     decoder = registry.BEST

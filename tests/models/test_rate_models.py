@@ -105,7 +105,7 @@ def weights(
         return SimpleNamespace(radius=0, hints=0)
 
     def make_decoder(encoder: Any, tensors: Any, network: Any) -> LightRateDecoder:
-        given_parts["self_ensemble"] = isinstance(network, SelfEnsemble)
+        given_parts["views"] = len(network.views) if isinstance(network, SelfEnsemble) else 1
         return LightRateDecoder()
 
     monkeypatch.setattr(backends, "load_network", load_network)
@@ -177,9 +177,10 @@ class TestRegistry:
         assert registry.load_rate_decoder("r", "cpu", "strong") is strong
         assert given_parts["network"][0] == {"width": 3}
         registry.load_rate_decoder("r", "cpu", "fast")
-        assert given_parts["network"][0] == {"width": 1} and not given_parts["self_ensemble"]
-        assert registry.load_rate_decoder("r", "cpu", "best") is not strong
-        assert given_parts["network"][0] == {"width": 3} and given_parts["self_ensemble"]
+        assert given_parts["network"][0] == {"width": 1} and given_parts["views"] == 1
+        for name, views in (("best", 4), ("best-2", 2), ("best-8", 8)):
+            assert registry.load_rate_decoder("r", "cpu", name) is not strong
+            assert given_parts["network"][0] == {"width": 3} and given_parts["views"] == views
 
     def test_files_find_their_model(self) -> None:
         for coder in (b"lightdev", b"lightpak"):
