@@ -6,9 +6,10 @@
 
 mutmut makes the mutants, all in one copy of the package with a switch in each function. The tests
 are collected once; each mutant then runs in a forked process those tests that reach its function,
-the quickest first, until one fails. Mutants come in a seeded random order, so that a run that is
-stopped has drawn a sample. A function that an import calls is tested in a process of its own. Lines
-that raise errors, or hold text, are left alone.
+the quickest first, until one fails; slow tests follow once all mutants have met the quick ones.
+Mutants come in a seeded random order, so that a run that is stopped has drawn a sample. A function
+that an import calls is tested in a process of its own. Lines that raise errors, or hold text, are
+left alone.
 """
 
 from __future__ import annotations
@@ -58,6 +59,8 @@ FORMULA = (
     libcst.BaseCompOp,
     libcst.IfExp,
 )
+HURRY = 10
+"""Every mutant first meets this share of the seconds of tests; those that live meet them all."""
 KILLED, SURVIVED, UNREACHED = "killed", "survived", "unreached"
 
 
@@ -220,38 +223,46 @@ class Loop:
             tell(tests=len(tests), seconds=sum(test.seconds for test in tests))
             killers: dict[str, list[str]] = {}
             # Those that need a process of their own come last.
-            for name in sorted(self.mutants, key=lambda name: function_of(name) in imported):
-                if time.monotonic() - start > 60 * self.minutes:
-                    break
-                function = function_of(name)
-                first = killers.setdefault(function, [])
-                chosen: list[Test] = []
-                folder = name.rpartition(".")[0].rpartition(".")[0]
-                reaching = [
-                    test
-                    for test in tests
-                    if function in test.reached
-                    or (
-                        function in imported and any(one.startswith(folder) for one in test.reached)
+            waiting = sorted(self.mutants, key=lambda name: function_of(name) in imported)
+            for seconds in (self.most / HURRY, self.most):
+                left = []
+                for name in waiting:
+                    if time.monotonic() - start > 60 * self.minutes:
+                        break
+                    function = function_of(name)
+                    first = killers.setdefault(function, [])
+                    folder = name.rpartition(".")[0].rpartition(".")[0]
+                    reaching = [
+                        test
+                        for test in tests
+                        if function in test.reached
+                        or (
+                            function in imported
+                            and any(one.startswith(folder) for one in test.reached)
+                        )
+                    ]
+                    chosen: list[Test] = []
+                    for test in sorted(reaching, key=lambda test: test.item.nodeid not in first):
+                        if not chosen or sum(one.seconds for one in chosen) < seconds:
+                            chosen.append(test)
+                    if not chosen:
+                        failed = None
+                    elif function in imported:
+                        failed = in_new_process(name, chosen)
+                    else:
+                        failed, _ = in_child(name, chosen)
+                    if failed and failed not in first:
+                        first.append(failed)
+                    if not failed and len(chosen) < len(reaching) and seconds < self.most:
+                        left.append(name)
+                        continue
+                    tell(
+                        mutant=name,
+                        result=UNREACHED if not chosen else KILLED if failed else SURVIVED,
+                        by=failed,
+                        tests=f"{len(chosen)} of {len(reaching)}",
                     )
-                ]
-                for test in sorted(reaching, key=lambda test: test.item.nodeid not in first):
-                    if not chosen or sum(one.seconds for one in chosen) < self.most:
-                        chosen.append(test)
-                if not chosen:
-                    failed = None
-                elif function in imported:
-                    failed = in_new_process(name, chosen)
-                else:
-                    failed, _ = in_child(name, chosen)
-                if failed and failed not in first:
-                    first.append(failed)
-                tell(
-                    mutant=name,
-                    result=UNREACHED if not chosen else KILLED if failed else SURVIVED,
-                    by=failed,
-                    tests=f"{len(chosen)} of {len(reaching)}",
-                )
+                waiting = left
         return True
 
 

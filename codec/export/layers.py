@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -105,7 +105,8 @@ def transform_layers(layers: NDArray[np.int8], shift: int, points: int) -> list[
 def cost_layers(tensors: Tensors) -> list[Layer]:
     """The layer that decides between levels of 0 and 1, if it is evaluated for every level.
 
-    Operations are those of patches of one transform; those of quarters have weights of their own.
+    Operations are those of the transform size that takes more additions: each has weights of its
+    own.
     """
     near, cross, bias = (tensors[name].astype(np.int64) for name in ("near", "cross", "bias"))
     first, second = (int(shift) for shift in tensors["shifts"])
@@ -119,6 +120,11 @@ def cost_layers(tensors: Tensors) -> list[Layer]:
     def work(patch: Operations) -> Operations:
         return patch.times(1 / PIXELS)
 
+    by_size = zip(tensors["near"], tensors["cross"], strict=True)
+    near_work, cross_work = max(
+        ((near_operations(near), cross_operations(cross)) for near, cross in by_size),
+        key=lambda sums: sums[0].additions + sums[1].additions,
+    )
     near_reach, cross_reach = reach(near, (3, 4, 5)), reach(cross, (3,))
     lowest = 4 * int(bias.min()) - (near_reach[1] << first) - (cross_reach[1] << second)
     highest = 4 * int(bias.max()) - (near_reach[0] << first) - (cross_reach[0] << second)
@@ -128,7 +134,7 @@ def cost_layers(tensors: Tensors) -> list[Layer]:
             "cost layer, near",
             near.size,
             3,
-            *work(near_operations(tensors["near"][0])),
+            *work(near_work),
             *near_reach,
             seen,
         ),
@@ -136,7 +142,7 @@ def cost_layers(tensors: Tensors) -> list[Layer]:
             "cost layer, cross",
             cross.size,
             3,
-            *work(cross_operations(tensors["cross"][0])),
+            *work(cross_work),
             *cross_reach,
             seen,
         ),
@@ -191,6 +197,18 @@ def patch_layers(tensors: Tensors) -> list[Layer]:
         Layer("patch coder, widths", tables, 16, None, None, 0, (1 << 24) - 1, 64),
         Layer("patch coder, order", tensors["order"].size, 8, None, None, 0, 41, 42),
     ]
+
+
+def layer_operations(layers: Iterable[Layer]) -> Operations:
+    """The one count of an encoder's operations a pixel: those of its layers, for any image.
+
+    What depends on the image is not in it.
+    """
+    counted = [layer for layer in layers if layer.additions is not None]
+    return Operations(
+        sum(layer.additions or 0.0 for layer in counted),
+        sum(layer.shifts or 0.0 for layer in counted),
+    )
 
 
 def added(layer: Layer, *more: Operations) -> Layer:

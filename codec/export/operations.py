@@ -1,5 +1,5 @@
-"""Additions and shifts of an encoder's layers, counted once for `heqcodec export report` and
-`heqcodec eval complexity`.
+"""Additions and shifts of an encoder's layers; `layers.layer_operations` adds them up for `heqcodec
+export report` and `heqcodec eval complexity`.
 
 An addition for each weight that is not 0 wherever it meets a sample and not padding, a shift for
 each of magnitude two; comparisons are additions. Transforms go by even/odd butterflies, as in the

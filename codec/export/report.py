@@ -8,7 +8,7 @@ import numpy as np
 
 from .c_tables import packed_tables, table_bytes
 from .families import model_layers, model_parts
-from .layers import Layer
+from .layers import Layer, layer_operations
 
 
 def encoder_report(name: str) -> dict[str, Any]:
@@ -29,7 +29,7 @@ def encoder_report(name: str) -> dict[str, Any]:
     model = registry.default_model(registry.RATE_MODE) if name == "default" else name
     parts = model_parts(model)
     layers = model_layers(model)
-    counted = [layer for layer in layers if layer.additions is not None]
+    operations = layer_operations(layers)
     return {
         "model": model,
         "encoder_id": parts.encoder_id.hex(),
@@ -39,8 +39,8 @@ def encoder_report(name: str) -> dict[str, Any]:
             "weights": sum(layer.weights for layer in layers),
             "weight_bits": sum(registry.weight_bits(model).values()),
             "packed_bytes": table_bytes(parts.tables),
-            "additions_a_pixel": sum(layer.additions or 0 for layer in counted),
-            "shifts_a_pixel": sum(layer.shifts or 0 for layer in counted),
+            "additions_a_pixel": operations.additions,
+            "shifts_a_pixel": operations.shifts,
             "widest_sum_bits": max(layer.sum_bits for layer in layers),
             "memory_bytes": int(parts.words["ENCODER_BYTES"]),
         },

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 from heqcodec.base.constants import PATCH
-from heqcodec.export.operations import colour_operations
+from heqcodec.export.layers import layer_operations, rate_layers
 from heqcodec.file.target_search import finest_fitting_step
 from heqcodec.image.patches import split_patches
 from heqcodec.nqe_r.coders import OWN, PACKED
@@ -23,8 +23,7 @@ from numpy.typing import NDArray
 from . import device_work, packed_work, rate_work
 from .work import Work
 
-COLOUR, LARGE, QUARTERS = "colour", "transform of 32 points", "transforms of 16 points"
-SIZE_CHOICE, QUANTIZER, COST_LAYER = "choice of sizes", "quantization", "cost layer"
+SIZE_CHOICE, QUANTIZER = "choice of sizes", "quantization"
 
 
 @dataclass
@@ -33,7 +32,8 @@ class FrameWork:
 
     Attributes:
         pixels: of the frame.
-        parts: of the encoder.
+        layers: of the encoder, the count of `heqcodec export report`.
+        choices: of the encoder, by kind: they depend on the image.
         quarters: patches of transform size 1.
         sparse: additions of weights of the cost layer if zeros are skipped.
         doubtful: additions of the cost layer if it is asked only where it decides.
@@ -43,7 +43,8 @@ class FrameWork:
     """
 
     pixels: int
-    parts: dict[str, Work] = field(default_factory=dict)
+    layers: Work
+    choices: dict[str, Work] = field(default_factory=dict)
     quarters: int = 0
     sparse: float = 0.0
     doubtful: float = 0.0
@@ -52,25 +53,25 @@ class FrameWork:
     decisions: Counter[str] = field(default_factory=Counter)
     packed: Work = field(default_factory=Work)
 
-    def add(self, part: str, work: Work) -> None:
-        """Count something of the encoder."""
-        self.parts[part] = self.parts.get(part, Work()) + work
+    def add(self, kind: str, work: Work) -> None:
+        """Count choices of the encoder."""
+        self.choices[kind] = self.choices.get(kind, Work()) + work
 
-    def encoder(self) -> Work:
-        """The encoder without its coder."""
-        return sum(self.parts.values(), Work())
+    def all_choices(self) -> Work:
+        """Those of all kinds."""
+        return sum(self.choices.values(), Work())
 
 
 @dataclass(frozen=True)
 class RateParts:
     """What a model of variable rate is made of.
 
-    layers: int8 (3, 32, 32), the encoder's tensor.
+    tensors: of the encoder.
     device, packed: tensors of the coders.
     """
 
     encoder: RateNqe
-    layers: NDArray[np.int8]
+    tensors: Mapping[str, NDArray[Any]]
     device: Mapping[str, NDArray[Any]]
     packed: Mapping[str, NDArray[Any]]
 
@@ -99,10 +100,9 @@ def count_frame(parts: RateParts, frame: NDArray[np.uint8], step: int) -> FrameW
     """
     encoder, tables = parts.encoder, check_tables(parts.device)
     coder = OWN.make(parts.device)
-    work = FrameWork(frame.shape[0] * frame.shape[1])
-    work.add(COLOUR, rate_work.work_of(colour_operations()).times(work.pixels))
-    for size, part in enumerate((LARGE, QUARTERS)):
-        work.add(part, rate_work.transform_work(parts.layers, size).times(work.pixels))
+    pixels = frame.shape[0] * frame.shape[1]
+    layers = layer_operations(rate_layers({**parts.tensors, **parts.device}))
+    work = FrameWork(pixels, rate_work.work_of(layers).times(pixels))
     steps, columns, kept = encoder.integer_steps(step), frame.shape[1] // PATCH, []
     height = OWN.strip_rows * PATCH
     for top in range(0, frame.shape[0], height):
@@ -113,8 +113,6 @@ def count_frame(parts: RateParts, frame: NDArray[np.uint8], step: int) -> FrameW
             own = transform_sizes == size
             given = coefficients[own, size], levels[own], steps[size]
             work.add(QUANTIZER, rate_work.quantizer_work(*given))
-            layer = rate_work.cost_work(encoder.costs, size)
-            work.add(COST_LAYER, layer.times(int(own.sum())))
             asked = encoder.costs, size, coefficients[own, size], steps[size]
             work.sparse += rate_work.sparse_cost_additions(*asked)
             work.doubtful += rate_work.doubtful_cost_additions(*asked)

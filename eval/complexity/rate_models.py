@@ -40,19 +40,18 @@ def rate_contenders(name: str, frame: NDArray[np.uint8], bpp: float) -> list[Con
     encoder: Any = registry.load_rate_encoder(name)
     parts = RateParts(
         encoder,
-        stored_tensors(entry["encoder"])["layers"],
+        stored_tensors(entry["encoder"]),
         *(stored_tensors(entry["coders"][coder]) for coder in (OWN.name, PACKED.name)),
     )
     step = fitting_step(parts, frame, bpp)
     work = count_frame(parts, frame, step)
     stem_bits = sum(encoder.weight_bits().values())
     coder_bits = sum(registry.weight_bits(name).values()) - stem_bits
-    encoding = Stage(
-        "encoder",
-        stem_bits,
-        work.encoder().times(1 / work.pixels),
-        rate_work.encoder_activation_bytes(),
-    )
+    held = rate_work.encoder_activation_bytes()
+    encoding = [
+        Stage("encoder", stem_bits, work.layers.times(1 / work.pixels), held),
+        Stage("choices", 0, work.all_choices().times(1 / work.pixels), held),
+    ]
     device = _coder_stages(
         coder_bits, work.device.times(1 / work.pixels), device_work.coder_activation_bytes()
     )
@@ -73,7 +72,7 @@ def rate_contenders(name: str, frame: NDArray[np.uint8], bpp: float) -> list[Con
         suffix: str, setting: str, coding: list[Stage], decoding: Decoding, codec: Any
     ) -> Contender:
         stage, run = decoding
-        stages = [encoding, *coding, stage]
+        stages = [*encoding, *coding, stage]
         cost = Cost(name + suffix, str(entry["about"]), setting, stages, _detail(work))
         networks = Networks(encode=_levels_of(encoder, patches, step), decode=run)
         return Contender(cost, networks, codec if is_default else None, quality)
@@ -125,7 +124,7 @@ def _note(parts: RateParts, work: FrameWork, bits: int, step: int) -> str:
 def _detail(work: FrameWork) -> dict[str, float]:
     patches = work.pixels / PATCH**2
     detail = {"share of patches in quarters": work.quarters / patches}
-    for part, done in work.parts.items():
+    for part, done in work.choices.items():
         detail[f"{part}, additions a pixel"] = done.additions / work.pixels
         detail[f"{part}, shifts a pixel"] = done.shifts / work.pixels
     detail["cost layer, additions a pixel where zeros are skipped"] = work.sparse / work.pixels

@@ -1,4 +1,5 @@
-"""Counting the encoder of `nqe-r`: transforms and cost layer from tables, choices on an image.
+"""Counting the encoder of `nqe-r`: what depends on the image. Layers are counted by
+`heqcodec.export.layers`.
 
 How many comparisons a size or a level takes depends on the coefficient, so those are counted on
 coefficients. Not counted: what is prepared once an image (steps, bounds, thresholds), loops,
@@ -8,15 +9,7 @@ stores, and where a coefficient lies.
 from __future__ import annotations
 
 import numpy as np
-from heqcodec.export.operations import (
-    INDEX_ADDITIONS,
-    Operations,
-    cross_operations,
-    index_operations,
-    means_operations,
-    near_operations,
-    pass_operations,
-)
+from heqcodec.export.operations import INDEX_ADDITIONS, Operations
 from heqcodec.nqe_r.cost_layer import PLANES, TOP, CostLayer, thresholds
 from heqcodec.nqe_r.layout import LEVELS, SUBS, band_frequencies
 from heqcodec.nqe_r.quantizer import WEIGHTS, rounded
@@ -28,25 +21,9 @@ from .work import Work
 PIXELS = SIZE * SIZE
 
 
-# ---- Transforms ----
-
-
 def work_of(found: Operations) -> Work:
     """What `heqcodec.export.operations` counts, as everything else here."""
     return Work(additions=found.additions, shifts=found.shifts)
-
-
-def transform_work(layers: NDArray[np.int8], size: int) -> Work:
-    """Both passes over the three planes in one transform size, per pixel.
-
-    Args:
-        layers: int8 (3, 32, 32), of the model.
-        size: 0 one transform of 32 points; 1 four of 16, by the even rows cut to 16 samples, and
-            the step over their means.
-    """
-    if size == 0:
-        return work_of(pass_operations(layers).times(2))
-    return work_of(pass_operations(layers[:, ::2, :QUARTER]).times(2).plus(means_operations()))
 
 
 # ---- Choices ----
@@ -141,12 +118,6 @@ def quantizer_work(
 
 
 # ---- Cost layer ----
-
-
-def cost_work(layer: CostLayer, size: int) -> Work:
-    """The cost layer for one patch of a transform size, whatever its levels are."""
-    sums = near_operations(layer.near[size]).plus(cross_operations(layer.cross[size]))
-    return work_of(sums.plus(index_operations(layer.shifts)))
 
 
 def met_weights(layer: CostLayer, size: int, inward: bool) -> NDArray[np.int64]:

@@ -34,12 +34,14 @@ def work_tables(contenders: Sequence[Contender]) -> list[Table]:
     """Weights, operations and memory of encoders, entropy coders and decoders."""
     tables = []
     for title, first, second in (
-        ("Encoder", "encoder", None),
+        ("Encoder", "encoder", "choices"),
         ("Entropy coder", "entropy encoder", "entropy decoder"),
         ("Decoder", "decoder", None),
     ):
         headings = ["codec", "weights, bits", "a pixel", "memory, bytes"]
-        if second:
+        if second == "choices":
+            headings[2:3] = ["a pixel", "choices, by the image"]
+        elif second:
             headings[2:3] = ["encoding, a pixel", "decoding, a pixel"]
         rows = []
         for contender in contenders:

@@ -43,7 +43,7 @@ class Work:
 class Stage:
     """One part of a codec.
 
-    name: "encoder", "entropy encoder", "entropy decoder" or "decoder".
+    name: one of `STAGES`; "choices" are those of an encoder that depend on the image.
     weight_bits: of everything constant that it holds, in the types that it is stored in.
     work: None where nobody has counted it.
     activation_bytes: the most that is alive at once without weights: of a whole frame for networks,
@@ -56,7 +56,7 @@ class Stage:
     activation_bytes: int | None
 
 
-STAGES = ("encoder", "entropy encoder", "entropy decoder", "decoder")
+STAGES = ("encoder", "choices", "entropy encoder", "entropy decoder", "decoder")
 
 
 @dataclass(frozen=True)

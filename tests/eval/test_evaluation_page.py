@@ -16,6 +16,7 @@ from heqcodec.eval.baselines import bpg, codec_names, compressai_models, heic, j
 from heqcodec.eval.bjontegaard import compare
 from heqcodec.eval.measurement import Measurement
 from heqcodec.eval.publications import published_curve
+from heqcodec.export.report import encoder_report, report_text
 from heqcodec.models import registry
 from PIL import Image
 
@@ -183,19 +184,47 @@ def test_other_kinds_of_images_are_as_stored() -> None:
         assert said in " ".join(RESULTS.split())
 
 
-def test_the_counts_of_operations_are_stored() -> None:
+def test_operations_are_counted_once() -> None:
+    """Of `nqe-r`, the pages, `heqcodec export report` and what `eval complexity` stored agree."""
     path = ROOT / "eval" / "results" / "rate" / "complexity.json"
     codecs = {codec["name"]: codec for codec in json.loads(path.read_text())["codecs"]}
 
-    def work(name: str, *stages: str) -> tuple[int, int]:
+    def work(name: str, *stages: str) -> tuple[float, float]:
         own = [stage["work"] for stage in codecs[name]["stages"] if stage["name"] in stages]
-        return tuple(round(sum(part[kind] for part in own)) for kind in ("additions", "shifts"))
+        additions, shifts = (sum(part[kind] for part in own) for kind in ("additions", "shifts"))
+        return additions, shifts
 
-    additions, shifts = work("nqe-r", "encoder")
-    documented = f"{additions} additions and {shifts} shifts a pixel"
-    assert documented in README
-    assert documented in RESULTS and documented in " ".join(PAGE.split())
-    assert f"its coder {work('nqe-r', 'entropy encoder')[0]} additions" in RESULTS
-    additions, shifts = work("nqe-t", "encoder", "entropy encoder")
+    readme, results, page = (" ".join(text.split()) for text in (README, RESULTS, PAGE))
+    report = encoder_report("nqe-r")
+    totals = report["totals"]
+    additions, shifts = totals["additions_a_pixel"], totals["shifts_a_pixel"]
+    assert work("nqe-r", "encoder") == pytest.approx((additions, shifts))
+    said = f"{additions:.0f} additions and {shifts:.0f} shifts a pixel"
+    assert said in report_text(report)
+    for text in (readme, results, page):
+        assert re.findall(r"\d+ additions and \d+ shifts a pixel", text) == [said]
+    instructions = "980 instructions a pixel"
+    assert re.search(rf"{said}.{{,150}}{instructions}", readme)
+    assert instructions in results and instructions in page
+    choices = f"{work('nqe-r', 'choices')[0]:.0f} additions"
+    assert f"levels take {choices} more" in results and f"{choices} for choices" in page
+    assert f"its coder {work('nqe-r', 'entropy encoder')[0]:.0f} additions" in results
+    bits = f"{totals['weight_bits']:,} bits"
+    assert f"its weights {bits}" in results and f"{bits} of weights" in page
+    decoder, fast, packed = (
+        next(stage for stage in codecs[name]["stages"] if stage["name"] == kind)["work"]
+        for name, kind in (
+            ("nqe-r", "decoder"),
+            ("nqe-r-fast", "decoder"),
+            ("nqe-r-packed", "entropy encoder"),
+        )
+    )
+    counts = [
+        f"{float(format(one['multiply_accumulates'], '.3g')):,.0f}"
+        for one in (decoder, fast, packed)
+    ]
+    said = "the strong decoder {} multiplications a pixel, the fast one {}, the packed coder {}"
+    assert said.format(*counts) in page
+    additions, shifts = map(round, work("nqe-t", "encoder", "entropy encoder"))
     assert f"{additions} additions, {shifts} shifts" in RESULTS
     assert f"{additions} add, {shifts} shift" in PAGE

@@ -14,7 +14,17 @@ from heqcodec.eval.complexity.models import BITS, our_contenders
 from heqcodec.eval.complexity.rate_frame import RateParts, fitting_step
 from heqcodec.eval.complexity.rate_models import rate_contenders
 from heqcodec.eval.complexity.work import Stage, Work
-from heqcodec.export.operations import Operations, vector_operations, weight_operations
+from heqcodec.export.layers import layer_operations, rate_layers
+from heqcodec.export.operations import (
+    Operations,
+    cross_operations,
+    index_operations,
+    means_operations,
+    near_operations,
+    pass_operations,
+    vector_operations,
+    weight_operations,
+)
 from heqcodec.image.patches import split_patches
 from heqcodec.nqe_r.cost_layer import REACH, SHAPES, CostLayer, thresholds
 from heqcodec.nqe_r.device_coder.coder import DeviceCoder
@@ -33,14 +43,15 @@ class TestTransforms:
     def test_by_hand(self) -> None:
         layers = np.zeros((3, 32, 32), dtype=np.int8)
         layers[0, :, 0], layers[2, 1, 3] = 2, -1
-        # Two passes over three planes; a weight of A in each row, one of C in an odd row.
-        large = rate_work.transform_work(layers, 0)
-        assert large.additions == pytest.approx(6 * (33 / 32 + 3))
-        assert large.shifts == pytest.approx(6 * (32 / 32 + 3))
+        # One pass over three planes; a weight of A in each row, one of C in an odd row.
+        large = pass_operations(layers)
+        assert large.additions == pytest.approx(3 * (33 / 32 + 3))
+        assert large.shifts == pytest.approx(3 * (32 / 32 + 3))
         # T16 has the even rows; the four means take 12 additions and 4 shifts a plane.
-        small = rate_work.transform_work(layers, 1)
-        assert small.additions == pytest.approx(6 * (1 + 3) + 3 * 12 / 1024)
-        assert small.shifts == pytest.approx(6 * (1 + 3) + 3 * 4 / 1024)
+        small = pass_operations(layers[:, ::2, :16])
+        assert small.additions == pytest.approx(3 * (1 + 3))
+        assert small.shifts == pytest.approx(3 * (1 + 3))
+        assert means_operations() == Operations(3 * 12 / 1024, 3 * 4 / 1024)
 
     def test_butterflies_by_hand(self) -> None:
         layers = np.zeros((1, 8, 8), dtype=np.int8)
@@ -158,20 +169,20 @@ class TestCostLayer:
         tensors["near"][0, 0, 1, 2, 0, 1] = 2
         tensors["cross"][0, 2, 3, 0] = -1
         tensors["shifts"][:] = [0, 3]
-        layer = CostLayer(tensors)
-        index = Work(additions=4, shifts=2).times(3072)
         # Two bands up and one to the left is there for 14 x 15 bands.
-        assert rate_work.cost_work(layer, 0) == index + Work(
-            additions=14 * 15 + 256, shifts=14 * 15 + 3072
-        )
-        assert rate_work.cost_work(layer, 1) == index + Work(shifts=3072)
+        assert near_operations(tensors["near"][0]) == Operations(14 * 15, 14 * 15)
+        assert cross_operations(tensors["cross"][0]) == Operations(256, 0)
+        # One of the two sums is shifted.
+        assert index_operations(tensors["shifts"]) == Operations(4 * 3072, 3 * 3072)
+        for weights in (tensors["near"], tensors["cross"]):
+            assert not weights[1].any()
 
     @pytest.mark.parametrize("size", [0, 1])
     def test_every_weight_is_met_as_often_from_either_side(self, size: int) -> None:
         layer = CostLayer(random_cost_layer(4))
-        sums = rate_work.cost_work(layer, size).additions - 4 * 3072
+        sums = near_operations(layer.near[size]).plus(cross_operations(layer.cross[size]))
         for inward in (True, False):
-            assert rate_work.met_weights(layer, size, inward).sum() == sums
+            assert rate_work.met_weights(layer, size, inward).sum() == sums.additions
 
     def test_additions_where_zeros_are_skipped(self) -> None:
         tensors = random_cost_layer(5)
@@ -226,7 +237,7 @@ def parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[RateParts
     model = write_rate_weights(tmp_path)
     encoder = RateNqe(model.encoder)
     with only_weights(tmp_path, monkeypatch):
-        yield RateParts(encoder, model.encoder["layers"], model.device, model.packed)
+        yield RateParts(encoder, model.encoder, model.device, model.packed)
 
 
 def stage_of(contender: Contender, name: str) -> Stage:
@@ -270,27 +281,26 @@ class TestModel:
         assert strong is not None and small is not None
         assert strong.multiply_accumulates > small.multiply_accumulates
 
-    def test_the_encoder_is_the_sum_of_its_parts(self, parts: RateParts) -> None:
+    def test_layers_are_those_of_the_report_and_choices_are_the_sum_of_their_kinds(
+        self, parts: RateParts
+    ) -> None:
         contender = rate_contenders(NAME, FRAME, 0.25)[0]
-        reported = contender.cost.detail
-        work = stage_of(contender, "encoder").work
-        assert work is not None and work.multiply_accumulates == work.multiplications == 0
-        sums = {
-            kind: sum(value for key, value in reported.items() if key.endswith(f", {kind} a pixel"))
-            for kind in ("additions", "shifts")
-        }
-        assert work.additions == pytest.approx(sums["additions"])
-        assert work.shifts == pytest.approx(sums["shifts"])
-        for size, part in enumerate(("transform of 32 points", "transforms of 16 points")):
-            own = rate_work.transform_work(parts.layers, size)
-            assert reported[f"{part}, additions a pixel"] == pytest.approx(own.additions)
-            assert own.additions > 6 * 3
-        quarters = reported["share of patches in quarters"]
-        dense = [rate_work.cost_work(parts.encoder.costs, s).additions / 1024 for s in (0, 1)]
-        mean = (1 - quarters) * dense[0] + quarters * dense[1]
-        assert reported["cost layer, additions a pixel"] == pytest.approx(mean)
-        skipped = reported["cost layer, additions a pixel where zeros are skipped"]
-        assert 0 < skipped < mean
+        layers = stage_of(contender, "encoder").work
+        reported = layer_operations(rate_layers({**parts.tensors, **parts.device}))
+        assert layers is not None
+        assert layers.additions == pytest.approx(reported.additions)
+        assert layers.shifts == pytest.approx(reported.shifts)
+        choices = stage_of(contender, "choices").work
+        assert choices is not None and choices.multiply_accumulates == choices.multiplications == 0
+        detail = contender.cost.detail
+        for kind in ("additions", "shifts"):
+            kinds = ("choice of sizes", "quantization")
+            total = sum(detail[f"{name}, {kind} a pixel"] for name in kinds)
+            assert getattr(choices, kind) == pytest.approx(total)
+        # A magnitude and a comparison of every coefficient in both sizes, and more.
+        assert choices.additions > 2 * 3 * 2
+        skipped = detail["cost layer, additions a pixel where zeros are skipped"]
+        assert 0 < skipped < layers.additions
         assert (
             f"brings the sums of the cost layer to {skipped:.1f} additions" in contender.cost.note
         )

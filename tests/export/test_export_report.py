@@ -8,20 +8,19 @@ import numpy as np
 import pytest
 from adversarial import adversarial_patches
 from command_runner import run
-from heqcodec.eval.complexity.rate_work import cost_work, transform_work
 from heqcodec.eval.complexity.transform_work import stem_work
 from heqcodec.eval.complexity.vgg_work import vgg_work
 from heqcodec.export.layers import (
     Layer,
     cost_layers,
+    layer_operations,
     patch_layers,
-    rate_layers,
     transform_layers,
 )
 from heqcodec.export.report import encoder_report
 from heqcodec.export.vgg_layers import convolution_layers
 from heqcodec.models import registry
-from heqcodec.nqe_r.cost_layer import SHAPES, CostLayer
+from heqcodec.nqe_r.cost_layer import CostLayer
 from heqcodec.nqe_r.transform import RateStem, dct_layers
 from heqcodec.nqe_vgg.bit_planes import pack_vgg
 from heqcodec.nqe_vgg.convolution import convolve_integers
@@ -51,27 +50,26 @@ def test_totals_and_tables(report: dict) -> None:
     assert 50 < totals["additions_a_pixel"] < (1000 if report["model"] != "nqe-vgg" else 100_000)
 
 
-def test_layers_are_counted_as_by_eval() -> None:
-    """One count: what the report lists is what `heqcodec eval complexity` adds up."""
-    tensors = registry.encoder_tensors("nqe-r")
-    layers = {layer.name: layer for layer in rate_layers(tensors)}
-    costs = CostLayer({name: tensors[name] for name in SHAPES})
-    for names, work in (
-        (("rows, 32 points", "columns, 32 points"), transform_work(tensors["layers"], 0)),
-        (("rows, 16 points", "columns, 16 points"), transform_work(tensors["layers"], 1)),
-        (
-            ("cost layer, near", "cost layer, cross", "cost layer, index"),
-            cost_work(costs, 0).times(1 / 1024),
-        ),
-    ):
-        for kind in ("additions", "shifts"):
-            reported = sum(getattr(layers[name], kind) for name in names)
-            assert reported == pytest.approx(getattr(work, kind)), names
+def test_the_cost_layer_is_counted_in_the_size_that_takes_more() -> None:
+    for size in (0, 1):
+        tensors = random_cost_layer(8)
+        tensors["near"][1 - size] = 0
+        near, cross, index = cost_layers(tensors)
+        magnitudes = np.abs(tensors["near"][size].astype(int))
+        inside = np.array([14, 15, 16, 15, 14])
+        met = inside[:, None] * inside
+        assert near.additions == pytest.approx(((magnitudes > 0) * met).sum() / 1024)
+        assert near.shifts == pytest.approx(((magnitudes == 2) * met).sum() / 1024)
+        assert cross.additions == np.count_nonzero(tensors["cross"][size]) / 4
+        shifted = 2 + np.count_nonzero(tensors["shifts"])
+        assert (index.additions, index.shifts) == (12, 3 * shifted)
+
+
+def test_the_layers_of_nqe_t_are_counted_as_by_eval() -> None:
     tensors = registry.encoder_tensors("nqe-t")
     stem = stem_work(tensors["coarse"], tensors["fine"])
-    counted = [layer for layer in patch_layers(tensors) if layer.additions is not None]
-    assert sum(layer.additions or 0 for layer in counted) == pytest.approx(stem.additions)
-    assert sum(layer.shifts or 0 for layer in counted) == pytest.approx(stem.shifts)
+    counted = layer_operations(patch_layers(tensors))
+    assert counted == pytest.approx((stem.additions, stem.shifts))
 
 
 def test_patches_stay_within_the_sums() -> None:
