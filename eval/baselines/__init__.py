@@ -51,6 +51,7 @@ def _codecs() -> dict[str, tuple[str, ...]]:
         "heic": ("heic", "Heic"),
         "heic444": ("heic", "Heic444"),
         "jxl": ("jxl", "JpegXl"),
+        "vvc": ("vvc", "Vvc"),
         "bpg420": ("bpg", "Bpg", "420"),
         "bpg444": ("bpg", "Bpg", "444"),
         "patch-jpeg2000": ("patch.jpeg2000", "TileJpeg2000"),

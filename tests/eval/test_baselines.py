@@ -24,7 +24,9 @@ NAMES = [
     "compressai-mbt2018-mean", "compressai-mbt2018", "compressai-cheng2020-anchor",
     "compressai-cheng2020-attn",
 ]  # fmt: skip
-WITH_LIBRARIES = ["jpeg", "jpeg2000", "jpeg2000-ffmpeg", "webp", "avif", "heic", "heic444", "jxl"]
+WITH_LIBRARIES = [
+    "jpeg", "jpeg2000", "jpeg2000-ffmpeg", "webp", "avif", "heic", "heic444", "jxl", "vvc",
+]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
