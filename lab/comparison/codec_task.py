@@ -2,66 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Iterator
 from typing import cast
 
 import numpy as np
 import torch
-from heqcodec.lab.networks.code_quantizers import make_code
-from heqcodec.lab.networks.reduced import CODE_CHANNELS, ReducedNqe
+from heqcodec.lab.networks.reduced_encoder import ReducedEncoder
 from heqcodec.lab.training.photographs import CropSource
 from heqcodec.lab.training.tasks import psnr
-from heqcodec.lab.training.vgg_task import VARIANCE_FLOOR, laid_out, patches_of
-from heqcodec.nqe_vgg.skips import Skip
-from heqcodec.purenet.network import Purenet, PurenetConfig
+from heqcodec.lab.training.vgg_task import VARIANCE_FLOOR, patches_of
 from numpy.typing import NDArray
 from torch import Tensor, nn
+
+from .codec_network import CodecForm, CodecNetwork
 
 CROP = 64
 """Side of a training crop in pixels: two patches, so that the decoder sees borders both ways."""
 BATCH = 8
 CALIBRATION = 32
-PATCHES_AT_ONCE = 256
 MIDDLE = 256
 """Side of the square in the middle of a held-out photograph that is measured."""
-DECODER = PurenetConfig(
-    inputs=CODE_CHANNELS,
-    has_base=False,
-    rates=1,
-    width=48,
-    blocks=1,
-    local_blocks=1,
-    fine_width=12,
-    fine_blocks=1,
-)
-
-
-class CodecNetwork(nn.Module):
-    """A reduced NQE and a small PURENET.
-
-    Args:
-        width: of the encoder.
-        seed: of all initial weights.
-        skips: of the encoder, see `heqcodec.nqe_vgg.skips`.
-        code: what makes its code, see `heqcodec.lab.networks.code_quantizers`.
-    """
-
-    def __init__(self, width: int, seed: int, skips: Skip = "none", code: str = "binary") -> None:
-        super().__init__()
-        self.encoder = ReducedNqe(width, code=True, seed=seed, skips=skips, code_quantizer=code)
-        channels = make_code(code).channels
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            self.decoder = Purenet(replace(DECODER, inputs=channels))
-
-    def forward(self, frames: Tensor) -> Tensor:
-        """uint8 (B, 3, 32 R, 32 C) -> decoded, RGB / 255, float32, same shape."""
-        rows, columns = frames.shape[2] // 32, frames.shape[3] // 32
-        parts = patches_of(frames).split(PATCHES_AT_ONCE)
-        cells = laid_out(torch.cat([self.encoder(part) for part in parts]), rows, columns)
-        rate = torch.zeros(len(frames), dtype=torch.int64, device=frames.device)
-        cells = cells.contiguous(memory_format=torch.channels_last)
-        return cast(Tensor, self.decoder(cells, None, rate))
 
 
 def _middle(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -80,8 +40,7 @@ class CodecTask:
         width: of the encoder.
         device: where.
         seed: of initial weights and of the calibration.
-        skips: of the encoder.
-        code: what makes its code.
+        form: of encoder and decoder.
     """
 
     name, unit, learning_rate = "codec", "dB", 2e-3
@@ -93,20 +52,18 @@ class CodecTask:
         width: int,
         device: torch.device,
         seed: int,
-        skips: Skip = "none",
-        code: str = "binary",
+        form: CodecForm | None = None,
     ) -> None:
         self._crops = CropSource(tiles, device)
         self._frames = [_middle(frame) for frame in frames]
         self._width, self._device, self._seed = width, device, seed
-        self._skips: Skip = skips
-        self._code = code
+        self._form = form
 
     def build(self) -> nn.Module:
         """A fresh ``CodecNetwork`` on the device."""
-        return CodecNetwork(self._width, self._seed, self._skips, self._code).to(self._device)
+        return CodecNetwork(self._width, self._seed, self._form).to(self._device)
 
-    def encoder(self, network: nn.Module) -> ReducedNqe:
+    def encoder(self, network: nn.Module) -> ReducedEncoder:
         """The encoder of a ``CodecNetwork``."""
         return cast(CodecNetwork, network).encoder
 
@@ -129,12 +86,14 @@ class CodecTask:
         self.encoder(network).calibrate(patches_of(crop) for crop in crops)
 
     @torch.no_grad()
+    def decoded(self, network: nn.Module) -> Iterator[tuple[Tensor, NDArray[np.uint8]]]:
+        """Each held-out frame through the network, float32 (3, H, W), RGB / 255; and itself."""
+        network.eval()
+        for truth in self._frames:
+            pixels = torch.from_numpy(truth).permute(2, 0, 1)[None].to(self._device)
+            yield network(pixels)[0], truth
+
     def measure(self, network: nn.Module) -> float:
         """Mean PSNR in dB of the middles of held-out frames, after a calibration."""
         self.calibrate(network)
-        network.eval()
-        figures = []
-        for truth in self._frames:
-            pixels = torch.from_numpy(truth).permute(2, 0, 1)[None].to(self._device)
-            figures.append(psnr(network(pixels)[0], truth))
-        return float(np.mean(figures))
+        return float(np.mean([psnr(frame, truth) for frame, truth in self.decoded(network)]))

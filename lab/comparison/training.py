@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 import torch
-from heqcodec.lab.networks.reduced import ReducedNqe
+from heqcodec.lab.networks.reduced_encoder import ReducedEncoder
 from heqcodec.lab.training.loop import TrainingLoop
 from heqcodec.lab.training.schedule import half_cosine
 from heqcodec.lab.training.task import LoopSettings, Task
@@ -35,7 +35,7 @@ class TimedTask(Protocol):
         """A fresh full-precision network."""
         ...
 
-    def encoder(self, network: nn.Module) -> ReducedNqe:
+    def encoder(self, network: nn.Module) -> ReducedEncoder:
         """Its part that gets quantized."""
         ...
 

@@ -1,13 +1,21 @@
-"""What are other codes than signs, and OR and MUX skips, worth to the encoder at equal minutes?
+"""What is each choice in the form of the small codec worth, at equal minutes of training?
 
-    python -m heqcodec.lab.comparison.variants codes PHOTOGRAPHS --held-out HELD_OUT --out DIR
-    python -m heqcodec.lab.comparison.variants skips PHOTOGRAPHS --held-out HELD_OUT --out DIR
+    python -m heqcodec.lab.comparison.variants WHAT PHOTOGRAPHS --held-out HELD_OUT --out DIR
 
-``codes`` are those of `heqcodec.lab.networks.code_quantizers`, at most 256 bits a patch; ``skips``
-those of `heqcodec.nqe_vgg.skips`. Each variant is the form of `nqe-vgg` at a reduced width with a
-small PURENET and the quantizers of the paper, trained as ``heqcodec eval quantizers`` does. For
-each seed all have the same crops in the same order and the same minutes: first with weights in full
-precision, then quantized. On a CPU minutes are those in which the process has the processor.
+WHAT is varied:
+
+- ``codes``: other codes than signs, at most 256 bits a patch
+  (`heqcodec.lab.networks.code_quantizers`);
+- ``bottleneck``: signs of 4 to 32 channels, 64 to 512 bits a patch;
+- ``skips``: logic gates around three layers (`heqcodec.nqe_vgg.skips`);
+- ``attention``: self-attention before the bottleneck (`heqcodec.lab.networks.position_attention`);
+- ``ensemble``: two encoders, or two decoders, of half the weights (`codec_network`);
+- ``refinement``: PURENET on whole frames, or on each patch alone.
+
+Each variant is the form of `nqe-vgg` at a reduced width with a small PURENET and the quantizers of
+the paper, trained as ``heqcodec eval quantizers`` does. For each seed all have the same crops in
+the same order and the same minutes: first with weights in full precision, then quantized. On a CPU
+minutes are those in which the process has the processor.
 
 Prints the PSNR of the middles of held-out photographs. Writes NAME.json and NAME.md after each
 training; the same command goes on where it stopped.
@@ -21,21 +29,27 @@ from enum import Enum
 from functools import partial
 from pathlib import Path
 from statistics import mean
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, NamedTuple, cast
 
+import numpy as np
 import torch
 import typer
 from heqcodec.base.files import write_bytes
+from heqcodec.eval.blockiness import relative_border_step_ratio
 from heqcodec.eval.markdown import markdown_table
 from heqcodec.eval.report import environment
-from heqcodec.lab.networks.code_quantizers import CODES, make_code
+from heqcodec.lab.classifier.seed_table import pooled_deviation
+from heqcodec.lab.networks.code_quantizers import BOTTLENECKS, CODES, make_code
 from heqcodec.lab.networks.layer_quantizers import layer_quantizer
+from heqcodec.lab.networks.position_attention import ATTENTIONS
 from heqcodec.lab.networks.reduced import ReducedNqe
 from heqcodec.lab.training.photographs import load_frames, load_tiles
 from heqcodec.nqe_vgg.skips import SKIPS
 from heqcodec.purenet.device import find_device
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from .codec_network import ENSEMBLES, REFINEMENTS, CodecForm, CodecNetwork
 from .codec_task import CodecTask
 from .training import train_for
 
@@ -47,7 +61,7 @@ class Variants(NamedTuple):
     """What is compared.
 
     Attributes:
-        key: of a row, and of ``CodecTask``: the variant by its name.
+        key: of a row, and of `CodecForm`: the variant by its name.
         kinds: names, the one to compare with first.
         about: further values of a variant's rows.
         measured: further figures of a trained network, of its task.
@@ -86,7 +100,32 @@ def joined_fractions(encoder: ReducedNqe, patches: Tensor) -> dict[str, float]:
 
 def measured_skips(task: CodecTask, network: nn.Module) -> dict[str, Any]:
     """`joined_fractions` on training patches."""
-    return {"joined": joined_fractions(task.encoder(network), task.training_crops(32, 256))}
+    encoder = cast(ReducedNqe, task.encoder(network))
+    return {"joined": joined_fractions(encoder, task.training_crops(32, 256))}
+
+
+def measured_size(task: CodecTask, network: nn.Module) -> dict[str, Any]:
+    """Bits of the encoder's weights, and parameters of the decoder."""
+    decoder = cast(CodecNetwork, network).decoder
+    return {
+        "weight_bits": task.encoder(network).weight_bits(),
+        "decoder_parameters": sum(parameter.numel() for parameter in decoder.parameters()),
+    }
+
+
+def measured_borders(task: CodecTask, network: nn.Module) -> dict[str, Any]:
+    """Mean of `relative_border_step_ratio` over the held-out frames."""
+    ratios = [
+        relative_border_step_ratio(truth, as_pixels(frame))
+        for frame, truth in task.decoded(network)
+    ]
+    return {"border_ratio": mean(ratios)}
+
+
+def as_pixels(frame: Tensor) -> NDArray[np.uint8]:
+    """RGB / 255, float (3, H, W) -> uint8 (H, W, 3)."""
+    pixels = (255 * frame).round().clamp(0, 255).permute(1, 2, 0)
+    return pixels.cpu().numpy().astype(np.uint8)
 
 
 def by_seed(figure: str, form: str) -> Callable[[Rows], str]:
@@ -104,6 +143,40 @@ VARIANTS = {
             "channels": lambda own: str(own[0]["channels"]),
             "bits a patch": lambda own: f"{own[0]['bits']:.1f}",
         },
+    ),
+    "bottleneck": Variants(
+        "code",
+        BOTTLENECKS,
+        about_code,
+        measured_size,
+        {
+            "bits a patch": lambda own: f"{own[0]['bits']:.0f}",
+            "bits of weights": lambda own: f"{own[0]['weight_bits']:,}",
+        },
+    ),
+    "attention": Variants(
+        "attention",
+        ATTENTIONS,
+        lambda kind: {},
+        measured_size,
+        {"bits of weights": lambda own: f"{own[0]['weight_bits']:,}"},
+    ),
+    "ensemble": Variants(
+        "ensemble",
+        ENSEMBLES,
+        lambda kind: {},
+        measured_size,
+        {
+            "bits of weights": lambda own: f"{own[0]['weight_bits']:,}",
+            "parameters of the decoder": lambda own: f"{own[0]['decoder_parameters']:,}",
+        },
+    ),
+    "refinement": Variants(
+        "refinement",
+        REFINEMENTS,
+        lambda kind: {},
+        measured_borders,
+        {"border steps over the photograph's": by_seed("border_ratio", ".2f")},
     ),
     "skips": Variants(
         "skips",
@@ -138,7 +211,15 @@ def markdown(rows: Rows, variants: Variants) -> str:
     for kind in dict.fromkeys(row[variants.key] for row in rows):
         own = [row for row in rows if row[variants.key] == kind]
         lines.append([kind, *(cell(own) for cell in columns.values())])
-    return markdown_table([variants.key, *columns], lines)
+    text = markdown_table([variants.key, *columns], lines)
+    groups = [[row["psnr"] for row in rows if row[variants.key] == line[0]] for line in lines]
+    pooled, freedom = pooled_deviation(groups)
+    if not freedom:
+        return text
+    return text + (
+        f"\nA training varies with its seed by {pooled:.2f} dB (one standard deviation, pooled, "
+        f"{freedom} degrees of freedom).\n"
+    )
 
 
 def train_one(
@@ -163,7 +244,7 @@ def train_one(
 
 def main(
     what: Annotated[What, typer.Argument(help="What is varied.")],
-    photographs: Annotated[Path, typer.Argument(exists=True, file_okay=False)],
+    photographs: Annotated[Path, typer.Argument(exists=True)],
     held_out: Annotated[Path, typer.Option("--held-out", exists=True, file_okay=False)],
     out: Annotated[Path, typer.Option("--out")],
     minutes: Annotated[float, typer.Option("--minutes", min=0.001)] = 5.0,
@@ -191,7 +272,7 @@ def main(
         if (kind, seed) in done:
             continue
         options: dict[str, Any] = {variants.key: kind}
-        task = CodecTask(tiles, frames, width, where, seed, **options)
+        task = CodecTask(tiles, frames, width, where, seed, CodecForm(**options))
         network, figures = train_one(task, seed, minutes, float_minutes)
         row = {**options, **variants.about(kind), "seed": seed, **figures}
         rows.append({**row, **variants.measured(task, network)})

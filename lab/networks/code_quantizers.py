@@ -40,9 +40,15 @@ class CodeQuantizer(nn.Module):
 
 
 class BinaryCode(CodeQuantizer):
-    """Signs: -1 or 1 in each channel, the code of the paper."""
+    """Signs: -1 or 1 in each channel, the code of the paper.
 
-    channels, bits = POSITION_BITS, float(POSITION_BITS)
+    Args:
+        channels: C, and bits of a position.
+    """
+
+    def __init__(self, channels: int = POSITION_BITS) -> None:
+        super().__init__()
+        self.channels, self.bits = channels, float(channels)
 
     def forward(self, z: Tensor) -> Tensor:
         """See `CodeQuantizer`."""
@@ -100,15 +106,25 @@ CODES: dict[str, Callable[[], CodeQuantizer]] = {
 most that 16 bits hold of four pairs and of two."""
 
 
+BOTTLENECKS: dict[str, Callable[[], CodeQuantizer]] = {
+    "binary": BinaryCode,
+    "binary-4": lambda: BinaryCode(4),
+    "binary-8": lambda: BinaryCode(8),
+    "binary-32": lambda: BinaryCode(32),
+}
+"""Codes of other numbers of signs: 64, 128 and 512 bits a patch beside the 256."""
+
+
 def make_code(name: str) -> CodeQuantizer:
     """A new quantizer of codes.
 
     Args:
-        name: a key of `CODES`.
+        name: a key of `CODES` or of `BOTTLENECKS`.
 
     Raises:
         ValueError: there is none of that name.
     """
-    if name not in CODES:
-        raise ValueError(f"codes are {', '.join(CODES)}, not {name!r}.")
-    return CODES[name]()
+    known = CODES | BOTTLENECKS
+    if name not in known:
+        raise ValueError(f"codes are {', '.join(known)}, not {name!r}.")
+    return known[name]()

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import cast
 
 import torch
 from heqcodec.base.errors import HeqError
-from heqcodec.nqe_vgg.layout import PIXEL_CENTRE, VGG_LAYERS, VggLayer
+from heqcodec.nqe_vgg.layout import BINARY, PIXEL_CENTRE, VGG_LAYERS, VggLayer
 from heqcodec.nqe_vgg.skips import Skip
 from heqcodec.quantizers.base import WeightQuantizer
 from heqcodec.quantizers.hwmsb import HalfWaveMsb
-from heqcodec.quantizers.running_norm import RunningBatchNorm2d, plain_statistics
+from heqcodec.quantizers.running_norm import RunningBatchNorm2d
 from torch import Tensor, nn
 
 from .code_quantizers import make_code
+from .logic_gates import BinaryActivation
+from .position_attention import KEYS, Attention, PositionAttention
 from .quantized_block import QuantizedBlock, QuantizedConv2d
+from .reduced_encoder import QuantizerMaker, ReducedEncoder
 from .skip_gates import skip_gates, skipped
 
 FULL_WIDTH = 64
@@ -25,7 +28,8 @@ CODE_CHANNELS = 16
 NORM_SCALE, NORM_BIAS = 0.37, 0.5
 """Normal sums fall into the four levels of the activation a quarter each, as in ``NqeVgg``."""
 
-QuantizerMaker = Callable[[VggLayer], WeightQuantizer | None]
+ATTENTION = "attention"
+"""Name of the layer of queries and keys, before the bottleneck."""
 
 
 def require_even(width: int) -> None:
@@ -65,6 +69,13 @@ def reduced_layers(
     return tuple(scaled(layer) for layer in (VGG_LAYERS if code else VGG_LAYERS[:-1]))
 
 
+def sign_of(layer: VggLayer, code: nn.Module) -> nn.Module | None:
+    """What stands behind a layer in the place of the activation of 2 bits, if anything does."""
+    if layer.name == ATTENTION:
+        return BinaryActivation()
+    return code if len(layer.cuts) == 1 else None
+
+
 def reduced_block(
     layer: VggLayer, quantizer: WeightQuantizer | None, code: nn.Module | None
 ) -> QuantizedBlock:
@@ -86,7 +97,12 @@ def reduced_block(
     return QuantizedBlock(conv, norm, code or HalfWaveMsb(), "normalized" if layer.pool else "none")
 
 
-class ReducedNqe(nn.Module):
+def attention_layer(bottleneck: VggLayer) -> VggLayer:
+    """The binary projections of what a bottleneck sees to queries and keys."""
+    return replace(bottleneck, name=ATTENTION, outputs=2 * KEYS, levels=BINARY)
+
+
+class ReducedNqe(ReducedEncoder):
     """The encoder of arXiv 2501.05097 at a reduced width, in floating point throughout.
 
     Weights may have any quantizer; activations have 2 bits (HWMSB) and the code is quantized, in
@@ -99,7 +115,8 @@ class ReducedNqe(nn.Module):
         make: a new quantizer for each layer, or None for full precision.
         seed: of the initial weights.
         skips: logic gates around conv2, conv4 and conv6, see `heqcodec.nqe_vgg.skips`.
-        code_quantizer: what makes the code, a key of `heqcodec.lab.networks.code_quantizers.CODES`.
+        code_quantizer: what makes the code, see `heqcodec.lab.networks.code_quantizers.make_code`.
+        attention: before the bottleneck, see `heqcodec.lab.networks.position_attention`.
     """
 
     def __init__(
@@ -110,18 +127,22 @@ class ReducedNqe(nn.Module):
         seed: int = 0,
         skips: Skip = "none",
         code_quantizer: str = "binary",
+        attention: Attention = "none",
     ) -> None:
         super().__init__()
         makes_code = make_code(code_quantizer)
         layers = reduced_layers(width, code, makes_code.channels)
+        self.attention: PositionAttention | None = None
+        if code and attention != "none":
+            *before, last = layers
+            layers = (*before, attention_layer(last), last)
+            self.attention = PositionAttention(last.inputs, attention, NORM_SCALE, NORM_BIAS)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.blocks = nn.ModuleDict(
                 {
                     layer.name: reduced_block(
-                        layer,
-                        make(layer) if make else None,
-                        makes_code if len(layer.cuts) == 1 else None,
+                        layer, make(layer) if make else None, sign_of(layer, makes_code)
                     )
                     for layer in layers
                 }
@@ -133,47 +154,12 @@ class ReducedNqe(nn.Module):
         for layer, block in zip(self.layers, self.blocks.values(), strict=True):
             yield layer, cast(QuantizedBlock, block)
 
-    def quantize(self, make: QuantizerMaker) -> None:
-        """Give every layer of a full-precision twin a quantizer; weights stay as latents."""
-        for layer, block in self.reduced_blocks():
-            quantizer = make(layer)
-            if quantizer is not None:
-                block.conv.quantize(quantizer.to(block.latent.device))
-
     def forward(self, patches: Tensor) -> Tensor:
         """uint8 (N, 3, 32, 32) -> code (N, channels, 4, 4), or maps (N, 4 width, 4, 4)."""
         x = (patches.float() - PIXEL_CENTRE).contiguous(memory_format=torch.channels_last)
         for layer, block in self.reduced_blocks():
-            x = skipped(self.skips, layer, block(x), x)
+            if layer.name == ATTENTION and self.attention is not None:
+                x = self.attention(x, block(x))
+            else:
+                x = skipped(self.skips, layer, block(x), x)
         return x
-
-    @torch.no_grad()
-    def refresh(self) -> None:
-        """Let all quantizers follow their latent weights."""
-        for _, block in self.reduced_blocks():
-            block.conv.refresh()
-
-    def own_parameters(self) -> list[nn.Parameter]:
-        """Parameters of the quantizers themselves, such as learned steps."""
-        quantizers = (block.quantizer for _, block in self.reduced_blocks())
-        return [p for q in quantizers if q is not None for p in q.parameters()]
-
-    @torch.no_grad()
-    def calibrate(self, batches: Iterable[Tensor]) -> None:
-        """Measure the statistics of normalization anew, with weights as they are evaluated.
-
-        Leaves the network in evaluation mode. The statistics become plain means over the batches.
-
-        Args:
-            batches: patches as for ``forward``.
-        """
-        self.eval()
-        norms = [cast(RunningBatchNorm2d, block.norm) for _, block in self.reduced_blocks()]
-        try:
-            with plain_statistics(norms):
-                for norm in norms:
-                    norm.train()
-                for batch in batches:
-                    self(batch)
-        finally:
-            self.eval()

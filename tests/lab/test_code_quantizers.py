@@ -11,7 +11,15 @@ import pytest
 import torch
 import typer
 from heqcodec.lab.comparison import variants
-from heqcodec.lab.networks.code_quantizers import CODES, POSITION_BITS, PairCode, make_code
+from heqcodec.lab.comparison.codec_network import ENSEMBLES, REFINEMENTS
+from heqcodec.lab.networks.code_quantizers import (
+    BOTTLENECKS,
+    CODES,
+    POSITION_BITS,
+    PairCode,
+    make_code,
+)
+from heqcodec.lab.networks.position_attention import ATTENTIONS
 from heqcodec.lab.networks.reduced import ReducedNqe
 from heqcodec.nqe_vgg.skips import SKIPS
 from typer.testing import CliRunner
@@ -77,7 +85,15 @@ def test_an_encoder_has_the_channels_of_its_code() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("what", "key", "kinds"), [("codes", "code", CODES), ("skips", "skips", SKIPS)]
+    ("what", "key", "kinds"),
+    [
+        ("codes", "code", CODES),
+        ("skips", "skips", SKIPS),
+        ("bottleneck", "code", BOTTLENECKS),
+        ("attention", "attention", ATTENTIONS),
+        ("ensemble", "ensemble", ENSEMBLES),
+        ("refinement", "refinement", REFINEMENTS),
+    ],
 )
 def test_comparison_of_variants_goes_on(
     what: str, key: str, kinds: Iterable[str], photographs: Path, held_out: Path, tmp_path: Path
@@ -103,5 +119,7 @@ def test_table_of_variants() -> None:
         {"skips": kind, "seed": seed, "psnr": psnr, "psnr_float": 18.0, "steps": 7}
         for kind, seed, psnr in figures
     ]
-    *_, last = variants.markdown(rows, variants.VARIANTS["skips"]).splitlines()
+    *_, last, _, deviation = variants.markdown(rows, variants.VARIANTS["skips"]).splitlines()
+    # Variances of 0.5 and 1.53.
+    assert "by 1.01 dB" in deviation and "2 degrees" in deviation
     assert last == "| or | 18.00, 18.00 | 20.50, 18.75 | 19.62 | +0.50, -0.25 | 7, 7 |"
