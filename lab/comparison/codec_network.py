@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal, cast
 
@@ -92,8 +92,7 @@ class DecoderPair(nn.Module):
 
     def forward(self, cells: Tensor, base: Tensor | None, rate: Tensor) -> Tensor:
         """As `Purenet.forward`."""
-        frames: Sequence[Tensor] = [member(cells, base, rate) for member in self.members]
-        return torch.stack(frames).mean(0)
+        return torch.stack([member(cells, base, rate) for member in self.members]).mean(0)
 
 
 def make_decoder(form: CodecForm) -> nn.Module:
@@ -101,8 +100,9 @@ def make_decoder(form: CodecForm) -> nn.Module:
     config = replace(DECODER, inputs=make_code(form.code).channels)
     if form.ensemble != "decoders":
         return Purenet(config)
-    sizes = {"width": half_width(DECODER.width), "fine_width": half_width(DECODER.fine_width)}
-    return DecoderPair(lambda: Purenet(replace(config, **sizes)))
+    width, fine = half_width(DECODER.width), half_width(DECODER.fine_width)
+    narrow = replace(config, width=width, fine_width=fine)
+    return DecoderPair(lambda: Purenet(narrow))
 
 
 class CodecNetwork(nn.Module):
