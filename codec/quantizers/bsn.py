@@ -14,7 +14,7 @@ SCALE_FLOOR = 1e-9
 """A dead channel's factor, whose root is taken while it fades."""
 
 
-def power_of_two_exponent(channel_scales: Tensor, quantile: float = 0.9) -> int:
+def power_of_two_exponent(channel_scales: Tensor, quantile: float = 0.9, steps: int = 1) -> int:
     """k such that 2^-k stands for the channel scales of a layer.
 
     BSN (arXiv 2501.05097): one power of two for all channels, from the 0.9-quantile of
@@ -24,9 +24,11 @@ def power_of_two_exponent(channel_scales: Tensor, quantile: float = 0.9) -> int:
     Args:
         channel_scales: gamma / sqrt(variance + eps), shape (C,), any signs.
         quantile: which quantile of their absolute values, 0 to 1.
+        steps: of an octave. With more than one the scale is no shift; for comparisons of quantiles,
+            which often round to the same shift.
 
     Returns:
-        k, so that the layer's scale is 2 ** -k.
+        k, so that the layer's scale is 2 ** (-k / steps).
 
     Raises:
         ValueError: the quantile is zero or not finite, so that no power of two stands for it.
@@ -37,7 +39,7 @@ def power_of_two_exponent(channel_scales: Tensor, quantile: float = 0.9) -> int:
             f"the {quantile}-quantile of the channel scales is {value}; bit-shift normalization "
             "needs a positive one, so train the batch-normalization phase first."
         )
-    return int(-np.round(np.log2(value)))
+    return int(-np.round(steps * np.log2(value)))
 
 
 def fold_thresholds(
@@ -97,6 +99,7 @@ class BitShiftNorm(nn.Module):
 
     def __init__(self, channels: int, scale: float = 1.0, bias: float = 0.0) -> None:
         super().__init__()
+        self.steps = 1
         self.bn = RunningBatchNorm2d(channels)
         nn.init.constant_(self.bn.weight, scale)
         nn.init.constant_(self.bn.bias, bias)
@@ -114,11 +117,11 @@ class BitShiftNorm(nn.Module):
         if self._fade:
             scale, bias = self._faded()
             return x * scale.view(1, -1, 1, 1) + bias.view(1, -1, 1, 1)
-        return x * 2.0**-self._exponent
+        return x * 2.0 ** (-self._exponent / self.steps)
 
     def _faded(self) -> tuple[Tensor, Tensor]:
         """Factor and bias of phase 2: float32 (C,) each."""
-        shift = 2.0 ** (-self._exponent * (1 - self._fade))
+        shift = 2.0 ** (-self._exponent / self.steps * (1 - self._fade))
         return self.left_scale**self._fade * shift, self.left_bias * self._fade
 
     @property
@@ -129,7 +132,7 @@ class BitShiftNorm(nn.Module):
     @property
     def is_shift(self) -> bool:
         """Whether nothing but the shift is left: phase 2, faded to the end."""
-        return self._switched and self._fade == 0
+        return self._switched and self._fade == 0 and self.steps == 1
 
     def set_fade(self, fade: float) -> None:
         """How much of the channels' own factors and biases is left in phase 2, 1 to 0."""
@@ -154,8 +157,11 @@ class BitShiftNorm(nn.Module):
         return scale.cpu().numpy(), bias.cpu().numpy()
 
     @torch.no_grad()
-    def switch_to_bsn(self, quantile: float = 0.9, fade: float = 0.0) -> Tensor:
+    def switch_to_bsn(self, quantile: float = 0.9, fade: float = 0.0, steps: int = 1) -> Tensor:
         """Begin phase 2, with as much of phase 1 left as ``fade`` says; see ``set_fade``.
+
+        ``steps`` of an octave: 1 for a shift, see `power_of_two_exponent`. It is not part of the
+        state dict.
 
         Returns:
             Float (C,) of -1 and +1, the signs of gamma. The caller multiplies the channel's
@@ -171,7 +177,8 @@ class BitShiftNorm(nn.Module):
         self.left_scale.copy_(torch.from_numpy(np.maximum(np.abs(scale), SCALE_FLOOR)))
         self.left_bias.copy_(torch.from_numpy(bias))
         self.fade.fill_(fade)
-        self.exponent.fill_(power_of_two_exponent(torch.from_numpy(scale), quantile))
+        self.exponent.fill_(power_of_two_exponent(torch.from_numpy(scale), quantile, steps))
+        self.steps = steps
         self.switched.fill_(True)
         self._mirror_buffers()
         return torch.where(self.bn.weight < 0, -1.0, 1.0)

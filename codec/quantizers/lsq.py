@@ -36,8 +36,8 @@ def learned_step(x: Tensor, step: Tensor, low: int, high: int) -> Tensor:
 
     LSQ (arXiv 1902.08153), u = x / step: dx passes where u, before it is rounded, lies within
     low .. high; dstep = sum g * (low | high | round(u) - u) / sqrt(numel * high), the last where dx
-    passes. (The paper leaves out the two ends; the code of EQ-Net, arXiv 2308.07650, which clips
-    before it rounds, and that of arXiv 2306.11987 take them in, and so do we.)
+    passes. (The paper leaves out the two ends, the code of arXiv 2306.11987 takes them in, as we
+    do. EQ-Net, arXiv 2308.07650, clips before it rounds, where torch decides about the ends.)
 
     Args:
         x: float tensor of any shape.

@@ -8,6 +8,7 @@ import torch
 from heqcodec.lab.networks.logic_gates import BinaryActivation
 from heqcodec.lab.networks.quantized_block import QuantizedBlock, QuantizedConv2d
 from heqcodec.quantizers import BitShiftNorm, HalfWaveMsb
+from heqcodec.quantizers.hwmsb import TOP_LEVEL
 from torch import Tensor, nn
 
 NORM_INITS = {
@@ -19,7 +20,19 @@ NORM_INITS = {
 """Gamma and beta at first. "half-wave" puts the thresholds of HWMSB at 0.25, 0.75 and 1.25 standard
 deviations, as half-wave Gaussian quantization does (arXiv 1702.00953); "balanced" makes its four
 levels equally likely; "sparse" leaves three tenths of a binary map ones."""
+TOPS: dict[str, int | None] = {"binary": 1, "hwmsb": TOP_LEVEL, "relu": None}
+"""The largest level of an activation's maps, which logic gates may join; None for real numbers."""
 NEVER = 2**62
+
+
+def gated_norm_init(active: str, gate: str) -> str:
+    """Where the normalization of a network with gates begins, a key of `NORM_INITS`.
+
+    Binary maps have fewer ones where a gate adds some.
+    """
+    if active == "binary":
+        return "plain" if gate == "none" else "sparse"
+    return "half-wave" if active == "hwmsb" else "plain"
 
 
 def activation(name: str) -> nn.Module:

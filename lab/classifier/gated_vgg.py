@@ -24,7 +24,7 @@ from typing import Any, Literal, cast
 from heqcodec.lab.networks.logic_gates import SPARSITY_THRESHOLD, Opens, make_skip
 from torch import Tensor, nn
 
-from .blocks import PixelNormalization, conv_block
+from .blocks import TOPS, PixelNormalization, conv_block, gated_norm_init
 from .training_precision import linear_head
 from .vgg_small import CIFAR_DEVIATION, CIFAR_MEAN
 from .weight_quantizers import weight_quantizer
@@ -52,12 +52,12 @@ class GatedVgg11(nn.Module):
         weights, options: see ``weight_quantizer``.
         width: w.
         side: of the images, a multiple of 8 (of 16 from `LARGE_SIDE` on).
-        active: activation; anything but "binary" only without gates.
+        active: activation: "binary" as in the paper, or "hwmsb" or "relu", see `make_skip`.
         gate_threshold, gate_opens: of MUX gates, see `MuxOrSkip`.
         head: see `linear_head`.
 
     Raises:
-        ValueError: gates between maps that are not binary.
+        ValueError: no such gate between these maps.
     """
 
     def __init__(
@@ -74,8 +74,6 @@ class GatedVgg11(nn.Module):
         head: str = "full",
     ) -> None:
         super().__init__()
-        if gate != "none" and active != "binary":
-            raise ValueError(f'logic gates need binary activations, not "{active}".')
         self.pixels = PixelNormalization(CIFAR_MEAN, CIFAR_DEVIATION)
         self.pools_first = side >= LARGE_SIDE
         self.blocks, self.gates = nn.ModuleList(), nn.ModuleList()
@@ -86,9 +84,10 @@ class GatedVgg11(nn.Module):
                 first = not self.blocks
                 quantizer = None if first else weight_quantizer(weights, **(options or {}))
                 pool = self.pools_first if first else index == 0
-                norm_init = "plain" if gate == "none" else "sparse"
+                norm_init = gated_norm_init(active, gate)
                 self.blocks.append(conv_block(inputs, outputs, active, quantizer, pool, norm_init))
-                skip = make_skip(gate, outputs, 1, gate_threshold, gate_opens) if index else None
+                kind = gate if index else "none"
+                skip = make_skip(kind, outputs, TOPS[active], gate_threshold, gate_opens)
                 self.gates.append(skip or nn.Identity())
                 inputs = outputs
         self.head = linear_head(head, inputs, classes)

@@ -14,6 +14,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from .blocks import weighted_convolutions
+from .gated_resnet import DEPTHS, GatedResNet
 from .gated_vgg import MuxOrNet11, OrNet11, Vgg11
 from .nqe_classifier import NqeClassifier
 from .recipe import ClassifierRecipe
@@ -30,7 +31,9 @@ ARCHITECTURE = (
     "norm_init",
     "gate_threshold",
     "gate_opens",
+    "skips",
     "binary_code",
+    "code_channels",
     "head",
 )
 """Keys of a recipe that decide what `build_network` makes."""
@@ -69,11 +72,16 @@ def build_network(
     try:
         if recipe.network == "nqe":
             return NqeClassifier(
-                **arguments, norm_init=recipe.norm_init, binary_code=recipe.binary_code
+                **arguments,
+                norm_init=recipe.norm_init,
+                binary_code=recipe.binary_code,
+                code_channels=recipe.code_channels,
             )
         if recipe.network == "vgg-small":
             return VggSmall(**arguments, norm_init=recipe.norm_init)
         gates = {"gate_threshold": recipe.gate_threshold, "gate_opens": recipe.gate_opens}
+        if recipe.network in DEPTHS:
+            return GatedResNet(DEPTHS[recipe.network], **arguments, skips=recipe.skips, **gates)
         return GATED[recipe.network](**arguments, side=side, **gates)
     except (TypeError, ValueError) as error:
         raise HeqError(f"{recipe.name} asks for no network that there is: {error}.") from error

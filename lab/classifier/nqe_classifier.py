@@ -11,7 +11,6 @@ logits
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
@@ -61,6 +60,8 @@ NQE_LAYERS = (
     NqeLayer(256, 16, 1, 1, "binary", 1, False),
 )
 CODE_BITS = 256
+POSITIONS = 16
+CODE_CHANNELS = CODE_BITS // POSITIONS
 WIDTH = NQE_LAYERS[0].outputs
 FIXED_STEPS = {"heq5": "max5", "heq3": "max3"}
 """The fixed step that "mixed-max" has in the place of each histogram-equalized one."""
@@ -73,13 +74,14 @@ def weight_bits() -> int:
     return sum(layer.count * layer.bits for layer in NQE_LAYERS)
 
 
-def layers_of_width(width: int) -> tuple[NqeLayer, ...]:
+def layers_of_width(width: int, code_channels: int = CODE_CHANNELS) -> tuple[NqeLayer, ...]:
     """`NQE_LAYERS` with so many channels in the first layer and the others in proportion.
 
-    The code keeps its 256 bits. For short comparisons; only `WIDTH` is packed.
+    For short comparisons; only `WIDTH` and `CODE_CHANNELS` are packed.
 
     Args:
         width: 64 is the encoder itself.
+        code_channels: of the last layer, whatever the width.
 
     Raises:
         ValueError: an odd width: the grouped layers have two halves.
@@ -95,7 +97,8 @@ def layers_of_width(width: int) -> tuple[NqeLayer, ...]:
         )
         for index, layer in enumerate(blocks)
     ]
-    return (*scaled, replace(last, inputs=last.inputs * width // WIDTH))
+    inputs = last.inputs * width // WIDTH
+    return (*scaled, replace(last, inputs=inputs, outputs=code_channels))
 
 
 def _of_layer(weights: str, layer: NqeLayer) -> str:
@@ -121,6 +124,7 @@ class NqeClassifier(nn.Module):
         binary_code: whether the head sees the signs of the code, or (for the twin) its values.
         width: channels of the first layer, see `layers_of_width`.
         head: see `linear_head`.
+        code_channels: of the code, 16 bits each.
 
     Raises:
         ValueError: there is no such width.
@@ -136,10 +140,11 @@ class NqeClassifier(nn.Module):
         binary_code: bool = True,
         width: int = WIDTH,
         head: str = "full",
+        code_channels: int = CODE_CHANNELS,
     ) -> None:
         super().__init__()
         self.binary_code = binary_code
-        self.layers = layers_of_width(width)
+        self.layers = layers_of_width(width, code_channels)
         self.pixels = PixelNormalization((PIXEL_CENTRE,) * 3, (1.0,) * 3)
         blocks = []
         for layer in self.layers:
@@ -159,7 +164,7 @@ class NqeClassifier(nn.Module):
                 )
             )
         self.blocks = nn.Sequential(*blocks)
-        self.head = linear_head(head, CODE_BITS, classes)
+        self.head = linear_head(head, POSITIONS * code_channels, classes)
 
     def code(self, pixels: Tensor) -> Tensor:
         """uint8 pixels (N, 3, 32, 32) -> code (N, 16, 4, 4), -1 or +1 (float without sign)."""
@@ -176,7 +181,7 @@ class NqeClassifier(nn.Module):
         return [cast(BitShiftNorm, cast(QuantizedBlock, block).norm) for block in self.blocks]
 
     @torch.no_grad()
-    def switch_to_bsn(self, quantile: float = 0.9, fade: float = 0.0) -> list[int]:
+    def switch_to_bsn(self, quantile: float = 0.9, fade: float = 0.0, steps: int = 1) -> list[int]:
         """Put one power of two per layer in the place of batch normalization.
 
         Channels whose gamma is negative get their weights negated, since a shared positive scale
@@ -185,16 +190,17 @@ class NqeClassifier(nn.Module):
         Args:
             quantile: of the channels' scales, which the power of two stands for; the paper's 0.9.
             fade: see ``BitShiftNorm.set_fade``.
+            steps: of an octave; 1 are shifts, more is for comparisons.
 
         Returns:
-            The shifts k of y = x * 2^-k, layer by layer.
+            The k of y = x * 2^(-k / steps), layer by layer; shifts, where steps is 1.
 
         Raises:
             RuntimeError: called twice.
             ValueError: a layer is dead.
         """
         for (_, conv), norm in zip(weighted_convolutions(self), self.norms, strict=True):
-            conv.latent.mul_(norm.switch_to_bsn(quantile, fade).view(-1, 1, 1, 1))
+            conv.latent.mul_(norm.switch_to_bsn(quantile, fade, steps).view(-1, 1, 1, 1))
         return [norm.shift for norm in self.norms]
 
     def set_fade(self, fade: float) -> None:
@@ -203,4 +209,4 @@ class NqeClassifier(nn.Module):
             norm.set_fade(fade)
 
 
-assert math.prod((16, 4, 4)) == CODE_BITS
+assert POSITIONS * NQE_LAYERS[-1].outputs == CODE_BITS

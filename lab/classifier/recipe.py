@@ -27,7 +27,10 @@ from heqcodec.lab.training.recipe_values import (
 
 from .blocks import NORM_INITS
 
-NETWORKS = ("vgg-small", "vgg-11", "ornet-11", "muxornet-11", "nqe")
+NETWORKS = (
+    *("vgg-small", "vgg-11", "ornet-11", "muxornet-11"),
+    *("resnet-20", "resnet-56", "nqe"),
+)
 TEXT = Check("text", lambda value: isinstance(value, str))
 ACTIVATIONS = ("relu", "hwmsb", "binary")
 OWN_OR_ACTIVATION = Check(
@@ -40,14 +43,16 @@ class ClassifierRecipe:
     """One training run; the fields are the keys of the TOML file.
 
     name: of the run, which is also its folder.  about: one line.
-    network: "vgg-small", "vgg-11", "ornet-11", "muxornet-11" or "nqe".
+    network: "vgg-small", "vgg-11", "ornet-11", "muxornet-11", "resnet-20", "resnet-56" or "nqe".
     width: channels of the first convolutions; 0 is the network's own.
     active: activation, "relu", "hwmsb" or "binary"; "" is the network's own.
     weights: weight quantizer, see `weight_quantizer`; "mixed" is NQE's own mixture,
         "mixed-max" the same numbers of levels by fixed steps.
     options: of the quantizer.  norm_init: see `heqcodec.lab.classifier.blocks.NORM_INITS`.
     gate_threshold, gate_opens: of MUX gates, see `heqcodec.lab.networks.logic_gates.MuxOrSkip`.
-    binary_code: whether NQE's head sees signs.
+    skips: of a residual network, "none", "or", "mux" or "add", see
+        `heqcodec.lab.networks.logic_gates.make_skip`.
+    binary_code: whether NQE's head sees signs.  code_channels: of NQE's code, 16 bits each.
     start: name of a finished run whose weights this one starts from, "" for none.
     start_norms: whether normalization is taken over too; not if the activations differ.
     epochs, batch, learning_rate: of the main phase; the learning rate rises for ``warmup`` epochs,
@@ -62,8 +67,8 @@ class ClassifierRecipe:
     refresh: epochs from one refresh of the quantizers to the next; 0 is every batch.
     zero_median: whether each refresh first shifts the latent weights' median to 0.
     bsn: whether bit-shift normalization replaces batch normalization at the beginning (NQE, with
-        ``start``).  bsn_quantile, bsn_fade_epochs: see `NqeClassifier.switch_to_bsn`; batch
-        normalization fades out over so many epochs.
+        ``start``).  bsn_quantile, bsn_steps, bsn_fade_epochs: see `NqeClassifier.switch_to_bsn`;
+        batch normalization fades out over so many epochs.
     gradients, gradient_bits, bifurcated: quantized gradients of the convolutions, "full", "ptq",
         "psq" or "bhq", see `quantize_gradients`.
     head: the last layer, see `linear_head`.
@@ -86,7 +91,9 @@ class ClassifierRecipe:
     norm_init: str = key(one_of(NORM_INITS), "plain")
     gate_threshold: float = key(SHARE, SPARSITY_THRESHOLD)
     gate_opens: Opens = field(default="dense", metadata={"check": one_of(OPENS)})
+    skips: str = key(one_of(("none", "or", "mux", "add")), "or")
     binary_code: bool = key(FLAG, True)
+    code_channels: int = key(whole(1), 16)
     start: str = key(TEXT, "")
     start_norms: bool = key(FLAG, True)
     batch: int = key(whole(1), 512)
@@ -107,6 +114,7 @@ class ClassifierRecipe:
     zero_median: bool = key(FLAG, False)
     bsn: bool = key(FLAG, False)
     bsn_quantile: float = key(SHARE, 0.9)
+    bsn_steps: int = key(whole(1), 1)
     bsn_fade_epochs: int = key(whole(0), 0)
     gradients: str = key(one_of(("full", "ptq", "psq", "bhq")), "full")
     gradient_bits: int = key(whole(2, 16), 8)
@@ -140,6 +148,8 @@ class ClassifierRecipe:
         found = faults(cls, values)
         if values.get("bsn") and not (values["network"] == "nqe" and values.get("start")):
             found.append('bsn needs network = "nqe" and start')
+        if values.get("bsn_steps", 1) != 1 and values.get("keep_weights"):
+            found.append("bsn_steps above 1 are no shifts, and weights with them are not kept")
         if values.get("bifurcated") and values.get("gradients", "full") == "full":
             found.append("bifurcated needs gradients")
         refuse(found, origin)

@@ -67,7 +67,7 @@ class ClassifierTask(Task):
             fade = 1.0 if recipe.bsn_fade_epochs else 0.0
             nqe = cast(NqeClassifier, self.network)
             try:
-                self.shifts = nqe.switch_to_bsn(recipe.bsn_quantile, fade)
+                self.shifts = nqe.switch_to_bsn(recipe.bsn_quantile, fade, recipe.bsn_steps)
             except (RuntimeError, ValueError) as error:
                 raise HeqError(f"{recipe.name} cannot begin: {error}") from error
         if recipe.gradients != "full":

@@ -215,29 +215,64 @@ class MuxOrSkip(nn.Module):
         return opening_sums(self.threshold, positions, self.top).flatten()
 
 
+class MaximumSkip(nn.Module):
+    """The OR of real maps: each is a thermometer code of endlessly many levels.
+
+    The gradient goes to the larger input.
+    """
+
+    def forward(self, main: Tensor, skip: Tensor) -> Tensor:
+        """Two maps (N, C, H, W) -> their maximum, same shape and dtype."""
+        return torch.maximum(main, skip)
+
+
+class SumSkip(nn.Module):
+    """The sum of a residual network (arXiv 1512.03385), which levels end at the largest one.
+
+    Args:
+        top: the largest level; None for real maps. Where the sum is larger, it gets no gradient.
+    """
+
+    def __init__(self, top: int | None) -> None:
+        super().__init__()
+        self.top = top
+
+    def forward(self, main: Tensor, skip: Tensor) -> Tensor:
+        """Two maps (N, C, H, W) -> their sum, of 0 .. ``top`` where there is one, same shape."""
+        total = main + skip
+        # Not clamp: at the largest level itself its gradient depends on the version of torch.
+        return total if self.top is None else total - torch.relu(total - self.top)
+
+
 def make_skip(
     kind: str,
     channels: int,
-    top: int = 1,
+    top: int | None = 1,
     threshold: float = SPARSITY_THRESHOLD,
     opens: Opens = "dense",
 ) -> nn.Module | None:
     """The module of a skip.
 
     Args:
-        kind: "none", "or" or "mux".
+        kind: "none", "or", "mux" or "add".
         channels: of both maps.
-        top: the largest level; 1 for binary maps.
+        top: the largest level; 1 for binary maps, None for real ones, whose OR is the maximum.
         threshold, opens: of "mux", see `MuxOrSkip`.
 
     Returns:
         (main, skip) -> map of their shape, or None without a skip.
 
     Raises:
-        ValueError: another kind.
+        ValueError: another kind, or "mux" of real maps, whose density has no scale.
     """
-    if kind not in ("none", "or", "mux"):
-        raise ValueError(f'skips are "none", "or" or "mux", not {kind!r}')
-    if kind == "or":
-        return OrSkip(top)
-    return MuxOrSkip(channels, top, threshold, opens) if kind == "mux" else None
+    if kind not in ("none", "or", "mux", "add"):
+        raise ValueError(f'skips are "none", "or", "mux" or "add", not {kind!r}')
+    if kind == "none":
+        return None
+    if kind == "add":
+        return SumSkip(top)
+    if top is None:
+        if kind == "mux":
+            raise ValueError('"mux" needs maps of levels, such as those of "binary" or "hwmsb"')
+        return MaximumSkip()
+    return OrSkip(top) if kind == "or" else MuxOrSkip(channels, top, threshold, opens)

@@ -6,10 +6,12 @@ import pytest
 import torch
 from heqcodec.base.errors import HeqError
 from heqcodec.lab.classifier import ClassifierRecipe, build_network
+from heqcodec.lab.classifier.gated_resnet import GatedResNet, shortcut
 from heqcodec.lab.networks.logic_gates import (
     MuxOrSkip,
     OrSkip,
     heaviside,
+    make_skip,
     mux_gate,
     or_gate,
     thresholded_pool,
@@ -127,3 +129,70 @@ def test_mux_gates_begin_where_a_recipe_says() -> None:
     assert all(bool((value == 0.2).all()) for value in thresholds)
     with pytest.raises(HeqError, match="gate_threshold must be a number from 0 to 1"):
         ClassifierRecipe.of({"name": "m", "network": "nqe", "epochs": 1, "gate_threshold": 2})
+
+
+def test_sums_of_levels_end_at_the_largest() -> None:
+    main = torch.tensor([0.0, 1.0, 2.0, 3.0], requires_grad=True)
+    skip = torch.tensor([0.0, 2.0, 2.0, 3.0])
+    made = make_skip("add", 1, 3)
+    assert made is not None
+    y = made(main, skip)
+    assert y.tolist() == [0, 3, 3, 3]
+    y.sum().backward()
+    assert main.grad is not None and main.grad.tolist() == [1, 1, 0, 0]
+    real = make_skip("add", 1, None)
+    assert real is not None and real(main, skip).tolist() == [0, 3, 4, 6]
+    # Between binary maps a sum that ends at 1 is an OR.
+    binary = make_skip("add", 1, 1)
+    assert binary is not None and torch.equal(binary(A, B), OrSkip()(A, B))
+
+
+def test_the_or_of_real_maps_is_their_maximum() -> None:
+    main = torch.tensor([0.5, 1.5], requires_grad=True)
+    made = make_skip("or", 1, None)
+    assert made is not None
+    y = made(main, torch.tensor([0.7, 0.1]))
+    assert y.tolist() == pytest.approx([0.7, 1.5])
+    y.sum().backward()
+    assert main.grad is not None and main.grad.tolist() == [0, 1]
+    with pytest.raises(ValueError, match="needs maps of levels"):
+        make_skip("mux", 1, None)
+    with pytest.raises(ValueError, match="not 'xor'"):
+        make_skip("xor", 1)
+
+
+def residual(skips: str, active: str = "binary", depth: int = 20) -> GatedResNet:
+    torch.manual_seed(2)
+    return GatedResNet(depth, 3, width=4, skips=skips, active=active)
+
+
+@pytest.mark.parametrize("active", ["binary", "hwmsb", "relu"])
+def test_skips_of_a_residual_network_carry_a_map_around_dead_blocks(active: str) -> None:
+    pixels = torch.randint(256, (2, 3, 32, 32), dtype=torch.uint8)
+    for skips in ("none", "or", "add"):
+        network = residual(skips, active).eval()
+        for pair in network.pairs:
+            pair[1].norm.weight.data.zero_()
+            pair[1].norm.bias.data.fill_(-1)
+        seen: list[torch.Tensor] = []
+        network.head.register_forward_hook(
+            lambda module, given, made, seen=seen: seen.append(given[0])
+        )
+        network(pixels)
+        first = network.first(network.pixels(pixels))
+        # Dead blocks give 0, so that what arrives is the first map, twice reduced and doubled.
+        reduced = torch.nn.functional.max_pool2d(first, 4).mean(dim=(2, 3)).repeat(1, 4)
+        expected = reduced if skips != "none" else torch.zeros_like(reduced)
+        torch.testing.assert_close(seen[0], expected)
+
+
+def test_depths_and_shortcuts() -> None:
+    convolutions = [m for m in residual("or").modules() if isinstance(m, torch.nn.Conv2d)]
+    assert len(convolutions) == 19
+    assert len(residual("mux", depth=56).pairs) == 27
+    with pytest.raises(ValueError, match="not 21"):
+        residual("or", depth=21)
+    x = torch.arange(32.0).view(1, 2, 4, 4)
+    y = shortcut(x, torch.zeros(1, 4, 2, 2))
+    assert y[0, 0].tolist() == [[5, 7], [13, 15]] == y[0, 2].tolist()
+    assert shortcut(x, torch.zeros(1, 2, 4, 4)) is x

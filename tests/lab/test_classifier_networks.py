@@ -67,9 +67,18 @@ def test_other_networks_refuse_larger_images() -> None:
         build_network(recipe("nqe"), 3, side=96)
 
 
-def test_gates_need_binary_activations() -> None:
-    with pytest.raises(HeqError, match="binary"):
-        build_network(recipe("ornet-11", active="hwmsb"), 3)
+def test_mux_gates_need_levels() -> None:
+    with pytest.raises(HeqError, match='"mux" needs maps of levels'):
+        build_network(recipe("muxornet-11", active="relu", width=8), 3)
+    for network in ("ornet-11", "muxornet-11"):
+        gates = build_network(recipe(network, active="hwmsb", width=8), 3).gates
+        assert [gate.top for gate in gates if hasattr(gate, "top")] == 6 * [3]
+
+
+def test_a_code_has_the_channels_that_a_recipe_asks_for() -> None:
+    network = build_network(recipe("nqe", width=8, code_channels=5), 3)
+    assert network.code(pixels()).shape == (2, 5, 4, 4)
+    assert network(pixels()).shape == (2, 3)
 
 
 def test_nqe_holds_a_megabit_and_sends_256() -> None:

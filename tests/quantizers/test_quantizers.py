@@ -178,6 +178,7 @@ def test_bsn_power_of_two_comes_from_the_upper_decile():
     # sqrt(2) is where the nearest exponent changes.
     assert power_of_two_exponent(torch.full((4,), 2**-0.49)) == 0
     assert power_of_two_exponent(torch.full((4,), 2**-0.51)) == 1
+    assert power_of_two_exponent(torch.full((4,), 2**-0.49), steps=8) == 4
     with pytest.raises(ValueError, match="needs a positive one"):
         power_of_two_exponent(torch.zeros(4))
 
