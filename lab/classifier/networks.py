@@ -79,7 +79,10 @@ def build_network(
             )
         if recipe.network == "vgg-small":
             return VggSmall(**arguments, norm_init=recipe.norm_init)
-        gates = {"gate_threshold": recipe.gate_threshold, "gate_opens": recipe.gate_opens}
+        gates: dict[str, Any] = {
+            "gate_threshold": recipe.gate_threshold,
+            "gate_opens": recipe.gate_opens,
+        }
         if recipe.network in DEPTHS:
             return GatedResNet(DEPTHS[recipe.network], **arguments, skips=recipe.skips, **gates)
         return GATED[recipe.network](**arguments, side=side, **gates)
