@@ -11,8 +11,8 @@ from pathlib import Path
 import heqcodec
 import numpy as np
 import pytest
-from heqcodec.cli.link import kiss_frames
 from heqcodec.export.c_project import export_c
+from heqcodec.packets.framing import kiss_frames
 from PIL import Image
 from skimage.data import astronaut
 

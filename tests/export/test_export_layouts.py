@@ -15,9 +15,9 @@ from c_compilers import needs_compiler
 from c_toolchains import CROSS
 from command_runner import names, run
 from firmware_boards import board, firmware, rgb565
-from heqcodec.cli.link import counted
 from heqcodec.export.layouts import LAYOUTS, PLAIN
 from heqcodec.export.vectors import scene
+from heqcodec.packets.framing import counted
 from heqcodec.packets.layout import parse
 from skimage.data import astronaut
 

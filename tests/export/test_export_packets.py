@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 from c_compilers import ARM, COMPILERS, build, needs_compiler, sanitized
 from c_toolchains import FORBIDDEN, arm_code
-from heqcodec.cli.link import counted
 from heqcodec.export.c_project import READERS, export_c
 from heqcodec.export.vectors import pnm
 from heqcodec.file.options import step_of_quality
 from heqcodec.packets import PacketAssembler, packetize
+from heqcodec.packets.framing import counted
 from heqcodec.packets.layout import Kind, parse
 from numpy.typing import NDArray
 from PIL import Image
