@@ -102,6 +102,19 @@ def encode(
             "or srggb10p; docs/EMBEDDED.md lists kinds and options.",
         ),
     ] = None,
+    index: Annotated[
+        bool,
+        typer.Option(
+            "--index", help="rate mode: an index of the strips, for readers over a network."
+        ),
+    ] = False,
+    progressive: Annotated[
+        bool,
+        typer.Option(
+            "--progressive",
+            help="rate mode: the lowest frequencies of the whole image come first.",
+        ),
+    ] = False,
     strip_metadata: Annotated[
         bool, typer.Option("--strip", help="Leave out ICC profile, EXIF and XMP; alpha stays.")
     ] = False,
@@ -120,7 +133,9 @@ def encode(
     """
     from heqcodec.file.options import EncodeOptions
 
-    options = EncodeOptions(bpp, quality, target_size, mode, coder, model, strip_rows, budget)
+    options = EncodeOptions(
+        bpp, quality, target_size, mode, coder, model, strip_rows, budget, index, progressive
+    )
     _check_options(options)
     _check_raw(raw)
     plan = plan_jobs(

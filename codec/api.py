@@ -61,6 +61,8 @@ def encode(
     budget: int | None = None,
     strip_rows: int | None = None,
     raw: str | None = None,
+    index: bool = False,
+    progressive: bool = False,
     max_pixels: int | None = DEFAULT_MAX_PIXELS,
     progress: Progress | None = None,
     strip: bool | None = None,
@@ -98,6 +100,11 @@ def encode(
             ones.
         raw: what a sensor's raw dump holds, such as "640x480:rgb565"; ``image`` is then a path,
             bytes or a binary file object. See ``docs/EMBEDDED.md``.
+        index: rate mode: end the file with an index of its strips, 4 bytes each, so that readers
+            over a network find the strips of a region by one read.
+        progressive: rate mode: the lowest frequencies of the whole image come first, so that
+            whoever receives the file can stop there; see ``slices`` of :func:`decode`. 0.3 to
+            1.5 % more bytes.
         max_pixels: largest number of pixels; None for no limit.
         progress: called now and then with how many rows of patches are encoded and of how many; a
             target takes several passes, whose number is guessed at first. What it raises ends the
@@ -122,7 +129,9 @@ def encode(
     if strip is not None:
         warnings.warn("strip is named strip_metadata now", DeprecationWarning, stacklevel=2)
         strip_metadata = strip
-    options = EncodeOptions(bpp, quality, target_size, mode, coder, model, strip_rows, budget)
+    options = EncodeOptions(
+        bpp, quality, target_size, mode, coder, model, strip_rows, budget, index, progressive
+    )
     choice = options.resolved(registry)
     limit = checked_limit(max_pixels)
     from heqcodec.file.encoding import coded_samples, encode_file, side_chunks
@@ -217,7 +226,7 @@ def decode(
             a frame of up to 2^20 pixels.
         device: "auto", "cpu", "cuda" and so on, for the decoder's network.
         slices: of packed files: decode the first so many slices of each strip alone, which gives
-            a coarser image; None for all.
+            a coarser image; None for all. Of progressive files 1 stands for the first part.
         decoder: "strong"; "fast" for a smaller network, where the model has one; "best", the
             strong one run on four flips and turns of the frame, for 0.05 dB ("best-2": on two,
             "best-8": on eight); "ms-ssim" for the

@@ -101,6 +101,37 @@ class SlicedCoder(StripCoder, Protocol):
 
 
 @runtime_checkable
+class ProgressiveCoder(StripCoder, Protocol):
+    """A coder whose strips can be in two parts, the lowest frequencies and the rest."""
+
+    def encode_parts(
+        self, levels: NDArray[np.int16], transform_sizes: NDArray[np.uint8], step: int
+    ) -> tuple[bytes, bytes]:
+        """Code a strip in two parts; arguments as those of `encode`."""
+        ...
+
+    def decode_first(
+        self, payload: bytes, rows: int, columns: int, planes: int, step: int
+    ) -> tuple[NDArray[np.int16], NDArray[np.uint8]]:
+        """`decode` of the first part: levels of the lowest frequencies, 0 for all others."""
+        ...
+
+    def decode_rest(
+        self,
+        payload: bytes,
+        levels: NDArray[np.int16],
+        transform_sizes: NDArray[np.uint8],
+        step: int,
+    ) -> NDArray[np.int16]:
+        """All levels, from what `decode_first` gave and the second part.
+
+        Raises:
+            HeqFormatError: as `decode`.
+        """
+        ...
+
+
+@runtime_checkable
 class RateDecoder(Protocol):
     """A decoder of whole frames, whose rows of patches may have different steps. Devices agree
     within 1/255 in each sample."""

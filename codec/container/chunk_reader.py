@@ -37,6 +37,7 @@ def read_chunks(
     *,
     types: frozenset[bytes] | None = None,
     partial: bool = False,
+    optional: range = range(0),
 ) -> tuple[list[Chunk], list[str]]:
     """Chunks between two offsets, END_ excepted.
 
@@ -46,6 +47,7 @@ def read_chunks(
         end: offset of the end of the file.
         types: only these are read; the data of others are passed over unverified. None for all.
         partial: list damage instead of raising it.
+        optional: bytes of a chunk that is passed over where it is damaged.
 
     Returns:
         The chunks in file order, and the names of the damaged ones.
@@ -67,6 +69,9 @@ def read_chunks(
             try:
                 chunk, stop = _read_chunk(read, position, end, types)
             except HeqError:
+                if not partial and position == optional.start < optional.stop:
+                    position = optional.stop
+                    continue
                 if not partial:
                     raise
         if chunk is None:

@@ -23,6 +23,7 @@ ICC = b"ICCP"
 EXIF = b"EXIF"
 XMP = b"XMP_"
 ALPHA = b"ALPH"
+INDEX = b"sIDX"
 END = b"END_"
 
 CHUNK_TYPES: dict[bytes, str] = {
@@ -30,6 +31,7 @@ CHUNK_TYPES: dict[bytes, str] = {
     EXIF: "EXIF block",
     XMP: "XMP packet",
     ALPHA: "alpha plane",
+    INDEX: "index of strips",
     END: "end of file",
 }
 """The types that this version knows; each at most once in a file, END_ exactly once and last."""

@@ -43,10 +43,12 @@ GRAY_AS_RGB = 129
 
 
 class Mode(IntEnum):
-    """Patch mode: as many bytes for each patch. Rate mode: as many for a strip as it needs."""
+    """Patch mode: as many bytes for each patch. Rate mode: as many for a strip as it needs; a
+    progressive device file has the lowest frequencies of all its strips first."""
 
     PATCH = 0
     RATE = 1
+    PROGRESSIVE = 2
 
 
 class Coder(IntEnum):
@@ -173,9 +175,20 @@ class Header:
         return self.rate // 8
 
     @property
+    def parts(self) -> int:
+        """Strips that hold the same rows of patches: 2 in a progressive device file."""
+        return 2 if self.mode == Mode.PROGRESSIVE and self.coder == Coder.DEVICE else 1
+
+    @property
+    def row_strips(self) -> int:
+        """Strips of a part, which hold all rows of patches: strips ``i`` and ``i + row_strips`` of
+        a progressive device file hold the same ones."""
+        return -(-self.patch_rows // self.strip_rows)
+
+    @property
     def strip_count(self) -> int:
         """Number of strips."""
-        return -(-self.patch_rows // self.strip_rows)
+        return self.parts * self.row_strips
 
     def pack(self) -> bytes:
         """The 44 bytes of this header, checked and with their CRC-32.
@@ -323,15 +336,16 @@ def _check_patch_rate(header: Header) -> None:
         )
 
 
-def enough_strip_rows(strip_rows: int, height: int) -> int:
+def enough_strip_rows(strip_rows: int, height: int, parts: int = 1) -> int:
     """Rows of patches in a strip: as requested, or more where there would be too many strips.
 
     Args:
         strip_rows: 1 to 255.
         height: of the image, in pixels.
+        parts: strips that hold the same rows.
     """
     patch_rows = -(-height // PATCH)
-    return max(strip_rows, -(-patch_rows // MOST_STRIPS))
+    return max(strip_rows, -(-patch_rows * parts // MOST_STRIPS))
 
 
 def padded_size(width: int, height: int) -> tuple[int, int]:

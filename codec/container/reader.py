@@ -13,7 +13,7 @@ from typing import BinaryIO
 
 from heqcodec.base.errors import HeqChecksumError, HeqError, HeqFormatError, HeqTruncatedError
 from heqcodec.container.chunk_reader import read_chunks
-from heqcodec.container.chunks import Chunk
+from heqcodec.container.chunks import CHUNK_OVERHEAD, Chunk
 from heqcodec.container.header import (
     DEFAULT_MAX_PIXELS,
     HEADER_LENGTH,
@@ -21,6 +21,7 @@ from heqcodec.container.header import (
     check_pixels,
     parse_header,
 )
+from heqcodec.container.index import is_index, parse_index, tail_length
 from heqcodec.container.repair import repair_header
 from heqcodec.container.strip_places import StripPlaces, strip_places
 from heqcodec.container.strips import (
@@ -71,11 +72,13 @@ class ContainerReader:
         self._damaged_strips: set[int] = set()
         self._repaired: dict[str, None] = {}
         self._stream = stream
+        self._tail: bytes | None = None
         self._start = stream.tell()
         self.file_size = stream.seek(0, os.SEEK_END) - self._start
         self.header = self._read_header()
         check_pixels(self.header.width, self.header.height, max_pixels)
         self._places: StripPlaces | None = None
+        self._index: list[int] | None = None
         smallest = smallest_size(self.header)
         if not partial and self.file_size < smallest:
             raise HeqTruncatedError(
@@ -105,6 +108,9 @@ class ContainerReader:
         Raises:
             HeqChecksumError, HeqFormatError, HeqTruncatedError: damage, unless ``partial``.
         """
+        indexed = self._indexed_strip(index)
+        if indexed is not None:
+            return indexed
         extent = self._found_places().extent(index)
         if extent is None or not extent.closed or extent.stop > self.file_size:
             if not self.partial and extent is not None:
@@ -129,6 +135,29 @@ class ContainerReader:
         else:
             self._repaired[f"strip {index}"] = None
         return strip
+
+    def _indexed_strip(self, index: int) -> Strip | None:
+        """The strip where the index of the file says that it lies, if that is true."""
+        if self._places is not None or not self._find_index():
+            return None
+        assert self._index is not None
+        start, stop = self._index[index : index + 2]
+        try:
+            return check_strip(self.header, index, self._read(start, stop - start))
+        except HeqError:
+            self._index = None  # The heads of the strips are the truth.
+            return None
+
+    def _find_index(self) -> bool:
+        """Whether the file has an index that nothing has spoken against."""
+        if self._tail is None:
+            length = tail_length(self.header)
+            known = not self.header.constant_rate and self.file_size >= HEADER_LENGTH + length
+            self._tail = self._read(self.file_size - length, length) if known else b""
+            self._index = parse_index(self.header, self._tail) if known else None
+            if self._index and self._index[-1] > self.file_size - length:
+                self._index = None
+        return self._index is not None
 
     def _fits(self, index: int, length: int) -> bool:
         """Whether a strip can be so long: in patch mode the header fixes it, and what a search has
@@ -175,12 +204,30 @@ class ContainerReader:
             HeqFormatError, HeqTruncatedError, HeqChecksumError, HeqUnsupportedError: damage or a
                 chunk that is needed and unknown, unless ``partial``.
         """
+        if self._places is None and self._find_index():
+            assert self._index is not None
+            try:
+                return read_chunks(self._read, self._index[-1], self.file_size, types=types)[0]
+            except HeqError:
+                self._index = None
         begin = self._found_places().chunks_begin
-        chunks, damaged = read_chunks(
-            self._read, begin, self.file_size, types=types, partial=self.partial
+        self._find_index()
+        chunks, self.damaged_chunks = read_chunks(
+            self._read,
+            begin,
+            self.file_size,
+            types=types,
+            partial=self.partial,
+            optional=self._index_range(),
         )
-        self.damaged_chunks = damaged
         return chunks
+
+    def _index_range(self) -> range:
+        """The bytes of the index of strips, whole or damaged; none if there is none."""
+        tail, start = self._tail or b"", self.file_size - len(self._tail or b"")
+        chunk = tail[:-CHUNK_OVERHEAD]
+        found = bool(tail) and is_index(self.header, chunk)
+        return range(start, start + len(chunk)) if found else range(0)
 
     def _found_places(self) -> StripPlaces:
         if self._places is None:
@@ -202,6 +249,10 @@ class ContainerReader:
         return header
 
     def _read(self, offset: int, length: int) -> bytes:
+        behind = self.file_size - offset
+        if self._tail and length <= behind <= len(self._tail):
+            place = len(self._tail) - behind
+            return self._tail[place : place + length]
         self._stream.seek(self._start + offset)
         data = self._stream.read(length)
         if len(data) != length:

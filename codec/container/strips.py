@@ -67,7 +67,8 @@ def lawful_rates(
 
 def strip_patch_rows(header: Header, index: int) -> int:
     """Patch rows of strip ``index``; the last strip may have fewer than ``strip_rows``."""
-    return min(header.strip_rows, header.patch_rows - index * header.strip_rows)
+    first = index % header.row_strips * header.strip_rows
+    return min(header.strip_rows, header.patch_rows - first)
 
 
 def strip_length(header: Header, index: int) -> int:

@@ -7,6 +7,7 @@ from typing import BinaryIO
 from heqcodec.base.errors import HeqFormatError
 from heqcodec.container.chunks import CHUNK_TYPES, END, Chunk, is_ancillary
 from heqcodec.container.header import Header
+from heqcodec.container.index import index_chunk
 from heqcodec.container.strips import pack_strip
 
 
@@ -27,7 +28,7 @@ class ContainerWriter:
         """
         self.header = header
         self._stream = stream
-        self._strips = 0
+        self._lengths: list[int] = []
         self._chunks: set[bytes] = set()
         stream.write(header.pack())
 
@@ -43,12 +44,11 @@ class ContainerWriter:
         Raises:
             HeqFormatError: wrong length or rate, or more strips than the header has.
         """
-        if self._strips == self.header.strip_count:
-            raise HeqFormatError(
-                f"All {self._strips} strips are written; chunks or the end follow."
-            )
-        self._stream.write(pack_strip(self.header, self._strips, payload, rate))
-        self._strips += 1
+        done = len(self._lengths)
+        if done == self.header.strip_count:
+            raise HeqFormatError(f"All {done} strips are written; chunks or the end follow.")
+        self._stream.write(pack_strip(self.header, done, payload, rate))
+        self._lengths.append(len(payload))
 
     def write_chunk(self, chunk: Chunk) -> None:
         """Write one chunk, after the last strip.
@@ -56,9 +56,9 @@ class ContainerWriter:
         Raises:
             HeqFormatError: before the last strip, after the end, or a known type twice.
         """
-        if self._strips != self.header.strip_count:
+        if len(self._lengths) != self.header.strip_count:
             raise HeqFormatError(
-                f"Chunks follow the strips: {self._strips} of {self.header.strip_count} are "
+                f"Chunks follow the strips: {len(self._lengths)} of {self.header.strip_count} are "
                 "written."
             )
         if END in self._chunks:
@@ -73,10 +73,15 @@ class ContainerWriter:
         self._stream.write(chunk.pack())
         self._chunks.add(chunk.type)
 
-    def finish(self) -> None:
+    def finish(self, index: bool = False) -> None:
         """Write the END_ chunk; the stream stays open.
+
+        Args:
+            index: before it, write an index of the strips.
 
         Raises:
             HeqFormatError: strips are missing, or the file is finished already.
         """
+        if index:
+            self.write_chunk(index_chunk(self._lengths))
         self.write_chunk(Chunk(END))

@@ -13,6 +13,7 @@ from heqcodec.container.chunks import Chunk, read_alpha
 from heqcodec.container.header import Coder, Header
 from heqcodec.container.reader import ContainerReader
 from heqcodec.container.source import Source, open_source
+from heqcodec.container.strips import Strip
 from heqcodec.nqe_r.coders import kind_of
 from numpy.typing import NDArray
 
@@ -53,7 +54,8 @@ class PartialImage:
         damaged_strips: indices of the strips whose pixels were filled, ascending; with a region,
             those that were read for it.
         coarse_strips: indices of the damaged strips of a packed file whose beginning was intact:
-            their pixels are those of fewer slices.
+            their pixels are those of fewer slices; and of strips of the second part of a
+            progressive file, whose pixels are those of the first part.
         unsent_strips: indices of the strips that the encoder left out for want of room; their
             pixels were filled. The file is whole for all that.
         damaged_chunks: names of the chunks that were dropped, ``"?"`` for an unreadable name;
@@ -104,17 +106,21 @@ def decode_file(
         slices = _checked_slices(slices, header)
         # Before the model loads, all that is known to be needed is verified: everything, or for a
         # region its own strips; those of the decoder's reach follow.
-        strips = reader.read_strips(region_window(header, box, 0).strips(header))
+        first = region_window(header, box, 0).strips(header)
+        parts = range(1 if slices == 1 else header.parts)
+        strips = HeldStrips(
+            reader, [index + part * header.row_strips for part in parts for index in first]
+        )
         # A region may leave metadata unread; after damage the search for chunks needs them all.
         only_alpha = region is not None and not partial and not all_chunks
         chunks = reader.read_chunks(frozenset({chunk_types.ALPHA}) if only_alpha else None)
         alpha = alpha_plane(chunks, reader)
 
-        strip_decoder, coarse = strip_decoder_of(reader, device, slices, decoder, backend)
+        strip_decoder, found = strip_decoder_of(strips, device, slices, decoder, backend)
         unsent: set[int] = set()
 
         def read(number: int) -> Grids | None:
-            strip = strips.pop(number) if number in strips else reader.read_strip(number)
+            strip = strips.read_strip(number)
             if strip is not None and not strip.sent:
                 unsent.add(number)
             return strip_decoder.grids(number, strip)
@@ -122,8 +128,8 @@ def decode_file(
         window = region_window(header, box, strip_decoder.radius)
         pixels = decode_window(header, window, box, read, strip_decoder)
         # Before the fill looks further than the region's own strips.
-        damaged = [number for number in reader.damaged_strips if number not in coarse]
-        coarse_strips, unsent_strips = sorted(coarse), sorted(unsent)
+        damaged = [number for number in reader.damaged_strips if number not in found.coarse]
+        coarse_strips, unsent_strips = sorted(found.coarse), sorted(unsent | found.unsent)
         if (damaged or unsent) and region is not None:
             # The fill reaches to the next intact rows, wherever they are.
             everything = (0, 0, header.width, header.height)
@@ -141,34 +147,66 @@ def decode_file(
     )
 
 
+class HeldStrips:
+    """A `StripReader` that has read some strips, each of which it gives once.
+
+    Args:
+        reader: of the file.
+        indices: of these strips.
+    """
+
+    def __init__(self, reader: ContainerReader, indices: list[int]) -> None:
+        self.header, self.partial = reader.header, reader.partial
+        self.read_remains, self.mark_damaged = reader.read_remains, reader.mark_damaged
+        self._reader = reader
+        self._held = reader.read_strips(indices)
+
+    def read_strip(self, index: int) -> Strip | None:
+        """See `StripReader`."""
+        return self._held.pop(index) if index in self._held else self._reader.read_strip(index)
+
+
+@dataclass(frozen=True)
+class PartlyDecoded:
+    """Strips that a decoder of strips found to be incomplete, as they are decoded.
+
+    Attributes:
+        coarse: those that are damaged, though something of their rows was decoded.
+        unsent: those of a second part that the encoder left out.
+    """
+
+    coarse: set[int] = field(default_factory=set)
+    unsent: set[int] = field(default_factory=set)
+
+
 def strip_decoder_of(
     reader: StripReader, device: str, slices: int | None, wanted: str, backend: str
-) -> tuple[StripDecoder, set[int]]:
-    """What decodes the file, and the set to which it adds the strips that it decodes coarsely."""
+) -> tuple[StripDecoder, PartlyDecoded]:
+    """What decodes the file, and what it will have found."""
     from heqcodec.models import registry
 
     header = reader.header
     if header.constant_rate:
         ids = header.encoder_id, header.coder_id
         decoder = registry.load_decoder(*ids, device, backend, wanted)
-        return PatchStripDecoder(header, decoder), set()
+        return PatchStripDecoder(header, decoder), PartlyDecoded()
     from .rate_strip_decoder import RateStripDecoder
 
     name = registry.model_of_file(header.encoder_id, header.coder_id)
     strip_decoder = RateStripDecoder(
         reader, registry.load_rate_decoder(name, device, wanted, backend), slices
     )
-    return strip_decoder, strip_decoder.coarse_strips
+    return strip_decoder, PartlyDecoded(strip_decoder.coarse_strips, strip_decoder.unsent_strips)
 
 
 def _checked_slices(slices: int | None, header: Header) -> int | None:
     if slices is None:
         return None
     kind = kind_of(header.coder)
-    if not (kind and kind.sliced):
+    if not (kind and kind.sliced) and header.parts == 1:
         raise HeqError(
-            f"The file has coder {Coder(header.coder).name}, and only packed files have slices; "
-            "leave slices out, or pack the file first."
+            f"The file has coder {Coder(header.coder).name}, and only packed and progressive files "
+            "have slices; leave slices out, or pack the file first."
         )
     number = whole(slices)
     if number is None or number < 1:

@@ -16,15 +16,17 @@ from heqcodec.base.rate_protocols import StripCoder
 from heqcodec.container import chunks as chunk_types
 from heqcodec.container.chunks import Chunk, alpha_chunk
 from heqcodec.container.header import Header, Mode, enough_strip_rows
+from heqcodec.container.index import index_length
 from heqcodec.container.strips import Strip, fixed_size, strip_length, strip_patch_rows
 from heqcodec.container.writer import ContainerWriter
 from heqcodec.image.patches import patch_batches
 from heqcodec.image.transparency import fill_transparent
 from heqcodec.nqe_r.coders import kind_of
-from heqcodec.nqe_r.levels import ImageLevels
+from heqcodec.nqe_r.levels import ImageLevels, StripLevels
 from numpy.typing import NDArray
 
 from .options import BITS_PER_PIXEL, Choice, PatchChoice, RateChoice, no_such_rate
+from .progressive import encoded_strips
 from .rate_control import controlled
 from .target_search import USUAL_GUESSES, finest_fitting_step
 
@@ -150,27 +152,28 @@ def _(
 
     def header_at(step: int) -> Header:
         shape = height, width, channels
-        made = rate_header(shape, step, encoder.encoder_id, coder, wanted_rows)
+        made = rate_header(shape, step, encoder.encoder_id, coder, wanted_rows, choice.progressive)
         return replace(made, gray_as_rgb=gray_as_rgb)
 
     if choice.budget is not None:
-        return _budget_file(
-            choice.budget, header_at, ImageLevels(pixels, encoder, True), coder, chunks
-        )
-    fixed = fixed_size(header_at(0), [len(chunk.data) for chunk in chunks])
+        return _budget_file(choice, header_at, ImageLevels(pixels, encoder, True), coder, chunks)
+    fixed = _fixed_size(header_at(0), chunks, choice.index)
     image = ImageLevels(pixels, encoder, keep=choice.step is None)
     strip_rows = header_at(0).strip_rows
     best: dict[int, list[Strip]] = {}
     rows_done, usual_rows = 0, image.patch_rows * (1 if choice.step is not None else USUAL_GUESSES)
 
     def size_at(step: int) -> int:
-        nonlocal rows_done
         rows_then = rows_done + image.patch_rows
-        strips = []
-        for strip in image.strips(step, strip_rows):
-            strips.append(Strip(step, coder.encode(*strip)))
-            rows_done += len(strip.transform_sizes)
-            report(rows_done, max(rows_then, usual_rows))
+
+        def levels() -> Iterator[StripLevels]:
+            nonlocal rows_done
+            for strip in image.strips(step, strip_rows):
+                yield strip
+                rows_done += len(strip.transform_sizes)
+                report(rows_done, max(rows_then, usual_rows))
+
+        strips = list(encoded_strips(levels(), coder, header_at(step).parts))
         size = fixed + sum(len(strip.payload) for strip in strips)
         if choice.step is not None or size <= target:
             best.clear()  # The search goes to ever finer steps among those that fit.
@@ -187,19 +190,26 @@ def _(
             target = math.floor(choice.target_bpp * width * height / 8)
         finest_fitting_step(size_at, target)
     ((step, strips),) = best.items()
-    return joined_file(header_at(step), strips, chunks)
+    return joined_file(header_at(step), strips, chunks, choice.index)
+
+
+def _fixed_size(header: Header, chunks: list[Chunk], index: bool) -> int:
+    """Bytes of a file but for the payload of its strips."""
+    lengths = [len(chunk.data) for chunk in chunks]
+    return fixed_size(header, [*lengths, *[index_length(header.strip_count)] * index])
 
 
 def _budget_file(
-    budget: int,
+    choice: RateChoice,
     header_at: Callable[[int], Header],
     image: ImageLevels,
     coder: StripCoder,
     chunks: list[Chunk],
 ) -> bytes:
     """A file of at most so many bytes, each strip at its own step."""
-    header = header_at(0)
-    fixed = fixed_size(header, [len(chunk.data) for chunk in chunks])
+    header, budget = header_at(0), choice.budget
+    assert budget is not None
+    fixed = _fixed_size(header, chunks, choice.index)
     if fixed > budget:
         raise HeqError(
             f"The header, heads of strips and metadata of this file have {fixed} bytes, more than "
@@ -217,7 +227,8 @@ def _budget_file(
 
     first, strips = controlled(budget - fixed, patches, encode)
     done = list(reported(strips, rows, image.patch_rows))
-    return joined_file(header_at(done[0].rate if done[0].sent else first), done, chunks)
+    made = header_at(done[0].rate if done[0].sent else first)
+    return joined_file(made, done, chunks, choice.index)
 
 
 def reported(strips: Iterable[Strip], rows: int, total: int) -> Iterator[Strip]:
@@ -233,6 +244,7 @@ def rate_header(
     encoder_id: bytes,
     coder: StripCoder,
     strip_rows: int | None = None,
+    progressive: bool = False,
 ) -> Header:
     """The header of an image.
 
@@ -243,11 +255,13 @@ def rate_header(
         coder: of the strips.
         strip_rows: rows of patches in a strip, more where there would be too many strips; None for
             the coder's default.
+        progressive: whether the device file has the lowest frequencies of all strips first.
     """
     height, width, channels = shape
     kind = kind_of(coder.coder)
     assert kind
     unpacked = None if kind.unpacks_to is None else kind_of(kind.unpacks_to)
+    parts = 1 + progressive
     return Header(
         width=width,
         height=height,
@@ -256,19 +270,21 @@ def rate_header(
         encoder_id=encoder_id,
         coder_id=coder.coder_id,
         coder=kind.number,
-        mode=Mode.RATE,
-        strip_rows=enough_strip_rows(strip_rows or kind.strip_rows, height),
-        device_rows=enough_strip_rows(unpacked.strip_rows, height) if unpacked else 0,
+        mode=Mode.PROGRESSIVE if progressive else Mode.RATE,
+        strip_rows=enough_strip_rows(strip_rows or kind.strip_rows, height, parts),
+        device_rows=enough_strip_rows(unpacked.strip_rows, height, parts) if unpacked else 0,
     )
 
 
-def joined_file(header: Header, strips: Iterable[Strip], chunks: Iterable[Chunk]) -> bytes:
-    """The bytes of a file: header, strips, chunks."""
+def joined_file(
+    header: Header, strips: Iterable[Strip], chunks: Iterable[Chunk], index: bool = False
+) -> bytes:
+    """The bytes of a file: header, strips, chunks, and an index of the strips if it is wanted."""
     file = BytesIO()
     writer = ContainerWriter(file, header)
     for strip in strips:
         writer.write_strip(strip.payload, strip.rate)
     for chunk in chunks:
         writer.write_chunk(chunk)
-    writer.finish()
+    writer.finish(index)
     return file.getvalue()

@@ -39,7 +39,8 @@ class Window:
         return self.column0 * PATCH
 
     def strips(self, header: Header) -> range:
-        """Indices of the strips that hold these patch rows."""
+        """Indices of the strips that hold these patch rows; in a progressive file, of those of
+        the first part."""
         return range(self.row0 // header.strip_rows, (self.row1 - 1) // header.strip_rows + 1)
 
 
@@ -73,6 +74,10 @@ class StripReader(Protocol):
 
     header: Header
     partial: bool
+
+    def read_strip(self, index: int) -> Strip | None:
+        """A strip, verified; None if it is damaged and the file is read in part."""
+        ...
 
     def read_remains(self, index: int) -> Strip | None:
         """What is left of a damaged strip."""

@@ -31,6 +31,8 @@ class FileInfo(TypedDict):
     Attributes:
         format_version: of the file format, 1.
         mode: of the file.
+        progressive: rate mode: whether the device file has its strips twice, the lowest frequencies
+            first; or the one that a packed file unpacks to.
         coder: of its strips; in rate mode a `CoderName`, in patch mode "none" or "patch".
         model: the name of the model that wrote the file; None if this version has it not.
         width, height: in pixels.
@@ -64,6 +66,7 @@ class FileInfo(TypedDict):
 
     format_version: int
     mode: Literal["patch", "rate"]
+    progressive: bool
     coder: StripsName
     model: str | None
     width: int
@@ -113,7 +116,8 @@ def file_info(data: Source, partial: bool) -> FileInfo:
         chunks = reader.read_chunks()
         return {
             "format_version": FORMAT_VERSION,
-            "mode": cast('Literal["patch", "rate"]', Mode(header.mode).name.lower()),
+            "mode": "patch" if header.constant_rate else "rate",
+            "progressive": header.mode == Mode.PROGRESSIVE,
             "coder": cast("StripsName", Coder(header.coder).name.lower()),
             "model": model_of(header.encoder_id, header.coder_id),
             "width": header.width,

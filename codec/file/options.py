@@ -66,6 +66,8 @@ class EncodeOptions:
     model: str = "default"
     strip_rows: int | None = None
     budget: int | None = None
+    index: bool = False
+    progressive: bool = False
 
     def resolved(self, catalog: Catalog) -> Choice:
         """Check them, one by one and together, and find the model. Loads nothing.
@@ -113,6 +115,8 @@ class EncodeOptions:
                 ("budget", None, self.budget is not None),
                 ("coder", self.coder, self.coder != OWN_CODER),
                 ("mode", self.mode, self.mode == "rate"),
+                ("index", None, self.index),
+                ("progressive", None, self.progressive),
             )
             if asked
         ]
@@ -142,7 +146,13 @@ class EncodeOptions:
         return name, mode
 
     def _rate_choice(self, model: str, strip_rows: int | None, catalog: Catalog) -> RateChoice:
-        choice = RateChoice(model, strip_rows, coder=CODERS[self.coder])
+        choice = RateChoice(
+            model,
+            strip_rows,
+            coder=CODERS[self.coder],
+            index=self.index,
+            progressive=self.progressive,
+        )
         if self.target_size is not None:
             size = whole(self.target_size)
             if size is None or size < 1:
@@ -159,6 +169,12 @@ class EncodeOptions:
                     f"The coder {self.coder!r} has no budget; encode with one, then pack the file."
                 )
                 raise OptionError("budget", text)
+            if self.progressive:
+                text = (
+                    "a budget gives each strip a step from top to bottom, and a progressive file "
+                    "has its strips twice; choose target_size instead."
+                )
+                raise OptionError("progressive", text)
             return replace(choice, budget=size)
         if self.bpp is not None:
             bpp = real(self.bpp)
@@ -204,6 +220,8 @@ class RateChoice(Choice):
         budget: bytes that the file may have, with a step for each strip.
         target_size: bytes that the file may have.
         target_bpp: the same in bits for each pixel of the image.
+        index: whether the file has an index of its strips.
+        progressive: whether the lowest frequencies of the whole image come first.
     """
 
     coder: CoderKind = OWN
@@ -211,6 +229,8 @@ class RateChoice(Choice):
     budget: int | None = None
     target_size: int | None = None
     target_bpp: float | None = None
+    index: bool = False
+    progressive: bool = False
 
 
 def checked_strip_rows(strip_rows: int | None) -> int | None:

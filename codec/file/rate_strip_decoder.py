@@ -9,6 +9,7 @@ from heqcodec.container.strips import Strip, strip_patch_rows
 from numpy.typing import NDArray
 
 from .frame import Grids, StripReader
+from .progressive import decoded_strip
 
 
 class RateStripDecoder:
@@ -17,7 +18,8 @@ class RateStripDecoder:
     Args:
         reader: of the file, whose coder is loaded.
         decoder: of the model that wrote it.
-        slices: decode so many slices of each strip of a sliced coder; None for all.
+        slices: decode so many slices of each strip of a sliced coder, or parts of a progressive
+            file; None for all.
 
     Raises:
         HeqUnsupportedError: the model is not here.
@@ -35,7 +37,10 @@ class RateStripDecoder:
         self._decoder = decoder
         self.radius = decoder.radius
         self.coarse_strips: set[int] = set()
-        """Damaged strips of which some slices were decoded."""
+        """Damaged strips of which some slices were decoded, and those of the second part of a
+        progressive file whose first part was."""
+        self.unsent_strips: set[int] = set()
+        """Strips of a second part that were not sent."""
 
     def grids(self, index: int, strip: Strip | None) -> Grids | None:
         """See `StripDecoder`: levels int16 (R, C, planes, 1024), transform sizes uint8 (R, C), and
@@ -50,6 +55,8 @@ class RateStripDecoder:
             return self._coarse(index, self._reader.read_remains(index), shape)
         if not strip.sent:
             return None
+        if header.parts > 1:
+            return self._parts(index, strip)
         try:
             if self._slices is None:
                 levels, transform_sizes = self._coder.decode(strip.payload, *shape, strip.rate)
@@ -65,6 +72,28 @@ class RateStripDecoder:
                 ) from error
             self._reader.mark_damaged(index)
             return self._coarse(index, strip, shape)
+
+    def _parts(self, index: int, first: Strip) -> Grids | None:
+        """The levels of both parts, or of the first one alone."""
+        header, partial = self._reader.header, self._reader.partial
+        parts, second = [first], index + header.row_strips
+        rest = self._reader.read_strip(second) if self._slices != 1 else None
+        if rest is not None:
+            parts.append(rest)
+            self.unsent_strips |= set() if rest.sent else {second}
+        elif self._slices != 1:
+            self.coarse_strips.add(second)
+        while parts:
+            try:
+                return with_steps(*decoded_strip(header, index, parts, self._coder))
+            except HeqFormatError:
+                if not partial:
+                    raise
+            damaged = index if len(parts) == 1 else second
+            self._reader.mark_damaged(damaged)
+            if parts.pop() is rest:
+                self.coarse_strips.add(damaged)
+        return None
 
     def decode(
         self, grids: Grids, valid: np.ndarray | None, core: tuple[slice, slice]

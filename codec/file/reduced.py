@@ -16,12 +16,14 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from .concealment import fill_rows
-from .decoding import all_channels, alpha_plane
+from .decoding import HeldStrips, all_channels, alpha_plane
 from .rate_strip_decoder import RateStripDecoder
 
 __all__ = ["SCALES", "decode_reduced"]
 
 SCALES = (8, 4, 2)
+FIRST_PART = 8
+"""The scale for which the first part of a progressive file is enough."""
 
 
 class ReducedDecoder:
@@ -77,19 +79,22 @@ def decode_reduced(data: Source, scale: int, partial: bool = False) -> NDArray[n
         reader = ContainerReader(stream, max_pixels=None, partial=partial)
         header = reader.header
         # All is verified before a model is loaded.
-        strips = reader.read_strips(range(header.strip_count))
+        parts = 1 if scale == FIRST_PART else header.parts
+        strips = HeldStrips(reader, list(range(parts * header.row_strips)))
         alpha = alpha_plane(reader.read_chunks(), reader)
         name = registry.model_of_file(header.encoder_id, header.coder_id)
         strip_decoder = RateStripDecoder(
-            reader, ReducedDecoder(registry.load_dequantizer(name), scale)
+            strips,
+            ReducedDecoder(registry.load_dequantizer(name), scale),
+            1 if header.parts > parts else None,
         )
         side = PATCH // scale
         shape = header.patch_rows * side, header.patch_columns * side, header.channels
         frame, lost = np.empty(shape, np.uint8), np.zeros(shape[0], bool)
         start = 0
-        for index in range(header.strip_count):
+        for index in range(header.row_strips):
             stop = start + strip_patch_rows(header, index) * side
-            grids = strip_decoder.grids(index, strips.pop(index))
+            grids = strip_decoder.grids(index, strips.read_strip(index))
             if grids is None:
                 lost[start:stop] = True
             else:

@@ -8,17 +8,17 @@ from dataclasses import replace
 import numpy as np
 from heqcodec.base.errors import HeqError, HeqFormatError
 from heqcodec.base.progress import report
-from heqcodec.base.rate_protocols import StripCoder
+from heqcodec.container.chunks import INDEX
 from heqcodec.container.header import Header, enough_strip_rows
 from heqcodec.container.reader import ContainerReader
 from heqcodec.container.source import Source, open_source
-from heqcodec.container.strips import NOT_SENT, Strip, strip_patch_rows
+from heqcodec.container.strips import Strip
 from heqcodec.nqe_r.coders import CoderKind, kind_of, packed_by
-from heqcodec.nqe_r.layout import LEVELS
 from heqcodec.nqe_r.levels import MixedSteps, StripLevels, regrouped
 
 from .encoding import joined_file
 from .options import checked_strip_rows
+from .progressive import decoded_strips, encoded_strips
 
 
 def repack(data: Source, packs: bool, strip_rows: int | None, max_pixels: int | None) -> bytes:
@@ -44,6 +44,8 @@ def repack(data: Source, packs: bool, strip_rows: int | None, max_pixels: int | 
         # All is verified before a model is loaded.
         strips = reader.read_strips(range(header.strip_count))
         chunks = reader.read_chunks()
+    index = any(chunk.type == INDEX for chunk in chunks)
+    chunks = [chunk for chunk in chunks if chunk.type != INDEX]
     name = registry.model_of_file(header.encoder_id, header.coder_id)
     old = registry.load_strip_coder(name, header.coder)
     new = registry.load_strip_coder(name, kind.number)
@@ -69,28 +71,25 @@ def repack(data: Source, packs: bool, strip_rows: int | None, max_pixels: int | 
         report(rows_done, 2 * header.patch_rows)
 
     def decoded() -> Iterator[StripLevels]:
-        for index in range(header.strip_count):
-            strip = strips.pop(index)
-            assert strip is not None
-            levels = decoded_strip(header, index, strip, old)
+        for number, levels in enumerate(decoded_strips(header, strips, old)):
+            parts = [strips.pop(number + part * header.row_strips) for part in range(header.parts)]
             # Unpacking writes these levels as this coder does: another spelling would be lost.
-            if packs and strip.sent and old.encode(*levels) != strip.payload:
+            if packs and list(encoded_strips([levels], old, header.parts)) != parts:
                 raise HeqError(
-                    f"Strip {index} is not spelled as the device coder spells it, so unpacking "
-                    "would not give this file back; it was written by another program, and cannot "
-                    "be packed."
+                    f"Strip {number} is not spelled as the device coder spells it, so unpacking "
+                    "would not give this file back; it was written by another program, or for want "
+                    "of room without its rest, and cannot be packed."
                 )
             passed(levels)
             yield levels
 
-    def encoded() -> Iterator[Strip]:
+    def regrouped_levels() -> Iterator[StripLevels]:
         for levels in regrouped(decoded(), made.strip_rows):
-            payload = new.encode(*levels) if levels.step != NOT_SENT else b""
+            yield levels
             passed(levels)
-            yield Strip(levels.step, payload)
 
     try:
-        return joined_file(made, encoded(), chunks)
+        return joined_file(made, encoded_strips(regrouped_levels(), new, made.parts), chunks, index)
     except MixedSteps as error:
         raise HeqFormatError(
             f"Rows of one strip of the device file have {error}; the packed file was written by a "
@@ -106,7 +105,8 @@ def rows_of_one_step(header: Header, strips: Mapping[int, Strip | None], most: i
         strips: all of it.
         most: rows that are wanted, if so many can be.
     """
-    steps = np.array([strip.rate for strip in strips.values() if strip is not None])
+    found = (strips[index] for index in range(header.row_strips))
+    steps = np.array([strip.rate for strip in found if strip is not None])
     by_row = np.repeat(steps, header.strip_rows)[: header.patch_rows]
     changes = np.flatnonzero(np.diff(by_row)) + 1  # rows at which another step begins
     fits = (rows for rows in range(most, 0, -1) if not (changes % rows).any())
@@ -130,22 +130,3 @@ def _other_kind(header: Header, packs: bool) -> CoderKind:
         reason = "packed already" if packs else "no packed one: it is a device file"
         raise HeqError(f"The file is {reason}, so it cannot be {verb}.")
     return other
-
-
-def decoded_strip(header: Header, index: int, strip: Strip, coder: StripCoder) -> StripLevels:
-    """The levels of a verified strip; zeros, and the step `NOT_SENT`, of one that was not sent.
-
-    Raises:
-        HeqFormatError: the coder did not write its payload.
-    """
-    shape = strip_patch_rows(header, index), header.patch_columns, header.channels
-    if not strip.sent:
-        return StripLevels(
-            np.zeros((*shape, LEVELS), np.int16), np.zeros(shape[:2], np.uint8), strip.rate
-        )
-    try:
-        return StripLevels(*coder.decode(strip.payload, *shape, strip.rate), strip.rate)
-    except HeqFormatError as error:
-        raise HeqFormatError(
-            f"Strip {index} cannot be decoded, though its checksum is right: {error}"
-        ) from error

@@ -43,7 +43,7 @@ from .decoding import (
     decode_file,
     strip_decoder_of,
 )
-from .frame import Grids, StripDecoder, decode_window, region_window
+from .frame import Grids, StripDecoder, decode_window, region_window, whole_window
 
 
 class Rows(NamedTuple):
@@ -63,7 +63,12 @@ class _Verified:
     """What a strip decoder asks a reader, where all strips are whole."""
 
     header: Header
+    strips: list[Strip]
     partial: bool = False
+
+    def read_strip(self, index: int) -> Strip | None:
+        """One that has come."""
+        return self.strips[index]
 
     def read_remains(self, index: int) -> Strip | None:
         """Nothing is damaged."""
@@ -107,6 +112,7 @@ class StreamDecoder:
         self._grids: dict[int, Grids | None] = {}
         self._strip_decoder: StripDecoder | None = None
         self._image: NDArray[np.uint8] | None = None
+        self._coarse: NDArray[np.uint8] | None = None
 
     def feed(self, data: bytes) -> list[Rows]:
         """Take the next bytes of the file.
@@ -156,7 +162,8 @@ class StreamDecoder:
         )
 
     def picture(self) -> NDArray[np.uint8]:
-        """The image so far, mid-grey below, uint8 (H, W, channels), without alpha.
+        """The image so far, uint8 (H, W, channels), without alpha. Below it is mid-grey, or in a
+        progressive file, once its first part has come, what that alone gives.
 
         Raises:
             HeqError: the header has not come.
@@ -166,7 +173,24 @@ class StreamDecoder:
         header = self.header
         shape = header.height, header.width, header.channels
         image = np.full(shape, 128, np.uint8) if self._image is None else self._image
+        if 0 < header.strip_count - header.row_strips <= len(self._strips) < header.strip_count:
+            image = np.concatenate((image[: self.rows], self._coarse_image(header)[self.rows :]))
         return all_channels(header, image, None)
+
+    def _coarse_image(self, header: Header) -> NDArray[np.uint8]:
+        """The image by the first part of a progressive file, uint8 (H, W, coded channels)."""
+        if self._coarse is None:
+            decoder, backend, device = self._options
+            strips = _Verified(header, self._strips)
+            strip_decoder, _ = strip_decoder_of(strips, device, 1, decoder, backend)
+            self._coarse = decode_window(
+                header,
+                whole_window(header),
+                (0, 0, header.width, header.height),
+                lambda index: strip_decoder.grids(index, self._strips[index]),
+                strip_decoder,
+            )
+        return self._coarse
 
     def _next_strip(self, header: Header) -> bool:
         """Take the next strip; whether it was there."""
@@ -201,17 +225,20 @@ class StreamDecoder:
     def _new_rows(self, header: Header) -> Rows | None:
         if not self._all_sent:
             return None
+        # Rows of a progressive file are final with the strips of their second part.
+        before = (header.parts - 1) * header.row_strips
         if self._strip_decoder is None:
-            if not self._strips:
+            if len(self._strips) <= before:
                 return None
             decoder, backend, device = self._options
             self._strip_decoder, _ = strip_decoder_of(
-                _Verified(header), device, None, decoder, backend
+                _Verified(header, self._strips), device, None, decoder, backend
             )
             self._image = np.full((header.height, header.width, header.channels), 128, np.uint8)
         strip_decoder, image = self._strip_decoder, self._image
         assert image is not None
-        known = sum(strip_patch_rows(header, index) for index in range(len(self._strips)))
+        come = range(before, len(self._strips))
+        known = sum(strip_patch_rows(header, index) for index in come)
         end = header.height
         if known < header.patch_rows:
             end = (known * PATCH - strip_decoder.radius) // PATCH * PATCH

@@ -5,6 +5,8 @@
 #include "heq_device_borders.h"
 #include "heq_device_levels.h"
 
+#define LOW_LEVELS 32 /* of a plane, group 0 */
+
 /* Level 0 of a plane, as the difference from what is expected. Returns the difference. */
 static int code_dc(heq_device_strip *strip, int plane, int level, const dc_around *around,
                    int first_plane)
@@ -237,6 +239,27 @@ static int sum_of(const uint32_t *band)
     return at(band, 0) + at(band, 1) + at(band, 2) + at(band, 3);
 }
 
+/* Keep what later levels are expected from. Returns the magnitude as it is kept. */
+static inline int keep_level(heq_device_strip *strip, int plane, int size, int band, int sub,
+                             int level, int *means)
+{
+    int value = level < 0 ? -level : level, kept = value < 255 ? value : 255;
+    magnitudes_of(strip, plane)[(band << 2) + sub] = (uint8_t)kept;
+    if (band < SIGNED_BANDS) {
+        signs_of(strip, plane)[(band << 2) + sub] = (int8_t)sign_of(level);
+    }
+    if (plane == 0 && level != 0) {
+        int limited = value < SIDE_LEVEL ? value : SIDE_LEVEL;
+        limited = level < 0 ? -limited : limited;
+        if (band == 0 && size != 0) {
+            means[sub] = limited;
+        } else {
+            add_level(strip, size, band, sub, limited);
+        }
+    }
+    return kept;
+}
+
 static void code_band(heq_device_strip *strip, int plane, int size, int band,
                       const plane_levels *levels, int *before, int *count)
 {
@@ -274,21 +297,8 @@ static void code_band(heq_device_strip *strip, int plane, int size, int band,
             value = level = 0;
         }
         set_level(strip, levels, index, level);
-        own[sub] = (uint8_t)(value < 255 ? value : 255);
-        if (band < SIGNED_BANDS) {
-            signs_of(strip, plane)[index] = (int8_t)sign_of(level);
-        }
-        done += own[sub];
+        done += keep_level(strip, plane, size, band, sub, level, means);
         *count += value > 0;
-        if (plane == 0) {
-            int kept = value < SIDE_LEVEL ? value : SIDE_LEVEL;
-            kept = level < 0 ? -kept : kept;
-            if (band == 0 && size != 0) {
-                means[sub] = kept;
-            } else {
-                add_level(strip, size, band, sub, kept);
-            }
-        }
     }
     if (plane == 0 && band == 0 && size != 0) {
         add_means(strip, means);
@@ -296,13 +306,41 @@ static void code_band(heq_device_strip *strip, int plane, int size, int band,
     *before += done;
 }
 
+/* The same for a band whose levels are known: nothing is coded. */
+static void keep_band(heq_device_strip *strip, int plane, int size, int band,
+                      const plane_levels *levels, int *before, int *count)
+{
+    int means[4] = {0, 0, 0, 0}, sub;
+    for (sub = band == 0; sub < 4; sub++) {
+        int level = level_of(levels, size, band, sub);
+        *before += keep_level(strip, plane, size, band, sub, level, means);
+        *count += level != 0;
+    }
+    if (plane == 0 && band == 0 && size != 0) {
+        add_means(strip, means);
+    }
+}
+
+/* Is any level of group 0 but the first not 0? */
+static int any_low_level(const plane_levels *levels, int size)
+{
+    int index, any = 0;
+    for (index = 1; index < LOW_LEVELS; index++) {
+        any |= level_of(levels, size, index >> 2, index & 3);
+    }
+    return any != 0;
+}
+
 static void code_plane(heq_device_strip *strip, int plane, int size,
                        const plane_levels *levels, int *first_plane)
 {
     int band = 0, last = DECODING(strip) ? 0 : last_of(levels), before = 0, group;
-    int wanted = DECODING(strip) ? 0 : level_of(levels, size, 0, 0);
+    int known = strip->part == HEQ_DEVICE_HIGH; /* level 0 and group 0 */
+    int groups = strip->part == HEQ_DEVICE_LOW ? 1 : HEQ_DEVICE_GROUPS;
+    int wanted = DECODING(strip) && !known ? 0 : level_of(levels, size, 0, 0);
     dc_around around = predict_dc(strip, plane);
-    int difference = code_dc(strip, plane, wanted, &around, *first_plane);
+    int difference = known ? wanted - around.predicted
+                           : code_dc(strip, plane, wanted, &around, *first_plane);
     int level = around.predicted + difference;
     uint8_t *magnitudes = magnitudes_of(strip, plane);
     int8_t *signs = signs_of(strip, plane);
@@ -311,8 +349,13 @@ static void code_plane(heq_device_strip *strip, int plane, int size,
         strip->failed = 1;
         level = 0;
     }
-    clear_levels(strip, levels);
-    set_level(strip, levels, 0, level);
+    if (!known) {
+        clear_levels(strip, levels);
+        set_level(strip, levels, 0, level);
+    }
+    if (last >= LOW_LEVELS && groups == 1) {
+        last = any_low_level(levels, size);
+    }
     if (plane == 0) {
         *first_plane = difference;
         begin_borders(strip, size, level);
@@ -320,10 +363,14 @@ static void code_plane(heq_device_strip *strip, int plane, int size,
     keep_dc(strip, plane, level);
     magnitudes[0] = 0;
     signs[0] = (int8_t)sign_of(difference);
-    for (group = 0; group < HEQ_DEVICE_GROUPS; group++) {
+    for (group = 0; group < groups; group++) {
         int more = last > 0 && (last >> 5) >= group;
         int end = band + 8, sum = 0, count = 0;
-        if (!code_more(strip, plane, size, group, before, counts, more)) {
+        if (known && group == 0) {
+            for (; band < end; band++) {
+                keep_band(strip, plane, size, band, levels, &sum, &count);
+            }
+        } else if (!code_more(strip, plane, size, group, before, counts, more)) {
             break;
         }
         for (; band < end; band++) {
@@ -335,7 +382,7 @@ static void code_plane(heq_device_strip *strip, int plane, int size,
         strip->count[plane][group] = (uint8_t)count;
         before = sum;
     }
-    if (group < HEQ_DEVICE_GROUPS) {
+    if (group < groups) {
         size_t from = group > 0 ? (size_t)band << 2 : 1;
         memset(magnitudes + from, 0, HEQ_DEVICE_LEVELS - from);
         memset(strip->count[plane] + group, 0, (size_t)(HEQ_DEVICE_GROUPS - group));
@@ -351,7 +398,9 @@ static void code_plane(heq_device_strip *strip, int plane, int size,
 static void code_patch(heq_device_strip *strip, heq_device_levels *levels, int *size, int first)
 {
     int plane, first_plane = 0;
-    *size = decide_one(strip, AT_SIZE + strip->size, *size);
+    if (strip->part != HEQ_DEVICE_HIGH) {
+        *size = decide_one(strip, AT_SIZE + strip->size, *size);
+    }
     strip->size = (uint8_t)*size;
     if (first) {
         strip->rows = (uint8_t)(strip->rows < 2 ? strip->rows + 1 : 2);
@@ -432,7 +481,7 @@ void heq_device_begin_decode(heq_device_strip *strip, const heq_device_tables *t
 
 void heq_device_decode_patch(heq_device_strip *strip, int16_t *levels, int *size, int first)
 {
-    *size = 0;
+    *size = strip->part == HEQ_DEVICE_HIGH ? *size : 0;
     code_patch(strip, levels, size, first);
 }
 

@@ -61,6 +61,11 @@ typedef struct {
     uint8_t size;
 } heq_device_column;
 
+/* Which decisions of its patches a strip has. In two parts, the first one has size, level 0 and
+ * group 0, as if all other levels were 0; the second one has the other groups, and the levels of
+ * the first are given to it. */
+enum { HEQ_DEVICE_WHOLE = 0, HEQ_DEVICE_LOW = 1, HEQ_DEVICE_HIGH = 2 };
+
 typedef struct {
     const heq_device_tables *tables;
     /* Arithmetic coder. */
@@ -77,6 +82,7 @@ typedef struct {
     uint8_t decoding;
     uint8_t failed;
     /* Model. */
+    uint8_t part;                      /* HEQ_DEVICE_WHOLE unless it is set after the beginning */
     uint8_t planes;
     uint8_t size;                      /* of the patch to the left */
     uint8_t rows;                      /* begun: 0, 1, or 2 and more */
@@ -111,7 +117,8 @@ HEQ_INTERNAL void heq_device_encode_patch(heq_device_strip *strip, const heq_dev
 HEQ_INTERNAL size_t heq_device_end_encode(heq_device_strip *strip);
 
 #ifndef HEQ_ENCODE_ONLY
-/* The same for reading. Any bytes decode within the time of as many patches. */
+/* The same for reading. Any bytes decode within the time of as many patches. Of HEQ_DEVICE_HIGH the
+ * size and the first 32 levels of each plane are given. */
 void heq_device_begin_decode(heq_device_strip *strip, const heq_device_tables *tables, int planes,
                              int step, const uint8_t *bytes, size_t length);
 void heq_device_decode_patch(heq_device_strip *strip, int16_t *levels, int *size, int first);

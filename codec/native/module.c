@@ -119,14 +119,24 @@ void heq_device_trace(void *trace, int set, int inputs, const int *contexts, con
     }
 }
 
+static int check_part(int part)
+{
+    if (part < HEQ_DEVICE_WHOLE || part > HEQ_DEVICE_HIGH) {
+        PyErr_SetString(PyExc_ValueError, "a strip has part 0, 1 or 2");
+        return -1;
+    }
+    return 0;
+}
+
 static size_t run_encoder(heq_device_strip *strip, const heq_device_tables *tables,
                           const int16_t *levels, const uint8_t *sizes, Py_ssize_t rows,
-                          Py_ssize_t columns, int planes, int step, uint8_t *bytes, size_t room,
-                          void *trace)
+                          Py_ssize_t columns, int planes, int step, int part, uint8_t *bytes,
+                          size_t room, void *trace)
 {
     Py_ssize_t row, column;
     heq_device_begin_encode(strip, tables, planes, step, bytes, room);
     strip->trace = trace;
+    strip->part = (uint8_t)part;
     for (row = 0; row < rows; row++) {
         for (column = 0; column < columns; column++) {
             heq_device_encode_patch(strip, levels, *sizes++, column == 0);
@@ -141,12 +151,12 @@ static PyObject *encode_or_trace(PyObject *arguments, int tracing)
 {
     PyObject *tables_object, *levels_object, *sizes_object, *result = NULL;
     Py_ssize_t rows, columns;
-    int planes, step;
+    int planes, step, part = HEQ_DEVICE_WHOLE;
     device_tables taken;
     Py_buffer levels, sizes;
-    if (!PyArg_ParseTuple(arguments, "OOOnnii", &tables_object, &levels_object, &sizes_object,
-                          &rows, &columns, &planes, &step) ||
-        check_shape(rows, columns, planes, step) < 0 ||
+    if (!PyArg_ParseTuple(arguments, "OOOnnii|i", &tables_object, &levels_object, &sizes_object,
+                          &rows, &columns, &planes, &step, &part) ||
+        check_part(part) < 0 || check_shape(rows, columns, planes, step) < 0 ||
         take_tables(tables_object, &taken) < 0) {
         return NULL;
     }
@@ -160,7 +170,7 @@ static PyObject *encode_or_trace(PyObject *arguments, int tracing)
             Py_BEGIN_ALLOW_THREADS
             while (strip != NULL && bytes != NULL) {
                 length = run_encoder(strip, &taken.tables, levels.buf, sizes.buf, rows, columns,
-                                     planes, step, bytes, room, tracing ? &trace : NULL);
+                                     planes, step, part, bytes, room, tracing ? &trace : NULL);
                 if (length <= room || tracing) {
                     break;
                 }
@@ -205,13 +215,13 @@ static PyObject *device_decode(PyObject *module, PyObject *arguments)
 {
     PyObject *tables_object, *payload_object, *levels_object, *sizes_object, *result = NULL;
     Py_ssize_t rows, columns, patch;
-    int planes, step;
+    int planes, step, part = HEQ_DEVICE_WHOLE;
     device_tables taken;
     Py_buffer payload, levels, sizes;
     (void)module;
-    if (!PyArg_ParseTuple(arguments, "OOOOnnii", &tables_object, &payload_object, &levels_object,
-                          &sizes_object, &rows, &columns, &planes, &step) ||
-        check_shape(rows, columns, planes, step) < 0 ||
+    if (!PyArg_ParseTuple(arguments, "OOOOnnii|i", &tables_object, &payload_object, &levels_object,
+                          &sizes_object, &rows, &columns, &planes, &step, &part) ||
+        check_part(part) < 0 || check_shape(rows, columns, planes, step) < 0 ||
         take_tables(tables_object, &taken) < 0) {
         return NULL;
     }
@@ -227,8 +237,9 @@ static PyObject *device_decode(PyObject *module, PyObject *arguments)
                     heq_device_begin_decode(strip, &taken.tables, planes, step, payload.buf,
                                             (size_t)payload.len);
                     strip->trace = NULL;
+                    strip->part = (uint8_t)part;
                     for (patch = 0; patch < rows * columns; patch++) {
-                        int size;
+                        int size = ((uint8_t *)sizes.buf)[patch];
                         heq_device_decode_patch(strip, place, &size, patch % columns == 0);
                         ((uint8_t *)sizes.buf)[patch] = (uint8_t)size;
                         place += (size_t)planes * HEQ_DEVICE_LEVELS;
@@ -256,9 +267,10 @@ static PyObject *device_decode(PyObject *module, PyObject *arguments)
 
 static PyMethodDef methods[] = {
     {"device_encode", device_encode, METH_VARARGS,
-     "device_encode(tables, levels, sizes, rows, columns, planes, step) -> payload"},
+     "device_encode(tables, levels, sizes, rows, columns, planes, step, part=0) -> payload"},
     {"device_decode", device_decode, METH_VARARGS,
-     "device_decode(tables, payload, levels, sizes, rows, columns, planes, step) -> is it valid?"},
+     "device_decode(tables, payload, levels, sizes, rows, columns, planes, step, part=0) -> is it "
+     "valid?"},
     {"device_trace", device_trace_strip, METH_VARARGS,
      "device_trace(tables, levels, sizes, rows, columns, planes, step) -> decisions, for training"},
     {"rate_coefficients", heq_coefficients_call, METH_VARARGS, HEQ_COEFFICIENTS_DOC},

@@ -11,9 +11,9 @@ import numpy as np
 from heqcodec.base.errors import HeqUnsupportedError
 from heqcodec.container.header import GRAY_AS_RGB, Header
 from heqcodec.container.reader import ContainerReader
-from heqcodec.container.strips import Strip, strip_patch_rows
+from heqcodec.container.strips import NOT_SENT, Strip, strip_patch_rows
 from heqcodec.file.encoding import joined_file
-from heqcodec.file.repacking import decoded_strip
+from heqcodec.file.progressive import decoded_strips
 from heqcodec.nqe_r.coders import OWN
 from heqcodec.nqe_r.layout import LEVELS
 from numpy.typing import NDArray
@@ -71,7 +71,7 @@ def read_patches(reader: ContainerReader) -> tuple[Patches, StripCoder]:
     """The patches of a device file, and the coder of its strips.
 
     Raises:
-        HeqUnsupportedError: it is a packed file.
+        HeqUnsupportedError: it is a packed file, or a progressive one.
         HeqError: it is damaged.
     """
     from heqcodec.models import registry
@@ -81,17 +81,18 @@ def read_patches(reader: ContainerReader) -> tuple[Patches, StripCoder]:
         raise HeqUnsupportedError(
             "packets are made of files that a device could write; unpack a packed file first."
         )
+    if header.parts > 1:
+        raise HeqUnsupportedError(
+            "packets are made of files whose strips come once; encode without progressive."
+        )
     strips = reader.read_strips(range(header.strip_count))
     name = registry.model_of_file(header.encoder_id, header.coder_id)
     coder = registry.load_strip_coder(name, OWN.number)
     patches = Patches.none(start_of(header, 1, 1, 0))
     at = 0
-    for index in range(header.strip_count):
-        strip = strips[index]
-        assert strip is not None
-        levels, transform_sizes, step = decoded_strip(header, index, strip, coder)
+    for levels, transform_sizes, step in decoded_strips(header, strips, coder):
         part = slice(at, at + transform_sizes.size)
-        if strip.sent:
+        if step != NOT_SENT:
             patches.levels[part] = levels.reshape(patches.levels[part].shape)
             patches.transform_sizes[part] = transform_sizes.reshape(-1)
             patches.steps[part], patches.known[part] = step, True

@@ -268,9 +268,11 @@ class TestRegion:
         # Rows 320 to 351 widened by a radius of 40 are patch rows 8 to 12: strips 4 to 6.
         heqcodec.decode(stream, region=(100, 320, 32, 32))
         assert light_rate.decoder.shapes == [(5, 5)]
-        for index, (start, stop) in enumerate(extents(data)):
+        places = extents(data)
+        tail = len(data) - 4 * len(places) - 28  # where an index of strips would be
+        for index, (start, stop) in enumerate(places):
             assert stream.touched[start + 8 : stop].all() == (4 <= index <= 6)
-            assert stream.touched[start + 8 : stop].any() == (4 <= index <= 6)
+            assert stream.touched[start + 8 : min(stop, tail)].any() == (4 <= index <= 6)
 
     def test_damage_elsewhere_does_not_matter(self, light_rate: LightRateModels) -> None:
         data = bytearray(heqcodec.encode(PHOTO, strip_rows=1))
@@ -305,5 +307,5 @@ class TestSlices:
 
     @pytest.mark.parametrize("option", [{}, {"mode": "patch"}])
     def test_files_that_have_none(self, option: dict[str, Any]) -> None:
-        with pytest.raises(heqcodec.HeqError, match="only packed files have slices"):
+        with pytest.raises(heqcodec.HeqError, match="only packed and progressive files have slices"):
             heqcodec.decode(heqcodec.encode(PHOTO, **option), slices=1)

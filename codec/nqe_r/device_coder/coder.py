@@ -13,6 +13,7 @@ from heqcodec.nqe_r.layout import LEVEL_LIMIT, LEVELS
 from numpy.typing import NDArray
 
 from .arithmetic import BitDecoder, BitEncoder
+from .parts import Part
 from .tables import DeviceTables, check_tables, tables_id
 
 if TYPE_CHECKING:
@@ -55,6 +56,22 @@ class DeviceCoder:
         Raises:
             ValueError: arrays of another kind, or values out of range.
         """
+        return self._encode(levels, transform_sizes, step, Part.WHOLE)
+
+    def encode_parts(
+        self, levels: NDArray[np.int16], transform_sizes: NDArray[np.uint8], step: int
+    ) -> tuple[bytes, bytes]:
+        """See `ProgressiveCoder`; errors as those of `encode`."""
+        low = self._encode(levels, transform_sizes, step, Part.LOW)
+        return low, self._encode(levels, transform_sizes, step, Part.HIGH)
+
+    def _encode(
+        self,
+        levels: NDArray[np.int16],
+        transform_sizes: NDArray[np.uint8],
+        step: int,
+        part: Part,
+    ) -> bytes:
         if levels.dtype != np.int16 or levels.ndim != 4 or levels.shape[3] != LEVELS:
             raise ValueError(f"levels must be int16 (R, C, planes, 1024), not {levels.shape}")
         rows, columns, planes, _ = levels.shape
@@ -76,10 +93,11 @@ class DeviceCoder:
                 columns,
                 planes,
                 step,
+                part,
             )
             return payload
         coder = BitEncoder(self._tables.widths)
-        patches = _patch_coder(coder, self._tables, planes, step)
+        patches = _patch_coder(coder, self._tables, planes, step, part)
         for row in range(rows):
             for column in range(columns):
                 patches.code(
@@ -91,22 +109,57 @@ class DeviceCoder:
         self, payload: bytes, rows: int, columns: int, planes: int, step: int
     ) -> tuple[NDArray[np.int16], NDArray[np.uint8]]:
         """See `StripCoder`."""
-        _check_shape(rows, columns, planes, step)
-        levels = np.zeros((rows, columns, planes, LEVELS), dtype=np.int16)
-        transform_sizes = np.zeros((rows, columns), dtype=np.uint8)
+        return self._decode_new(payload, (rows, columns, planes), step, Part.WHOLE)
+
+    def decode_first(
+        self, payload: bytes, rows: int, columns: int, planes: int, step: int
+    ) -> tuple[NDArray[np.int16], NDArray[np.uint8]]:
+        """See `ProgressiveCoder`."""
+        return self._decode_new(payload, (rows, columns, planes), step, Part.LOW)
+
+    def decode_rest(
+        self,
+        payload: bytes,
+        levels: NDArray[np.int16],
+        transform_sizes: NDArray[np.uint8],
+        step: int,
+    ) -> NDArray[np.int16]:
+        """See `ProgressiveCoder`."""
+        filled = levels.copy()
+        self._decode(payload, filled, transform_sizes.copy(), step, Part.HIGH)
+        return filled
+
+    def _decode_new(
+        self, payload: bytes, shape: tuple[int, int, int], step: int, part: Part
+    ) -> tuple[NDArray[np.int16], NDArray[np.uint8]]:
+        _check_shape(*shape, step)
+        levels = np.zeros((*shape, LEVELS), dtype=np.int16)
+        transform_sizes = np.zeros(shape[:2], dtype=np.uint8)
+        self._decode(payload, levels, transform_sizes, step, part)
+        return levels, transform_sizes
+
+    def _decode(
+        self,
+        payload: bytes,
+        levels: NDArray[np.int16],
+        transform_sizes: NDArray[np.uint8],
+        step: int,
+        part: Part,
+    ) -> None:
+        """Decode a part into arrays, which hold what is known before."""
+        shape = levels.shape[:3]
         if self._native:
             tables = tuple(self._tables)
             whole = _native.device_decode(
-                tables, payload, levels, transform_sizes, rows, columns, planes, step
+                tables, payload, levels, transform_sizes, *shape, step, part
             )
         else:
-            whole = self._decode(payload, levels, transform_sizes, step)
+            whole = self._decode_in_python(payload, levels, transform_sizes, step, part)
         if not whole:
             raise HeqFormatError(
                 f"a strip's payload of {len(payload)} bytes is no device code of "
-                f"{rows} x {columns} patches"
+                f"{shape[0]} x {shape[1]} patches"
             )
-        return levels, transform_sizes
 
     def weight_bits(self) -> dict[str, int]:
         """Bits of what a device must hold to code, by part."""
@@ -119,32 +172,35 @@ class DeviceCoder:
             * (tables.squash.size + tables.widths.size),
         }
 
-    def _decode(
+    def _decode_in_python(
         self,
         payload: bytes,
         levels: NDArray[np.int16],
         transform_sizes: NDArray[np.uint8],
         step: int,
+        part: Part,
     ) -> bool:
         rows, columns, planes, _ = levels.shape
         coder = BitDecoder(self._tables.widths, payload)
-        patches = _patch_coder(coder, self._tables, planes, step)
+        patches = _patch_coder(coder, self._tables, planes, step, part)
         for row in range(rows):
             for column in range(columns):
-                decoded = [[0] * LEVELS for _ in range(planes)]
-                transform_sizes[row, column] = patches.code(decoded, 0, column == 0)
+                decoded = levels[row, column].tolist()
+                transform_sizes[row, column] = patches.code(
+                    decoded, int(transform_sizes[row, column]), column == 0
+                )
                 levels[row, column] = decoded
         return coder.is_whole() and not patches.failed
 
 
 def _patch_coder(
-    coder: BitEncoder | BitDecoder, tables: DeviceTables, planes: int, step: int
+    coder: BitEncoder | BitDecoder, tables: DeviceTables, planes: int, step: int, part: Part
 ) -> PatchCoder:
     """The coder in Python, whose tables are laid out only where the extension is not built."""
     from .contexts import Decisions
     from .patch import PatchCoder
 
-    return PatchCoder(Decisions(coder, tables, step), planes)
+    return PatchCoder(Decisions(coder, tables, step), planes, part)
 
 
 def _check_shape(rows: int, columns: int, planes: int, step: int) -> None:

@@ -29,6 +29,7 @@ from .contexts import (
     ZONES,
     Decisions,
 )
+from .parts import Part
 
 GROUPS = 32
 GROUP_BANDS = BANDS // GROUPS
@@ -77,13 +78,15 @@ class PatchCoder:
     Args:
         decisions: where they go to or come from.
         planes: 1 or 3.
+        part: which decisions are coded.
 
     Attributes:
         failed: a level was out of range, so what is decoded is no strip.
     """
 
-    def __init__(self, decisions: Decisions, planes: int) -> None:
+    def __init__(self, decisions: Decisions, planes: int, part: Part = Part.WHOLE) -> None:
         self.failed = False
+        self._part = part
         self._decisions = decisions
         self._decoding = decisions.coder.decoding
         self._magnitudes = [[0] * (LEVELS + 4) for _ in range(planes)]
@@ -97,14 +100,16 @@ class PatchCoder:
         """Code a patch.
 
         Args:
-            levels: of each plane 1,024; written to when decoding.
-            size: 0 or 1.
+            levels: of each plane 1,024; written to when decoding, but for those of the part
+                before.
+            size: 0 or 1; not looked at when decoding, unless the part before has it.
             first: is it the first of its row?
 
         Returns:
             The size.
         """
-        size = self._decisions.decide_alone(CONTEXT_AT["size"] + self._size, size)
+        if self._part != Part.HIGH:
+            size = self._decisions.decide_alone(CONTEXT_AT["size"] + self._size, size)
         self._size = size
         self._borders.begin_patch(size, first)
         self._luma_difference = 0
@@ -115,7 +120,9 @@ class PatchCoder:
 
     def _code_plane(self, plane: int, size: int, levels: list[int]) -> None:
         expected, gradient = self._borders.predict_dc(plane)
-        difference = self._code_dc(plane, levels[0] - expected, gradient)
+        difference, known = levels[0] - expected, self._part == Part.HIGH
+        if not known:
+            difference = self._code_dc(plane, difference, gradient)
         level = expected + difference
         if abs(level) > LEVEL_LIMIT:
             self.failed, level = True, 0
@@ -125,11 +132,15 @@ class PatchCoder:
         self._borders.keep_dc(plane, level)
         self._magnitudes[plane][0] = 0
         self._signs[plane][0] = _sign(difference)
-        last = 0
+        last, groups = 0, 1 if self._part == Part.LOW else GROUPS
         if not self._decoding:
-            last = max((index for index in range(1, LEVELS) if levels[index]), default=0)
+            end = groups * GROUP_LEVELS
+            last = max((index for index in range(1, end) if levels[index]), default=0)
         before = 0
-        for group in range(GROUPS):
+        for group in range(groups):
+            if known and group == 0:
+                before = self._keep_group(plane, levels)
+                continue
             more = last > 0 and last // GROUP_LEVELS >= group
             if not self._code_more(plane, size, group, before, int(more)):
                 self._clear(plane, group, levels)
@@ -140,6 +151,27 @@ class PatchCoder:
                 before += total
                 count += nonzero
             self._counts[plane][group] = count
+
+    def _keep_group(self, plane: int, levels: list[int]) -> int:
+        """Keep the levels of group 0, which are known; returns the sum of magnitudes."""
+        for index in range(1, GROUP_LEVELS):
+            self._keep(plane, index, levels[index])
+            if plane == 0 and index == SUBS - 1:
+                self._borders.end_means()
+        field = self._magnitudes[plane][1:GROUP_LEVELS]
+        self._counts[plane][0] = sum(magnitude > 0 for magnitude in field)
+        return sum(field)
+
+    def _keep(self, plane: int, index: int, level: int) -> int:
+        """Keep what later levels are expected from; returns the magnitude as it is kept."""
+        magnitude = min(abs(level), MAGNITUDE_LIMIT)
+        self._magnitudes[plane][index] = magnitude
+        band, sub = divmod(index, SUBS)
+        if band < SIGNED_BANDS:
+            self._signs[plane][index] = _sign(level)
+        if plane == 0 and level:
+            self._borders.add_level(band, sub, level)
+        return magnitude
 
     def _clear(self, plane: int, group: int, levels: list[int]) -> None:
         start = max(GROUP_LEVELS * group, 1)
@@ -216,12 +248,7 @@ class PatchCoder:
             if value > LEVEL_LIMIT:
                 self.failed, level = True, 0
             levels[index] = level
-            magnitude = min(abs(level), MAGNITUDE_LIMIT)
-            field[index] = magnitude
-            if band < SIGNED_BANDS:
-                self._signs[plane][index] = _sign(level)
-            if plane == 0 and level:
-                self._borders.add_level(band, sub, level)
+            magnitude = self._keep(plane, index, level)
             done += magnitude
             total += magnitude
             count += level != 0

@@ -1,0 +1,14 @@
+"""The parts of a strip of a progressive file."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class Part(IntEnum):
+    """Which decisions of its patches a strip has: all; size, level 0 and group 0, as if all other
+    levels were 0; or those of the other groups, to which the former are known."""
+
+    WHOLE = 0
+    LOW = 1
+    HIGH = 2
