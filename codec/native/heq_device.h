@@ -70,7 +70,10 @@ typedef struct {
     const heq_device_tables *tables;
     /* Arithmetic coder. */
     uint8_t *out;
+#ifndef HEQ_ENCODE_ONLY
     const uint8_t *in;
+    uint8_t decoding;
+#endif
     size_t room;    /* bytes that out or in holds */
     size_t place;   /* bytes written or read; read ones count on past the end */
     size_t run;     /* encoder: bytes 0xFF that wait for a carry */
@@ -79,7 +82,6 @@ typedef struct {
     uint32_t ahead; /* decoder: bits read ahead; encoder: bytes 0 that were written last */
     int bits;       /* encoder: bits to give out, 0..7; decoder: bits in `ahead` */
     int cache;      /* encoder: byte that waits for a carry, -1 before the first */
-    uint8_t decoding;
     uint8_t failed;
     /* Model. */
     uint8_t part;                      /* HEQ_DEVICE_WHOLE unless it is set after the beginning */
