@@ -307,5 +307,5 @@ class TestSlices:
 
     @pytest.mark.parametrize("option", [{}, {"mode": "patch"}])
     def test_files_that_have_none(self, option: dict[str, Any]) -> None:
-        with pytest.raises(heqcodec.HeqError, match="only packed and progressive files have slices"):
+        with pytest.raises(heqcodec.HeqError, match="only packed and progressive files"):
             heqcodec.decode(heqcodec.encode(PHOTO, **option), slices=1)

@@ -159,7 +159,7 @@ class TestDecodeAndInfo:
         assert run("decode", tmp_path / "a.heq", out, "-f", "--slices", "0").exit_code == 2
         (tmp_path / "a.heq").write_bytes(heqcodec.unpack(data))
         result = run("decode", tmp_path / "a.heq", out, "-f", "--slices", "2")
-        assert result.exit_code == 1 and "only packed and progressive files have slices" in result.stderr
+        assert result.exit_code == 1 and "packed and progressive files have slices" in result.stderr
 
     def test_a_cut_packed_file_is_coarser(self, tmp_path: Path) -> None:
         data = heqcodec.encode(PHOTO, quality=70, coder="packed")
