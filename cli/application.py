@@ -14,6 +14,7 @@ from heqcodec.cli import (
     export,
     inspection,
     link,
+    receiving,
     repacking,
     search,
     training,
@@ -61,6 +62,7 @@ app.command("unpack")(repacking.unpack)
 app.command("packetize")(link.packetize)
 app.command("assemble")(link.assemble)
 app.command("simulate-link")(link.simulate_link)
+app.command("receive")(receiving.receive)
 app.command("info")(inspection.info)
 app.command("models")(inspection.models)
 app.command("classify")(classification.classify)

@@ -24,7 +24,10 @@ P = ParamSpec("P")
 STANDARD = "-"
 """The path that means standard input or output."""
 DATA_ERROR = 1
-EXTRAS = {"torch": "torch", "matplotlib": "eval"}
+EXTRAS = {
+    **{"torch": "torch", "matplotlib": "eval"},
+    **dict.fromkeys(("starlette", "uvicorn", "paho", "serial"), "receive"),
+}
 """Packages that only some commands need, and what installs them."""
 INTERRUPTED = 130
 """128 + SIGINT, as shells report it."""

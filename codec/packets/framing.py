@@ -77,14 +77,9 @@ def kiss_frame(packet: bytes) -> bytes:
 
 
 class KissStream:
-    """KISS frames of a line on which bytes come as they like.
-
-    Attributes:
-        overlong: how often more bytes came than a frame has, and were dropped.
-    """
+    """KISS frames of a line on which bytes come as they like; memory is bounded."""
 
     def __init__(self) -> None:
-        self.overlong = 0
         self._pending = b""
 
     def feed(self, data: bytes) -> list[bytes]:
@@ -102,5 +97,4 @@ class KissStream:
         self._pending = self._pending[used:]
         if len(self._pending) > MOST_PENDING:
             self._pending = b""
-            self.overlong += 1
         return frames

@@ -108,7 +108,8 @@ def _at_steps(image: ImageState, steps: NDArray[np.int64]) -> Patches:
             pixels = dequantizer.pixels(
                 given.levels[one], given.transform_sizes[one], given.steps[one]
             )
-            samples = np.rint(pixels[:, : start.planes]).clip(0, 255).transpose(0, 2, 3, 1)
+            whole = np.rint(pixels[:, : start.planes]).clip(0, 255).astype(np.uint8)
+            samples = whole.transpose(0, 2, 3, 1)
             _set_levels(image.model, patches, samples, steps[index // start.columns], [int(index)])
     return patches
 

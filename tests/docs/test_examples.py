@@ -43,6 +43,22 @@ def test_encode_and_decode_region(photo: Path, tmp_path: Path) -> None:
     assert np.array_equal(np.asarray(Image.open(part)), crop)
 
 
+@pytest.mark.slow
+def test_a_camera_on_udp(photo: Path, tmp_path: Path) -> None:
+    pytest.importorskip("uvicorn")
+    from receiving import receiver, wait_for
+
+    with receiver(tmp_path / "received", "--udp", 0, "--decoder", "plain") as running:
+        camera = [sys.executable, EXAMPLES / "udp_camera.py", photo, "127.0.0.1", str(running.port)]
+        output = run(*camera, "--loss", "30", "--sender", "5", "--number", "6")
+        total = running.images()[0]["total"]
+        assert f"{total} of {total} are stored" in output
+        wait_for(lambda: running.images()[0]["heq"])
+        key = running.images()[0]["key"]
+        expected = heqcodec.encode(photo, quality=25, strip_metadata=True)
+        assert running.get(f"images/{key}.heq") == expected
+
+
 @pytest.mark.skipif(not shutil.which("cc"), reason="no C compiler")
 def test_camera_writes_the_file_of_the_command(photo: Path, tmp_path: Path) -> None:
     heqcodec_command = [sys.executable, "-m", "heqcodec"]

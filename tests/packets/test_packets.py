@@ -232,6 +232,23 @@ def test_picture_of_what_came(file: bytes, pixels: NDArray[np.uint8]) -> None:
     assert np.array_equal(plain[pixels_of_same], sound[pixels_of_same])
 
 
+def test_patches_of_a_row_at_two_steps(file: bytes, pixels: NDArray[np.uint8]) -> None:
+    """As a sender may code a patch coarser that does not fit: each is decoded at its own step."""
+    finer = [parse(p) for p in packetize(heqcodec.encode(pixels, quality=40), 60)]
+    first = parse(packetize(file, 60)[0])
+    columns = -(-pixels.shape[1] // 32)
+    other = next(p for p in finer if first.count <= p.first < columns and not p.continued)
+    seed = Start.read(first.payload).seed()
+    (image,) = assembled([first.packed(0), other.packed(seed)]).images()
+    assert image.patches and len(set(image.patches.steps[image.patches.known])) == 2
+    made = picture(image, "plain")
+    for quality, packet in ((30, first), (40, other)):
+        place = slice(32 * packet.first, 32 * (packet.first + 1))
+        alone = heqcodec.decode(heqcodec.encode(pixels, quality=quality), decoder="plain")
+        difference = made[:32, place].astype(int) - alone[:32, place]
+        assert np.square(difference).mean() < 30
+
+
 @pytest.mark.parametrize("burst", [1, 4])
 def test_the_link_loses_what_it_should(burst: float) -> None:
     generator_ = np.random.default_rng(2)
