@@ -25,6 +25,10 @@ lint:
 docs:
     mkdocs build --strict
 
+# The JavaScript package, into web/dist; needs node, clang, lld and wasi-libc
+web:
+    cd web && npm ci && npm run build
+
 # Fuzz decoders, coders and encoders in C and in Python; needs clang and atheris, see tests/fuzz
 fuzz *ARGS:
     make -C tests/fuzz fuzz {{ ARGS }}

@@ -1,0 +1,46 @@
+// Runs the package in web/src on jobs from stdin, a JSON list of {file, options, pixels, levels}: the last two are files to
+// write RGBA and levels to. Prints a JSON list of what decode gave without its pixels, or of the error.
+import { readFileSync, writeFileSync } from "node:fs";
+import { pathToFileURL } from "node:url";
+
+const [source, weights] = process.argv.slice(2);
+const load = (name) => import(new URL(name, pathToFileURL(`${source}/`)));
+const { decode, info, HeqError } = await load("index.js");
+const { Container, stripHeight } = await load("container.js");
+const { decodeRest, decodeStrip } = await load("levels.js");
+const { loadModel, loadPacked } = await load("model.js");
+
+/** Of each patch its size, then the levels of its planes. */
+async function levelsOf(bytes) {
+  const container = new Container(bytes, { maxPixels: null }), { header } = container, all = [];
+  const model = { ...(await loadModel()), packed: header.coder === 3 ? await loadPacked({ weights: pathToFileURL(`${weights}/`) }) : 0 };
+  for (let index = 0; index < header.rowStrips; index++) {
+    const strip = decodeStrip(model, header, stripHeight(header, index), container.strip(index));
+    if (header.parts > 1) decodeRest(model, strip, container.strip(index + header.rowStrips));
+    const { levels, sizes } = strip.copies(), each = levels.length / sizes.length;
+    sizes.forEach((size, patch) => all.push(size, ...levels.subarray(patch * each, (patch + 1) * each)));
+    strip.release();
+  }
+  return Int16Array.from(all);
+}
+
+const results = [];
+for (const { file, options = {}, pixels, levels, about } of JSON.parse(readFileSync(0, "utf8"))) {
+  const bytes = new Uint8Array(readFileSync(file));
+  try {
+    if (about) {
+      results.push(await info(bytes, options));
+      continue;
+    }
+    const progress = [];
+    const { data, icc, ...rest } = await decode(bytes, {
+      weights: pathToFileURL(`${weights}/`), ...options, onProgress: (done, total) => progress.push([done, total]),
+    });
+    if (pixels) writeFileSync(pixels, data);
+    if (levels) writeFileSync(levels, await levelsOf(bytes));
+    results.push({ ...rest, icc: icc && icc.length, progress });
+  } catch (error) {
+    results.push({ error: error.name, typed: error instanceof HeqError, message: error.message });
+  }
+}
+process.stdout.write(JSON.stringify(results));

@@ -1,0 +1,91 @@
+// Builds the package: node build.mjs [--assets]
+//
+// From ../codec/native and ../weights: src/assets.js, the C code as WebAssembly and the tables of the model. Without --assets
+// also dist/: the bundle, the viewer and the weights. clang with the target wasm32, lld and wasi-libc (Debian: clang lld wasi-libc).
+import { execFileSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { gzipSync } from "node:zlib";
+import { crc32 } from "./src/crc32.js";
+
+const WEB = fileURLToPath(new URL(".", import.meta.url));
+const ROOT = join(WEB, "..");
+const WEIGHTS = join(ROOT, "weights");
+
+/** The C code as WebAssembly, without imports. */
+function webAssembly() {
+  const folder = mkdtempSync(join(tmpdir(), "heqcodec-"));
+  const out = join(folder, "heq.wasm"), native = join(ROOT, "codec", "native");
+  const flags = ["--target=wasm32-wasi", "-O2", "-msimd128", "-std=c99", "-Wall", "-Wextra", "-Werror", "-DHEQ_KERNEL_FAST"];
+  const link = ["-nostdlib", "-Wl,--no-entry", "-Wl,--strip-all", "-Wl,--max-memory=2147483648"];
+  const sources = [join(WEB, "src", "native.c"), join(native, "heq_device.c"), join(native, "heq_packed.c")];
+  try {
+    execFileSync(process.env.CLANG ?? "clang", [...flags, `-I${native}`, ...link, ...sources, "-lc", "-o", out], { stdio: "inherit" });
+    return readFileSync(out);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+function readSafetensors(file) {
+  const bytes = readFileSync(join(WEIGHTS, file)), length = Number(bytes.readBigUInt64LE(0));
+  return { head: JSON.parse(bytes.toString("utf8", 8, 8 + length)), data: bytes.subarray(8 + length) };
+}
+
+/** A safetensors file of some tensors of others: [file, names]. */
+function gathered(parts) {
+  const head = {}, data = [];
+  let at = 0;
+  for (const [file, names] of parts) {
+    const from = readSafetensors(file);
+    for (const name of names) {
+      const { dtype, shape, data_offsets: [begin, end] } = from.head[name];
+      head[name === "dequantizer.places" ? "places" : name] = { dtype, shape, data_offsets: [at, at + end - begin] };
+      data.push(from.data.subarray(begin, end));
+      at += end - begin;
+    }
+  }
+  const text = Buffer.from(JSON.stringify(head)), length = Buffer.alloc(8);
+  length.writeBigUInt64LE(BigInt(text.length));
+  return Buffer.concat([length, text, ...data]);
+}
+
+function described(file) {
+  const bytes = readFileSync(join(WEIGHTS, file));
+  return { file, sha256: createHash("sha256").update(bytes).digest("hex"), crc: crc32(bytes) };
+}
+
+function assets() {
+  const name = "nqe-r", model = JSON.parse(readFileSync(join(WEIGHTS, "manifest.json"), "utf8")).models[name];
+  const tables = gathered([
+    [model.coders.device.file, ["start", "weights", "stretch", "squash", "widths"]],
+    [model.encoder.file, ["layers", "steps"]],
+    [model.decoder.file, ["dequantizer.places"]],
+  ]);
+  const description = {
+    name, encoderId: model.encoder.encoder_id, deviceId: model.coders.device.coder_id, packedId: model.coders.packed.coder_id,
+    files: { packed: described(model.coders.packed.file) },
+  };
+  const base64 = (bytes) => JSON.stringify(gzipSync(bytes, { level: 9 }).toString("base64"));
+  const text = `// Made by build.mjs.\nexport const decoder = ${base64(webAssembly())};\nexport const tables = ${base64(tables)};\n` +
+    `export const model = ${JSON.stringify(description)};\n`;
+  const path = join(WEB, "src", "assets.js");
+  writeFileSync(`${path}.${process.pid}`, text);
+  renameSync(`${path}.${process.pid}`, path);
+  return description;
+}
+
+const { files } = assets();
+if (!process.argv.includes("--assets")) {
+  const { build } = await import("esbuild");
+  const dist = join(WEB, "dist");
+  rmSync(dist, { recursive: true, force: true });
+  mkdirSync(join(dist, "weights"), { recursive: true });
+  for (const { file } of Object.values(files)) copyFileSync(join(WEIGHTS, file), join(dist, "weights", file));
+  const common = { bundle: true, format: "esm", minify: true, target: "es2022", external: ["node:fs/promises", "onnxruntime-web"] };
+  await build({ ...common, entryPoints: [join(WEB, "src", "index.js")], outfile: join(dist, "heqcodec.js") });
+  copyFileSync(join(WEB, "src", "index.d.ts"), join(dist, "heqcodec.d.ts"));
+}

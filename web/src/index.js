@@ -1,0 +1,3 @@
+export { decode, info } from "./decode.js";
+export * from "./errors.js";
+export { DEFAULT_MAX_PIXELS } from "./header.js";
