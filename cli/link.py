@@ -87,9 +87,7 @@ def packetize(
         raise usage_error("it chooses the quality; leave --quality out.", "--packets")
     with about(source):
         packets = _packets(read_input(source), size, quality, fec, order, sender, image, most)
-    from heqcodec.packets.framing import LENGTH
-
-    write_output(output, b"".join(LENGTH.pack(len(packet)) + packet for packet in packets))
+    _write_packets(output, packets)
     if not quiet and output != "-":
         tell(f"{output}: {len(packets)} packets, {sum(map(len, packets)):,} bytes")
 
@@ -163,17 +161,32 @@ def simulate_link(
     draws: Annotated[int, typer.Option("--draws", min=1, help="Of each loss.")] = 20,
     seed: Annotated[int, typer.Option("--seed")] = 0,
     decoder: Annotated[str, typer.Option("--decoder", help="strong, fast or plain.")] = "strong",
+    output: Annotated[
+        str | None,
+        typer.Option(
+            "--out",
+            metavar="FILE.pkt",
+            help="Write what arrives, of the first draw at the last loss.",
+        ),
+    ] = None,
+    force: Force = False,
     as_json: JsonFacts = False,
     verbose: Verbose = False,
 ) -> None:
     """Lose and reorder packets of an image, and print the PSNR of what arrives."""
-    from heqcodec.eval.link import simulate
+    from heqcodec.eval.link import arrivals, draws_of, simulate
 
+    if output is not None:
+        check_output(source, output, force)
     data = read_input(source)
     with about(source):
         packets = _packets(data, size, quality, fec, order, 0, 0)
         percents = [float(part) for part in losses.split(",")]
         rows = simulate(data, packets, percents, burst, draws, seed, decoder)
+    if output is not None:
+        last = percents[-1]
+        came = arrivals(len(packets), last / 100, burst, draws_of(last, seed))
+        _write_packets(output, [packets[index] for index in came])
     if as_json:
         print_json({"packets": len(packets), "losses": [row._asdict() for row in rows]})
         return
@@ -289,6 +302,12 @@ def _write(image: ImageState, output: str) -> None:
     from heqcodec.image.output_formats import save_image
 
     save_image(image.picture(), output)
+
+
+def _write_packets(output: str, packets: list[bytes]) -> None:
+    from heqcodec.packets.framing import LENGTH
+
+    write_output(output, b"".join(LENGTH.pack(len(packet)) + packet for packet in packets))
 
 
 def _read_packets(path: str) -> Iterator[bytes]:

@@ -62,6 +62,17 @@ def arrivals(
     return np.array(came, np.int64)[order]
 
 
+def draws_of(percent: float, seed: int) -> np.random.Generator:
+    """What draws the packets that `simulate` loses, at this loss.
+
+    Raises:
+        HeqError: it is none.
+    """
+    if not 0 <= percent <= 100:
+        raise HeqError(f"a loss is 0 to 100 percent, not {percent}.")
+    return np.random.default_rng([seed, round(percent * 1000)])
+
+
 def simulate(
     source: bytes,
     packets: Sequence[bytes],
@@ -88,9 +99,7 @@ def simulate(
     original = decode(source) if source.startswith(MAGIC) else load_image(source).pixels
     made = []
     for percent in percents:
-        if not 0 <= percent <= 100:
-            raise HeqError(f"a loss is 0 to 100 percent, not {percent}.")
-        generator = np.random.default_rng([seed, round(percent * 1000)])
+        generator = draws_of(percent, seed)
         results = []
         for _ in range(draws if percent else 1):
             assembler = PacketAssembler()

@@ -92,12 +92,14 @@ class Progress:
     last: float = 0
     way: str = ""
     decoded: bool = False
+    _seed: int = 0
     _known: bytearray = field(default_factory=bytearray)
     _groups: dict[int, tuple[int, set[int]]] = field(default_factory=dict)
 
     def begin(self, start: Start, borrowed: bool) -> None:
         """Set what all packets of the image share."""
         self.start, self.borrowed = start, borrowed
+        self._seed = start.seed()
         self.total = self.total or start.packets or None
         self._known = self._known or bytearray(start.patches)
 
@@ -105,11 +107,11 @@ class Progress:
         """What a packet is to this image, which has a start; nothing is changed."""
         assert self.start is not None
         if packet.kind == Kind.START:
-            if Start.read(packet.payload).seed() != self.start.seed():
+            if Start.read(packet.payload).seed() != self._seed:
                 return Verdict.OTHER
         else:
             try:
-                check(data, self.start.seed())
+                check(data, self._seed)
             except HeqChecksumError:
                 return Verdict.BAD
         if packet.kind == Kind.PARITY:

@@ -61,6 +61,11 @@ def finish(folder: Path, key: int, decoder: str) -> dict[str, Any]:
     """Write the files of an image: the picture as far as it is known, and if all packets are there
     the ``.heq`` file.
 
+    Args:
+        folder: of the store, and of the files.
+        key: of the image.
+        decoder: of the picture; the strong one where the model has no such.
+
     Returns:
         Facts for its row: whole, came, total, missing, refused, patches (bits, row by row, the
         first is the highest of a byte, in hexadecimal); png and heq, paths in the folder.
@@ -85,7 +90,8 @@ def finish(folder: Path, key: int, decoder: str) -> dict[str, Any]:
     if image.valid.any():
         facts["png"] = f"{stem}.png"
         with replaced_file(folder / facts["png"]) as stream:
-            stream.write(_png(image.picture(decoder)))
+            offered = decoder in registry.offered_decoders(image.model)
+            stream.write(_png(image.picture(decoder if offered else None)))
     facts["seconds"] = round(time.perf_counter() - begun, 3)
     return facts
 

@@ -95,6 +95,19 @@ def test_simulation(image: Path) -> None:
     assert rows[1]["psnr"] < rows[0]["psnr"] - 2 and 0.2 < rows[1]["patches"] < 0.9
 
 
+def test_what_arrives_is_written(image: Path, tmp_path: Path) -> None:
+    arrived, whole = tmp_path / "arrived.pkt", tmp_path / "photo.pkt"
+    options = ("-q", 30, "--size", 100)
+    run("packetize", image, whole, *options)
+    link = ("--losses", "0,40", "--draws", 1, "--decoder", "plain", "--json", "--out", arrived)
+    (_, lossy) = json.loads(run("simulate-link", image, *options, *link))["losses"]
+    came = list(counted(arrived.read_bytes()))
+    assert set(came) < set(counted(whole.read_bytes()))
+    facts = json.loads(run("assemble", arrived, "--json"))
+    assert facts["known"] / facts["patches"] == lossy["patches"] and facts["missing"]
+    assert "exists" in run("simulate-link", image, *options, *link, code=1)
+
+
 def test_wrong_commands(image: Path, tmp_path: Path) -> None:
     assert "--order" in run("packetize", image, tmp_path / "a.pkt", "--order", "up", code=2)
     assert "start packet" in run("assemble", image, code=1)
