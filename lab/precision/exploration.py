@@ -14,6 +14,7 @@ from heqcodec.lab.comparison.training import train_for
 from heqcodec.lab.training.vgg_task import patches_of
 from heqcodec.nqe_vgg.layout import VGG_LAYERS
 from heqcodec.quantizers.accuracy_predictor import AccuracyPredictor, fit_predictor
+from heqcodec.quantizers.elastic import GRANULARITIES
 from heqcodec.quantizers.search import Candidate, Genes, GeneticSearch, pareto_front
 from numpy.typing import NDArray
 from torch import Tensor, nn
@@ -25,6 +26,10 @@ QUICK_CROPS, QUICK_SIDE = 24, 64
 CALIBRATION_CROPS = 24
 MEASURED = 16
 """How many of the front that the predictor found are measured."""
+UNSEEN = 4
+"""A subnet that the predictor is neither fitted nor chosen by, for so many that it is."""
+FORM_BITS = 10
+"""Draws of bits that are measured in all four forms."""
 SCALE = 10.0
 """The predictor learns PSNR / 10, numbers of order one."""
 
@@ -48,7 +53,10 @@ class SearchSettings:
 @dataclass(frozen=True)
 class Explored:
     """candidates: measured subnets, best first, scores in dB.  front: those not dominated.
-    predicted: by genes, in dB.  rmse: of the predictor on subnets it has not seen, in dB.
+    predicted: by genes, in dB.  rmse: of the predictor on the fifth of the samples that it was
+        chosen by, in dB.  kendall: rank correlation of predicted and measured PSNR of subnets that
+        had no part in that, -1 to 1.
+    forms: PSNR of subnets of the same bits in each form: granularity and symmetry, in dB.
     steps: of the twin and of the elastic training.
     """
 
@@ -56,6 +64,8 @@ class Explored:
     front: list[Candidate]
     predicted: dict[Genes, float]
     rmse: float
+    kendall: float
+    forms: list[dict[str, Any]]
     steps: tuple[int, int]
 
     def as_dict(self, space: NqeSpace) -> dict[str, Any]:
@@ -72,6 +82,8 @@ class Explored:
 
         return {
             "predictor_rmse": round(self.rmse, 4),
+            "predictor_kendall": round(self.kendall, 4),
+            "forms": self.forms,
             "steps": list(self.steps),
             "front": [row(candidate) for candidate in self.front],
             "measured": [row(candidate) for candidate in self.candidates],
@@ -118,12 +130,19 @@ def explore(
     scores = [measure(space.precision(genes)) for genes in drawn]
     predictor = AccuracyPredictor(len(VGG_LAYERS), settings.seed)
     rmse = SCALE * fit_predictor(predictor, vectors, torch.tensor(scores) / SCALE, epochs=1500)
-    report(f"The predictor errs by {rmse:.3f} dB (RMSE) on subnets that it has not seen.")
+    report(f"The predictor errs by {rmse:.3f} dB (RMSE) on the fifth that it was chosen by.")
 
     @torch.no_grad()
     def predict(genes: Genes) -> float:
         return SCALE * float(predictor(space.precision(genes).vector()[None]))
 
+    unseen = [genes for genes in _samples(space, settings, 1) if genes not in drawn]
+    unseen = unseen[: max(2, settings.samples // UNSEEN)]
+    kendall = rank_correlation(
+        [predict(genes) for genes in unseen], [measure(space.precision(genes)) for genes in unseen]
+    )
+    report(f"Kendall's tau of {len(unseen)} other subnets is {kendall:.3f}.")
+    forms = [_in_all_forms(genes, space, measure) for genes in unseen[:FORM_BITS]]
     search = GeneticSearch(
         predict,
         space,  # type: ignore[arg-type]
@@ -147,12 +166,39 @@ def explore(
     unique = {candidate.genes: candidate for candidate in (*known, *measured)}
     candidates = sorted(unique.values(), key=lambda c: (-c.score, c.costs))
     predicted = {candidate.genes: predict(candidate.genes) for candidate in candidates}
-    return Explored(candidates, pareto_front(candidates), predicted, rmse, (first, second))
+    return Explored(
+        candidates, pareto_front(candidates), predicted, rmse, kendall, forms, (first, second)
+    )
 
 
-def _samples(space: NqeSpace, settings: SearchSettings) -> list[Genes]:
+def rank_correlation(first: Sequence[float], second: Sequence[float]) -> float:
+    """Kendall's tau-a: agreeing pairs minus disagreeing ones, over all pairs.
+
+    Args:
+        first, second: of the same things, at least 2.
+    """
+    one, other = (np.sign(np.subtract.outer(x, x)) for x in (first, second))
+    count = len(first)
+    return float((one * other).sum() / (count * (count - 1)))
+
+
+def _in_all_forms(
+    genes: Genes, space: NqeSpace, measure: Callable[[NqePrecision], float]
+) -> dict[str, Any]:
+    """Bits, and the PSNR of a subnet of these bits in each form."""
+    bits = space.precision(genes).bits
+    row: dict[str, Any] = {"bits": bits}
+    for granularity in GRANULARITIES:
+        for symmetric in (True, False):
+            form = granularity if symmetric else f"{granularity}, offset"
+            row[form] = round(measure(NqePrecision(bits, granularity, symmetric)), 3)
+    return row
+
+
+def _samples(space: NqeSpace, settings: SearchSettings, another: int = 0) -> list[Genes]:
     """Half of them anywhere, half of fewer bits, where the budget is: distinct."""
-    generator, drawn = random.Random(settings.seed), dict[Genes, None]()
+    generator = random.Random(settings.seed + 1000 * another)
+    drawn = dict[Genes, None]()
     layers = len(space.layers)
     while len(drawn) < settings.samples:
         top = generator.choice((space.choices[0], 1 + generator.randrange(4)))

@@ -10,6 +10,7 @@ import torch
 from command_runner import names, run
 from heqcodec.lab.networks.layer_quantizers import layer_choices
 from heqcodec.lab.networks.nqe_vgg import NqeVgg
+from heqcodec.lab.precision.exploration import rank_correlation
 from heqcodec.lab.precision.results import recipe_text
 from heqcodec.lab.precision.space import NqePrecision, NqeSpace, layer_costs
 from heqcodec.lab.precision.switched_quantizer import SwitchedQuantizer
@@ -73,6 +74,13 @@ class TestQuantizer:
         assert torch.allclose(alone(weight), quantizer(weight))
 
 
+def test_rank_correlation_counts_pairs() -> None:
+    assert rank_correlation([1, 2, 3], [10, 20, 30]) == 1
+    assert rank_correlation([1, 2, 3], [3, 2, 1]) == -1
+    # Of six pairs five agree.
+    assert rank_correlation([1, 2, 3, 4], [1, 3, 2, 4]) == pytest.approx(4 / 6)
+
+
 class TestRecipe:
     @pytest.mark.parametrize("bits", [MIXED, (1,) * 7])
     def test_training_takes_it(self, bits: tuple[int, ...], tmp_path: Path) -> None:
@@ -99,6 +107,8 @@ class TestCommand:
         assert found["front"] and all(r["bits_of_weights"] <= 1200000 for r in found["measured"])
         best = max(found["measured"], key=lambda row: row["psnr"])
         assert found["front"][0] == best
+        assert -1 <= found["predictor_kendall"] <= 1
+        assert [len(row) for row in found["forms"]] == [5] * len(found["forms"]) != []
         Recipe.load(tmp_path / "out" / "searched.toml")
         assert str(tmp_path) not in json.dumps(found)
 
