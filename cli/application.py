@@ -18,6 +18,7 @@ from heqcodec.cli import (
     repacking,
     search,
     training,
+    viewing,
 )
 
 app = typer.Typer(
@@ -63,6 +64,7 @@ app.command("packetize")(link.packetize)
 app.command("assemble")(link.assemble)
 app.command("simulate-link")(link.simulate_link)
 app.command("receive")(receiving.receive)
+app.command("view")(viewing.view)
 app.command("info")(inspection.info)
 app.command("models")(inspection.models)
 app.command("classify")(classification.classify)

@@ -85,7 +85,19 @@ if (!process.argv.includes("--assets")) {
   rmSync(dist, { recursive: true, force: true });
   mkdirSync(join(dist, "weights"), { recursive: true });
   for (const { file } of Object.values(files)) copyFileSync(join(WEIGHTS, file), join(dist, "weights", file));
-  const common = { bundle: true, format: "esm", minify: true, target: "es2022", external: ["node:fs/promises", "onnxruntime-web"] };
-  await build({ ...common, entryPoints: [join(WEB, "src", "index.js")], outfile: join(dist, "heqcodec.js") });
-  copyFileSync(join(WEB, "src", "index.d.ts"), join(dist, "heqcodec.d.ts"));
+  const common = { bundle: true, format: "esm", minify: true, target: "es2022", external: ["node:fs/promises"] };
+  const entries = { heqcodec: join(WEB, "src", "index.js"), element: join(WEB, "src", "element.js") };
+  await build({ ...common, entryPoints: entries, splitting: true, outdir: dist, chunkNames: "decoder-[hash]" });
+  for (const [from, to] of [["index", "heqcodec"], ["element", "element"]]) copyFileSync(join(WEB, "src", `${from}.d.ts`), join(dist, `${to}.d.ts`));
+  await viewer(build, common, dist);
+}
+
+/** The viewer as one page, which also the command `heqcodec view` takes: cli/viewer.html. */
+async function viewer(build, common, dist) {
+  const folder = join(WEB, "viewer"), read = (name) => readFileSync(join(folder, name), "utf8");
+  const { outputFiles } = await build({ ...common, entryPoints: [join(folder, "viewer.js")], write: false });
+  const script = outputFiles[0].text.replaceAll("</script", "<\\/script");
+  const page = read("viewer.html").replace("/*STYLE*/", () => read("viewer.css")).replace("/*SCRIPT*/", () => script);
+  writeFileSync(join(dist, "viewer.html"), page);
+  writeFileSync(join(ROOT, "cli", "viewer.html"), page);
 }

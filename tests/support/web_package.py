@@ -38,6 +38,20 @@ def require_package() -> None:
         pytest.skip(reason)
 
 
+def require_viewer() -> Path:
+    """The folder of the built package, with its viewer; skips where a bundler is missing."""
+    require_package()
+    if not (WEB / "node_modules" / "esbuild").exists():
+        pytest.skip("needs esbuild (npm ci in web/)")
+    _build_all()
+    return WEB / "dist"
+
+
+@cache
+def _build_all() -> None:
+    subprocess.run(["node", str(WEB / "build.mjs")], check=True)
+
+
 def run_package(jobs: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Decode files by the package: one result for each job, see tests/web/run_package.mjs."""
     require_package()

@@ -1,11 +1,11 @@
 // Runs the package in web/src on jobs from stdin, a JSON list of {file, options, pixels, levels}: the last two are files to
-// write RGBA and levels to. Prints a JSON list of what decode gave without its pixels, or of the error.
+// write RGBA and levels to. With `stream`, a number of bytes, the file comes in such pieces. Prints a JSON list of what decode gave without its pixels, or of the error.
 import { readFileSync, writeFileSync } from "node:fs";
 import { pathToFileURL } from "node:url";
 
 const [source, weights] = process.argv.slice(2);
 const load = (name) => import(new URL(name, pathToFileURL(`${source}/`)));
-const { decode, info, HeqError } = await load("index.js");
+const { decode, decodeStream, info, HeqError } = await load("index.js");
 const { Container, stripHeight } = await load("container.js");
 const { decodeRest, decodeStrip } = await load("levels.js");
 const { loadModel, loadPacked } = await load("model.js");
@@ -25,7 +25,28 @@ async function levelsOf(bytes) {
 }
 
 const results = [];
-for (const { file, options = {}, pixels, levels, about } of JSON.parse(readFileSync(0, "utf8"))) {
+/** What a stream of pieces gives, and RGBA as its strips painted it, in `painted`. */
+async function streamed(bytes, size, options) {
+  const strips = [];
+  let given = 0, painted;
+  const stream = new ReadableStream({
+    pull(controller) {
+      if (given >= bytes.length) return controller.close();
+      controller.enqueue(bytes.slice(given, (given += size)));
+    },
+  }, { highWaterMark: 0 });
+  const image = await decodeStream(stream, {
+    ...options,
+    onHeader: (width, height) => (painted = new Uint8ClampedArray(4 * width * height)),
+    onStrip: ({ y, width, height, data, whole }) => {
+      painted.set(data, 4 * width * y);
+      strips.push({ y, height, whole, given });
+    },
+  });
+  return { ...image, painted, strips };
+}
+
+for (const { file, options = {}, pixels, levels, about, stream } of JSON.parse(readFileSync(0, "utf8"))) {
   const bytes = new Uint8Array(readFileSync(file));
   try {
     if (about) {
@@ -33,10 +54,12 @@ for (const { file, options = {}, pixels, levels, about } of JSON.parse(readFileS
       continue;
     }
     const progress = [];
-    const { data, icc, ...rest } = await decode(bytes, {
+    const run = stream ? (given, more) => streamed(given, stream, more) : decode;
+    const { data, icc, painted, ...rest } = await run(bytes, {
       weights: pathToFileURL(`${weights}/`), ...options, onProgress: (done, total) => progress.push([done, total]),
     });
     if (pixels) writeFileSync(pixels, data);
+    if (painted) writeFileSync(`${pixels}.painted`, painted);
     if (levels) writeFileSync(levels, await levelsOf(bytes));
     results.push({ ...rest, icc: icc && icc.length, progress });
   } catch (error) {

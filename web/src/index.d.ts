@@ -95,3 +95,30 @@ export interface ImageInfo {
 
 /** What a file says about itself, without decoding it. */
 export function info(source: Source, options?: ReadOptions): Promise<ImageInfo>;
+
+/** A strip of an image that is still coming. */
+export interface PaintedStrip {
+  /** First row of pixels. */
+  y: number;
+  width: number;
+  height: number;
+  /** RGBA without the image's alpha, which comes last. */
+  data: Uint8ClampedArray;
+  /** False for some slices of a packed strip, and the first part of a progressive one: it will come again, finer. */
+  whole: boolean;
+}
+
+/** Strips as their bytes arrive, by the plain inverse. */
+export class StreamDecoder {
+  constructor(options?: DecodeOptions);
+  /** The strips that these bytes complete or refine. */
+  push(chunk: Uint8Array): Promise<PaintedStrip[]>;
+  /** After the last byte: the whole image, verified. */
+  end(options?: DecodeOptions): Promise<DecodedImage>;
+}
+
+/** Decode a file while it comes, as `response.body`. */
+export function decodeStream(
+  stream: ReadableStream<Uint8Array>,
+  options?: DecodeOptions & { onHeader?: (width: number, height: number) => void; onStrip?: (strip: PaintedStrip) => void },
+): Promise<DecodedImage>;
