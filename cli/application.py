@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 from heqcodec.cli import (
+    batch,
     classification,
     decoding,
     demonstration,
@@ -71,5 +72,6 @@ app.command("classify")(classification.classify)
 app.command("demo")(demonstration.demo)
 app.command("train")(training.train)
 app.command("search")(search.search)
+app.add_typer(batch.app, name="batch")
 app.add_typer(eval.app, name="eval")
 app.add_typer(export.app, name="export")

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Annotated, Any, cast
 
 import typer
-from heqcodec.base.arguments import BackendName, DecoderName
+from heqcodec.base.arguments import DecoderName
 from heqcodec.base.progress import Progress
 
 from .common.batch import run_jobs
 from .common.options import (
+    Backend,
     Device,
     Force,
     HeqInputs,
@@ -48,6 +49,21 @@ def _offered_decoders() -> list[str]:
     )
 
 
+Decoder = Annotated[
+    str,
+    choice_option(
+        "--decoder",
+        None,
+        _offered_decoders,
+        "strong",
+        "strong; or of files of variable rate fast, a smaller network, or best, the "
+        "mean of the strong one on four flips and turns (best-2: two, best-8: eight); "
+        "plain, no network: it needs neither "
+        "onnxruntime nor torch. `heqcodec models` lists those of a model.",
+    ),
+]
+
+
 @reports_errors
 def decode(
     inputs: HeqInputs,
@@ -78,27 +94,9 @@ def decode(
             help="Decode the first N slices of each strip of a packed file: a coarser image.",
         ),
     ] = None,
-    decoder: Annotated[
-        str,
-        choice_option(
-            "--decoder",
-            None,
-            _offered_decoders,
-            "strong",
-            "strong; or of files of variable rate fast, a smaller network, or best, the "
-            "mean of the strong one on four flips and turns (best-2: two, best-8: eight); "
-            "plain, no network: it needs neither "
-            "onnxruntime nor torch. `heqcodec models` lists those of a model.",
-        ),
-    ] = "strong",
+    decoder: Decoder = "strong",
     max_pixels: MaxPixels = None,
-    backend: Annotated[
-        BackendName,
-        typer.Option(
-            "--backend",
-            help="What runs the network; auto: onnx, or torch for a --device such as cuda.",
-        ),
-    ] = "auto",
+    backend: Backend = "auto",
     device: Device = "auto",
     follow: Annotated[
         bool,

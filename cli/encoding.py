@@ -9,20 +9,30 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from heqcodec.base.arguments import OWN_CODER, CoderName, ModeName
+from heqcodec.base.arguments import OWN_CODER
 from heqcodec.base.errors import HeqError, HeqUnsupportedError
 from heqcodec.base.progress import Progress
 
 from .common.batch import run_jobs
 from .common.options import (
+    BitsPerPixel,
+    Budget,
+    Coder,
     Force,
     HeqOutput,
+    Index,
     Json,
     MaxPixels,
+    Mode,
     Model,
+    Progressive,
+    Quality,
     Quiet,
+    Raw,
     Recursive,
+    StripMetadata,
     StripRows,
+    TargetSize,
     Threads,
     Verbose,
 )
@@ -48,76 +58,18 @@ def encode(
         typer.Argument(metavar="IN...", help="Images, folders or globs; - is standard input."),
     ],
     output: HeqOutput,
-    quality: Annotated[
-        float | None,
-        typer.Option("-q", "--quality", metavar="Q", help="rate mode: 1 (smallest files) to 100."),
-    ] = None,
-    bpp: Annotated[
-        float | None,
-        typer.Option(
-            "--bpp",
-            metavar="R",
-            help="Bits per pixel. rate mode: at most R, any number; patch mode: 0.0625, 0.125, "
-            "0.25 (if unset) or 0.5.",
-        ),
-    ] = None,
-    target_size: Annotated[
-        int | None,
-        typer.Option(
-            "--target-size", min=1, metavar="BYTES", help="rate mode: the file is not larger."
-        ),
-    ] = None,
-    budget: Annotated[
-        int | None,
-        typer.Option(
-            "--budget",
-            min=1,
-            metavar="BYTES",
-            help="rate mode: the file is not larger, by a step for each strip, in one pass.",
-        ),
-    ] = None,
-    mode: Annotated[
-        ModeName,
-        typer.Option(
-            "--mode",
-            help="rate: as many bits as a patch needs; patch: each 32x32 patch has the same size; "
-            "auto: what the other options need, else that of the model.",
-        ),
-    ] = "auto",
+    quality: Quality = None,
+    bpp: BitsPerPixel = None,
+    target_size: TargetSize = None,
+    budget: Budget = None,
+    mode: Mode = "auto",
     model: Model = "default",
-    coder: Annotated[
-        CoderName,
-        typer.Option(
-            "--coder",
-            help="device: what a camera can run; packed: smaller files, as `heqcodec pack` makes.",
-        ),
-    ] = OWN_CODER,
+    coder: Coder = OWN_CODER,
     strip_rows: StripRows = None,
-    raw: Annotated[
-        str | None,
-        typer.Option(
-            "--raw",
-            metavar="WxH:KIND",
-            help="The inputs are raw dumps of an image sensor, such as 640x480:rgb565, yuyv, nv12 "
-            "or srggb10p; docs/EMBEDDED.md lists kinds and options.",
-        ),
-    ] = None,
-    index: Annotated[
-        bool,
-        typer.Option(
-            "--index", help="rate mode: an index of the strips, for readers over a network."
-        ),
-    ] = False,
-    progressive: Annotated[
-        bool,
-        typer.Option(
-            "--progressive",
-            help="rate mode: the lowest frequencies of the whole image come first.",
-        ),
-    ] = False,
-    strip_metadata: Annotated[
-        bool, typer.Option("--strip", help="Leave out ICC profile, EXIF and XMP; alpha stays.")
-    ] = False,
+    raw: Raw = None,
+    index: Index = False,
+    progressive: Progressive = False,
+    strip_metadata: StripMetadata = False,
     max_pixels: MaxPixels = None,
     threads: Threads = None,
     recursive: Recursive = False,
@@ -136,8 +88,8 @@ def encode(
     options = EncodeOptions(
         bpp, quality, target_size, mode, coder, model, strip_rows, budget, index, progressive
     )
-    _check_options(options)
-    _check_raw(raw)
+    check_options(options)
+    check_raw(raw)
     plan = plan_jobs(
         inputs, output, ".heq", is_image, check_heq_name, recursive=recursive, as_json=as_json
     )
@@ -188,7 +140,7 @@ def encode(
     run_jobs(plan, work, _line, "encoding", as_json=as_json, quiet=quiet)
 
 
-def _check_options(options: EncodeOptions) -> None:
+def check_options(options: EncodeOptions) -> None:
     """Refuse what no image could be encoded with, as a wrong command."""
     from heqcodec.file.options import OptionError
     from heqcodec.models import registry
@@ -200,7 +152,7 @@ def _check_options(options: EncodeOptions) -> None:
         raise usage_error(_with_flags(str(error)), _flag(named)) from error
 
 
-def _check_raw(raw: str | None) -> None:
+def check_raw(raw: str | None) -> None:
     """Refuse what says no raw dump, as a wrong command."""
     from heqcodec.image.raw.layout import parse_layout
 

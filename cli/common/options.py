@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from heqcodec.base.arguments import BackendName, CoderName, ModeName
 
 from .terminal import check_choice
 
@@ -63,6 +64,79 @@ Verbose = Annotated[
     bool, typer.Option("-v", "--verbose", help="Say more, and show where an error comes from.")
 ]
 Device = Annotated[str, typer.Option("--device", metavar="D", help="auto, cpu, cuda or cuda:1.")]
+Backend = Annotated[
+    BackendName,
+    typer.Option(
+        "--backend",
+        help="What runs the network; auto: onnx, or torch for a --device such as cuda.",
+    ),
+]
+Quality = Annotated[
+    float | None,
+    typer.Option("-q", "--quality", metavar="Q", help="rate mode: 1 (smallest files) to 100."),
+]
+BitsPerPixel = Annotated[
+    float | None,
+    typer.Option(
+        "--bpp",
+        metavar="R",
+        help="Bits per pixel. rate mode: at most R, any number; patch mode: 0.0625, 0.125, "
+        "0.25 (if unset) or 0.5.",
+    ),
+]
+TargetSize = Annotated[
+    int | None,
+    typer.Option(
+        "--target-size", min=1, metavar="BYTES", help="rate mode: the file is not larger."
+    ),
+]
+Budget = Annotated[
+    int | None,
+    typer.Option(
+        "--budget",
+        min=1,
+        metavar="BYTES",
+        help="rate mode: the file is not larger, by a step for each strip, in one pass.",
+    ),
+]
+Mode = Annotated[
+    ModeName,
+    typer.Option(
+        "--mode",
+        help="rate: as many bits as a patch needs; patch: each 32x32 patch has the same size; "
+        "auto: what the other options need, else that of the model.",
+    ),
+]
+Coder = Annotated[
+    CoderName,
+    typer.Option(
+        "--coder",
+        help="device: what a camera can run; packed: smaller files, as `heqcodec pack` makes.",
+    ),
+]
+Raw = Annotated[
+    str | None,
+    typer.Option(
+        "--raw",
+        metavar="WxH:KIND",
+        help="The inputs are raw dumps of an image sensor, such as 640x480:rgb565, yuyv, nv12 "
+        "or srggb10p; docs/EMBEDDED.md lists kinds and options.",
+    ),
+]
+Index = Annotated[
+    bool,
+    typer.Option("--index", help="rate mode: an index of the strips, for readers over a network."),
+]
+Progressive = Annotated[
+    bool,
+    typer.Option(
+        "--progressive",
+        help="rate mode: the lowest frequencies of the whole image come first.",
+    ),
+]
+StripMetadata = Annotated[
+    bool, typer.Option("--strip", help="Leave out ICC profile, EXIF and XMP; alpha stays.")
+]
 
 
 def model_names() -> list[str]:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import glob
 import mimetypes
 import os
-from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import takewhile
 from pathlib import Path
 
 from heqcodec.base.errors import HeqError, HeqUnsupportedError
+from heqcodec.batch.names import output_names
 
 from .terminal import STANDARD, usage_error
 
@@ -185,22 +185,15 @@ def plan_jobs(
 
 
 def _jobs(sources: list[Source], folder: Path, suffix: str) -> list[Job]:
-    def stem_of(source: Source) -> tuple[Path, str]:
-        return source.folder, Path(source.path).stem.casefold()
-
-    # photo.png and photo.jpg would both become photo.heq; then both keep their suffix, whatever
-    # the order of the arguments.
-    stems = Counter(map(stem_of, sources))
-    jobs = []
+    by_folder: dict[str, list[Source]] = {}
     for source in sources:
-        path = Path(source.path)
-        stem = path.name if stems[stem_of(source)] > 1 else path.stem
-        jobs.append(Job(source.path, str(folder / source.folder / (stem + suffix))))
-    targets = Counter(job.target.casefold() for job in jobs)
-    clash = [job.target for job in jobs if targets[job.target.casefold()] > 1]
-    if clash:
-        raise HeqError(f"Several inputs would be written to {clash[0]}; run them apart.")
-    return jobs
+        by_folder.setdefault(str(source.folder).casefold(), []).append(source)
+    targets: dict[str, str] = {}
+    for found in by_folder.values():
+        outputs = output_names([Path(source.path).name for source in found], suffix)
+        for source, output in zip(found, outputs, strict=True):
+            targets[source.path] = str(folder / source.folder / output)
+    return [Job(source.path, targets[source.path]) for source in sources]
 
 
 def check_heq_name(output: str) -> None:

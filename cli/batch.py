@@ -1,0 +1,423 @@
+"""``heqcodec batch``: many files in one run, from and to folders and object stores."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import inspect
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from heqcodec.base.arguments import OWN_CODER
+from heqcodec.base.errors import HeqError, HeqUnsupportedError
+
+from .common.options import (
+    Backend,
+    BitsPerPixel,
+    Budget,
+    Coder,
+    Device,
+    Index,
+    MaxPixels,
+    Mode,
+    Model,
+    Progressive,
+    Quality,
+    Quiet,
+    Raw,
+    StripMetadata,
+    StripRows,
+    TargetSize,
+    Verbose,
+)
+from .common.terminal import (
+    DATA_ERROR,
+    STANDARD,
+    print_json,
+    reports_errors,
+    say,
+    tell,
+    usage_error,
+)
+from .decoding import Decoder, is_heq
+from .encoding import check_options, check_raw, is_image
+
+if TYPE_CHECKING:
+    from heqcodec.batch.locations import Entry, Place
+    from heqcodec.batch.operations import Decode, Encode, Repack, Verify
+    from heqcodec.batch.run import Summary
+
+__all__ = ["app"]
+
+app = typer.Typer(
+    name="batch",
+    help="Many files in one run: on all cores, from and to folders, archives and object stores; "
+    "what is killed goes on where it was. See docs/BATCH.md.",
+    no_args_is_help=True,
+)
+
+LINE_SECONDS = 30.0
+"""Between two lines of progress where there is no terminal."""
+NAMED_FAILURES = 20
+
+Source = Annotated[
+    str,
+    typer.Argument(
+        metavar="SRC",
+        help="A folder with all folders in it, a quoted pattern, or a URL of fsspec such as "
+        "s3://bucket/photos or zip://::photos.zip.",
+    ),
+]
+Target = Annotated[str, typer.Argument(metavar="DST", help="A folder, or a URL of fsspec.")]
+Scale = Annotated[
+    int,
+    typer.Option(
+        "--scale", metavar="N", help="1, or 2, 4, 8: images of 1/N of the size, without a network."
+    ),
+]
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """Options of every command here; each field is one."""
+
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            "--workers",
+            min=0,
+            metavar="N",
+            help="Processes, which share the cores; one for each core if unset; 0 works in this "
+            "process, for debugging.",
+        ),
+    ] = None
+    files_from: Annotated[
+        str | None,
+        typer.Option(
+            "--files-from",
+            metavar="FILE",
+            help="Take the files that FILE lists, a name below SRC on each line; - is standard "
+            "input.",
+        ),
+    ] = None
+    manifest: Annotated[
+        str | None,
+        typer.Option(
+            "--manifest",
+            metavar="URL",
+            help="Folder of the manifest; .heqcodec-batch in DST if unset.",
+        ),
+    ] = None
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Do what failed before again, too.")
+    ] = False
+    restart: Annotated[
+        bool, typer.Option("--restart", help="Do all again, with these options.")
+    ] = False
+    item_seconds: Annotated[
+        float | None,
+        typer.Option(
+            "--item-seconds", min=0.001, metavar="S", help="Give up an item that takes longer."
+        ),
+    ] = None
+    force: Annotated[
+        bool,
+        typer.Option("-f", "--force", help="Begin in a folder that holds other files already."),
+    ] = False
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print a summary as JSON on standard output.")
+    ] = False
+    quiet: Quiet = False
+    verbose: Verbose = False
+
+
+def _with_run_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the fields of `RunOptions` as options; it takes them as ``run``."""
+    own = inspect.signature(command, eval_str=True).parameters
+    shared = inspect.signature(RunOptions, eval_str=True).parameters
+
+    @functools.wraps(command)
+    def wrapped(**given: Any) -> None:
+        run = RunOptions(**{name: given.pop(name) for name in shared})
+        command(**given, run=run)
+
+    parameters = [*(part for name, part in own.items() if name != "run"), *shared.values()]
+    wrapped.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    wrapped.__annotations__ = {part.name: part.annotation for part in parameters}
+    return wrapped
+
+
+@app.command("encode")
+@_with_run_options
+@reports_errors
+def encode(
+    source: Source,
+    target: Target,
+    quality: Quality = None,
+    bpp: BitsPerPixel = None,
+    target_size: TargetSize = None,
+    budget: Budget = None,
+    mode: Mode = "auto",
+    model: Model = "default",
+    coder: Coder = OWN_CODER,
+    strip_rows: StripRows = None,
+    raw: Raw = None,
+    index: Index = False,
+    progressive: Progressive = False,
+    strip_metadata: StripMetadata = False,
+    max_pixels: MaxPixels = None,
+    *,
+    run: RunOptions,
+) -> None:
+    """Encode images as .heq files."""
+    from heqcodec.batch.operations import Encode
+    from heqcodec.file.options import EncodeOptions
+
+    options = EncodeOptions(
+        bpp, quality, target_size, mode, coder, model, strip_rows, budget, index, progressive
+    )
+    check_options(options)
+    check_raw(raw)
+    operation = Encode(options, strip_metadata, raw, **_limit(max_pixels))
+    _run("encode", operation, is_image, ".heq", source, target, run)
+
+
+@app.command("decode")
+@_with_run_options
+@reports_errors
+def decode(
+    source: Source,
+    target: Target,
+    format: Annotated[
+        str, typer.Option("--format", metavar="SUFFIX", help="Of the images, such as png or jpg.")
+    ] = "png",
+    scale: Scale = 1,
+    decoder: Decoder = "strong",
+    max_pixels: MaxPixels = None,
+    backend: Backend = "auto",
+    device: Device = "auto",
+    *,
+    run: RunOptions,
+) -> None:
+    """Decode .heq files to images."""
+    from heqcodec.batch.operations import Decode
+    from heqcodec.file.reduced import SCALES
+    from heqcodec.image.output_formats import output_format
+
+    suffix = f".{format.lower().lstrip('.')}"
+    try:
+        named = output_format(f"image{suffix}")
+    except HeqUnsupportedError as error:
+        raise usage_error(str(error), "--format") from error
+    if scale not in (1, *SCALES):
+        raise usage_error(f"{scale} is not one of 1, 2, 4, 8.", "--scale")
+    operation = Decode(named, scale, decoder, backend, device, **_limit(max_pixels))
+    _run("decode", operation, is_heq, suffix, source, target, run)
+
+
+@app.command("pack")
+@_with_run_options
+@reports_errors
+def pack(
+    source: Source,
+    target: Target,
+    strip_rows: StripRows = None,
+    max_pixels: MaxPixels = None,
+    *,
+    run: RunOptions,
+) -> None:
+    """Make device files of the variable-rate mode smaller, without loss."""
+    from heqcodec.batch.operations import Repack
+
+    operation = Repack("pack", strip_rows, **_limit(max_pixels))
+    _run("pack", operation, is_heq, ".heq", source, target, run)
+
+
+@app.command("unpack")
+@_with_run_options
+@reports_errors
+def unpack(
+    source: Source, target: Target, max_pixels: MaxPixels = None, *, run: RunOptions
+) -> None:
+    """Give back the device files that packed files were made of, bit for bit."""
+    from heqcodec.batch.operations import Repack
+
+    operation = Repack("unpack", **_limit(max_pixels))
+    _run("unpack", operation, is_heq, ".heq", source, target, run)
+
+
+@app.command("verify")
+@_with_run_options
+@reports_errors
+def verify(source: Source, target: Target, *, run: RunOptions) -> None:
+    """Check every checksum of .heq files; DST takes the manifest alone."""
+    from heqcodec.batch.operations import Verify
+
+    _run("verify", Verify(), is_heq, "", source, target, run)
+
+
+def _limit(max_pixels: int | None) -> dict[str, int]:
+    return {} if max_pixels is None else {"max_pixels": max_pixels}
+
+
+def _run(
+    name: str,
+    operation: Encode | Decode | Repack | Verify,
+    accepts: Callable[[Path], bool],
+    suffix: str,
+    source: str,
+    target: str,
+    options: RunOptions,
+) -> None:
+    """Run a batch, and tell what it did."""
+    from heqcodec.batch.locations import Place, open_place
+    from heqcodec.batch.manifest import FOLDER, Manifest
+    from heqcodec.batch.operations import described
+    from heqcodec.batch.run import run_batch
+    from heqcodec.batch.work import Task
+
+    run = described(name, operation)
+    sources, targets = Place(source), open_place(target)
+    own = options.manifest is None
+    place = open_place(options.manifest or f"{target.rstrip('/')}/{FOLDER}")
+    if suffix == ".heq" and accepts is is_heq and sources.address == targets.address:
+        raise usage_error("SRC and DST are one folder, and the names are the same.", "DST")
+    if own and suffix and not options.force:
+        _check_empty(targets, FOLDER)
+
+    workers, threads = _shares(options.workers)
+    task = Task(operation, source, target, threads)
+    with _progress(name, options.quiet) as progress:
+        summary = run_batch(
+            run,
+            _folders(sources, targets, accepts, options.files_from),
+            suffix,
+            sources,
+            targets,
+            Manifest(place),
+            functools.partial(_engine, task, workers, options),
+            restart=options.restart,
+            retry_failed=options.retry_failed,
+            progress=progress,
+        )
+    _tell(name, summary, source, target, place, options)
+
+
+def _engine(task: Any, workers: int, options: RunOptions) -> Any:
+    from heqcodec.batch.local import InlineEngine, LocalEngine
+
+    return LocalEngine(task, workers, options.item_seconds) if workers else InlineEngine(task)
+
+
+def _shares(workers: int | None) -> tuple[int, int]:
+    """Workers, and the threads of each."""
+    from heqcodec.base.threads import processor_count
+
+    processors = processor_count()
+    wanted = processors if workers is None else workers
+    return wanted, max(1, processors // max(wanted, 1))
+
+
+def _check_empty(target: Place, manifest: str) -> None:
+    """Refuse a folder with files that no batch wrote.
+
+    Raises:
+        HeqError: it holds some, and no manifest.
+    """
+    found = target.names("")
+    others = [name for name in found if name and not name.startswith(".")]
+    if others and manifest not in found:
+        raise HeqError(
+            f"{target.url} holds {others[0]} already, and no batch wrote it; give another folder, "
+            "or -f to write among such files."
+        )
+
+
+def _folders(
+    source: Place, target: Place, accepts: Callable[[Path], bool], files_from: str | None
+) -> Iterator[list[Entry]]:
+    if files_from is None:
+        return source.folders(accepts, target)
+    if files_from == STANDARD:
+        return source.listed(sys.stdin.read().splitlines())
+    return source.listed(Path(files_from).read_text("utf-8", "surrogateescape").splitlines())
+
+
+def _tell(
+    name: str, summary: Summary, source: str, target: str, place: Place, options: RunOptions
+) -> None:
+    if options.as_json:
+        heads = {"operation": name, "source": source, "target": target, "manifest": place.url}
+        print_json({**heads, **summary.as_json()})
+    elif not options.quiet:
+        tell(_line(summary))
+    if not (summary.failed or summary.failed_before):
+        return
+    if summary.failed:
+        say(f"heqcodec: {summary.failed:,} of {summary.items:,} items failed:")
+    for failure in summary.failures[:NAMED_FAILURES]:
+        say(f"  {failure['input']}: {failure['error']}")
+    if summary.failed > NAMED_FAILURES:
+        say(f"  and {summary.failed - NAMED_FAILURES:,} more, which the manifest lists.")
+    if summary.failed_before:
+        say(
+            f"heqcodec: {summary.failed_before:,} items failed before and were left alone; "
+            "--retry-failed does them again."
+        )
+    raise typer.Exit(DATA_ERROR)
+
+
+def _line(summary: Summary) -> str:
+    deaths = f", {summary.deaths:,} workers died" if summary.deaths else ""
+    return (
+        f"{summary.done:,} done, {summary.failed:,} failed, {summary.skipped:,} done before"
+        f"{deaths}; {summary.input_bytes:,} bytes to {summary.output_bytes:,}, "
+        f"{summary.rate:.2f} a second, {summary.seconds:.1f} s"
+    )
+
+
+@contextlib.contextmanager
+def _progress(title: str, quiet: bool) -> Iterator[Callable[[Summary], None]]:
+    """A bar on standard error, or a line now and then where that is no terminal."""
+    if quiet:
+        yield lambda summary: None
+    elif sys.stderr.isatty():
+        from rich.console import Console
+        from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        columns = (
+            *Progress.get_default_columns()[:-1],
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[rate]:.1f}/s"),
+            TimeRemainingColumn(),
+        )
+        with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
+            bar = bars.add_task(title, total=None, rate=0.0)
+
+            def show(summary: Summary) -> None:
+                done = summary.done + summary.failed
+                bars.update(bar, completed=done, total=summary.items, rate=summary.rate)
+
+            yield show
+    else:
+        last = time.monotonic()
+
+        def print_line(summary: Summary) -> None:
+            nonlocal last
+            if time.monotonic() - last < LINE_SECONDS:
+                return
+            last = time.monotonic()
+            left = summary.seconds_left
+            total = "" if summary.items is None else f" of {summary.items:,}"
+            rest = "" if left is None else f", {left:.0f} s left"
+            say(
+                f"{title}: {summary.done + summary.failed:,}{total}, {summary.failed:,} failed, "
+                f"{summary.rate:.2f} a second{rest}"
+            )
+
+        yield print_line

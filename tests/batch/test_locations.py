@@ -1,0 +1,120 @@
+"""Places: what is found in them, and how they are written to."""
+
+from __future__ import annotations
+
+import os
+import zipfile
+from pathlib import Path
+
+import pytest
+from heqcodec.base.errors import HeqError
+from heqcodec.batch.locations import Place, open_place
+
+
+def is_png(path: Path) -> bool:
+    return path.suffix == ".png"
+
+
+def named(place: Place, **without: Place) -> list[str]:
+    return [entry.name for folder in place.folders(is_png, **without) for entry in folder]
+
+
+FILES = ("b.png", "a.png", "n.txt", ".hidden.png", "in/c.png", "in/er/d.png", ".dot/e.png")
+
+
+@pytest.fixture(params=["file", "memory", "zip"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
+    if request.param == "zip":
+        with zipfile.ZipFile(tmp_path / "all.zip", "w") as archive:
+            for name in FILES:
+                archive.writestr(name, name.encode())
+        return Place(f"zip://::{tmp_path}/all.zip")
+    url = str(tmp_path / "all") if request.param == "file" else f"memory://{tmp_path}/all"
+    made = Place(url)
+    for name in FILES:
+        made.write(name, name.encode())
+    return made
+
+
+def test_files_are_found_folder_by_folder(place: Place) -> None:
+    found = list(place.folders(is_png))
+    assert [entry.name for entry in found[0]] == ["a.png", "b.png"]
+    assert sorted(map(len, found)) == [1, 1, 2]
+    for entry in (entry for folder in found for entry in folder):
+        assert place.read(entry.name) == entry.name.encode()
+        assert entry.size == len(entry.name) and entry.version
+
+
+def test_patterns_keep_the_folders_below_their_fixed_beginning(place: Place) -> None:
+    opening, _, outer = place.url.partition("::")
+    pattern = f"{opening.rstrip('/')}/in/**/*.png" if not outer else f"zip://in/**/*.png::{outer}"
+    below = Place(pattern)
+    assert sorted(named(below)) == ["c.png", "er/d.png"]
+    assert below.read("er/d.png") == b"in/er/d.png"
+
+
+def test_lists_are_of_names_below_it(place: Place) -> None:
+    found = list(place.listed(["in/c.png", "b.png", "", "gone.png", "a.png", "a.png"]))
+    assert [[entry.name for entry in folder] for folder in found] == [
+        ["a.png", "b.png", "gone.png"],
+        ["in/c.png"],
+    ]
+    assert [entry.size for entry in found[0]] == [5, 5, -1]
+
+
+def test_the_folder_of_outputs_is_not_looked_into(tmp_path: Path) -> None:
+    place = Place(str(tmp_path))
+    place.write("a.png", b"1")
+    place.write("out/b.png", b"2")
+    assert named(place, without=Place(f"{tmp_path}/out/")) == ["a.png"]
+
+
+def test_a_changed_file_has_another_version(tmp_path: Path) -> None:
+    place = Place(str(tmp_path))
+    place.write("a.png", b"1")
+    os.utime(tmp_path / "a.png", ns=(1, 1))
+    ((before,),) = place.folders(is_png)
+    os.utime(tmp_path / "a.png", ns=(2000, 2000))
+    ((after,),) = place.folders(is_png)
+    assert before.size == after.size and before.version != after.version
+
+
+def test_addresses_do_not_depend_on_how_they_are_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a").mkdir()
+    addresses = {Place(url).address for url in ("a", "a/", "./a", f"{tmp_path}/a", "a/*.png")}
+    assert addresses == {f"file://{tmp_path}/a"}
+
+
+def test_writing_leaves_nothing_aside(tmp_path: Path) -> None:
+    place = Place(str(tmp_path / "new"))
+    place.write("x/y.heq", b"first")
+    place.write("x/y.heq", b"second")
+    assert place.read("x/y.heq") == b"second"
+    assert place.names("x") == ["y.heq"] and place.names("none") == []
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("zip://::{0}/a.zip", "cannot be written to"),
+        ("{0}/*.png", "is a pattern"),
+        ("{0}/a.zip", "is a file"),
+        ("nosuch://b/c", "cannot be opened"),
+    ],
+)
+def test_places_that_take_no_outputs(tmp_path: Path, url: str, words: str) -> None:
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("a", b"")
+    with pytest.raises(HeqError, match=words):
+        open_place(url.format(tmp_path))
+
+
+def test_what_cannot_be_looked_into(tmp_path: Path) -> None:
+    with pytest.raises(HeqError, match="No such file"):
+        named(Place(str(tmp_path / "none")))
+    (tmp_path / "file.png").write_bytes(b"")
+    with pytest.raises(HeqError, match="is a file"):
+        named(Place(str(tmp_path / "file.png")))
