@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 from c_compilers import COMPILERS, build, needs_compiler, sanitized
 from command_runner import run
+from heqcodec.export.c_project import READERS
+from heqcodec.export.vectors import pnm
 from heqcodec.file import encoding, rate_control
 from small_models import photograph
 
@@ -41,12 +43,18 @@ def harness(request: pytest.FixtureRequest, exported: Path) -> Path:
 
 
 def coded(
-    harness: Path, pixels: np.ndarray, how: str, rows: int, budget: int, room: int
+    harness: Path,
+    pixels: np.ndarray,
+    how: str,
+    rows: int,
+    budget: int,
+    room: int,
+    *more: str,
 ) -> tuple[bytes, int]:
     """The file, and how many strips were not sent."""
     height, width = pixels.shape[:2]
     numbers = (width, height, QUALITY_45, rows, budget, room)
-    command = [str(harness), how, *map(str, numbers)]
+    command = [str(harness), how, *map(str, numbers), *more]
     done = subprocess.run(command, input=pixels.tobytes(), capture_output=True)
     assert done.returncode == 0, done.stderr.decode()
     return done.stdout, int(done.stderr)
@@ -101,6 +109,47 @@ def test_patches_that_have_no_room_are_marked(harness: Path, rows: int) -> None:
 def test_a_buffer_of_nothing(harness: Path) -> None:
     data, unsent = coded(harness, PHOTO, "rows", 1, 0, 0)
     assert unsent == 7 and len(heqcodec.info(data)["unsent_strips"]) == 7
+
+
+@pytest.mark.parametrize("how", ["rows", "patches", "whole"])
+@pytest.mark.parametrize("rows", [0, 1])
+def test_progressive_files_are_those_of_python(harness: Path, how: str, rows: int) -> None:
+    for pixels in (PHOTO, NOISE):
+        data, unsent = coded(harness, pixels, how, rows, 0, 1 << 17, "progressive")
+        assert unsent == 0
+        wanted = heqcodec.encode(pixels, quality=45, strip_rows=rows or None, progressive=True)
+        assert data == wanted
+
+
+def test_a_small_buffer_leaves_a_progressive_file_coarse(harness: Path) -> None:
+    """Of noise the second parts do not fit: the first ones do, and show it."""
+    data, unsent = coded(harness, NOISE, "whole", 1, 0, 2_048, "progressive")
+    facts = heqcodec.info(data)
+    assert facts["unsent_strips"] == [5, 6, 7, 8, 9] and unsent == 5
+    shown = heqcodec.decode(data, decoder="plain").astype(float)
+    blocks = [image[:160].reshape(20, 8, 40, 8, 3).mean(axis=(1, 3)) for image in (shown, NOISE)]
+    assert np.corrcoef(blocks[0].ravel(), blocks[1].ravel())[0, 1] > 0.7
+
+
+def test_heqenc_reads_an_image_twice(exported: Path, tmp_path: Path) -> None:
+    sources = [exported / name for name in ("heqenc.c", "heq_encoder.c", *READERS)]
+    heqenc = build(COMPILERS[0], ["-O1"], sources, tmp_path / "heqenc")
+    photo, out = tmp_path / "photo.ppm", tmp_path / "out.heq"
+    photo.write_bytes(pnm(PHOTO))
+    command = [str(heqenc), "-q", "45", "--progressive", str(photo), str(out)]
+    subprocess.run(command, check=True)
+    assert out.read_bytes() == heqcodec.encode(PHOTO, quality=45, progressive=True)
+    with subprocess.Popen(
+        [*command[:4], "-f", "/dev/stdin", str(out)], stdin=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as piped:
+        said = piped.communicate(pnm(PHOTO))[1].decode()
+    assert piped.returncode == 1 and "give a file, not a pipe" in said
+
+
+def test_a_progressive_file_has_no_budget(harness: Path) -> None:
+    command = [str(harness), "whole", "161", "209", "552", "1", "9000", "131072", "progressive"]
+    done = subprocess.run(command, input=PHOTO.tobytes(), capture_output=True)
+    assert done.returncode == 1 and not done.stdout
 
 
 def test_room_by_formula_holds_noise(exported: Path, harness: Path) -> None:

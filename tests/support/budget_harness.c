@@ -1,6 +1,6 @@
 /* Encodes RGB samples within a budget and a buffer, for tests/export/test_export_budget.py:
  *
- *     harness rows|patches|whole WIDTH HEIGHT STEP STRIP_ROWS BUDGET ROOM < samples > file
+ *     harness rows|patches|whole WIDTH HEIGHT STEP STRIP_ROWS BUDGET ROOM [progressive] < samples > file
  *
  * Says on standard error how many strips were not sent. The buffer is of just that size.
  */
@@ -23,10 +23,12 @@ int main(int count, char **arguments)
     size_t stride;
     uint8_t *samples;
     uint32_t row, column;
+    int part;
     heq_status status;
-    if (count != 8) {
+    if (count != 8 && count != 9) {
         return 100;
     }
+    image.progressive = count == 9;
     image.width = (uint32_t)atol(arguments[2]);
     image.height = (uint32_t)atol(arguments[3]);
     image.channels = 3;
@@ -48,14 +50,16 @@ int main(int count, char **arguments)
         status = heq_encode(&encoder, &image, samples, stride);
     } else {
         heq_begin(&encoder, &image);
-        for (row = 0; row < image.height; row += HEQ_PATCH) {
-            const uint8_t *rows = samples + stride * row;
-            if (strcmp(arguments[1], "rows") == 0) {
-                heq_encode_rows(&encoder, rows, stride);
-                continue;
-            }
-            for (column = 0; column < image.width; column += HEQ_PATCH) {
-                heq_encode_patch(&encoder, rows + (size_t)column * 3, stride);
+        for (part = 0; part <= image.progressive; part++) {
+            for (row = 0; row < image.height; row += HEQ_PATCH) {
+                const uint8_t *rows = samples + stride * row;
+                if (strcmp(arguments[1], "rows") == 0) {
+                    heq_encode_rows(&encoder, rows, stride);
+                    continue;
+                }
+                for (column = 0; column < image.width; column += HEQ_PATCH) {
+                    heq_encode_patch(&encoder, rows + (size_t)column * 3, stride);
+                }
             }
         }
         status = heq_end(&encoder);

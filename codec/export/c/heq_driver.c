@@ -179,11 +179,14 @@ heq_status heq_encode(heq_encoder *encoder, const heq_image *image, const uint8_
                       size_t stride)
 {
     heq_state *state = (heq_state *)encoder;
+    const uint8_t *rows = pixels;
     heq_begin(encoder, image);
     while (state->file.status == HEQ_OK && state->file.row < state->file.rows) {
-        heq_encode_rows(encoder, pixels, stride);
-        if (state->file.row < state->file.rows) {
-            pixels += stride << 5;
+        heq_encode_rows(encoder, rows, stride);
+        if (state->file.row == 0) { /* all of them come again */
+            rows = pixels;
+        } else if (state->file.row < state->file.rows) {
+            rows += stride << 5;
         }
     }
     return heq_end(encoder);

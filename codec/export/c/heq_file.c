@@ -67,7 +67,7 @@ HEQ_INTERNAL void heq_file_put_checksum(heq_file *file)
 
 HEQ_INTERNAL void heq_file_begin(heq_file *file, const heq_image *image)
 {
-    uint32_t least_rows;
+    uint32_t least_rows, strips;
     memset(file, 0, sizeof *file);
     file->write = image->write;
     file->context = image->context;
@@ -85,7 +85,12 @@ HEQ_INTERNAL void heq_file_begin(heq_file *file, const heq_image *image)
                         : image->channels == 1    ? 1
                                                   : 3;
     file->strip_rows = image->strip_rows != 0 ? image->strip_rows : HEQ_STRIP_ROWS;
-    least_rows = (file->rows >> 16) + ((file->rows & 0xFFFFu) != 0); /* 65,536 strips at most */
+    strips = file->rows;
+#if HEQ_VARIABLE_RATE
+    file->part = image->progressive != 0;
+    strips <<= file->part; /* each comes twice */
+#endif
+    least_rows = (strips >> 16) + ((strips & 0xFFFFu) != 0); /* 65,536 strips at most */
     if (least_rows > file->strip_rows) {
         file->strip_rows = (uint8_t)(least_rows & 255);
     }
@@ -102,7 +107,7 @@ HEQ_INTERNAL void heq_file_put_header(heq_file *file, uint16_t rate)
     uint8_t header[HEADER_BYTES] = {0};
     memcpy(header, magic, sizeof magic);
     header[8] = FORMAT_VERSION;
-    header[9] = FILE_MODE;
+    header[9] = (uint8_t)(FILE_MODE + (file->part != 0));
     header[10] = FILE_CODER;
     header[11] = file->kind;
     store_number(header + 12, file->width);
@@ -130,6 +135,10 @@ HEQ_INTERNAL int heq_file_advance(heq_file *file)
     }
     file->row_of_strip = 0;
     file->strip++;
+    if (file->row == file->rows && file->part == 1) { /* from the top again */
+        file->row = 0;
+        file->part = 2;
+    }
     return 1;
 }
 

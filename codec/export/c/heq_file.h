@@ -23,6 +23,7 @@ typedef struct {
     uint8_t strip_rows;
     uint8_t row_of_strip; /* its row in the strip */
     uint8_t status;
+    uint8_t part; /* of a progressive file: 1 the lowest frequencies, 2 the rest; of others 0 */
 } heq_file;
 
 /* Check the image, then write the header. */

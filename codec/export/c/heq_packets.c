@@ -522,7 +522,7 @@ static int is_lawful(const packet_state *state)
 {
     const heq_link *link = &state->link;
     return link->size >= HEQ_PACKET_MIN && link->size <= HEQ_PACKET_MAX && link->send != NULL &&
-           link->image.rate < 1024 && link->interleaved <= 1 &&
+           link->image.rate < 1024 && link->interleaved <= 1 && !link->image.progressive &&
            (link->places_room == 0 || link->places != NULL) &&
            (link->parity == 0 ||
             (link->group > 0 && link->group + link->parity <= 255 && link->parity_rows != NULL &&

@@ -57,7 +57,7 @@ static int mode_begin(heq_state *state, const heq_image *image)
     state->step = image->rate;
     heq_integer_steps(rate_steps, image->rate & 1023, state->steps);
     if (image->budget != 0) {
-        if (image->strip_rows > 1 || state->file.rows > 65536 || image->budget < heads) {
+        if (image->progressive || image->strip_rows > 1 || state->file.rows > 65536 || image->budget < heads) {
             return 0;
         }
         state->file.strip_rows = 1;
@@ -71,6 +71,7 @@ static void mode_begin_strip(heq_state *state)
 {
     heq_device_begin_encode(&state->strip, &device_tables, state->file.channels, state->step,
                             state->payload, state->room);
+    state->strip.part = state->file.part;
 }
 
 #ifdef HEQ_KERNEL_FAST
@@ -239,7 +240,8 @@ static uint32_t code_row(void *context, int step)
 
 static int mode_codes_rows(const heq_state *state)
 {
-    return state->file.strip_rows == 1;
+    /* Both parts of a progressive file need the same step. */
+    return state->file.strip_rows == 1 && state->file.part == 0;
 }
 
 /* Code a row at the image's step, or within its budget; coarser where it does not fit. */

@@ -21,7 +21,7 @@
 #define MAX_STRIP (1 << 25) /* bytes of a strip's payload */
 
 #if HEQ_VARIABLE_RATE
-#define RATE_OPTION "[-q QUALITY | --budget BYTES]"
+#define RATE_OPTION "[-q QUALITY | --budget BYTES] [--progressive]"
 #else
 #define RATE_OPTION "[--bits N]"
 #endif
@@ -74,7 +74,9 @@ static int help(void)
 #if HEQ_VARIABLE_RATE
     printf("  -q QUALITY      1 (smallest files) to 100; default %d\n",
            (912 - HEQ_DEFAULT_RATE) / 8);
-    printf("  --budget BYTES  the file is not larger, by a step for each strip, in one pass\n");
+    printf("  --budget BYTES  the file is not larger, by a step for each strip, in one pass\n"
+           "  --progressive   the lowest frequencies of the whole image come first; IN is read "
+           "twice\n");
 #else
     printf("  --bits N        of a patch of 32 x 32 pixels, " HEQ_RATES "; default %d\n",
            HEQ_DEFAULT_RATE);
@@ -187,14 +189,11 @@ static const char *message(heq_status status)
     }
 }
 
-/* Encode all rows that follow the head. */
-static int encode(FILE *in, const command *names, const heq_image *image)
+/* Give the encoder all rows that follow the head. Returns 1 where that failed. */
+static int encode_rows(FILE *in, const command *names, const heq_image *image)
 {
     size_t stride = (size_t)image->width * image->pixel_bytes;
     uint32_t done;
-    if (heq_begin(&encoder, image) != HEQ_OK) {
-        return fail(names->out, message(heq_end(&encoder)));
-    }
     for (done = 0; done < image->height; done += HEQ_PATCH) {
         uint32_t left = image->height - done, count = left < HEQ_PATCH ? left : HEQ_PATCH;
         if (fread(rows, stride, count, in) != count) {
@@ -208,6 +207,31 @@ static int encode(FILE *in, const command *names, const heq_image *image)
             break;
         }
     }
+    return 0;
+}
+
+/* Encode all rows that follow the head. */
+static int encode(FILE *in, const command *names, const heq_image *image)
+{
+    long first = ftell(in);
+    if (heq_begin(&encoder, image) != HEQ_OK) {
+        return fail(names->out, message(heq_end(&encoder)));
+    }
+    if (encode_rows(in, names, image)) {
+        return 1;
+    }
+#if HEQ_VARIABLE_RATE
+    if (image->progressive) {
+        if (first < 0 || fseek(in, first, SEEK_SET) != 0) {
+            return fail(names->in, "it is read twice for --progressive; give a file, not a pipe.");
+        }
+        if (encode_rows(in, names, image)) {
+            return 1;
+        }
+    }
+#else
+    (void)first;
+#endif
     return heq_end(&encoder) == HEQ_OK ? 0 : fail(names->out, message(heq_end(&encoder)));
 }
 
@@ -440,6 +464,10 @@ int main(int count, char **arguments)
             names.replace = 1;
         } else if (strcmp(text, "--gray") == 0) {
             names.gray = 1;
+#if HEQ_VARIABLE_RATE
+        } else if (strcmp(text, "--progressive") == 0) {
+            image.progressive = 1;
+#endif
         } else {
             const char *value = ++argument < count ? arguments[argument] : "";
             const char *wrong = read_option(text, value, &image);
