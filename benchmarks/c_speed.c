@@ -100,14 +100,14 @@ static int32_t transform_alone(const heq_patch *patch)
             seen ^= made.all[plane];
 #else
             static int16_t field[HEQ_SIDE * HEQ_SIDE];
-            int32_t made[HEQ_SIDE];
+            int32_t made[HEQ_SIDE], scratch[HEQ_SCRATCH];
             int points = size == 0 ? 32 : 16, top, column;
             heq_transform_rows(&transform, patch, plane, size == 0 ? field : NULL,
-                               size == 1 ? field : NULL);
+                               size == 1 ? field : NULL, scratch);
             for (top = 0; top < HEQ_SIDE; top += points) {
                 for (column = 0; column < HEQ_SIDE; column++) {
                     heq_transform_column(&transform, field + (top << 5) + column, points, -1,
-                                         made);
+                                         made, scratch);
                     seen ^= made[plane];
                 }
             }

@@ -21,11 +21,11 @@ HEQ_INTERNAL void heq_fast_patch_coefficients(const heq_transform *transform,
 HEQ_INTERNAL void heq_patch_coefficients(const heq_transform *transform, const heq_patch *patch,
                                          int plane, int16_t *field, int32_t *coefficients)
 {
-    int32_t column[HEQ_SIDE];
+    int32_t column[HEQ_SIDE], scratch[HEQ_SCRATCH];
     int u, v;
-    heq_transform_rows(transform, patch, plane, field, NULL);
+    heq_transform_rows(transform, patch, plane, field, NULL, scratch);
     for (v = 0; v < HEQ_SIDE; v++) {
-        heq_transform_column(transform, field + v, HEQ_SIDE, -1, column);
+        heq_transform_column(transform, field + v, HEQ_SIDE, -1, column, scratch);
         for (u = 0; u < HEQ_SIDE; u++) { /* the even frequencies come first */
             coefficients[(u << 5) + v] = gained(column[((u & 1) << 4) + (u >> 1)], plane);
         }

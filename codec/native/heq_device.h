@@ -2,7 +2,7 @@
  *
  * Codes the levels of a strip patch by patch, each patch when it comes, and decodes them again.
  * C99, integers only: additions, shifts, comparisons and tables; no multiplication or division,
- * no memory of its own, nothing of libc but memset. The state of a strip, 16,368 bytes, is the
+ * no memory of its own, nothing of libc but memset. The state of a strip, some 16,300 bytes, is the
  * caller's; so are the trained tables, some 38 KB, which may lie in flash.
  *
  *     heq_device_begin_encode(&strip, &tables, planes, step, bytes, room);
@@ -29,6 +29,7 @@
 #define HEQ_DEVICE_BANDS 257 /* of four magnitudes each that are kept of a plane; the last is 0 */
 #define HEQ_DEVICE_COLUMNS 32 /* of patches, of which the row above is kept */
 #define HEQ_DEVICE_SIDE 32    /* of a profile: 16 of a whole patch, or 8 of each quarter */
+#define HEQ_DEVICE_SCRATCH 64 /* as many bytes as four profiles */
 #define HEQ_DEVICE_CONTEXTS 6131
 #define HEQ_DEVICE_SETS 532
 #define HEQ_DEVICE_INPUTS 6
@@ -58,7 +59,6 @@ typedef struct {
 typedef struct {
     int16_t dc[3];    /* level 0 of each plane */
     int8_t bottom[8]; /* profile of the lower side of plane 0 */
-    uint8_t size;
 } heq_device_column;
 
 /* Which decisions of its patches a strip has. In two parts, the first one has size, level 0 and
@@ -95,7 +95,11 @@ typedef struct {
     int16_t corner[3];                 /* of the patch above that to the left, then of that above */
     int32_t left_step, top_step;       /* of level 0 of plane 0 from this patch */
     int16_t left[16], top[8];          /* profiles across the borders left and above, plane 0 */
-    int16_t side[4][HEQ_DEVICE_SIDE];  /* own profiles: left, top, right, bottom */
+    union {
+        int16_t side[4][HEQ_DEVICE_SIDE]; /* own profiles: left, top, right, bottom */
+        int32_t scratch[HEQ_DEVICE_SCRATCH]; /* between patches: the caller's */
+    } now;
+    uint32_t above_sizes;              /* a bit for each column */
     heq_device_column above[HEQ_DEVICE_COLUMNS];
     int8_t sign[3 * HEQ_DEVICE_SIGNED]; /* of the lowest levels: left patch, then this one */
     uint8_t count[3][HEQ_DEVICE_GROUPS];        /* of levels that are not 0 */

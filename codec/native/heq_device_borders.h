@@ -84,7 +84,7 @@ static int at_side(int level, int frequency)
 
 static void add_level(heq_device_strip *strip, int size, int band, int sub, int level)
 {
-    int16_t(*side)[HEQ_DEVICE_SIDE] = strip->side;
+    int16_t(*side)[HEQ_DEVICE_SIDE] = strip->now.side;
     int u = band_frequency[band] >> 4, v = band_frequency[band] & 15;
     int first = 0, most = 16, at_left, at_top;
     if (size == 0) {
@@ -119,7 +119,7 @@ static void add_means(heq_device_strip *strip, const int *levels)
         mean += quarter & 2 ? -levels[2] : levels[2];
         mean += quarter == 1 || quarter == 2 ? -levels[3] : levels[3];
         for (side = 0; side < 4; side++) {
-            int16_t *place = strip->side[side] + (quarter << 3);
+            int16_t *place = strip->now.side[side] + (quarter << 3);
             *place = (int16_t)(*place + mean + (mean >> 1));
         }
     }
@@ -150,7 +150,7 @@ static void turn_profile(int16_t *profile, int half, int size)
  * 0, which is not yet kept. Profiles are without it, and its differences stand apart. */
 static void begin_borders(heq_device_strip *strip, int size, int dc)
 {
-    memset(strip->side, 0, sizeof strip->side);
+    memset(strip->now.side, 0, sizeof strip->now.side);
     strip->left_step = strip->dc[0] - dc;
     strip->turned = 0;
     if (strip->left_size != size) {
@@ -164,7 +164,7 @@ static void begin_borders(heq_device_strip *strip, int size, int dc)
         for (i = 0; i < 8; i++) {
             strip->top[i] = column->bottom[i];
         }
-        if (column->size != size) {
+        if ((int)(strip->above_sizes >> strip->column & 1) != size) {
             turn_profile(strip->top, 4, size);
             strip->turned |= 2;
         }
@@ -175,7 +175,7 @@ static void begin_borders(heq_device_strip *strip, int size, int dc)
 static void end_borders(heq_device_strip *strip, int size)
 {
     heq_device_column *column = column_of(strip);
-    const int16_t *bottom = strip->side[SIDE_BOTTOM], *right = strip->side[SIDE_RIGHT];
+    const int16_t *bottom = strip->now.side[SIDE_BOTTOM], *right = strip->now.side[SIDE_RIGHT];
     int i;
     for (i = 0; i < 16; i++) {
         /* Of quarters those of the right ones, 1 and 3. */
@@ -188,7 +188,8 @@ static void end_borders(heq_device_strip *strip, int size)
             int value = bottom[size == 0 ? i : i + 16 + (i & 4)];
             column->bottom[i] = (int8_t)(value < -127 ? -127 : value > 127 ? 127 : value);
         }
-        column->size = (uint8_t)size;
+        strip->above_sizes &= ~((uint32_t)1 << strip->column);
+        strip->above_sizes |= (uint32_t)size << strip->column;
     }
 }
 
@@ -203,7 +204,7 @@ static int mean_gap(int size, int step)
 /* How far the profiles are apart that a level adds to, with the sign that it would have. */
 static int border_gap(const heq_device_strip *strip, int size, int band, int sub)
 {
-    const int16_t(*side)[HEQ_DEVICE_SIDE] = (const int16_t(*)[HEQ_DEVICE_SIDE])strip->side;
+    const int16_t(*side)[HEQ_DEVICE_SIDE] = (const int16_t(*)[HEQ_DEVICE_SIDE])strip->now.side;
     int u = band_frequency[band] >> 4, v = band_frequency[band] & 15, gap = 0, inner;
     int first = size == 0 ? 0 : sub << 3, inside_left = 0, inside_top = 0, most = 16;
     int at_left, at_top;

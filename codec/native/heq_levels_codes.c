@@ -108,15 +108,16 @@ static void clear_codes(int16_t *codes, int count, int stride)
 
 /* The columns of a whole patch, or of the two quarters that begin at a row. */
 static int32_t code_columns(const heq_transform *transform, const heq_quantizer *quantizer,
-                            int points, int top, heq_field *field, int32_t *means)
+                            int points, int top, heq_field *field, int32_t *means,
+                            int32_t *scratch)
 {
-    int32_t values[HEQ_SIDE], cost = 0;
+    int32_t *values = scratch + HEQ_COLUMN_SCRATCH, cost = 0;
     int stride = points == 32 ? 2 * HEQ_SIDE : HEQ_SIDE, column, part;
     for (column = 0; column < HEQ_SIDE; column++) {
         int16_t *first = field->values + (top << 5) + column;
         int mean = points == 16 && (column & 15) == 0, found = 0;
         int parts = heq_transform_column(transform, first, points,
-                                         mean ? -1 : quantizer->quarter, values);
+                                         mean ? -1 : quantizer->quarter, values, scratch);
         if (mean) { /* it waits for the others */
             means[column >> 4] = values[0];
             values[0] = 0;
@@ -135,16 +136,17 @@ static int32_t code_columns(const heq_transform *transform, const heq_quantizer 
 }
 
 HEQ_INTERNAL int32_t heq_code_columns(const heq_transform *transform,
-                                      const heq_quantizer *quantizer, int size, heq_field *field)
+                                      const heq_quantizer *quantizer, int size, heq_field *field,
+                                      int32_t *scratch)
 {
     int32_t means[4], cost;
     int each, found = 0;
     field->used = 0;
     if (size == 0) {
-        return code_columns(transform, quantizer, 32, 0, field, means);
+        return code_columns(transform, quantizer, 32, 0, field, means, scratch);
     }
-    cost = code_columns(transform, quantizer, 16, 0, field, means);
-    cost += code_columns(transform, quantizer, 16, 16, field, means + 2);
+    cost = code_columns(transform, quantizer, 16, 0, field, means, scratch);
+    cost += code_columns(transform, quantizer, 16, 16, field, means + 2, scratch);
     heq_combine_means(means);
     for (each = 0; each < 4; each++) {
         int place = ((each >> 1) << 9) + ((each & 1) << 4);

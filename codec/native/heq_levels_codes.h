@@ -28,9 +28,10 @@ HEQ_INTERNAL int32_t heq_quantize_codes(const heq_quantizer *quantizer, const in
                                         int count, int16_t *codes, int stride, int *found);
 
 /* Transform the columns of a field whose rows are transformed, as a whole (size 0) or in quarters,
- * and quantize them. Returns what the levels cost. */
+ * and quantize them; scratch is of HEQ_SCRATCH. Returns what the levels cost. */
 HEQ_INTERNAL int32_t heq_code_columns(const heq_transform *transform,
-                                      const heq_quantizer *quantizer, int size, heq_field *field);
+                                      const heq_quantizer *quantizer, int size, heq_field *field,
+                                      int32_t *scratch);
 
 /* Decide between levels of 0 and 1, in all planes, and find the last that is not 0. */
 HEQ_INTERNAL void heq_settle_codes(const heq_cost_layer *layer, int size, int planes,

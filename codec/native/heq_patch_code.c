@@ -42,12 +42,12 @@ HEQ_INTERNAL void heq_fast_held_coefficients(const heq_transform *transform,
 HEQ_INTERNAL void heq_held_coefficients(const heq_transform *transform, const heq_patch *patch,
                                          int plane, int16_t *coefficients)
 {
-    int32_t column[HEQ_SIDE];
+    int32_t column[HEQ_SIDE], scratch[HEQ_SCRATCH];
     int u, v, part;
-    heq_transform_rows(transform, patch, plane, coefficients, NULL);
+    heq_transform_rows(transform, patch, plane, coefficients, NULL, scratch);
     for (v = 0; v < HEQ_SIDE; v++) {
         const int32_t *value = column;
-        heq_transform_column(transform, coefficients + v, HEQ_SIDE, -1, column);
+        heq_transform_column(transform, coefficients + v, HEQ_SIDE, -1, column, scratch);
         for (part = 0; part < 2; part++) {
             int16_t *place = coefficients + v + (part << 5);
             for (u = part; u < HEQ_SIDE; u += 2) {

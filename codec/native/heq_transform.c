@@ -46,17 +46,18 @@ HEQ_INTERNAL void heq_colour_row(const heq_patch *patch, int plane, const uint8_
 }
 
 HEQ_INTERNAL void heq_transform_rows(const heq_transform *transform, const heq_patch *patch,
-                                     int plane, int16_t *whole, int16_t *halves)
+                                     int plane, int16_t *whole, int16_t *halves,
+                                     int32_t *scratch)
 {
     const uint8_t *row = patch->pixels;
-    int16_t samples[HEQ_SIDE] = {0};
-    uint8_t pixels[HEQ_ROW_BYTES];
-    int y;
+    uint8_t *pixels = (uint8_t *)(scratch + HEQ_ROW_SCRATCH); /* HEQ_ROW_BYTES */
+    int y, last = patch->rows - 1;
     for (y = 0; y < HEQ_SIDE; y++) {
-        if (y < patch->rows) {
-            heq_colour_row(patch, plane, heq_row_of(patch, row, y, pixels), samples);
-        }
-        heq_transform_row(transform, samples, whole, halves);
+        /* Samples lie where the transform of the row will. */
+        int16_t *samples = whole != NULL ? whole : halves;
+        const uint8_t *here = heq_row_of(patch, row, y < last ? y : last, pixels);
+        heq_colour_row(patch, plane, here, samples);
+        heq_transform_row(transform, samples, whole, halves, scratch);
         whole = whole == NULL ? NULL : whole + HEQ_SIDE;
         halves = halves == NULL ? NULL : halves + HEQ_SIDE;
         if (y + 1 < patch->rows) {
@@ -91,34 +92,39 @@ static void forward_16(const heq_transform *transform, const int32_t *samples, i
 }
 
 HEQ_INTERNAL void heq_transform_row(const heq_transform *transform, const int16_t *samples,
-                                    int16_t *whole, int16_t *halves)
+                                    int16_t *whole, int16_t *halves, int32_t *scratch)
 {
-    int32_t left[16], right[16], first[16], last[16], odd[16];
+    int32_t part[16], *first = scratch, *last = scratch + 16;
     int32_t half = (int32_t)1 << (transform->shift - 1);
     int place, shift = transform->shift;
     for (place = 0; place < 16; place++) {
-        left[place] = samples[place];
-        right[place] = samples[16 + place];
-        odd[place] = left[place] - samples[31 - place];
+        part[place] = samples[place];
     }
-    forward_16(transform, left, first);
-    forward_16(transform, right, last);
+    forward_16(transform, part, first);
+    for (place = 0; place < 16; place++) {
+        part[place] = samples[16 + place];
+    }
+    forward_16(transform, part, last);
     if (halves != NULL) {
         for (place = 0; place < 16; place++) {
             halves[place] = (int16_t)((first[place] + half) >> shift);
             halves[16 + place] = (int16_t)((last[place] + half) >> shift);
         }
     }
-    if (whole != NULL) {
-        heq_products_16(transform->weights, odd, left);
+    if (whole != NULL) { /* the samples may lie there */
+        int32_t odd[16];
+        for (place = 0; place < 16; place++) {
+            part[place] = samples[place] - samples[31 - place];
+        }
+        heq_products_16(transform->weights, part, odd);
         /* Turned round, the odd frequencies of the second half change their sign. */
         for (place = 0; place < 16; place += 2) {
             int32_t even = first[place] + last[place];
             int32_t turned = first[place + 1] - last[place + 1];
             whole[0] = (int16_t)((even + half) >> shift);
-            whole[1] = (int16_t)((left[place] + half) >> shift);
+            whole[1] = (int16_t)((odd[place] + half) >> shift);
             whole[2] = (int16_t)((turned + half) >> shift);
-            whole[3] = (int16_t)((left[place + 1] + half) >> shift);
+            whole[3] = (int16_t)((odd[place + 1] + half) >> shift);
             whole += 4;
         }
     }
@@ -130,19 +136,20 @@ static int32_t magnitude(int32_t value)
 }
 
 /* Round sums to coefficients. */
-static void round_sums(const int32_t *sums, int shift, int32_t *coefficients)
+static void round_sums(int32_t *sums, int shift)
 {
     int32_t half = (int32_t)1 << (shift - 1);
     const int32_t *end = sums + 16;
-    while (sums < end) {
-        *coefficients++ = (*sums++ + half) >> shift;
+    for (; sums < end; sums++) {
+        *sums = (*sums + half) >> shift;
     }
 }
 
 HEQ_INTERNAL int heq_transform_column(const heq_transform *transform, const int16_t *samples,
-                                      int points, int32_t least, int32_t *coefficients)
+                                      int points, int32_t least, int32_t *coefficients,
+                                      int32_t *scratch)
 {
-    int32_t even[16], odd[16], sums[16], evens = 0, odds = 0, limit;
+    int32_t *even = scratch, *odd = scratch + 16, evens = 0, odds = 0, limit;
     int place, shift = transform->shift, parts = 0;
     if (points == 16) {
         for (place = 0; place < 16; place++) {
@@ -165,13 +172,13 @@ HEQ_INTERNAL int heq_transform_column(const heq_transform *transform, const int1
     /* A sum has at most the largest weight times all magnitudes. */
     limit = ((least + 1) << shift) - ((int32_t)1 << (shift - 1));
     if (heq_two_shifts(evens, 5, 3) >= limit) {
-        forward_16(transform, even, sums);
-        round_sums(sums, shift, coefficients);
+        forward_16(transform, even, coefficients);
+        round_sums(coefficients, shift);
         parts |= 1;
     }
     if (points == 32 && heq_two_shifts(odds, 5, 3) >= limit) {
-        heq_products_16(transform->weights, odd, sums);
-        round_sums(sums, shift, coefficients + 16);
+        heq_products_16(transform->weights, odd, coefficients + 16);
+        round_sums(coefficients + 16, shift);
         parts |= 2;
     }
     return parts;
@@ -180,12 +187,15 @@ HEQ_INTERNAL int heq_transform_column(const heq_transform *transform, const int1
 #else
 
 HEQ_INTERNAL void heq_transform_row(const heq_transform *transform, const int16_t *samples,
-                                    int16_t *whole, int16_t *halves)
+                                    int16_t *whole, int16_t *halves, int32_t *scratch)
 {
     uint32_t even[8], odd[8];
-    int32_t sums[4][8]; /* of each half the even and the odd frequencies */
+    int32_t *sums[4]; /* of each half the even and the odd frequencies */
     int32_t half = (int32_t)1 << (transform->shift - 1);
     int place, shift = transform->shift;
+    for (place = 0; place < 4; place++) {
+        sums[place] = scratch + (place << 3);
+    }
     for (place = 0; place < 2; place++) {
         fold(samples + (place << 4), 4, even, odd);
         products_8(transform->weights + EVEN_OF_16, even, half, sums[place << 1]);
@@ -232,7 +242,8 @@ static int can_reach(const uint32_t *samples, int words, int32_t limit)
 }
 
 HEQ_INTERNAL int heq_transform_column(const heq_transform *transform, const int16_t *samples,
-                                      int points, int32_t least, int32_t *coefficients)
+                                      int points, int32_t least, int32_t *coefficients,
+                                      int32_t *scratch)
 {
     uint32_t even[8], odd[8];
     int32_t half = (int32_t)1 << (transform->shift - 1);
@@ -249,12 +260,11 @@ HEQ_INTERNAL int heq_transform_column(const heq_transform *transform, const int1
             parts |= 2;
         }
     } else if (can_reach(even, 4, limit) || can_reach(odd, 4, limit)) {
-        int32_t sums[2][8];
-        products_8(transform->weights + EVEN_OF_16, even, half, sums[0]);
-        products_8(transform->weights + ODD_OF_16, odd, half, sums[1]);
+        products_8(transform->weights + EVEN_OF_16, even, half, scratch);
+        products_8(transform->weights + ODD_OF_16, odd, half, scratch + 8);
         for (place = 0; place < 8; place++) {
-            coefficients[0] = sums[0][place] >> shift;
-            coefficients[1] = sums[1][place] >> shift;
+            coefficients[0] = scratch[place] >> shift;
+            coefficients[1] = scratch[8 + place] >> shift;
             coefficients += 2;
         }
         parts = 1;

@@ -1,8 +1,9 @@
 /* Colour planes of a patch and their transforms, of 32 points or of 16, in exact integers.
  *
  *     for each row:      heq_colour_row(&patch, plane, row, samples);
- *                        heq_transform_row(&transform, samples, whole, halves);
- *     for each column:   heq_transform_column(&transform, column, points, coefficients);
+ *                        heq_transform_row(&transform, samples, whole, halves, scratch);
+ *     for each column:   heq_transform_column(&transform, column, points, least, coefficients,
+ *                                             scratch);
  *
  * Rows of the transform are even or odd about their middle, so that a transform of n points is one
  * of n / 2, of sums, and a product of half the size, of differences. The even frequencies of a
@@ -67,19 +68,27 @@ typedef struct {
 HEQ_INTERNAL void heq_colour_row(const heq_patch *patch, int plane, const uint8_t *row,
                                  int16_t *samples);
 
-/* Transform a row as a whole, as two halves, or both: int16 [32] by frequency, or NULL. */
+#define HEQ_SCRATCH 64 /* words that a transform needs while it runs */
+#define HEQ_ROW_SCRATCH 32
+#define HEQ_COLUMN_SCRATCH 32
+
+/* Transform a row as a whole, as two halves, or both: int16 [32] by frequency, or NULL. The
+ * samples may lie in `whole`, or without it in `halves`. Scratch is of HEQ_ROW_SCRATCH. */
 HEQ_INTERNAL void heq_transform_row(const heq_transform *transform, const int16_t *samples,
-                                    int16_t *whole, int16_t *halves);
+                                    int16_t *whole, int16_t *halves, int32_t *scratch);
 
 /* Transform 32 or 16 samples, every 32nd from the first. Of 32 points the even frequencies come
  * first, int32 [16], then the odd ones; of 16 all, int32 [16]. Returns which of these parts are
- * made, as bits 1 and 2: one in which no magnitude can pass `least` is not; -1: all are made. */
+ * made, as bits 1 and 2: one in which no magnitude can pass `least` is not; -1: all are made.
+ * Scratch is of HEQ_COLUMN_SCRATCH. */
 HEQ_INTERNAL int heq_transform_column(const heq_transform *transform, const int16_t *samples,
-                                      int points, int32_t least, int32_t *coefficients);
+                                      int points, int32_t least, int32_t *coefficients,
+                                      int32_t *scratch);
 
-/* The rows of a plane of a patch, to fields int16 [32][32], or NULL. */
+/* The rows of a plane of a patch, to fields int16 [32][32], or NULL. Scratch is of HEQ_SCRATCH. */
 HEQ_INTERNAL void heq_transform_rows(const heq_transform *transform, const heq_patch *patch,
-                                     int plane, int16_t *whole, int16_t *halves);
+                                     int plane, int16_t *whole, int16_t *halves,
+                                     int32_t *scratch);
 
 #endif
 #endif

@@ -48,15 +48,15 @@ static void transform_patch(const heq_transform *transform, const heq_patch *pat
                             uint16_t (*places)[HEQ_LEVELS], int32_t *coefficients)
 {
     int16_t field[HEQ_SIDE * HEQ_SIDE];
-    int32_t column[HEQ_SIDE];
+    int32_t column[HEQ_SIDE], scratch[HEQ_SCRATCH];
     for (int size = 0; size < 2; size++) {
         int points = size == 0 ? 32 : 16;
         for (int plane = 0; plane < patch->channels; plane++) {
             heq_transform_rows(transform, patch, plane, size == 0 ? field : NULL,
-                               size == 1 ? field : NULL);
+                               size == 1 ? field : NULL, scratch);
             for (int number = 0; number < HEQ_LEVELS / points; number++) {
                 int top = (number >> 5) * points, first = 32 * top + (number & 31);
-                heq_transform_column(transform, field + first, points, -1, column);
+                heq_transform_column(transform, field + first, points, -1, column, scratch);
                 for (int row = 0; row < points; row++) { /* of 32, the even ones come first */
                     int value = size == 1 ? row : (row & 1) * 16 + (row >> 1);
                     coefficients[places[size][first + 32 * row]] = column[value];

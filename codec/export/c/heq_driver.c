@@ -75,6 +75,28 @@ static void patch_at(const heq_file *file, const uint8_t *pixels, size_t stride,
     begin_source(&given->source, file, patch);
 }
 
+#if HEQ_VARIABLE_RATE
+
+/* Apart: see settle(). */
+HEQ_APART static void quantize_patch_at(heq_state *state, const uint8_t *pixels, size_t stride,
+                                        coded_patch *made)
+{
+    given_patch given;
+    patch_at(&state->file, pixels, stride, &given);
+    quantize(state, &given.patch, made);
+}
+
+/* Code the next patch. */
+static void code_patch_at(heq_state *state, const uint8_t *pixels, size_t stride)
+{
+    coded_patch coded;
+    quantize_patch_at(state, pixels, stride, &coded);
+    settle(state, &coded);
+    encode_levels(state, &coded, state->file.column == 0);
+}
+
+#else
+
 /* Code the next patch. */
 static void code_patch_at(heq_state *state, const uint8_t *pixels, size_t stride)
 {
@@ -82,6 +104,8 @@ static void code_patch_at(heq_state *state, const uint8_t *pixels, size_t stride
     patch_at(&state->file, pixels, stride, &given);
     mode_patch(state, &given.patch);
 }
+
+#endif
 
 /* Bytes from a patch to the next one in rows. */
 static size_t bytes_across(const heq_file *file)

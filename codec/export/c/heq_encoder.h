@@ -90,7 +90,8 @@ extern "C" {
 @patch@#define HEQ_RATES "@RATES@" /* bits of a patch */
 #define HEQ_STRIP_ROWS @STRIP_ROWS@     /* what heq_image.strip_rows = 0 stands for */
 #define HEQ_DEFAULT_RATE @DEFAULT_RATE@ /* as `heqcodec encode` takes it by default */
-#define HEQ_ENCODER_BYTES @ENCODER_BYTES@
+@rate@#define HEQ_ENCODER_BYTES (sizeof(void *) > 4 ? @WIDE_BYTES@ : @ENCODER_BYTES@)
+@patch@#define HEQ_ENCODER_BYTES @ENCODER_BYTES@
 
 typedef enum {
     HEQ_OK = 0,

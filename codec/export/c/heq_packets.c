@@ -54,6 +54,13 @@ typedef struct {
 
 typedef char packets_hold_state[sizeof(packet_state) <= HEQ_PACKETS_BYTES ? 1 : -1];
 
+/* Levels of a patch. */
+static void make_levels(heq_state *state, const heq_patch *patch, coded_patch *made)
+{
+    quantize(state, patch, made);
+    settle(state, made);
+}
+
 /* ---- Levels of a patch, in part ----------------------------------------------------------- */
 
 #ifdef HEQ_KERNEL_FAST

@@ -24,6 +24,10 @@ typedef struct {
 #endif
 } heq_state;
 
+#ifndef HEQ_KERNEL_FAST
+typedef char scratch_is_enough[HEQ_DEVICE_SCRATCH >= HEQ_SCRATCH ? 1 : -1];
+#endif
+
 enum { NOT_SENT = 0xFFFF }; /* instead of the step of a strip */
 
 /* Code the patches of a row, whose first one is next, without ending it. */
@@ -82,9 +86,13 @@ typedef struct {
     int size;
 } coded_patch;
 
-static void make_levels(heq_state *state, const heq_patch *patch, coded_patch *made)
+static void quantize(heq_state *state, const heq_patch *patch, coded_patch *made)
 {
     made->size = heq_fast_levels(&transform, state->steps, patch, &made->levels);
+}
+
+static void settle(heq_state *state, coded_patch *made)
+{
     heq_settle(&cost_layer, made->size, state->file.channels, &made->levels);
 }
 
@@ -102,9 +110,9 @@ static int32_t code_plane_levels(heq_state *state, const heq_patch *patch, int p
     heq_quantizer quantizer;
     int16_t *values = field->values;
     heq_transform_rows(&transform, patch, plane, size == 0 ? values : NULL,
-                       size == 1 ? values : NULL);
+                       size == 1 ? values : NULL, state->strip.now.scratch);
     heq_quantizer_begin(&quantizer, state->steps[times_3(size) + plane]);
-    return heq_code_columns(&transform, &quantizer, size, field);
+    return heq_code_columns(&transform, &quantizer, size, field, state->strip.now.scratch);
 }
 
 /* Levels of a plane in both sizes, to a field for each; added to the costs. */
@@ -113,10 +121,12 @@ static void code_both_sizes(heq_state *state, const heq_patch *patch, int plane,
 {
     heq_quantizer quantizer;
     int size;
-    heq_transform_rows(&transform, patch, plane, fields[0]->values, fields[1]->values);
+    heq_transform_rows(&transform, patch, plane, fields[0]->values, fields[1]->values,
+                       state->strip.now.scratch);
     for (size = 0; size < 2; size++) {
         heq_quantizer_begin(&quantizer, state->steps[times_3(size) + plane]);
-        costs[size] += heq_code_columns(&transform, &quantizer, size, fields[size]);
+        costs[size] += heq_code_columns(&transform, &quantizer, size, fields[size],
+                                        state->strip.now.scratch);
     }
 }
 
@@ -170,32 +180,24 @@ typedef struct {
     int size;
 } coded_patch;
 
-/* Not within the function that transforms, so that one's stack lies where the other's was. */
-HEQ_APART static void settle_levels(heq_state *state, coded_patch *made)
+static void quantize(heq_state *state, const heq_patch *patch, coded_patch *made)
+{
+    made->size = choose_levels(state, patch, made->fields);
+}
+
+/* Apart, as what comes before and after, so that one's stack lies where the other's was. */
+HEQ_APART static void settle(heq_state *state, coded_patch *made)
 {
     heq_settle_codes(&cost_layer, made->size, state->file.channels, made->fields);
 }
 
-static void make_levels(heq_state *state, const heq_patch *patch, coded_patch *made)
-{
-    made->size = choose_levels(state, patch, made->fields);
-    settle_levels(state, made);
-}
-
-static void encode_levels(heq_state *state, const coded_patch *patch, int first)
+HEQ_APART static void encode_levels(heq_state *state, const coded_patch *patch, int first)
 {
     heq_device_encode_patch(&state->strip, (const heq_field *const *)patch->fields, patch->size,
                             first);
 }
 
 #endif
-
-static void mode_patch(heq_state *state, const heq_patch *patch)
-{
-    coded_patch coded;
-    make_levels(state, patch, &coded);
-    encode_levels(state, &coded, state->file.column == 0);
-}
 
 /* Write a strip of so many bytes, or say that there was no room for it. */
 static void put_strip(heq_state *state, uint32_t index, int sent, uint32_t length)
