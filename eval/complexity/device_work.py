@@ -312,7 +312,8 @@ def strip_bytes(pointer: int = 4) -> int:
     """The state of a strip, ``heq_device_strip``, on a device whose addresses take ``pointer``
     bytes (4 or 8)."""
     coder = 5 * pointer + 3 * 4 + 2 * 4 + 2 * 4
-    # Levels 0 left and above, two steps, profiles of neighbours and own ones, sizes and columns above.
+    # Levels 0 left and above, two steps, profiles of neighbours and own ones, sizes and columns
+    # above.
     borders = 2 * 2 * 3 + 2 * 4 + 2 * (16 + 8) + 2 * 4 * 32 + COLUMNS // 8 + 14 * COLUMNS
     planes = 3 * (4 * SIGNED_BANDS + GROUPS + LEVELS + 4)
     size = coder + borders + planes + 2 * CONTEXTS
