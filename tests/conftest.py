@@ -131,11 +131,20 @@ def one_thread() -> Iterator[None]:
 
 @pytest.fixture
 def light_training(monkeypatch: pytest.MonkeyPatch, one_thread: None) -> None:
-    """Calibrates on few patches, and in one thread."""
-    from heqcodec.lab.training import vgg_task
+    """Calibrates and fits on few patches, and in one thread."""
+    from heqcodec.lab.comparison import classifier_task, codec_task
+    from heqcodec.lab.precision import exploration
+    from heqcodec.lab.training import device_tables, vgg_task
 
-    monkeypatch.setattr(vgg_task, "CALIBRATION_BATCHES", 2)
-    monkeypatch.setattr(vgg_task, "CALIBRATION_PATCHES", 9)
+    for module, name, value in (
+        (vgg_task, "CALIBRATION_BATCHES", 2),
+        (vgg_task, "CALIBRATION_PATCHES", 9),
+        (codec_task, "CALIBRATION", 2),
+        (classifier_task, "CALIBRATION", 2),
+        (exploration, "PREDICTOR_EPOCHS", 50),
+        (device_tables, "SAMPLES", 50_000),
+    ):
+        monkeypatch.setattr(module, name, value)
 
 
 @pytest.fixture(scope="session")

@@ -30,6 +30,7 @@ UNSEEN = 4
 """A subnet that the predictor is neither fitted nor chosen by, for so many that it is."""
 FORM_BITS = 10
 """Draws of bits that are measured in all four forms."""
+PREDICTOR_EPOCHS = 1500
 SCALE = 10.0
 """The predictor learns PSNR / 10, numbers of order one."""
 
@@ -129,7 +130,7 @@ def explore(
     vectors = torch.stack([space.precision(genes).vector() for genes in drawn])
     scores = [measure(space.precision(genes)) for genes in drawn]
     predictor = AccuracyPredictor(len(VGG_LAYERS), settings.seed)
-    rmse = SCALE * fit_predictor(predictor, vectors, torch.tensor(scores) / SCALE, epochs=1500)
+    rmse = SCALE * fit_predictor(predictor, vectors, torch.tensor(scores) / SCALE, PREDICTOR_EPOCHS)
     report(f"The predictor errs by {rmse:.3f} dB (RMSE) on the fifth that it was chosen by.")
 
     @torch.no_grad()

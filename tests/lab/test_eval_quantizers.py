@@ -70,6 +70,7 @@ class TestNetwork:
         assert float(task.loss(network, torch.Generator().manual_seed(1)).detach()) > 0
 
 
+@pytest.mark.usefixtures("light_training")
 class TestCommand:
     @pytest.mark.slow
     def test_what_it_writes(self, photographs: Path, held_out: Path, labelled: Path) -> None:
@@ -130,7 +131,7 @@ class TestSeeds:
         assert math.isnan(seed_deviation(merged([first], ["codec"]), "codec")[0])
         assert "by seed" not in markdown(merged([first], ["codec"]))
 
-    @pytest.mark.slow
+    @pytest.mark.usefixtures("light_training")
     def test_command(self, photographs: Path, held_out: Path, tmp_path: Path) -> None:
         given = ("--data", photographs, "--held-out", held_out, "--out", tmp_path / "o")
         result = run("eval", "quantizers", *given, *SMALL, "--quantizer", "heq3", "--seeds", "2")

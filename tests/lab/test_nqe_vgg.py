@@ -90,11 +90,10 @@ def test_only_the_ternary_and_quinary_layers_have_a_zero():
     assert [report["collapsed"] for report in layer_report(graph, 0)] == [False] * 7
 
 
-@pytest.mark.slow
 def test_every_arithmetic_gives_the_same_code(encoder, twin, patches):
     graph = encoder(as_tensor(patches)).numpy() > 0
-    for arithmetic in ("float32", "float64", "int64"):
-        assert np.array_equal(twin.codes(patches, arithmetic), graph), arithmetic
+    for arithmetic, some in (("float32", 1), ("float64", 1), ("int64", 4)):
+        assert np.array_equal(twin.codes(patches[::some], arithmetic), graph[::some]), arithmetic
     # The comparison means something only if the codes differ among patches.
     assert len(np.unique(graph.reshape(len(graph), -1), axis=0)) > len(patches) // 2
 

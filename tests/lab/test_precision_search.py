@@ -95,8 +95,8 @@ class TestRecipe:
         assert len(network.float_layers()) == sum(count > 1 for count in bits)
 
 
+@pytest.mark.usefixtures("light_training")
 class TestCommand:
-    @pytest.mark.slow
     def test_what_it_writes(self, photographs: Path, held_out: Path, tmp_path: Path) -> None:
         given = ("--data", photographs, "--held-out", held_out, "--out", tmp_path / "out")
         small = ("--minutes", "0.001", "--width", "4", "--samples", "5")

@@ -135,7 +135,7 @@ class TestStages:
         assert learned[2:4] == [{"encoder"}] * 2
         assert learned[4:] == [{"encoder", "purenet"}] * 2
 
-    @pytest.mark.slow
+    @pytest.mark.usefixtures("light_training")
     def test_figures_are_of_the_teacher_first_and_of_the_encoder_when_shipped(
         self, tmp_path: Path
     ) -> None:
