@@ -1,10 +1,11 @@
 // Builds the package: node build.mjs [--assets]
 //
-// From ../codec/native and ../weights: src/assets.js, the C code as WebAssembly and the tables of the model. Without --assets
-// also dist/: the bundle, the viewer and the weights. clang with the target wasm32, lld and wasi-libc (Debian: clang lld wasi-libc).
+// From ../codec/native and ../weights: src/assets.js, the C code as WebAssembly and the tables of the model, and src/weights/, what
+// is fetched. Without --assets also dist/: the bundles, the viewer and the weights. It takes clang with the target wasm32, lld and
+// wasi-libc (Debian: clang lld wasi-libc), and a Python that has heqcodec, python3 or $PYTHON.
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, cpSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -14,6 +15,8 @@ import { crc32 } from "./src/crc32.js";
 const WEB = fileURLToPath(new URL(".", import.meta.url));
 const ROOT = join(WEB, "..");
 const WEIGHTS = join(ROOT, "weights");
+const FETCHED = join(WEB, "src", "weights");
+const DECODERS = ["strong", "fast"];
 
 /** The C code as WebAssembly, without imports. */
 function webAssembly() {
@@ -35,15 +38,15 @@ function readSafetensors(file) {
   return { head: JSON.parse(bytes.toString("utf8", 8, 8 + length)), data: bytes.subarray(8 + length) };
 }
 
-/** A safetensors file of some tensors of others: [file, names]. */
+/** A safetensors file of some tensors of others: [file, names, what is put before them]. */
 function gathered(parts) {
   const head = {}, data = [];
   let at = 0;
-  for (const [file, names] of parts) {
+  for (const [file, names, prefix = ""] of parts) {
     const from = readSafetensors(file);
     for (const name of names) {
       const { dtype, shape, data_offsets: [begin, end] } = from.head[name];
-      head[name === "dequantizer.places" ? "places" : name] = { dtype, shape, data_offsets: [at, at + end - begin] };
+      head[prefix + name.replace(/^(dequantizer|trust)\./, "")] = { dtype, shape, data_offsets: [at, at + end - begin] };
       data.push(from.data.subarray(begin, end));
       at += end - begin;
     }
@@ -54,20 +57,33 @@ function gathered(parts) {
 }
 
 function described(file) {
-  const bytes = readFileSync(join(WEIGHTS, file));
+  const bytes = readFileSync(join(FETCHED, file));
   return { file, sha256: createHash("sha256").update(bytes).digest("hex"), crc: crc32(bytes) };
 }
+
+const OF_DECODER = ["dequantizer.places", "trust.first", "trust.first_bias", "trust.second", "trust.second_bias"];
+const entryOf = (model, decoder) => (decoder === "strong" ? model.decoder : model.decoders[decoder]);
+
+/** How far a network reaches, in pixels: as in codec/purenet/config.py. */
+const radiusOf = ({ blocks, mid_blocks: mid, fine_blocks: fine }) => 16 * blocks + (mid ? 4 * (1 + 2 * mid) : 0) + 2 * (2 + 2 * fine);
 
 function assets() {
   const name = "nqe-r", model = JSON.parse(readFileSync(join(WEIGHTS, "manifest.json"), "utf8")).models[name];
   const tables = gathered([
     [model.coders.device.file, ["start", "weights", "stretch", "squash", "widths"]],
     [model.encoder.file, ["layers", "steps"]],
-    [model.decoder.file, ["dequantizer.places"]],
+    ...DECODERS.map((decoder) => [entryOf(model, decoder).file, OF_DECODER, `${decoder}.`]),
   ]);
+  mkdirSync(FETCHED, { recursive: true });
+  copyFileSync(join(WEIGHTS, model.coders.packed.file), join(FETCHED, model.coders.packed.file));
+  execFileSync(process.env.PYTHON ?? "python3", [join(WEB, "graphs.py"), FETCHED], { stdio: "inherit" });
   const description = {
     name, encoderId: model.encoder.encoder_id, deviceId: model.coders.device.coder_id, packedId: model.coders.packed.coder_id,
-    files: { packed: described(model.coders.packed.file) },
+    radius: Object.fromEntries(DECODERS.map((decoder) => [decoder, radiusOf(entryOf(model, decoder).config)])),
+    files: {
+      packed: described(model.coders.packed.file),
+      ...Object.fromEntries(DECODERS.map((decoder) => [decoder, described(`${name}.${decoder}.onnx`)])),
+    },
   };
   const base64 = (bytes) => JSON.stringify(gzipSync(bytes, { level: 9 }).toString("base64"));
   const text = `// Made by build.mjs.\nexport const decoder = ${base64(webAssembly())};\nexport const tables = ${base64(tables)};\n` +
@@ -78,14 +94,13 @@ function assets() {
   return description;
 }
 
-const { files } = assets();
+assets();
 if (!process.argv.includes("--assets")) {
   const { build } = await import("esbuild");
   const dist = join(WEB, "dist");
   rmSync(dist, { recursive: true, force: true });
-  mkdirSync(join(dist, "weights"), { recursive: true });
-  for (const { file } of Object.values(files)) copyFileSync(join(WEIGHTS, file), join(dist, "weights", file));
-  const common = { bundle: true, format: "esm", minify: true, target: "es2022", external: ["node:fs/promises"] };
+  cpSync(FETCHED, join(dist, "weights"), { recursive: true });
+  const common = { bundle: true, format: "esm", minify: true, target: "es2022", external: ["node:fs/promises", "onnxruntime-web"] };
   const entries = { heqcodec: join(WEB, "src", "index.js"), element: join(WEB, "src", "element.js") };
   await build({ ...common, entryPoints: entries, splitting: true, outdir: dist, chunkNames: "decoder-[hash]" });
   for (const [from, to] of [["index", "heqcodec"], ["element", "element"]]) copyFileSync(join(WEB, "src", `${from}.d.ts`), join(dist, `${to}.d.ts`));

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
+import sys
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 WEB = ROOT / "web"
 RUNNER = ROOT / "tests" / "web" / "run_package.mjs"
+_ENVIRONMENT = {**os.environ, "PYTHON": sys.executable}
 
 
 @cache
@@ -27,7 +30,7 @@ def _built() -> str:
         return "needs clang and lld (Debian: clang lld wasi-libc)"
     if not Path("/usr/include/wasm32-wasi").exists():
         return "needs wasi-libc (Debian: wasi-libc)"
-    subprocess.run([node, str(WEB / "build.mjs"), "--assets"], check=True)
+    subprocess.run([node, str(WEB / "build.mjs"), "--assets"], check=True, env=_ENVIRONMENT)
     return ""
 
 
@@ -49,14 +52,14 @@ def require_viewer() -> Path:
 
 @cache
 def _build_all() -> None:
-    subprocess.run(["node", str(WEB / "build.mjs")], check=True)
+    subprocess.run(["node", str(WEB / "build.mjs")], check=True, env=_ENVIRONMENT)
 
 
 def run_package(jobs: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Decode files by the package: one result for each job, see tests/web/run_package.mjs."""
     require_package()
     done = subprocess.run(
-        ["node", str(RUNNER), str(WEB / "src"), str(ROOT / "weights")],
+        ["node", str(RUNNER), str(WEB / "src")],
         input=json.dumps(jobs, default=str),
         capture_output=True,
         text=True,

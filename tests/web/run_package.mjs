@@ -3,7 +3,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { pathToFileURL } from "node:url";
 
-const [source, weights] = process.argv.slice(2);
+const [source] = process.argv.slice(2);
 const load = (name) => import(new URL(name, pathToFileURL(`${source}/`)));
 const { decode, decodeStream, info, HeqError } = await load("index.js");
 const { Container, stripHeight } = await load("container.js");
@@ -13,7 +13,7 @@ const { loadModel, loadPacked } = await load("model.js");
 /** Of each patch its size, then the levels of its planes. */
 async function levelsOf(bytes) {
   const container = new Container(bytes, { maxPixels: null }), { header } = container, all = [];
-  const model = { ...(await loadModel()), packed: header.coder === 3 ? await loadPacked({ weights: pathToFileURL(`${weights}/`) }) : 0 };
+  const model = { ...(await loadModel()), packed: header.coder === 3 ? await loadPacked({}) : 0 };
   for (let index = 0; index < header.rowStrips; index++) {
     const strip = decodeStrip(model, header, stripHeight(header, index), container.strip(index));
     if (header.parts > 1) decodeRest(model, strip, container.strip(index + header.rowStrips));
@@ -56,7 +56,7 @@ for (const { file, options = {}, pixels, levels, about, stream } of JSON.parse(r
     const progress = [];
     const run = stream ? (given, more) => streamed(given, stream, more) : decode;
     const { data, icc, painted, ...rest } = await run(bytes, {
-      weights: pathToFileURL(`${weights}/`), ...options, onProgress: (done, total) => progress.push([done, total]),
+      ...options, onProgress: (done, total) => progress.push([done, total]),
     });
     if (pixels) writeFileSync(pixels, data);
     if (painted) writeFileSync(`${pixels}.painted`, painted);

@@ -12,12 +12,12 @@ import heqcodec
 import numpy as np
 import pytest
 from chromium import browser, console, set_screen
-from web_package import ROOT, as_rgba, require_package
+from web_package import ROOT, WEB, as_rgba, require_package
 
 GOLDEN = ROOT / "tests" / "conformance"
 PAGE = """<!doctype html><title>t</title><body>
 <heq-image id=device src=/tests/conformance/colour-nqe-r-device-60.heq alt="A cat"></heq-image>
-<heq-image id=packed src=/tests/conformance/alpha-nqe-r-packed-60.heq weights=/weights/></heq-image>
+<heq-image id=packed src=/tests/conformance/alpha-nqe-r-packed-60.heq></heq-image>
 <heq-image id=none src=/none.heq alt="Nothing"></heq-image>
 <div style="height: 5000px"></div>
 <heq-image id=lazy loading=lazy src=/tests/conformance/gray-nqe-r-device-20.heq></heq-image>
@@ -29,17 +29,29 @@ for (const name of ["load", "error"])
 <script type=module src=/web/src/element.js></script>"""
 
 
+NETWORK = """<!doctype html><title>t</title><body>
+<script type=importmap>{"imports": {"onnxruntime-web":
+"/web/node_modules/onnxruntime-web/dist/ort.wasm.min.mjs"}}</script>
+<heq-image id=fast decoder=fast src=/tests/conformance/colour-nqe-r-device-60.heq></heq-image>
+<script>window.events = [];
+for (const name of ["load", "error"])
+  document.addEventListener(name, (e) => e.target.id && events.push([e.target.id, e.type]), true);
+</script>
+<script type=module src=/web/src/element.js></script>"""
+
+
 class Handler(SimpleHTTPRequestHandler):
-    """The files of the repository, and the page at /."""
+    """The files of the repository, and pages at / and /network."""
 
     def do_GET(self) -> None:
-        if self.path != "/":
+        pages = {"/": PAGE, "/network": NETWORK}
+        if self.path not in pages:
             super().do_GET()
             return
         self.send_response(200)
         self.send_header("Content-Type", "text/html; charset=utf-8")
         self.end_headers()
-        self.wfile.write(PAGE.encode())
+        self.wfile.write(pages[self.path].encode())
 
     def log_message(self, format: str, *args: Any) -> None:
         """Nothing."""
@@ -140,3 +152,13 @@ def test_decoding_in_a_worker(page: Any) -> None:
     assert np.abs(np.array(data).reshape(own.shape) - own.astype(int)).max() <= 1
     errors = [line for line in console(page) if "none.heq" not in line and "favicon" not in line]
     assert errors == []
+
+
+def test_the_element_runs_a_network(page: Any) -> None:
+    if not (WEB / "node_modules" / "onnxruntime-web").exists():
+        pytest.skip("needs onnxruntime-web (npm ci in web/)")
+    page.get(page.current_url + "network")
+    wait_for(page, "fast", "load")
+    data = (GOLDEN / "colour-nqe-r-device-60.heq").read_bytes()
+    own = as_rgba(heqcodec.decode(data, decoder="fast", device="cpu"))
+    assert np.abs(shown(page, "fast").astype(int) - own).max() <= 1

@@ -5,6 +5,7 @@ import { fillRows, PlainRows } from "./frame.js";
 import { CODERS, DEFAULT_MAX_PIXELS, DEVICE, PACKED } from "./header.js";
 import { decodeRest, decodeStrip } from "./levels.js";
 import { loadModel, loadPacked, model as description } from "./model.js";
+import { loadNetwork, networkBox } from "./network.js";
 
 /** Bytes of a file that was given in one of several ways. */
 export async function bytesOf(source) {
@@ -200,17 +201,21 @@ export async function decode(source, options = {}) {
   const { decoder = "plain", region, slices, partial = false, maxPixels = DEFAULT_MAX_PIXELS, onProgress } = options;
   const bytes = await bytesOf(source), container = new Container(bytes, { maxPixels, partial });
   const { header } = container, box = checkRegion(region, header), wanted = checkSlices(slices, header);
-  if (decoder !== "plain") throw new HeqUnsupportedError(`There is no decoder ${decoder}; this package has plain.`);
+  if (decoder !== "plain" && !description.radius[decoder]) {
+    throw new HeqUnsupportedError(`There is no decoder ${decoder}; this package has plain, ${Object.keys(description.radius).join(", ")}.`);
+  }
   const alpha = await alphaPlane(container, neededStrips(header, box, wanted));
   checkModel(header);
   const model = { ...(await loadModel()), packed: header.coder === PACKED ? await loadPacked(options) : 0 };
   const strips = new StripSource(container, model, wanted);
-  let { data, lost } = await plainBox(strips, model, header, box, onProgress);
+  const network = decoder === "plain" ? null : await loadNetwork(decoder, model, options);
+  const run = (part, progress) => (network ? networkBox(strips, model, header, part, network, progress) : plainBox(strips, model, header, part, progress));
+  let { data, lost } = await run(box, onProgress);
   const [x, y, width, height] = box;
   if (lost.some(Boolean)) {
     if (height < header.height || width < header.width) {
       // The fill reaches to the next intact rows, wherever they are.
-      const whole = await plainBox(strips, model, header, [x, 0, width, header.height]);
+      const whole = await run([x, 0, width, header.height]);
       fillRows(whole.data, width, whole.lost);
       data = whole.data.slice(4 * width * y, 4 * width * (y + height));
     } else fillRows(data, width, lost);

@@ -24,8 +24,15 @@ export interface ReadOptions {
 }
 
 export interface DecodeOptions extends ReadOptions {
-  /** "plain": the inverse transform, without a network. */
-  decoder?: "plain";
+  /**
+   * "plain", the default: the inverse transform, without a network. "fast" and "strong": PURENET, by onnxruntime-web, with graphs of
+   * 0.8 and 1.7 MB that are fetched from `weights`.
+   */
+  decoder?: "plain" | "fast" | "strong";
+  /** The module onnxruntime-web; default: `import("onnxruntime-web")`. */
+  onnxruntime?: unknown;
+  /** Of onnxruntime-web, as ["webgpu", "wasm"]; default: ["wasm"]. */
+  executionProviders?: readonly string[];
   /** x, y, width, height in pixels; default: all. */
   region?: readonly [number, number, number, number] | null;
   /** Decode so many slices of each strip of a packed file, 1 (coarsest) to 6, or parts of a progressive one, 1 or 2. */
@@ -33,7 +40,7 @@ export interface DecodeOptions extends ReadOptions {
   /** Called after each strip. */
   onProgress?: (done: number, total: number) => void;
   /**
-   * Where the weights of packed files are: their folder's address, or files by name. Default: the folder `weights` beside
+   * Where the weights of packed files and of networks are: their folder's address, or files by name. Default: the folder `weights` beside
    * the module. They are fetched once, and checked against a hash.
    */
   weights?: string | URL | Record<string, Uint8Array>;

@@ -32,10 +32,17 @@ async function prepare() {
   return {
     native,
     steps: found.steps,
-    places: found.places,
+    places: found["strong.places"],
+    networks: Object.fromEntries(Object.entries(model.radius).map(([name, radius]) => [name, networkTables(found, name, radius)])),
     device: native.pointers(pointers),
     transforms: native.pointers(matrices.map((matrix) => native.copy(Float32Array.from(matrix.flat())))),
   };
+}
+
+function networkTables(found, name, radius) {
+  const of = (tensor) => found[`${name}.${tensor}`];
+  const trust = Object.fromEntries(["first", "first_bias", "second", "second_bias"].map((tensor) => [tensor, of(tensor)]));
+  return { radius, trust, places: of("places") };
 }
 
 /** forward, forward transposed, inverse, inverse transposed: each of 32 and of 16 points. */

@@ -1,0 +1,61 @@
+// Weights of patches, and how they go over into weights of pixels; see docs/DECODER.md.
+
+const PATCH = 32, HIDDEN = 24, HINTS = 17, INPUTS = HINTS + 2, RAMP = 8;
+
+/** Mean squared difference of each patch of frames [planes][32 rows][32 columns], within 0..1. */
+export function patchEnergy(frame, base, planes, rows, columns) {
+  const wide = PATCH * columns, sums = new Float64Array(rows * columns), limit = (x) => Math.min(Math.max(x, 0), 1);
+  for (let plane = 0, i = 0; plane < planes; plane++) {
+    for (let y = 0; y < PATCH * rows; y++) {
+      for (let x = 0; x < wide; x++, i++) sums[(y >> 5) * columns + (x >> 5)] += (limit(frame[i]) - limit(base[i])) ** 2;
+    }
+  }
+  return sums.map((sum) => sum / (planes * PATCH * PATCH));
+}
+
+/** Weights of patches, 0 to 1.2. hints: [17][patches]. */
+export function trustWeights({ first, first_bias: bias, second, second_bias: last }, hints, steps, energies, columns) {
+  const patches = energies.length, given = new Float64Array(INPUTS);
+  return Float32Array.from({ length: patches }, (_, patch) => {
+    const step = steps[Math.floor(patch / columns)], relative = energies[patch] * (255 / (2 * 2 ** (step / 128))) ** 2;
+    given[0] = (2 * step) / 1024 - 1;
+    for (let hint = 0; hint < HINTS; hint++) given[1 + hint] = 2 * hints[hint * patches + patch] - 1;
+    given[INPUTS - 1] = Math.log10(1e-4 + relative) / 2 + 1;
+    let weight = last[0];
+    for (let j = 0; j < HIDDEN; j++) {
+      let sum = bias[j];
+      for (let k = 0; k < INPUTS; k++) sum += first[j * INPUTS + k] * given[k];
+      if (sum > 0) weight += second[j] * sum;
+    }
+    return Math.min(Math.max(weight, 0), 1.2);
+  });
+}
+
+/** Along rows: [rows][columns] to [columns * 32][rows], each pixel from its patch's weight and those beside it. */
+function alongRows(weights, rows, columns, mix) {
+  const out = new Float32Array(rows * columns * PATCH);
+  for (let r = 0; r < rows; r++) {
+    for (let c = 0; c < columns; c++) {
+      const at = r * columns + c, own = weights[at], before = c ? weights[at - 1] : null, after = c + 1 < columns ? weights[at + 1] : null;
+      for (let i = 0; i < PATCH; i++) out[(c * PATCH + i) * rows + r] = mix(own, before, after, i);
+    }
+  }
+  return out;
+}
+
+const bothWays = (weights, rows, columns, mix) => alongRows(alongRows(weights, rows, columns, mix), PATCH * columns, rows, mix);
+
+/** Weights of patches to pixels, linear between the middles of patches. */
+export function between(weights, rows, columns) {
+  return bothWays(weights, rows, columns, (own, before, after, i) => {
+    const place = (i + 0.5) / PATCH - 0.5;
+    return place < 0 ? own * (1 + place) - (before ?? own) * place : own * (1 - place) + (after ?? own) * place;
+  });
+}
+
+/** Weights of patches to pixels, fading over 8 pixels of their neighbours. */
+export function spread(weights, rows, columns) {
+  const near = (distance) => Math.max(1 - (distance + 0.5) / RAMP, 0);
+  return bothWays(weights, rows, columns, (own, before, after, i) =>
+    Math.max(own, (before ?? 0) * near(i), (after ?? 0) * near(PATCH - 1 - i)));
+}
