@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import gc
 import importlib
 import json
 import os
@@ -28,10 +29,13 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
+import hypothesis
 import libcst
 import pytest
 import typer
@@ -100,6 +104,8 @@ def stage(folder: Path, rooms: list[str], formulas: bool) -> dict[str, str]:
     """The package as it is when installed, with mutants, and its tests."""
     for source, target in FOLDERS.items():
         shutil.copytree(ROOT / source, folder / "heqcodec" / target, dirs_exist_ok=True)
+        # Tests look for sources where the repository has them.
+        (folder / source).symlink_to(folder / "heqcodec" / target)
     for name in ("tests", "docs", "benchmarks"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("build"))
     shutil.copy(ROOT / "pyproject.toml", folder)
@@ -124,7 +130,7 @@ class Test:
     seconds: float
 
 
-def run_tests(tests: list[Test], to_the_end: bool = False) -> str | None:
+def run_tests(tests: list[Test]) -> str | None:
     """The first test that fails, if one does. Each may take three times as long as it did."""
     following = [*(test.item for test in tests[1:]), None]
     for test, next_item in zip(tests, following, strict=True):
@@ -132,21 +138,66 @@ def run_tests(tests: list[Test], to_the_end: bool = False) -> str | None:
         resource.setrlimit(resource.RLIMIT_CPU, (most, resource.RLIM_INFINITY))
         signal.alarm(20 * most + 60)  # A test that only waits takes no time of the processor.
         reports = runtestprotocol(test.item, log=False, nextitem=next_item)
-        if any(report.failed for report in reports) and not to_the_end:
+        if any(report.failed for report in reports):
             return test.item.nodeid
     return None
 
 
-def in_child(mutant: str, tests: list[Test]) -> tuple[str | None, Test | None]:
-    """What failed in a forked process, if anything did; what the first test takes and reaches."""
+class Switch(NamedTuple):
+    """Where a function of the package stands, as mutmut wrapped it: in a module or a class."""
+
+    owner: Any
+    name: str
+    wrapped: Any
+
+
+def switches() -> dict[str, list[Switch]]:
+    """All places of all functions that mutmut wrapped, by the function's name."""
+    found: dict[str, list[Switch]] = {}
+    folder = os.getcwd()
+    modules = [
+        m for m in sys.modules.values() if str(getattr(m, "__file__", "")).startswith(folder)
+    ]
+    for module in modules:
+        classes = [one for one in vars(module).values() if isinstance(one, type)]
+        own = [one for one in classes if one.__module__ == module.__name__]
+        for owner in (module, *own):
+            for name, value in vars(owner).items():
+                code = getattr(value, "__code__", None)
+                file = code.co_filename if code else ""
+                if file == trampoline.__file__ and hasattr(value, "__wrapped__"):
+                    *cls, function = value.__qualname__.split(".")
+                    mangled = f"xǁ{cls[0]}ǁ{function}" if cls else f"x_{function}"
+                    key = f"{value.__module__}.{mangled}"
+                    found.setdefault(key, []).append(Switch(owner, name, value))
+    return found
+
+
+class Outcome(NamedTuple):
+    """What a forked process did: the test that failed, if one did; the functions of the package
+    that it called; its seconds of the processor; the modules that it imported."""
+
+    failed: str | None
+    reached: set[str]
+    seconds: float
+    modules: list[str]
+
+
+def in_child(mutant: str, tests: list[Test], places: Sequence[Switch] = ()) -> Outcome:
+    """Run tests in a forked process, with these functions wrapped again."""
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
         os.environ["MUTANT_UNDER_TEST"] = mutant
         trampoline.get_mutant_under_test = lambda: mutant
+        pytest.Item.repr_failure = lambda *_: ""  # type: ignore[assignment,method-assign]
+        for place in places:
+            setattr(*place)
+        before = set(sys.modules)
         failed = run_tests(tests)
+        modules = [name for name in sys.modules if name not in before]
         with os.fdopen(writing, "w") as pipe:
-            json.dump([failed, sorted(state()._stats), time.process_time()], pipe)
+            json.dump([failed, sorted(state()._stats), time.process_time(), modules], pipe)
         os._exit(0)
     os.close(writing)
     with os.fdopen(reading) as pipe:
@@ -154,27 +205,9 @@ def in_child(mutant: str, tests: list[Test]) -> tuple[str | None, Test | None]:
     _, status = os.waitpid(child, 0)
     if not answer:
         late = os.WIFSIGNALED(status) and os.WTERMSIG(status) in (signal.SIGXCPU, signal.SIGALRM)
-        return "time" if late else f"process ended with {status}", None
-    failed, reached, seconds = json.loads(answer)
-    return failed, Test(tests[0].item, set(reached), seconds)
-
-
-def import_all(items: list[pytest.Item]) -> None:
-    """Import what the tests import while they run, so that no child has to."""
-    reading, writing = os.pipe()
-    if os.fork() == 0:
-        before = set(sys.modules)
-        run_tests([Test(item, set(), 100) for item in items], to_the_end=True)
-        with os.fdopen(writing, "w") as pipe:
-            json.dump([name for name in sys.modules if name not in before], pipe)
-        os._exit(0)
-    os.close(writing)
-    with os.fdopen(reading) as pipe:
-        names = json.load(pipe)
-    os.wait()
-    for name in names:
-        with contextlib.suppress(Exception):
-            importlib.import_module(name)
+        return Outcome("time" if late else f"process ended with {status}", set(), 0.0, [])
+    failed, reached, seconds, modules = json.loads(answer)
+    return Outcome(failed, set(reached), seconds, modules)
 
 
 def in_new_process(mutant: str, tests: list[Test]) -> str | None:
@@ -198,72 +231,100 @@ class Loop:
 
     def __init__(self, mutants: list[str], minutes: float, most: float, out: Path) -> None:
         self.mutants, self.minutes, self.most, self.out = mutants, minutes, most, out
+        self.tests: list[Test] = []
+        self.imported: set[str] = set()  # Functions that imports call.
+        self.kills: dict[str, Counter[str]] = {}  # Of each function, by test.
+        self.switches: dict[str, list[Switch]] = {}
+
+    def tell(self, **words: Any) -> None:
+        """A line of the results."""
+        with self.out.open("a") as out:
+            print(json.dumps(words), file=out)
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         if session.testsfailed:
             raise session.Failed("tests cannot be collected")
-        start = time.monotonic()
-        import_all(session.items)
-        imported = set(state()._stats)  # Reached by imports.
-        state()._stats.clear()
+        end = time.monotonic() + 60 * self.minutes
+        self.keep_imported()
+        for item in session.items:
+            test = self.measured(item)
+            if isinstance(test, str):
+                self.tell(left_out=item.nodeid, why=test)
+            elif test.reached:
+                self.tests.append(test)
+        self.tests.sort(key=lambda test: test.seconds)
+        self.tell(tests=len(self.tests), seconds=sum(test.seconds for test in self.tests))
         os.environ["MUTANT_UNDER_TEST"] = ""
-        with self.out.open("a") as out:
-
-            def tell(**words: Any) -> None:
-                print(json.dumps(words), file=out, flush=True)
-
-            tests = []
-            for item in session.items:
-                failed, test = in_child("stats", [Test(item, set(), 100)])
-                if test is None or failed:
-                    tell(left_out=item.nodeid, why=failed)
-                elif test.reached:
-                    tests.append(test)
-            tests.sort(key=lambda test: test.seconds)
-            tell(tests=len(tests), seconds=sum(test.seconds for test in tests))
-            killers: dict[str, list[str]] = {}
-            # Those that need a process of their own come last.
-            waiting = sorted(self.mutants, key=lambda name: function_of(name) in imported)
-            for seconds in (self.most / HURRY, self.most):
-                left = []
-                for name in waiting:
-                    if time.monotonic() - start > 60 * self.minutes:
-                        break
-                    function = function_of(name)
-                    first = killers.setdefault(function, [])
-                    folder = name.rpartition(".")[0].rpartition(".")[0]
-                    reaching = [
-                        test
-                        for test in tests
-                        if function in test.reached
-                        or (
-                            function in imported
-                            and any(one.startswith(folder) for one in test.reached)
-                        )
-                    ]
-                    chosen: list[Test] = []
-                    for test in sorted(reaching, key=lambda test: test.item.nodeid not in first):
-                        if not chosen or sum(one.seconds for one in chosen) < seconds:
-                            chosen.append(test)
-                    if not chosen:
-                        failed = None
-                    elif function in imported:
-                        failed = in_new_process(name, chosen)
-                    else:
-                        failed, _ = in_child(name, chosen)
-                    if failed and failed not in first:
-                        first.append(failed)
-                    if not failed and len(chosen) < len(reaching) and seconds < self.most:
-                        left.append(name)
-                        continue
-                    tell(
-                        mutant=name,
-                        result=UNREACHED if not chosen else KILLED if failed else SURVIVED,
-                        by=failed,
-                        tests=f"{len(chosen)} of {len(reaching)}",
-                    )
-                waiting = left
+        # A wrapped function is several times slower: only the one under test stays so.
+        self.switches = switches()
+        for place in chain.from_iterable(self.switches.values()):
+            setattr(place.owner, place.name, place.wrapped.__wrapped__)
+        gc.collect()
+        gc.freeze()  # So that children share what there is.
+        # Those that need a process of their own come last.
+        waiting = sorted(self.mutants, key=lambda name: function_of(name) in self.imported)
+        for most in (self.most / HURRY, self.most):
+            waiting = [
+                name for name in waiting if time.monotonic() < end and self.lives(name, most)
+            ]
         return True
+
+    def keep_imported(self) -> None:
+        """What this process has called so far, it has called by imports."""
+        self.imported |= state()._stats
+        state()._stats.clear()
+
+    def measured(self, item: pytest.Item) -> Test | str:
+        """A test with what it reaches and takes, or why it cannot be used.
+
+        What it imports is imported here, and it runs again, so that no other child has to.
+        """
+        for _ in range(2):
+            outcome = in_child("stats", [Test(item, set(), 100)])
+            if outcome.failed:
+                return outcome.failed
+            for name in outcome.modules:
+                with contextlib.suppress(Exception):
+                    importlib.import_module(name)
+            self.keep_imported()
+            if not outcome.modules:
+                break
+        return Test(item, outcome.reached, outcome.seconds)
+
+    def lives(self, name: str, seconds: float) -> bool:
+        """Run a mutant for so many seconds of tests; is it to meet more?"""
+        function, folder = function_of(name), name.rpartition(".")[0].rpartition(".")[0]
+        kills = self.kills.setdefault(function, Counter())
+        by_import = function in self.imported
+        reaching = [
+            test
+            for test in self.tests
+            if function in test.reached
+            or (by_import and any(one.startswith(folder) for one in test.reached))
+        ]
+        # What has noticed most of this function's mutants for its seconds goes first.
+        reaching.sort(key=lambda test: -kills[test.item.nodeid] / (test.seconds + 0.02))
+        chosen: list[Test] = []
+        for test in reaching:
+            if not chosen or sum(one.seconds for one in chosen) < seconds:
+                chosen.append(test)
+        failed = None
+        if chosen:
+            places = self.switches.get(function, ())
+            failed = (
+                in_new_process(name, chosen) if by_import else in_child(name, chosen, places).failed
+            )
+        if failed:
+            kills[failed] += 1
+        elif len(chosen) < len(reaching) and seconds < self.most:
+            return True
+        self.tell(
+            mutant=name,
+            result=UNREACHED if not chosen else KILLED if failed else SURVIVED,
+            by=failed,
+            tests=f"{len(chosen)} of {len(reaching)}",
+        )
+        return False
 
 
 def report(out: Path, changes: dict[str, str]) -> None:
@@ -310,11 +371,17 @@ def main(
         sys.path[:0] = [str(folder)]
         os.environ["PYTHONPATH"] = str(folder)
         os.environ["MUTANT_UNDER_TEST"] = "stats"
+        # The first failure is enough, and nobody reads of it.
+        hypothesis.settings.register_profile(
+            "mutants", phases=(hypothesis.Phase.explicit, hypothesis.Phase.generate), database=None
+        )
+        hypothesis.settings.load_profile("mutants")
         chosen = tests or [
             test for room in rooms for test in TESTS.get(room.split("/")[0], ["tests/" + room])
         ]
         options = [
             "-x",
+            "--assert=plain",
             "-m",
             "not slow and not data",
             "-p",
