@@ -16,7 +16,7 @@ from .families import model_parts
 from .layouts import DEFAULT_PREFIX, check_prefix, desktop_folder, laid_out
 from .vectors import write_vectors
 
-DESKTOP = ("heqenc.c", "heq_output.h", "heq_pnm.h", "heq_raw.h")
+DESKTOP = ("heqenc.c", "heqenc_packets.h", "heq_output.h", "heq_pnm.h", "heq_raw.h")
 READERS = ("heq_read_rgb.c", "heq_read_yuv.c", "heq_read_bayer.c")
 """Sources of the library, of which a firmware links what its sensor needs."""
 OWN_SOURCES = (
@@ -27,8 +27,10 @@ OWN_SOURCES = (
     "heq_rate_control.h",
     "heq_driver.c",
 )
-PACKET_SOURCES = ("heq_parity.h", "heq_parity.c", "heq_packets.c")
-"""Of models of variable rate, compiled where HEQ_PACKETS is defined."""
+PACKET_SOURCES = ("heq_parity.c", "heq_packets.c")
+"""Compiled where HEQ_PACKETS is defined."""
+PACKETS_OF_MODE = {Mode.RATE: "heq_packets_levels.h", Mode.PATCH: "heq_packets_codes.h"}
+"""What they take in as heq_packets_mode.h."""
 WEIGHT_LIMIT = 1 << 17
 """Bytes of weights: 2^20 bits."""
 
@@ -85,7 +87,6 @@ def encoder_sources(name: str) -> CSources:
     """The sources of a model's encoder and of its program."""
     parts = model_parts(name)
     weight_bytes = table_bytes(parts.tables)
-    packets = parts.mode == Mode.RATE
     return CSources(
         name,
         "heq_encoder",
@@ -94,13 +95,10 @@ def encoder_sources(name: str) -> CSources:
             "heq_encoder.h": header_text(name, parts, weight_bytes),
             "heq_encoder.c": encoder_text(name, parts),
             "heq_readers.h": own_source("c", "heq_readers.h"),
-            **({"heq_packets.h": own_source("c", "heq_packets.h")} if packets else {}),
+            "heq_packets.h": own_source("c", "heq_packets.h"),
             **{file: standalone_text(file) for file in READERS},
         },
-        {
-            file: own_source("c", file)
-            for file in (*DESKTOP, *(("heqenc_packets.h",) if packets else ()))
-        },
+        {file: own_source("c", file) for file in DESKTOP},
         "c",
         weight_bytes,
         int(parts.words["ENCODER_BYTES"]),
@@ -132,10 +130,12 @@ def header_text(name: str, parts: CParts, weight_bytes: int) -> str:
 
 def encoder_text(name: str, parts: CParts) -> str:
     """heq_encoder.c of a model."""
-    own = {file: own_source("c", file) for file in (*OWN_SOURCES, *PACKET_SOURCES, parts.driver)}
+    files = (*OWN_SOURCES, "heq_parity.h", *PACKET_SOURCES, parts.driver)
+    own = {file: own_source("c", file) for file in files}
+    own["heq_packets_mode.h"] = own_source("c", PACKETS_OF_MODE[parts.mode])
     own.update(parts.written)
     names = (*parts.kernels, "heq_file.c", parts.driver, "heq_driver.c")
-    optional = {"HEQ_PACKETS": PACKET_SOURCES[1:]} if parts.mode == Mode.RATE else {}
+    optional = {"HEQ_PACKETS": PACKET_SOURCES}
     weights = f"{_constants(parts)}\n{tables_text(parts.tables)}"
     return joined_text(f"The encoder of {name}", "heq_encoder.h", weights, own, names, optional)
 

@@ -44,8 +44,8 @@ def write_vectors(model: str, folder: Path) -> None:
         coded = heqcodec.encode(vector.pixels, model=model, strip_metadata=True, **vector.encode)
         (folder / f"{vector.name}.heq").write_bytes(coded)
         lines.append(f"{image} {vector.name}.heq {vector.options}".rstrip() + "\n")
-    if registry.mode_of(model) == registry.RATE_MODE:
-        lines += write_packets(model, folder)
+    rate = registry.mode_of(model) == registry.RATE_MODE
+    lines += write_packets(model, folder, rate)
     for kind in RAW_KINDS:
         name = kind.replace(":", "-").replace("=", "").replace("/", "-")
         dump, raw = raw_dump(kind)
@@ -55,23 +55,25 @@ def write_vectors(model: str, folder: Path) -> None:
     (folder / "list").write_text("".join(lines), encoding="ascii", newline="\n")
 
 
-def write_packets(model: str, folder: Path) -> list[str]:
+def write_packets(model: str, folder: Path, rate: bool) -> list[str]:
     """Write packets of some of the images, in either order; their lines of the list."""
     import heqcodec
 
     lines = []
     for name, size, fec, interleaved, quality in (
-        ("edges", 32, 0, False, 20),
+        ("edges", 32 if rate else 46, 0, False, 20),
         ("colour", 100, 25, True, 45),
         ("grey", 222, 0, True, 71.5),
     ):
         image = folder / f"{name}.{'pgm' if name == 'grey' else 'ppm'}"
-        coded = heqcodec.encode(image, model=model, strip_metadata=True, quality=quality)
+        how = {"quality": quality} if rate else {}
+        coded = heqcodec.encode(image, model=model, strip_metadata=True, **how)
         packets = heqcodec.packetize(coded, size, interleaved=interleaved, fec=fec)
         data = b"".join(len(packet).to_bytes(2, "big") + packet for packet in packets)
         (folder / f"{name}.pkt").write_bytes(data)
         order = "interleaved" if interleaved else "rows"
-        options = f"--packets {size} --parity {fec} --order {order} -q {quality}"
+        options = f"--packets {size} --parity {fec} --order {order}"
+        options += f" -q {quality}" if rate else ""
         lines.append(f"{image.name} {name}.pkt {options}\n")
     return lines
 

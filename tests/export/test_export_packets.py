@@ -106,6 +106,84 @@ def test_program_writes_the_packets_of_python(
     assert (tmp_path / "photo.pkt").read_bytes() == stream(packets)
 
 
+@pytest.fixture(scope="module", params=["FAST", "SCALAR"])
+def patch_programs(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, Path]:
+    """heqenc of nqe-t, and the harness under the sanitizers."""
+    folder = tmp_path_factory.mktemp("packets-patch") / "c"
+    export_c("nqe-t", folder)
+    compiler = COMPILERS[-1] if request.param == "FAST" else COMPILERS[0]
+    main = Path(__file__).parents[1] / "support" / "packets_harness.c"
+    return (
+        compiled(COMPILERS[0], folder, folder / "heqenc.c", request.param, ["-O1"]),
+        compiled(compiler, folder, main, request.param, sanitized(compiler)),
+    )
+
+
+@pytest.mark.parametrize(
+    ("size", "bits", "order", "fec"),
+    [
+        (32, 64, "rows", 0),
+        (40, 64, "interleaved", 50),
+        (78, 512, "rows", 0),
+        (222, 256, "interleaved", 25),
+        (1400, 64, "interleaved", 25),  # as many patches as a packet can have
+    ],
+)
+def test_patch_constant_packets_are_those_of_python(
+    patch_programs: tuple[Path, Path],
+    pixels: NDArray[np.uint8],
+    tmp_path: Path,
+    size: int,
+    bits: int,
+    order: str,
+    fec: int,
+) -> None:
+    pixels = pixels if size < 1400 else np.tile(pixels, (4, 3, 1))
+    (tmp_path / "photo.ppm").write_bytes(pnm(pixels))
+    options = f"--packets {size} --parity {fec} --order {order} --sender 7 --bits {bits}"
+    command = [patch_programs[0], *options.split(), tmp_path / "photo.ppm", tmp_path / "photo.pkt"]
+    assert subprocess.run(command, capture_output=True).returncode == 0
+    file = heqcodec.encode(pixels, model="nqe-t", bpp=bits / 1024)
+    packets = packetize(file, size, sender=7, interleaved=order == "interleaved", fec=fec)
+    assert (tmp_path / "photo.pkt").read_bytes() == stream(packets)
+
+
+def test_patch_constant_packets_are_made_again(
+    patch_programs: tuple[Path, Path], pixels: NDArray[np.uint8]
+) -> None:
+    height, width = pixels.shape[:2]
+
+    def made(how: str, *more: int) -> list[bytes]:
+        numbers = (width, height, 3, 256, 90, *more)
+        command = [str(patch_programs[1]), how, *map(str, numbers)]
+        done = subprocess.run(command, input=pixels.tobytes(), check=True, capture_output=True)
+        return list(counted(done.stdout))
+
+    packets = packetize(heqcodec.encode(pixels, model="nqe-t"), 90, interleaved=True)
+    assert made("whole") == packets
+    wanted = [0, 3, 8, len(packets) - 1, len(packets), 1990]
+    for how in ("resend", "again"):
+        assert made(how, *wanted) == [packets[n] for n in wanted if n < len(packets)]
+    assembler = PacketAssembler()
+    assembler.feed_all(made("rows", 3))
+    (image,) = assembler.images()
+    assert image.to_heq() == heqcodec.encode(pixels, model="nqe-t")
+
+
+def test_code_that_fits_no_packet_is_said_at_once(
+    patch_programs: tuple[Path, Path], pixels: NDArray[np.uint8], tmp_path: Path
+) -> None:
+    (tmp_path / "photo.ppm").write_bytes(pnm(pixels))
+    command = [patch_programs[0], "--packets", "77", "--bits", "512"]
+    done = subprocess.run(
+        [*command, tmp_path / "photo.ppm", tmp_path / "out"], capture_output=True, text=True
+    )
+    assert done.returncode == 1 and "too few bytes" in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
 def test_gray_in_three_channels(heqenc: Path, pixels: NDArray[np.uint8], tmp_path: Path) -> None:
     gray = pixels[..., 1:2].repeat(3, axis=2)
     (tmp_path / "photo.ppm").write_bytes(pnm(gray))

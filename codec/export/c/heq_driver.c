@@ -102,7 +102,7 @@ static void code_patch_at(heq_state *state, const uint8_t *pixels, size_t stride
 {
     given_patch given;
     patch_at(&state->file, pixels, stride, &given);
-    mode_patch(state, &given.patch);
+    heq_file_put(&state->file, mode_code(state, &given.patch), state->bytes);
 }
 
 #endif

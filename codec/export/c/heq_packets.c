@@ -1,7 +1,5 @@
-/* Packets that stand alone: patches of the variable-rate mode, each packet's coded from the start.
- *
- * The coder's state before a patch is kept, so that the patch can be taken out again where it does
- * not fit, and its lower bands alone put in: codec/packets/filling.py decides the same.
+/* Packets that stand alone: heads, order, checksums, parity and sending again, for either mode. What
+ * fills them is in heq_packets_levels.h or heq_packets_codes.h.
  */
 
 #include "heq_packets.h"
@@ -13,7 +11,6 @@
 #define HEAD_BYTES 10
 #define START_BYTES 17
 #define CRC_BYTES 4
-#define LEAST_ROOM 6 /* bytes that a packet may be short of full before a patch is split */
 #define MOST_HELD 255
 #define SLACK 64 /* bytes of a payload beyond its room, for zeros at its end */
 #define RUNS_OF_ORDER 5
@@ -22,12 +19,11 @@
 enum { KIND_START = 0, KIND_PATCHES = 1, KIND_PARITY = 2 };
 enum { BIT_LAST = 0x1000, BIT_CONTINUED = 0x2000, BIT_CONTINUES = 0x4000 };
 
-static const uint8_t packet_cuts[27] = {1,  2,  3,  4,  5,  6,  7,  8,  10, 12,  14,  16,  20, 24,
-                                        28, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224};
-
 typedef struct {
     heq_state encoder; /* its file: place of the patch, and what went wrong first */
+#if HEQ_VARIABLE_RATE
     heq_device_strip before; /* the coder without the patch that came last */
+#endif
     heq_link link;
     heq_parity parity;
     uint32_t seed; /* of checksums */
@@ -53,125 +49,6 @@ typedef struct {
 } packet_state;
 
 typedef char packets_hold_state[sizeof(packet_state) <= HEQ_PACKETS_BYTES ? 1 : -1];
-
-/* Levels of a patch. */
-static void make_levels(heq_state *state, const heq_patch *patch, coded_patch *made)
-{
-    quantize(state, patch, made);
-    settle(state, made);
-}
-
-/* ---- Levels of a patch, in part ----------------------------------------------------------- */
-
-#ifdef HEQ_KERNEL_FAST
-
-typedef struct {
-    int16_t levels[3 * HEQ_LEVELS];
-} removed_levels;
-
-static int last_level(const coded_patch *patch, int plane, int end)
-{
-    const int16_t *levels = patch->levels.levels + (plane << 10);
-    while (--end > 0 && levels[end] == 0) {
-    }
-    return end > 0 ? end : 0;
-}
-
-static int keep_begin(coded_patch *patch, int planes, int end, removed_levels *removed)
-{
-    int plane, any = 0;
-    memcpy(removed->levels, patch->levels.levels, sizeof removed->levels);
-    for (plane = 0; plane < planes; plane++) {
-        any |= last_level(patch, plane, end);
-        memset(patch->levels.levels + (plane << 10) + end, 0,
-               sizeof(int16_t) * (size_t)(HEQ_LEVELS - end));
-    }
-    return any;
-}
-
-static void put_back(coded_patch *patch, int planes, int end, const removed_levels *removed)
-{
-    (void)planes;
-    (void)end;
-    memcpy(patch->levels.levels, removed->levels, sizeof removed->levels);
-}
-
-static void drop_begin(coded_patch *patch, int planes, int end)
-{
-    int plane;
-    for (plane = 0; plane < planes; plane++) {
-        memset(patch->levels.levels + (plane << 10) + 1, 0, sizeof(int16_t) * (size_t)(end - 1));
-    }
-}
-
-#else
-
-/* The levels of a group of the coder: beyond it, `last` says that there is nothing. */
-typedef struct {
-    int16_t codes[3][HEQ_DEVICE_LEVELS / HEQ_DEVICE_GROUPS];
-    int last[3];
-} removed_levels;
-
-static int16_t *code_at(const coded_patch *patch, int plane, int index)
-{
-    int frequency = band_frequency[index >> 2], u = frequency >> 4, v = frequency & 15;
-    int sub = index & 3;
-    return patch->fields[plane]->values +
-           (patch->size == 0 ? (u << 6) + (v << 1) + ((sub >> 1) << 5) + (sub & 1)
-                             : (u << 5) + v + ((sub >> 1) << 9) + ((sub & 1) << 4));
-}
-
-static int last_level(const coded_patch *patch, int plane, int end)
-{
-    while (--end > 0 && (*code_at(patch, plane, end) & HEQ_CODE_LEVEL) == 0) {
-    }
-    return end > 0 ? end : 0;
-}
-
-/* Leave a patch the levels before one, and level 0. Returns whether there are any but that. */
-static int keep_begin(coded_patch *patch, int planes, int end, removed_levels *removed)
-{
-    int plane, index, any = 0;
-    for (plane = 0; plane < planes; plane++) {
-        for (index = end; (index & 31) != 0; index++) {
-            removed->codes[plane][index & 31] = *code_at(patch, plane, index);
-            *code_at(patch, plane, index) = 0;
-        }
-        removed->last[plane] = patch->fields[plane]->last;
-        if (removed->last[plane] >= end) {
-            patch->fields[plane]->last = last_level(patch, plane, end);
-        }
-        any |= patch->fields[plane]->last;
-    }
-    return any;
-}
-
-static void put_back(coded_patch *patch, int planes, int end, const removed_levels *removed)
-{
-    int plane, index;
-    for (plane = 0; plane < planes; plane++) {
-        for (index = end; (index & 31) != 0; index++) {
-            *code_at(patch, plane, index) = removed->codes[plane][index & 31];
-        }
-        patch->fields[plane]->last = removed->last[plane];
-    }
-}
-
-/* Leave a patch the levels from one on, and level 0. */
-static void drop_begin(coded_patch *patch, int planes, int end)
-{
-    int plane, index;
-    for (plane = 0; plane < planes; plane++) {
-        for (index = 1; index < end; index++) {
-            *code_at(patch, plane, index) = 0;
-        }
-        if (patch->fields[plane]->last < end) {
-            patch->fields[plane]->last = 0;
-        }
-    }
-}
-
-#endif
 
 /* ---- Bytes -------------------------------------------------------------------------------- */
 
@@ -255,21 +132,6 @@ static int is_wanted(const packet_state *state, uint32_t number)
     return 0;
 }
 
-/* How many bytes the payload would have if it ended here. */
-static size_t length_here(heq_device_strip *strip)
-{
-    size_t place = strip->place, run = strip->run, length;
-    uint32_t low = strip->low;
-    int bits = strip->bits, cache = strip->cache;
-    length = heq_device_end_encode(strip);
-    strip->place = place;
-    strip->run = run;
-    strip->low = low;
-    strip->bits = bits;
-    strip->cache = cache;
-    return length;
-}
-
 /* Remember where a packet begins, or that there is none. */
 static void set_place(packet_state *state, uint32_t number, uint8_t cut)
 {
@@ -278,6 +140,13 @@ static void set_place(packet_state *state, uint32_t number, uint8_t cut)
         state->link.places[number].cut = cut;
     }
 }
+
+/* What depends on the mode. */
+static uint32_t step_of(const heq_state *encoder);
+static int begin_mode(packet_state *state, const heq_image *image);
+static void begin_payload(packet_state *state, uint8_t *bytes);
+static size_t end_payload(packet_state *state);
+static void put_patch(packet_state *state, const heq_patch *patch, int cut);
 
 static void open_packet(packet_state *state, int cut)
 {
@@ -294,8 +163,7 @@ static void open_packet(packet_state *state, int cut)
     if (state->link.parity > 0) {
         state->left -= HEQ_PARITY_HEAD;
     }
-    heq_device_begin_encode(&state->encoder.strip, &device_tables, state->encoder.file.channels,
-                            state->encoder.step, state->bytes + before, state->left + SLACK);
+    begin_payload(state, state->bytes + before);
     set_place(state, state->number, (uint8_t)cut);
     state->first = state->position;
     state->continued = cut > 0 ? BIT_CONTINUED : 0;
@@ -307,14 +175,14 @@ static void open_packet(packet_state *state, int cut)
 static void close_packet(packet_state *state, uint32_t bits)
 {
     heq_file *file = &state->encoder.file;
-    size_t payload = state->held > 0 ? heq_device_end_encode(&state->encoder.strip) : 0;
-    uint32_t word = state->encoder.step | (uint32_t)state->kind << 10 | bits;
+    size_t payload = state->held > 0 ? end_payload(state) : 0;
+    uint32_t word = step_of(&state->encoder) | (uint32_t)state->kind << 10 | bits;
     state->open = 0;
     if (state->held > 0) {
         word |= state->continued;
     }
     if (state->kind == KIND_START) {
-        store_start(state, state->encoder.step, state->link.packets, state->bytes + HEAD_BYTES);
+        store_start(state, step_of(&state->encoder), state->link.packets, state->bytes + HEAD_BYTES);
         payload += START_BYTES;
     }
     if (state->number >= state->most) {
@@ -336,86 +204,7 @@ static void close_packet(packet_state *state, uint32_t bits)
     }
 }
 
-/* Put the longest beginning of a patch that fits into the packet. Returns the bands that it has; 0:
- * nothing but the means would fit, and the packet is as it was. */
-static int put_begin(packet_state *state, coded_patch *patch)
-{
-    heq_device_strip *strip = &state->encoder.strip;
-    removed_levels removed;
-    int planes = state->encoder.file.channels, first = state->held == 0;
-    int low = 0, high = (int)sizeof packet_cuts, tried = 0, best = 0, end;
-    while (low < high) {
-        int middle = (low + high) >> 1, any;
-        size_t length;
-        memcpy(strip, &state->before, sizeof *strip);
-        tried = packet_cuts[middle];
-        any = keep_begin(patch, planes, tried << 2, &removed);
-        encode_levels(&state->encoder, patch, first);
-        put_back(patch, planes, tried << 2, &removed);
-        length = length_here(strip);
-        if (length > state->left) {
-            high = middle;
-        } else {
-            low = middle + 1;
-            best = any ? tried : best;
-        }
-    }
-    if (best != tried || best == 0) {
-        memcpy(strip, &state->before, sizeof *strip);
-        if (best != 0) {
-            end = best << 2;
-            keep_begin(patch, planes, end, &removed);
-            encode_levels(&state->encoder, patch, first);
-            put_back(patch, planes, end, &removed);
-        }
-    }
-    if (best != 0) {
-        drop_begin(patch, planes, best << 2);
-        state->held++;
-    }
-    return best;
-}
-
-/* Put a patch into packets, without the bands that a packet before has. */
-static void put_patch(packet_state *state, coded_patch *patch, int cut)
-{
-    heq_device_strip *strip = &state->encoder.strip;
-    if (cut > 0) {
-        drop_begin(patch, state->encoder.file.channels, cut << 2);
-    }
-    while (state->encoder.file.status == HEQ_OK && state->number < state->end) {
-        size_t length;
-        if (state->open && state->held == MOST_HELD) {
-            close_packet(state, 0);
-        }
-        if (!state->open) {
-            open_packet(state, cut);
-        }
-        memcpy(&state->before, strip, sizeof *strip);
-        encode_levels(&state->encoder, patch, state->held == 0);
-        length = length_here(strip);
-        if (length <= state->left) {
-            state->held++;
-            state->length = length;
-            state->position++;
-            return;
-        }
-        if (state->held == 0 || state->left - state->length >= LEAST_ROOM) {
-            int bands = put_begin(state, patch);
-            if (bands > 0) {
-                close_packet(state, BIT_CONTINUES);
-                cut = bands;
-                continue;
-            }
-        }
-        memcpy(strip, &state->before, sizeof *strip);
-        if (state->held == 0 && state->kind != KIND_START) {
-            heq_file_fail(&state->encoder.file, HEQ_NO_ROOM);
-            return;
-        }
-        close_packet(state, 0);
-    }
-}
+#include "heq_packets_mode.h"
 
 /* ---- The order of sending ----------------------------------------------------------------- */
 
@@ -529,7 +318,7 @@ static int is_lawful(const packet_state *state)
 {
     const heq_link *link = &state->link;
     return link->size >= HEQ_PACKET_MIN && link->size <= HEQ_PACKET_MAX && link->send != NULL &&
-           link->image.rate < 1024 && link->interleaved <= 1 && !link->image.progressive &&
+           link->interleaved <= 1 &&
            (link->places_room == 0 || link->places != NULL) &&
            (link->parity == 0 ||
             (link->group > 0 && link->group + link->parity <= 255 && link->parity_rows != NULL &&
@@ -563,8 +352,10 @@ heq_status heq_packets_begin(heq_packets *packets, const heq_link *link)
         return (heq_status)file->status;
     }
     set_order(state);
-    state->encoder.step = image.rate;
-    heq_integer_steps(rate_steps, image.rate, state->encoder.steps);
+    if (!begin_mode(state, &image)) {
+        heq_file_fail(file, HEQ_BAD_IMAGE);
+        return (heq_status)file->status;
+    }
     store_start(state, 0, 0, shared);
     state->seed = crc_of(shared, sizeof shared, 0);
     heq_parity_begin(&state->parity, link->parity, (size_t)link->size - HEAD_BYTES - CRC_BYTES,
@@ -585,10 +376,8 @@ heq_status heq_packets_rows(heq_packets *packets, const uint8_t *rows, size_t st
     }
     for (left = file->columns; left > 0 && file->status == HEQ_OK; left--) {
         given_patch given;
-        coded_patch coded;
         patch_at(file, rows, stride, &given);
-        make_levels(&state->encoder, &given.patch, &coded);
-        put_patch(state, &coded, 0);
+        put_patch(state, &given.patch, 0);
         heq_file_advance(file);
         if (left > 1) {
             rows += bytes_across(file);
@@ -617,10 +406,8 @@ static void put_patches(packet_state *state, const uint8_t *pixels, size_t strid
     while (state->encoder.file.status == HEQ_OK && state->position < state->patches &&
            state->number < state->end) {
         given_patch given;
-        coded_patch coded;
         find_patch(state, pixels, stride, &given);
-        make_levels(&state->encoder, &given.patch, &coded);
-        put_patch(state, &coded, cut);
+        put_patch(state, &given.patch, cut);
         cut = 0;
         advance(state);
     }
@@ -728,6 +515,7 @@ heq_status heq_packets_count(heq_packets *packets, heq_link *link, const uint8_t
     return count_up_to(packets, link, pixels, stride, 0xFFFF);
 }
 
+#if HEQ_VARIABLE_RATE
 heq_status heq_packets_budget(heq_packets *packets, heq_link *link, const uint8_t *pixels,
                               size_t stride, uint16_t most)
 {
@@ -751,3 +539,4 @@ heq_status heq_packets_budget(heq_packets *packets, heq_link *link, const uint8_
     link->image.rate = status == HEQ_OK ? coarse : link->image.rate;
     return status;
 }
+#endif

@@ -28,7 +28,11 @@ extern "C" {
 
 #define HEQ_PACKET_MIN 32
 #define HEQ_PACKET_MAX 1400
+#if HEQ_VARIABLE_RATE
 #define HEQ_PACKETS_BYTES 41088
+#else
+#define HEQ_PACKETS_BYTES (HEQ_ENCODER_BYTES + 2048)
+#endif
 
 /* Room for the parity packets of a group. */
 #define HEQ_PARITY_BYTES(size, parity) (((size) - 14) * (parity))
@@ -39,7 +43,8 @@ typedef int (*heq_send)(void *context, const uint8_t *packet, size_t length);
 /* Where a packet begins: what heq_packets_resend needs to make it alone. */
 typedef struct {
     uint16_t first; /* position of its first patch */
-    uint8_t cut;    /* bands of it that the packets before have; 0: it begins here */
+    uint8_t cut;    /* bands of it that the packets before have; 0: it begins here, as always in
+                     * patch-constant mode */
 } heq_packet_place;
 
 typedef struct {
@@ -74,7 +79,7 @@ heq_status heq_packets_begin(heq_packets *packets, const heq_link *link);
 /* Send the next 32 rows of pixels, at the bottom those that are left; not interleaved. */
 heq_status heq_packets_rows(heq_packets *packets, const uint8_t *rows, size_t stride);
 
-/* Send what is left. HEQ_NO_ROOM: not even the means of a patch fit into a packet. */
+/* Send what is left. HEQ_NO_ROOM: not even the means, or the code, of a patch fit into a packet. */
 heq_status heq_packets_end(heq_packets *packets);
 
 /* All of these for an image in memory. */
@@ -91,10 +96,12 @@ heq_status heq_packets_resend(heq_packets *packets, const heq_link *link, const 
 heq_status heq_packets_count(heq_packets *packets, heq_link *link, const uint8_t *pixels,
                              size_t stride);
 
+#if HEQ_VARIABLE_RATE
 /* Raise link->image.rate to the finest step at which the image has at most so many packets, as far
  * as counting tells: by halving, ten times at most. HEQ_NO_ROOM: the coarsest has more, too. */
 heq_status heq_packets_budget(heq_packets *packets, heq_link *link, const uint8_t *pixels,
                               size_t stride, uint16_t most);
+#endif
 
 #ifdef __cplusplus
 }

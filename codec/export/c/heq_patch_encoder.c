@@ -16,7 +16,8 @@ static const heq_patch_tables patch_tables = {
 
 #include "heq_patch_mode.h"
 
-static void mode_patch(heq_state *state, const heq_patch *patch)
+/* The code of a patch. */
+static const uint8_t *mode_code(heq_state *state, const heq_patch *patch)
 {
     int plane, planes = state->file.channels;
 #ifdef HEQ_KERNEL_FAST
@@ -32,5 +33,5 @@ static void mode_patch(heq_state *state, const heq_patch *patch)
     }
 #endif
     heq_patch_encode(&state->coder, &patch_tables, planes, state->bytes);
-    heq_file_put(&state->file, state->coder.code, state->bytes);
+    return state->coder.code;
 }

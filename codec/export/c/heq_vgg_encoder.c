@@ -45,7 +45,8 @@ static void read_patch(heq_patch *patch, uint8_t *pixels)
     patch->stride = HEQ_ROW_BYTES;
 }
 
-static void mode_patch(heq_state *state, const heq_patch *given)
+/* The code of a patch. */
+static const uint8_t *mode_code(heq_state *state, const heq_patch *given)
 {
     uint8_t pixels[HEQ_SIDE * HEQ_ROW_BYTES];
     heq_patch here = *given;
@@ -77,5 +78,5 @@ static void mode_patch(heq_state *state, const heq_patch *given)
     }
 #endif
     heq_class_code(&state->coder, &class_tables, totals, state->bytes, state->code);
-    heq_file_put(&state->file, state->code, state->bytes);
+    return state->code;
 }

@@ -25,7 +25,7 @@
 #else
 #define RATE_OPTION "[--bits N]"
 #endif
-#if HEQ_VARIABLE_RATE && defined(HEQ_PACKETS)
+#ifdef HEQ_PACKETS
 #include "heqenc_packets.h"
 #define WITH_PACKETS
 #else
@@ -261,7 +261,7 @@ static int send_packets(FILE *in, const command *names, const heq_image *image)
         status = send_image(&packets, pixels, stride);
         if (status == HEQ_NO_ROOM) {
             code = fail(names->out, "that is too few bytes; take larger packets, more of them, or a "
-                                    "lower quality.");
+                                    "lower rate.");
         } else if (status != HEQ_OK) {
             code = fail(names->out, message(status));
         }
@@ -353,9 +353,11 @@ static const char *read_packets_option(const char *option, const char *text)
         {"--packets", "it takes the bytes of a packet, 32 to 1400.", HEQ_PACKET_MIN,
          HEQ_PACKET_MAX},
         {"--parity", "it takes percent, 0 to 100.", 0, 100},
-        {"--most", "it takes a number of packets, 1 to 65535.", 1, 65535},
         {"--sender", "it takes a number from 0 to 65535.", 0, 65535},
         {"--image", "it takes a number from 0 to 255.", 0, 255},
+#if HEQ_VARIABLE_RATE
+        {"--most", "it takes a number of packets, 1 to 65535.", 1, 65535},
+#endif
     };
     long value;
     size_t which = 0;
@@ -382,13 +384,13 @@ static const char *read_packets_option(const char *option, const char *text)
         packets.parity = value;
         break;
     case 2:
-        packets.most = value;
-        break;
-    case 3:
         packets.link.sender = (uint16_t)value;
         break;
-    default:
+    case 3:
         packets.link.number = (uint8_t)value;
+        break;
+    default:
+        packets.most = value;
     }
     return NULL;
 }

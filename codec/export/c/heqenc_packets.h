@@ -9,12 +9,21 @@
 
 #include "heq_packets.h"
 
-#define PACKETS_OPTION " [--packets SIZE [--parity PERCENT] [--order ORDER] [--most N]]"
+#if HEQ_VARIABLE_RATE
+#define MOST_OPTION " [--most N]"
+#define MOST_HELP                                                                                  \
+    "  --most N        lower the quality until there are at most N packets, parity not counted\n"
+#else
+#define MOST_OPTION ""
+#define MOST_HELP ""
+#endif
+#define PACKETS_OPTION                                                                             \
+    " [--packets SIZE [--parity PERCENT] [--order ORDER]" MOST_OPTION "]"
 #define PACKETS_HELP                                                                               \
     "  --packets SIZE  write packets of at most so many bytes, %d to %d, instead of a file\n"       \
     "  --parity PERCENT  parity packets, in percent of the others, 0 to 100\n"                     \
     "  --order ORDER   interleaved (default) or rows\n"                                            \
-    "  --most N        lower the quality until there are at most N packets, parity not counted\n"  \
+    MOST_HELP                                                                                      \
     "  --sender N      0 to 65535; default 0\n"                                                    \
     "  --image N       0 to 255; default 0\n"
 
@@ -49,9 +58,14 @@ static heq_status send_image(packets_command *command, const uint8_t *pixels, si
     heq_link *link = &command->link;
     heq_status status;
     link->parity = command->parity > 0;
-    status = command->most > 0
-                 ? heq_packets_budget(&sender, link, pixels, stride, (uint16_t)command->most)
-                 : heq_packets_count(&sender, link, pixels, stride);
+#if HEQ_VARIABLE_RATE
+    if (command->most > 0) {
+        status = heq_packets_budget(&sender, link, pixels, stride, (uint16_t)command->most);
+    } else
+#endif
+    {
+        status = heq_packets_count(&sender, link, pixels, stride);
+    }
     if (status != HEQ_OK) {
         return status;
     }

@@ -5,7 +5,7 @@
  * so far. A resend list comes back as numbers of two bytes, the lower one first:
  * `heqcodec assemble FOLDER --missing` prints them.
  *
- * Memory: heq_packets, 41,088 bytes, and the photograph, 76,032.
+ * Memory: heq_packets, HEQ_PACKETS_BYTES, and the photograph, 76,032 bytes.
  */
 #include <LoRa.h>
 #include <SPI.h>
@@ -71,12 +71,12 @@ void loop()
     size_t count;
     photograph = take_photograph();
 #if HEQ_VARIABLE_RATE
-    link_.image.rate = heq_step_of_quality(25);
+    link_.image.rate = heq_step_of_quality(25); /* coarser, until there are 120 packets at most */
+    heq_packets_budget(&packets, &link_, photograph, WIDTH * 3, 120);
 #else
     link_.image.rate = HEQ_DEFAULT_RATE;
 #endif
-    if (heq_packets_budget(&packets, &link_, photograph, WIDTH * 3, 120) != HEQ_OK ||
-        heq_packets_image(&packets, &link_, photograph, WIDTH * 3) != HEQ_OK) {
+    if (heq_packets_image(&packets, &link_, photograph, WIDTH * 3) != HEQ_OK) {
         Serial.println("not sent");
     }
     while ((count = resend_list(numbers, 100)) > 0) {
