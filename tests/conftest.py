@@ -142,6 +142,7 @@ def light_training(monkeypatch: pytest.MonkeyPatch, one_thread: None) -> None:
         (codec_task, "CALIBRATION", 2),
         (classifier_task, "CALIBRATION", 2),
         (exploration, "PREDICTOR_EPOCHS", 50),
+        (exploration, "FORM_BITS", 2),
         (device_tables, "SAMPLES", 50_000),
     ):
         monkeypatch.setattr(module, name, value)

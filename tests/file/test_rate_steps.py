@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 
 import heqcodec
@@ -23,6 +24,7 @@ STEPS = (300, 520, 520, 0, 1023, 640, 640)
 """Of the seven rows of patches of the photograph."""
 
 
+@functools.cache
 def strips_at(step: int, rows: int = 1) -> list[Strip]:
     """Those of the photograph at a step."""
     quality = (912 - step) / 8

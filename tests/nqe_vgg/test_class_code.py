@@ -150,12 +150,12 @@ def test_levels_of_bands() -> None:
             assert levels[0, band] == level and levels.sum() == level
 
 
-@pytest.mark.slow
 def test_arithmetics_agree(encoder: VggNqe, patches: np.ndarray) -> None:
     for made in (encoder, random_class_encoder(4), random_class_encoder(5, THIRD, own_cuts=True)):
         codes = made.encode_patches(patches, 256)
-        for arithmetic in ("float64", "int64"):
-            np.testing.assert_array_equal(made.encode_patches(patches, 256, arithmetic), codes)
+        for arithmetic, some in (("float64", 1), ("int64", 4)):
+            found = made.encode_patches(patches[::some], 256, arithmetic)
+            np.testing.assert_array_equal(found, codes[::some])
     assert len(np.unique(encoder.classes(patches))) > 3
 
 

@@ -136,16 +136,15 @@ class TestReach:
                     alone = network.upsample_patches(cells[box], rate)
                     torch.testing.assert_close(whole[box], alone)
 
-    @pytest.mark.slow
     @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
     def test_of_the_recipes_is_bounded_and_wide(self, path: Path) -> None:
         depth = {
             key: value for key, value in Recipe.load(path).purenet.items() if "width" not in key
         }
         network = randomised(small_purenet(VGG, width=6, fine_width=4, **depth)).double()
-        distance = patch_distance(11, 11, (5, 5))
+        distance = patch_distance(3, 11, (1, 5))
         assert distance.max() > network.radius
-        reached = distance[changed_pixels(network, 11, 11, (5, 5))]
+        reached = distance[changed_pixels(network, 3, 11, (1, 5))]
         assert 56 <= reached.max() <= network.radius
 
     @pytest.mark.parametrize(("blocks", "fine_blocks"), [(0, 0), (1, 0), (0, 2), (3, 1)])

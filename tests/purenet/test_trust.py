@@ -124,8 +124,8 @@ def test_energy_is_the_mean_square_of_what_is_seen() -> None:
     )
 
 
-@pytest.mark.slow
-def test_fit_finds_where_corrections_help() -> None:
+def test_fit_finds_where_corrections_help(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trust_fit, "ITERATIONS", 300)
     rng = np.random.default_rng(0)
     hints = rng.random((4000, TRUST_INPUTS - 2)).astype(np.float32)
     energy = np.full(4000, 50.0, dtype=np.float32)
@@ -142,8 +142,10 @@ def test_fit_finds_where_corrections_help() -> None:
     assert all((again[name] == fitted[name]).all() for name in fitted)
 
 
-@pytest.mark.slow
-def test_corrections_say_the_error_of_any_weight(encoder: RateNqe) -> None:
+def test_corrections_say_the_error_of_any_weight(
+    encoder: RateNqe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trust_fit, "ITERATIONS", 300)
     torch.manual_seed(1)
     config = PurenetConfig(inputs=193, has_base=True, rates=KNOTS, **SIZES)
     network = randomised(Purenet(config), scale=0.2)
