@@ -103,8 +103,8 @@ def encode(
         index: rate mode: end the file with an index of its strips, 4 bytes each, so that readers
             over a network find the strips of a region by one read.
         progressive: rate mode: the lowest frequencies of the whole image come first, so that
-            whoever receives the file can stop there; see ``slices`` of :func:`decode`. 0.3 to
-            1.5 % more bytes.
+            whoever receives the file can stop there; see ``slices`` of :func:`decode`. Up to 1.1 %
+            more bytes.
         max_pixels: largest number of pixels; None for no limit.
         progress: called now and then with how many rows of patches are encoded and of how many; a
             target takes several passes, whose number is guessed at first. What it raises ends the

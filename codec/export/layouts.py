@@ -24,6 +24,13 @@ LONGEST_PREFIX = 20
 ENCODER = "heq_encoder"
 EXAMPLES = ("examples/", "samples/")
 """Folders of the templates that are for encoders alone."""
+SHARED = {
+    "platformio": {
+        "examples/camera_to_lora/src/main.cpp": "arduino/examples/CameraToLoRa/CameraToLoRa.ino",
+        "examples/camera_to_lora/src/photograph.h": "arduino/examples/CameraToLoRa/photograph.h",
+    }
+}
+"""Files of a layout that are those of another, by path."""
 PACKETS = "heq_packets.h"
 LICENCES = ("LICENSE", "NOTICE")
 
@@ -101,6 +108,8 @@ def _templates(exported: CSources, layout: str) -> dict[str, str]:
     if layout != PLAIN:
         found["README.md"] += (packages / f"{layout}.md").read_text(encoding="utf-8")
         found.update(_tree(packages / layout))
+        for path, source in SHARED.get(layout, {}).items():
+            found[path] = (packages / source).read_text(encoding="utf-8")
     for place in {"/".join(path.split("/")[:2]) for path in found if path.startswith(EXAMPLES)}:
         example = {path: text for path, text in found.items() if path.startswith(f"{place}/")}
         if exported.library != ENCODER or not _runs_with(exported, example):
