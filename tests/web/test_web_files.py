@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import zlib
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,10 @@ from heqcodec.base import errors
 from heqcodec.container.reader import ContainerReader
 from heqcodec.file.progressive import decoded_strips
 from heqcodec.models import registry
-from mutated_files import mutated
 from web_package import as_rgba, require_package, rgba_file, run_package
 
 GOLDEN = Path(__file__).resolve().parents[1] / "conformance"
+MUTANTS = GOLDEN.parent / "fuzz" / "javascript" / "mutants.mjs"
 
 
 def golden_files() -> list[Path]:
@@ -203,15 +204,12 @@ def test_info(photographs: dict[str, Path]) -> None:
             assert result[name] == expected, (file.name, name)
 
 
-def test_mutants(photographs: dict[str, Path], tmp_path: Path) -> None:
+def test_mutants(tmp_path: Path) -> None:
     """Bytes changed at random, with right checksums or not: pixels or an error of the package."""
-    jobs: list[dict[str, Any]] = []
-    sources = [path.read_bytes() for path in golden_files() if path.stat().st_size < 4000]
-    for i, data in enumerate(mutated(sources, 300, seed=23)):
-        (tmp_path / f"{i}.heq").write_bytes(data)
-        options = {"partial": i % 2 == 0, "maxPixels": 200_000}
-        jobs.append({"file": tmp_path / f"{i}.heq", "options": options})
-    results = run_package(jobs)
-    refused = [result for result in results if "error" in result]
-    assert all(result["typed"] for result in refused), refused
-    assert 30 < len(refused) < 270
+    require_package()
+    command = ["node", str(MUTANTS), "300", "7"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    outcomes = json.loads(done.stdout)["outcomes"]
+    assert sum(outcomes.values()) == 300
+    assert {"decoded", "decoded in part", "HeqFormatError", "HeqChecksumError"} <= set(outcomes)
