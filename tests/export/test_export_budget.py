@@ -80,6 +80,25 @@ def test_a_small_buffer_limits_each_strip(harness: Path, monkeypatch: pytest.Mon
             assert max(_lengths(data)) <= room
 
 
+@pytest.mark.parametrize("pixels", [NOISE, PHOTO], ids=["noise", "photograph"])
+@pytest.mark.parametrize("rows", [0, 2, 3])
+def test_strips_of_several_rows_are_coded_coarser(
+    harness: Path, pixels: np.ndarray, rows: int
+) -> None:
+    """Where the whole image is there; with enough room the file is that of Python."""
+    room = 2_048 if pixels is NOISE else 500
+    data, unsent = coded(harness, pixels, "whole", rows, 0, room)
+    facts = heqcodec.info(data)
+    assert unsent == 0 and facts["unsent_strips"] == [] and facts["strip_rows"] == (rows or 4)
+    assert max(facts["steps"]) > QUALITY_45 and max(_lengths(data)) <= room
+    assert heqcodec.decode(data, decoder="plain").shape == pixels.shape
+    data, _ = coded(harness, pixels, "whole", rows, 0, 1 << 17)
+    assert data == heqcodec.encode(pixels, quality=45, strip_rows=rows or None)
+    # By rows as they come it cannot be: those before are gone.
+    data, unsent = coded(harness, pixels, "rows", rows or 4, 0, room)
+    assert unsent == len(heqcodec.info(data)["unsent_strips"]) > 0
+
+
 @pytest.mark.parametrize("how", ["rows", "whole"])
 def test_noise_and_a_buffer_of_two_kilobytes(harness: Path, how: str) -> None:
     """No strip is lost: each is coded coarser, and the others are what they would be."""

@@ -128,6 +128,20 @@ static void code_row_patches(heq_state *state, const uint8_t *rows, size_t strid
     }
     file->column = 0;
 }
+
+/* Code the next strip, all of whose rows are there. Returns how many rows of patches it has. */
+static uint32_t code_strip(heq_state *state, const uint8_t *rows, size_t stride)
+{
+    heq_file *file = &state->file;
+    uint32_t left = file->rows - file->row, done;
+    uint32_t count = left < file->strip_rows ? left : file->strip_rows;
+    mode_strip(state, rows, stride, count);
+    for (done = 0; done < count; done++) {
+        file->column = file->columns - 1;
+        heq_file_advance(file);
+    }
+    return count;
+}
 #endif
 
 /* Is there another patch to come? */
@@ -172,11 +186,9 @@ heq_status heq_encode_rows(heq_encoder *encoder, const uint8_t *rows, size_t str
         heq_file_fail(file, HEQ_TOO_FEW);
     }
 #if HEQ_VARIABLE_RATE
-    if (mode_codes_rows(state)) {
+    if (file->strip_rows == 1 && mode_codes_again(state)) {
         if (goes_on(file)) {
-            mode_row(state, rows, stride);
-            file->column = file->columns - 1;
-            heq_file_advance(file);
+            code_strip(state, rows, stride);
         }
         return (heq_status)file->status;
     }
@@ -206,11 +218,23 @@ heq_status heq_encode(heq_encoder *encoder, const heq_image *image, const uint8_
     const uint8_t *rows = pixels;
     heq_begin(encoder, image);
     while (state->file.status == HEQ_OK && state->file.row < state->file.rows) {
+        uint32_t count = 1;
+#if HEQ_VARIABLE_RATE
+        if (mode_codes_again(state)) {
+            count = code_strip(state, rows, stride);
+        } else {
+            heq_encode_rows(encoder, rows, stride);
+        }
+#else
         heq_encode_rows(encoder, rows, stride);
+#endif
         if (state->file.row == 0) { /* all of them come again */
             rows = pixels;
         } else if (state->file.row < state->file.rows) {
-            rows += stride << 5;
+            for (; count > 0; count--) {
+                rows += stride << 5;
+                HEQ_HIDE(rows);
+            }
         }
     }
     return heq_end(encoder);

@@ -136,8 +136,9 @@ typedef struct {
     void *context;          /* given to write */
 @rate@    uint8_t *payload; /* where a strip is kept until its length is known: about 150 bytes a patch at
 @rate@                       quality 45, seldom more than 2,000 */
-@rate@    size_t room;      /* bytes of it. A strip of one row of patches that needs more is coded coarser
-@rate@                       where heq_encode_rows has its rows; any other is not sent */
+@rate@    size_t room;      /* bytes of it. A strip that needs more is coded coarser where its rows are
+@rate@                       there: by heq_encode, and of one row of patches by heq_encode_rows; any
+@rate@                       other is not sent */
 @rate@    uint8_t progressive; /* 1: the lowest frequencies of the whole image come first, so that a
 @rate@                          receiver can stop there. All rows are then given twice; no budget */
 @rate@    uint32_t budget;  /* bytes of the whole file at most, by a step for each strip; 0: none. Strips

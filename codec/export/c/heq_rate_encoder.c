@@ -222,47 +222,61 @@ static void mode_end_strip(heq_state *state, uint32_t index)
     put_strip(state, index, length <= state->room, length);
 }
 
-/* ---- Strips of one row of patches, whose pixels are still there ---------------------------- */
+/* ---- Strips whose pixels are still there ---------------------------------------------------- */
 
 typedef struct {
     heq_state *state;
     const uint8_t *rows;
     size_t stride;
-} row_strip;
+    uint32_t count; /* rows of patches */
+} given_strip;
 
-static uint32_t code_row(void *context, int step)
+static uint32_t code_given(void *context, int step)
 {
-    row_strip *row = context;
-    row->state->step = (uint16_t)step;
-    heq_integer_steps(rate_steps, step, row->state->steps);
-    mode_begin_strip(row->state);
-    code_row_patches(row->state, row->rows, row->stride);
-    return end_strip(row->state);
+    given_strip *strip = context;
+    heq_state *state = strip->state;
+    const uint8_t *rows = strip->rows;
+    uint32_t first = state->file.row, left = strip->count;
+    state->step = (uint16_t)step;
+    heq_integer_steps(rate_steps, step, state->steps);
+    mode_begin_strip(state);
+    for (;;) {
+        code_row_patches(state, rows, strip->stride);
+        if (--left == 0) {
+            break;
+        }
+        state->file.row++;
+        rows += strip->stride << 5;
+        HEQ_HIDE(rows);
+    }
+    state->file.row = first;
+    return end_strip(state);
 }
 
-static int mode_codes_rows(const heq_state *state)
+/* Can a strip be coded again? Both parts of a progressive file need the same step. */
+static int mode_codes_again(const heq_state *state)
 {
-    /* Both parts of a progressive file need the same step. */
-    return state->file.strip_rows == 1 && state->file.part == 0;
+    return state->file.part == 0;
 }
 
-/* Code a row at the image's step, or within its budget; coarser where it does not fit. */
-static void mode_row(heq_state *state, const uint8_t *rows, size_t stride)
+/* Code a strip at the image's step, or within its budget; coarser where it does not fit. */
+static void mode_strip(heq_state *state, const uint8_t *rows, size_t stride, uint32_t count)
 {
     uint32_t length = 0, room = (uint32_t)state->room;
     int step, given = state->step;
-    row_strip row;
-    row.state = state;
-    row.rows = rows;
-    row.stride = stride;
+    given_strip strip;
+    strip.state = state;
+    strip.rows = rows;
+    strip.stride = stride;
+    strip.count = count;
     if (state->budget != 0) {
         given = control_next_step(&state->control);
-        step = control_strip(&state->control, code_row, &row, &length);
+        step = control_strip(&state->control, code_given, &strip, &length);
         if (state->file.row == 0) {
             heq_file_put_header(&state->file, (uint16_t)(step < 0 ? given : step));
         }
     } else {
-        step = control_fit(code_row, &row, given, room, room, 0, &length);
+        step = control_fit(code_given, &strip, given, room, room, 0, &length);
         step = length <= room ? step : -1;
     }
     put_strip(state, state->file.strip, step >= 0, length);
