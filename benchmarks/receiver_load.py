@@ -137,22 +137,26 @@ class Receiver:
         with urllib.request.urlopen(f"{self._address}api/images", timeout=60) as answer:
             return dict(json.load(answer)["totals"])
 
-    def megabytes(self) -> tuple[float, float]:
-        """Resident memory of the receiver, and of its decoding process."""
-        own, others = _resident(self.process.pid), 0.0
+    def decoding(self) -> int | None:
+        """The decoding process, the largest of those that the receiver started."""
+        found = []
         for entry in Path("/proc").glob("[0-9]*/stat"):
             try:
-                fields = entry.read_text().rsplit(")", 1)[1].split()
-                if int(fields[1]) == self.process.pid:
-                    others = max(others, _resident(int(entry.parent.name)))
+                if int(_fields(entry)[1]) == self.process.pid:
+                    found.append(int(entry.parent.name))
             except (OSError, IndexError):
                 continue
-        return own, others
+        return max(found, key=_resident, default=None)
 
-    def seconds(self) -> float:
-        """Processor time of the receiver without its decoding process."""
-        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+def _fields(path: Path) -> list[str]:
+    return path.read_text().rsplit(")", 1)[1].split()
+
+
+def _seconds(process: int) -> float:
+    """Processor time of a process."""
+    fields = _fields(Path(f"/proc/{process}/stat"))
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _resident(process: int) -> float:
@@ -185,15 +189,15 @@ def measured(arguments: argparse.Namespace, folder: Path) -> list[str]:
         link = Link(receiver.port)
         link.send(iter([large.packet(0, 0, 0)]))  # Models are loaded.
         link.delays.clear()
-        begun, spent = time.perf_counter(), receiver.seconds()
+        begun, spent = time.perf_counter(), _seconds(receiver.process.pid)
         count = link.send(
             large.packet(number, sender, 0)
             for number in range(large.packets)
             for sender in range(senders)
         )
-        seconds, spent = time.perf_counter() - begun, receiver.seconds() - spent
+        seconds, spent = time.perf_counter() - begun, _seconds(receiver.process.pid) - spent
         burst = np.array(link.delays)
-        rows, totals = traffic(arguments, receiver, link, small)
+        rows, totals, rate = traffic(arguments, receiver, link, small)
     finally:
         receiver.process.kill()
         receiver.process.wait()
@@ -203,7 +207,8 @@ def measured(arguments: argparse.Namespace, folder: Path) -> list[str]:
         "# The receiver under load",
         "",
         f"`python {command}`, heqcodec {heqcodec.__version__}, {processor_count()} cores for the "
-        "receiver, a decoding process and the senders; each commit is synchronized to the disk.",
+        "receiver, a decoding process, the senders and other work of the machine (load "
+        f"{os.getloadavg()[2]:.0f}); each commit is synchronized to the disk.",
         "",
         f"Burst: {senders:,} senders, {count:,} packets of {large.size / large.packets:.0f} bytes "
         f"in {seconds:.1f} s: {count / seconds:,.0f} packets a second stored, "
@@ -213,7 +218,8 @@ def measured(arguments: argparse.Namespace, folder: Path) -> list[str]:
         "on their way.",
         "",
         f"Traffic: {arguments.images} images of each sender, {arguments.loss:g} % of the packets "
-        f"never sent, timeout {TIMEOUT} s.",
+        f"never sent, timeout {TIMEOUT} s; {rate:.1f} images decoded in a second of a core, by the "
+        "decoder fast.",
         "",
         "| s | packets stored | images received | images that wait | decoded | receiver, MB | "
         "decoding, MB |",
@@ -228,23 +234,28 @@ def measured(arguments: argparse.Namespace, folder: Path) -> list[str]:
 
 def traffic(
     arguments: argparse.Namespace, receiver: Receiver, link: Link, camera: Camera
-) -> tuple[list[str], dict]:  # type: ignore[type-arg]
-    """Rows of a table, one each some seconds; and the last counts."""
+) -> tuple[list[str], dict, float]:  # type: ignore[type-arg]
+    """Rows of a table, one each some seconds; the last counts; images decoded in a second of the
+    processor."""
     generator = np.random.default_rng(0)
     rows, begun, image, pause = [], time.perf_counter(), 0, arguments.seconds / ROWS
+    spent, before = 0.0, 0
     while True:
         totals = receiver.totals()
         elapsed = time.perf_counter() - begun
-        own, decoding = receiver.megabytes()
+        decoding = receiver.decoding()
+        own, other = (_resident(process) for process in (receiver.process.pid, decoding))
         done = sum(1 for _ in receiver.folder.glob("*/*.png"))
         rows.append(
             f"| {elapsed:.0f} | {totals['counts']['stored']:,} | {totals['receiving']:,} | "
-            f"{totals['due']:,} | {done:,} | {own:.0f} | {decoding:.0f} |"
+            f"{totals['due']:,} | {done:,} | {own:.0f} | {other:.0f} |"
         )
         print(rows[-1], flush=True)
+        if len(rows) == 2:  # The process has its networks.
+            spent, before = _seconds(decoding), done
         over = image == arguments.images and not totals["due"] and not totals["receiving"]
         if over or elapsed > arguments.seconds:
-            return rows, totals
+            return rows, totals, (done - before) / (_seconds(decoding) - spent)
         if image < arguments.images:
             image += 1
             kept = generator.random((camera.packets, arguments.senders)) >= arguments.loss / 100

@@ -88,6 +88,9 @@ def receive(
     sender_bytes: Annotated[
         int, typer.Option("--sender-bytes", min=4096, help="Of a sender's packets, stored at most.")
     ] = 16 << 20,
+    max_pixels: Annotated[
+        int, typer.Option("--max-pixels", min=1, metavar="N", help="Of an image, at most.")
+    ] = 1 << 24,
     processes: Annotated[int, typer.Option("-j", "--processes", min=1, help="That decode.")] = 1,
     decoder: Annotated[
         str,
@@ -105,7 +108,13 @@ def receive(
     from heqcodec.receive.limits import Limits
     from heqcodec.receive.serving import Options, serve
 
-    limits = Limits(timeout=timeout, images=images, senders=senders, sender_bytes=sender_bytes)
+    limits = Limits(
+        timeout=timeout,
+        images=images,
+        senders=senders,
+        sender_bytes=sender_bytes,
+        pixels=max_pixels,
+    )
     serve(
         Options(
             folder=out,

@@ -1,4 +1,8 @@
-"""Filling of lost rows: linear interpolation between the intact rows above and below."""
+"""Filling of lost rows: linear interpolation between the intact rows above and below.
+
+The network that conceals lost packets (`heqcodec.purenet.concealment`) is no better where whole
+rows of patches are lost: `eval/results/link/lost-strips.md`.
+"""
 
 from __future__ import annotations
 

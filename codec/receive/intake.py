@@ -93,30 +93,26 @@ class Intake:
             Of each whether it is a packet of a known image that is stored, now or before.
         """
         now = time.time() if now is None else now
-        self.store.begin()
-        try:
+        with self.store.transaction():
             accepted = [self._take(arrival.data, arrival.way, now) for arrival in batch]
             places = dict(arrival.read for arrival in batch if arrival.read)
             if places:
                 self.store.set_read(places)
             self._save()
-            self.store.commit()
-        except BaseException:
-            self.store.roll_back()
-            raise
         return accepted
 
     def expire(self, now: float | None = None) -> None:
         """Close the images whose time is over, and drop the packets of those that are whole."""
         limit = (time.time() if now is None else now) - self.limits.timeout
         over = list(takewhile(lambda image: image.last <= limit, self._senders.heard()))
-        self.store.begin()
-        for image in over:
-            self._close(image)
-        self._save()
-        for sender, size in self.store.drop_spent(limit, AT_ONCE):
-            self._senders.forget(sender, 0, size)
-        self.store.commit()
+        if not over and not self.store.spent(limit, 1):
+            return
+        with self.store.transaction():
+            for image in over:
+                self._close(image)
+            self._save()
+            for row in self.store.spent(limit, AT_ONCE):
+                self._drop_packets(row)
 
     def decoded(self, key: int, due: int, facts: dict[str, Any]) -> None:
         """Note what decoding found.
@@ -131,10 +127,9 @@ class Intake:
         # It may have gone on since.
         if row is None or row["due"] != due or (progress is not None and not progress.decoded):
             return
-        self.store.begin()
-        self.store.set_due(key, NOT_DUE)
-        self.store.set_facts(key, facts)
-        self.store.commit()
+        with self.store.transaction():
+            self.store.set_due(key, NOT_DUE)
+            self.store.set_facts(key, facts)
         self.changed.add(key)
 
     def progress(self, key: int) -> Progress | None:
@@ -302,8 +297,11 @@ class Intake:
         """Close images of which nothing came for the longest, where one more is too many."""
         while len(self._senders[sender].open) >= self.limits.open_images:
             self._close(self._senders.oldest(sender))
-        while len(self._senders) and self._senders.open_packets >= self.limits.open_packets:
-            self._close(self._senders.oldest())
+        held, limits = self._senders, self.limits
+        while len(held) and (
+            held.open_packets >= limits.open_packets or held.open_patches >= limits.open_patches
+        ):
+            self._close(held.oldest())
 
     def _open(
         self, packet: Packet, start: Start | None, borrowed: bool, way: str, now: float

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from heqcodec.container.header import DEFAULT_MAX_PIXELS
-
 
 @dataclass(frozen=True)
 class Limits:
@@ -16,6 +14,7 @@ class Limits:
         open_images: of a sender that are received at the same time; of one more, the one of which
             nothing came for the longest is taken for over.
         open_packets: of all images that are received; likewise.
+        open_patches: of all images that are received; likewise.
         images: of a sender that are kept; of one more, the oldest and its files are removed.
         sender_bytes: of a sender's packets that are stored; where more come, the oldest images
             keep their files and lose their packets, and at last packets are refused.
@@ -28,9 +27,10 @@ class Limits:
     senders: int = 4096
     open_images: int = 8
     open_packets: int = 1 << 19
+    open_patches: int = 1 << 24
     images: int = 1000
     sender_bytes: int = 16 << 20
     waiting: int = 4096
-    pixels: int = DEFAULT_MAX_PIXELS
+    pixels: int = 1 << 24
     timeout: float = 3600
     queue: int = 1 << 16

@@ -33,6 +33,7 @@ class Senders:
 
     Attributes:
         open_packets: packets that open images remember.
+        open_patches: patches of open images.
         waiting: packets of images without a start.
         known: senders of which a start packet came.
     """
@@ -40,7 +41,7 @@ class Senders:
     def __init__(self) -> None:
         self._senders: dict[int, Sender] = {}
         self._heard: OrderedDict[int, Progress] = OrderedDict()
-        self.open_packets = self.waiting = self.known = 0
+        self.open_packets = self.open_patches = self.waiting = self.known = 0
 
     def __getitem__(self, sender: int) -> Sender:
         return self._senders.setdefault(sender, Sender())
@@ -72,6 +73,8 @@ class Senders:
         self.open_packets += image.stored
         if image.start is None:
             self.waiting += image.stored
+        else:
+            self.open_patches += image.start.patches
 
     def stored(self, image: Progress, size: int) -> None:
         """Count a packet of an image."""
@@ -95,7 +98,9 @@ class Senders:
         del entry.open[image.image]
         del self._heard[image.key]
         self.open_packets -= image.stored
-        if image.start is None:
+        if image.start is not None:
+            self.open_patches -= image.start.patches
+        else:
             self.waiting -= image.stored
             entry.images -= 1
             entry.size -= image.size

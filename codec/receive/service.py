@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import sqlite3
 import time
@@ -92,7 +93,7 @@ class Receiver:
                 task.cancel()
             await asyncio.gather(*tasks, *self._busy.values(), return_exceptions=True)
             self.decoding.close()
-            await self._call(self._intake.close)
+            await self._call(lambda: self._intake.close())
             self._thread.shutdown()
 
     def read_places(self) -> dict[str, int]:
@@ -197,20 +198,28 @@ class Receiver:
                 return await self._call(lambda: self._intake.take(batch))
             except sqlite3.Error as error:
                 LOG.error("packets cannot be stored, and wait: %s", error)
-                await asyncio.sleep(PAUSE)
-                # What it knows is ahead of what is stored.
+            await asyncio.sleep(PAUSE)
+            # What it knows is ahead of what is stored.
+            with contextlib.suppress(sqlite3.Error):
                 await self._call(self._reopen)
 
     def _reopen(self) -> None:
+        made = Intake(self.folder, self._limits)
         self._intake.close()
-        self._intake = Intake(self.folder, self._limits)
+        self._intake = made
 
     async def _watch(self) -> None:
         while True:
-            await self._call(self._intake.expire)
-            due = await self._call(lambda: self._intake.store.due(2 * self._processes))
+            due: list[tuple[int, int]] = []
+            try:
+                await self._call(lambda: self._intake.expire())
+                due = await self._call(lambda: self._intake.store.due(2 * self._processes))
+            except sqlite3.Error as error:
+                LOG.error("images cannot be closed, and wait: %s", error)
+                await asyncio.sleep(PAUSE)
             for key, how in due:
-                if key not in self._busy and len(self._busy) < self._processes:
+                # One more than there are processes, so that none waits for the next.
+                if key not in self._busy and len(self._busy) <= self._processes:
                     self._busy[key] = asyncio.create_task(self._finish(key, how))
             if self._busy:
                 await asyncio.wait(
@@ -225,6 +234,8 @@ class Receiver:
 
         try:
             await self.decoding.finish(key, store)
+        except sqlite3.Error as error:
+            LOG.error("image %d is decoded again: %s", key, error)
         finally:
             self._busy.pop(key, None)
 

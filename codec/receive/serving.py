@@ -104,7 +104,12 @@ class _Server(uvicorn.Server):
     def __init__(self, web: Web) -> None:
         super().__init__(
             uvicorn.Config(
-                web.app, log_level="warning", timeout_graceful_shutdown=2, ws="none", lifespan="off"
+                web.app,
+                log_level="warning",
+                timeout_graceful_shutdown=2,
+                limit_concurrency=256,
+                ws="none",
+                lifespan="off",
             )
         )
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -77,18 +77,17 @@ class Store:
         """Close the connection."""
         self.connection.close()
 
-    def begin(self) -> None:
-        """Begin a transaction."""
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All that the block writes is on the disk at its end, or nothing of it if it fails."""
         self.connection.execute("BEGIN IMMEDIATE")
-
-    def commit(self) -> None:
-        """End it: what was written is on the disk."""
-        self.connection.execute("COMMIT")
-
-    def roll_back(self) -> None:
-        """End it without a trace."""
-        if self.connection.in_transaction:
-            self.connection.execute("ROLLBACK")
+        try:
+            yield
+            self.connection.execute("COMMIT")
+        except BaseException:
+            if self.connection.in_transaction:
+                self.connection.execute("ROLLBACK")
+            raise
 
     # ---- packets
 
@@ -153,19 +152,10 @@ class Store:
             (json.dumps(facts), bool(facts.get("whole")), key),
         )
 
-    def drop_spent(self, before: float, most: int) -> list[tuple[int, int]]:
-        """Remove packets of whole images, written, of which nothing came since then.
-
-        Returns:
-            Sender and bytes of each.
-        """
+    def spent(self, before: float, most: int) -> list[dict[str, Any]]:
+        """Rows of whole images, written, of which nothing came since then and packets are kept."""
         where = "WHERE whole AND size > 0 AND NOT open AND last < ? LIMIT ?"
-        found = [
-            (row["key"], row["sender"], row["size"]) for row in self.rows(where, (before, most))
-        ]
-        for key, _, _ in found:
-            self.drop_packets(key)
-        return [(sender, size) for _, sender, size in found]
+        return list(self.rows(where, (before, most)))
 
     def due(self, most: int) -> list[tuple[int, int]]:
         """Keys of images whose files are to be written, and how: complete ones first."""

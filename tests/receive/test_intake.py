@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+import sqlite3
 from dataclasses import replace
 from pathlib import Path
 
+import heqcodec
 import numpy as np
 import pytest
-from heqcodec.packets import PacketAssembler
+from heqcodec.packets import PacketAssembler, packetize
 from heqcodec.packets.layout import START, Kind, Packet, Start, parse
-from heqcodec.receive import rendering
+from heqcodec.receive import rendering, service
+from heqcodec.receive.inbox import Inbox
 from heqcodec.receive.intake import Arrival, Intake
 from heqcodec.receive.limits import Limits
 from heqcodec.receive.store import Store
@@ -204,6 +208,63 @@ def test_an_image_that_goes_on_while_it_is_decoded(tmp_path: Path) -> None:
     assert [row["whole"] for row in rows(intake)] == [1, 0]
 
 
+def test_patch_constant_packets(tmp_path: Path) -> None:
+    pixels = heqcodec.decode(image_file(), decoder="plain")
+    file = heqcodec.encode(pixels, mode="patch", bpp=0.25)
+    intake, sent = Intake(tmp_path, Limits()), packetize(file, 150, interleaved=True)
+    take(intake, [sent[0], *sent[3:]])
+    progress = intake.progress(1)
+    assert progress is not None and progress.missing() == [1, 2]
+    take(intake, sent)
+    facts = finish(intake, tmp_path)
+    assert facts["whole"] and (tmp_path / facts["heq"]).read_bytes() == file
+    start = replace(Start.read(parse(sent[0]).payload), step=72)
+    wrong = replace(parse(sent[0]), image=1, payload=start.payload(), step=72, count=0)
+    assert take(intake, [wrong.packed(0)]) == [False] and refused(intake) == {"unknown model": 1}
+
+
+def test_a_disk_that_is_full_for_a_while(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Packets wait, and are acknowledged when they are stored."""
+    sent, answers = packets(), []
+    monkeypatch.setattr(service, "PAUSE", 0.01)
+    full = iter([True, True])
+
+    def set_counts(self: Store, counts: dict[str, int]) -> None:
+        if next(full, False):
+            raise sqlite3.OperationalError("database or disk is full")
+
+    monkeypatch.setattr(Store, "set_counts", set_counts)
+
+    class Camera:
+        scheme, name = "test", "test"
+
+        async def run(self, inbox: Inbox) -> None:
+            for packet in sent:
+                inbox.put(Arrival(packet, done=answers.append))
+            while len(answers) < len(sent):
+                await asyncio.sleep(0.01)
+
+        def send(self, way: str, data: bytes) -> None: ...
+
+    async def run() -> None:
+        receiver = service.Receiver(tmp_path, Limits(), 1, "plain")
+        running = asyncio.create_task(receiver.run([Camera()]))
+        for _ in range(6000):
+            if len(answers) == len(sent):
+                break
+            await asyncio.sleep(0.01)
+        assert len(await receiver.images("")) == 1
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+    asyncio.run(run())
+    assert answers == [True] * len(sent)
+    assert Intake(tmp_path, Limits()).store.packets(1) == sent
+    assert sum("disk is full" in record.message for record in caplog.records) == 2
+
+
 # ---- limits
 
 
@@ -243,6 +304,13 @@ def test_open_packets(tmp_path: Path) -> None:
     for sender in range(4):
         take(intake, packets(sender=sender)[:20])
     assert [row["open"] for row in rows(intake)] == [0, 1, 1, 1]
+
+
+def test_open_patches(tmp_path: Path) -> None:
+    intake = Intake(tmp_path, Limits(open_patches=2 * 48))
+    for sender in range(4):
+        take(intake, packets(sender=sender)[:1])
+    assert [row["open"] for row in rows(intake)] == [0, 0, 1, 1]
 
 
 def test_waiting_packets(tmp_path: Path) -> None:

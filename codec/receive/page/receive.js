@@ -1,6 +1,7 @@
 "use strict";
 /* The page of `heqcodec receive`: images by sender, kept up to date by server-sent events. */
 
+const MOST_TILES = 600; // the oldest go
 const REFRESH = 1500; // ms between two pictures of an image that is filling
 const images = new Map(); // by key
 const tiles = new Map();
@@ -208,6 +209,8 @@ function totals(now) {
 
 function take(data) {
   data.images.forEach(update);
+  const keys = [...tiles.keys()].sort((a, b) => a - b);
+  keys.slice(0, Math.max(0, keys.length - MOST_TILES)).filter((k) => k !== shown).forEach(remove);
   (data.removed || []).forEach(remove);
   totals(data.totals);
   arrange();
