@@ -178,6 +178,15 @@ def encoder_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture
+def weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """An empty folder that the registry will look into."""
+    from small_rate_model import only_weights
+
+    with only_weights(tmp_path / "installed", monkeypatch):
+        yield tmp_path / "installed"
+
+
 @pytest.fixture(scope="session")
 def tiles() -> np.ndarray:
     """Two training tiles, uint8 (2, 256, 256, 3)."""
@@ -185,6 +194,17 @@ def tiles() -> np.ndarray:
     from small_models import photograph
 
     return np.stack([photograph()[:TILE, :TILE], photograph("chelsea")[:TILE, 100 : 100 + TILE]])
+
+
+@pytest.fixture(scope="session")
+def photograph() -> np.ndarray:
+    return pytest.importorskip("skimage.data").astronaut()
+
+
+@pytest.fixture(scope="session")
+def noisy(photograph: np.ndarray) -> np.ndarray:
+    noise = np.random.default_rng(3).normal(0.0, 12.0, photograph.shape)
+    return np.clip(np.rint(photograph + noise), 0, 255).astype(np.uint8)
 
 
 @pytest.fixture(scope="session")

@@ -18,17 +18,6 @@ IMAGES = st.tuples(
 )
 
 
-@pytest.fixture(scope="module")
-def photograph() -> np.ndarray:
-    return pytest.importorskip("skimage.data").astronaut()
-
-
-@pytest.fixture(scope="module")
-def noisy(photograph: np.ndarray) -> np.ndarray:
-    noise = np.random.default_rng(3).normal(0.0, 12.0, photograph.shape)
-    return np.clip(np.rint(photograph + noise), 0, 255).astype(np.uint8)
-
-
 def squared_steps(levels: np.ndarray, block: int) -> tuple[list[float], list[float]]:
     """Squared steps of all neighbours, pair by pair: those across borders, and the others."""
     height, width = levels.shape

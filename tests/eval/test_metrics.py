@@ -18,17 +18,6 @@ DATA = Path(os.environ.get("HEQCODEC_DATA", Path(__file__).parents[2] / "../shar
 
 
 @pytest.fixture(scope="module")
-def photograph() -> np.ndarray:
-    return pytest.importorskip("skimage.data").astronaut()
-
-
-@pytest.fixture(scope="module")
-def noisy(photograph: np.ndarray) -> np.ndarray:
-    noise = np.random.default_rng(3).normal(0.0, 12.0, photograph.shape)
-    return np.clip(np.rint(photograph + noise), 0, 255).astype(np.uint8)
-
-
-@pytest.fixture(scope="module")
 def kodak() -> np.ndarray:
     """A corner of one of the photographs that the suite reports on."""
     file = DATA / "kodak" / "kodim05.png"

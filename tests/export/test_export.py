@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +12,6 @@ from heqcodec.lab.training.export import export_model
 from heqcodec.lab.training.install import main as install_main
 from heqcodec.lab.training.loop import TrainingLoop
 from heqcodec.lab.training.run import train
-from heqcodec.models import manifest as model_manifest
 from heqcodec.models import registry
 from heqcodec.models.registry import TRANSFORM, VGG
 from heqcodec.nqe_t.encoder import TransformCodeReader, TransformNqe
@@ -34,18 +32,6 @@ pytestmark = pytest.mark.usefixtures("light_training")
 
 
 class TestExport:
-    @pytest.fixture
-    def weights(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-        """An empty folder that the registry will look into."""
-        folder = tmp_path / "installed"
-        monkeypatch.setattr(model_manifest, "files", lambda package: folder)
-        caches = (registry.manifest, registry._encoder, registry._decoder)
-        for cached in caches:
-            cached.cache_clear()
-        yield folder
-        for cached in caches:
-            cached.cache_clear()
-
     def test_installed_transform_model_decodes_like_the_network_in_memory(
         self,
         weights: Path,

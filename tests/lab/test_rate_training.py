@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,6 @@ from heqcodec.lab.training.packed_networks import Effort
 from heqcodec.lab.training.photographs import CropSource, turned
 from heqcodec.lab.training.run import train
 from heqcodec.lab.training.similarity_loss import similarity_loss
-from heqcodec.models import manifest as model_manifest
 from heqcodec.models import registry
 from heqcodec.models.registry import RATE
 from heqcodec.native.loader import native_extension
@@ -40,24 +38,6 @@ pytestmark = [
     pytest.mark.skipif(native_extension() is None, reason="coders are fitted by the C extension"),
 ]
 MID = {**SIZES, "mid_width": 6, "mid_blocks": 1}
-
-
-@pytest.fixture
-def weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """An empty folder that the registry will look into."""
-    folder = tmp_path / "installed"
-    monkeypatch.setattr(model_manifest, "files", lambda package: folder)
-    caches = (
-        registry.manifest,
-        registry._encoder,
-        registry._strip_coder,
-        registry._decoder,
-    )
-    for cached in caches:
-        cached.cache_clear()
-    yield folder
-    for cached in caches:
-        cached.cache_clear()
 
 
 @pytest.fixture(autouse=True)
