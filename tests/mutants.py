@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import functools
 import gc
 import importlib
 import json
@@ -29,9 +30,8 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
@@ -152,7 +152,7 @@ class Switch(NamedTuple):
 
 
 def switches() -> dict[str, list[Switch]]:
-    """All places of all functions that mutmut wrapped, by the function's name."""
+    """All places of functions that mutmut wrapped and that are not replaced yet, by name."""
     found: dict[str, list[Switch]] = {}
     folder = os.getcwd()
     modules = [
@@ -171,6 +171,18 @@ def switches() -> dict[str, list[Switch]]:
                     key = f"{value.__module__}.{mangled}"
                     found.setdefault(key, []).append(Switch(owner, name, value))
     return found
+
+
+def recorder(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function itself, which notes that it was called; some times quicker than mutmut's."""
+    called = state()._stats
+
+    @functools.wraps(function)
+    def call(*arguments: Any, **named: Any) -> Any:
+        called.add(name)
+        return function(*arguments, **named)
+
+    return call
 
 
 class Outcome(NamedTuple):
@@ -255,10 +267,6 @@ class Loop:
         self.tests.sort(key=lambda test: test.seconds)
         self.tell(tests=len(self.tests), seconds=sum(test.seconds for test in self.tests))
         os.environ["MUTANT_UNDER_TEST"] = ""
-        # A wrapped function is several times slower: only the one under test stays so.
-        self.switches = switches()
-        for place in chain.from_iterable(self.switches.values()):
-            setattr(place.owner, place.name, place.wrapped.__wrapped__)
         gc.collect()
         gc.freeze()  # So that children share what there is.
         # Those that need a process of their own come last.
@@ -270,7 +278,14 @@ class Loop:
         return True
 
     def keep_imported(self) -> None:
-        """What this process has called so far, it has called by imports."""
+        """What this process has called so far, it has called by imports.
+
+        A function that mutmut wrapped is several times slower: only the one under test stays so.
+        """
+        for name, places in switches().items():
+            self.switches.setdefault(name, []).extend(places)
+            for place in places:
+                setattr(place.owner, place.name, recorder(name, place.wrapped.__wrapped__))
         self.imported |= state()._stats
         state()._stats.clear()
 

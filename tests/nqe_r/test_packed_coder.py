@@ -152,6 +152,20 @@ def test_both_engines_write_the_same_of_scattered_levels() -> None:
     assert payload == reference.encode(levels.astype(np.int16), sizes, 400)
 
 
+@needs_native
+def test_both_engines_write_the_same_of_little() -> None:
+    """Two rows of two patches in both sizes: low bands, and a level in each slice above them."""
+    rng = np.random.default_rng(6)
+    levels = np.zeros((2, 2, 3, LEVELS), dtype=np.int16)
+    levels[..., :16] = np.rint(rng.laplace(0, 3, (2, 2, 3, 16)))
+    levels[..., 0] *= 20
+    levels[1, :, :, 16:64] = np.rint(rng.laplace(0, 1, (2, 3, 48)))
+    levels[1, 1, [0, 1, 2], [100, 200, 600]] = (9, -70, 1)
+    sizes = np.array([[0, 1], [1, 0]], np.uint8)
+    payload = PackedCoder(TABLES).encode(levels, sizes, 700)
+    assert payload == PackedCoder(TABLES, native=False).encode(levels, sizes, 700)
+
+
 def test_golden_bytes(coder: PackedCoder) -> None:
     levels = np.zeros((2, 2, 3, LEVELS), dtype=np.int16)
     flat = levels.reshape(-1, LEVELS)
