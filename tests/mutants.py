@@ -49,8 +49,8 @@ LEFT_ALONE = ['^\\s*f?"', "raise ", "assert ", "import "]
 # The tests that hold a room, where they are not those of its own folder.
 TESTS = {
     "container": ["tests/container", "tests/file/test_damage.py", "tests/file/test_rate_damage.py"],
-    "nqe_r": ["tests/nqe_r", "tests/file/test_conformance.py"],
-    "nqe_t": ["tests/nqe_t", "tests/file/test_conformance.py"],
+    "nqe_r": ["tests/nqe_r", "tests/file/test_conformance.py", "tests/purenet/test_guard.py"],
+    "nqe_t": ["tests/nqe_t", "tests/file/test_conformance.py", "tests/purenet/test_guard.py"],
 }
 # What makes a formula; arguments, strings and assignments are other mutants.
 FORMULA = (

@@ -42,7 +42,7 @@ def dct_layers() -> tuple[NDArray[np.int8], NDArray[np.int8]]:
     rows = cosine_rows()
     rows[0] = 0.75
     coarse = np.rint(2 * rows)
-    fine = np.clip(np.rint(8 * (rows - coarse / 2)), -2, 2)
+    fine = np.rint(8 * (rows - coarse / 2))  # what is left is at most a quarter
     return coarse.astype(np.int8), fine.astype(np.int8)
 
 
