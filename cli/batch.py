@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from heqcodec.base.arguments import OWN_CODER
@@ -86,14 +86,29 @@ Scale = Annotated[
 class RunOptions:
     """Options of every command here; each field is one."""
 
+    engine: Annotated[
+        Literal["local", "ray"],
+        typer.Option(
+            "--engine", help="local: processes of this machine; ray: actors of a Ray cluster."
+        ),
+    ] = "local"
     workers: Annotated[
         int | None,
         typer.Option(
             "--workers",
             min=0,
             metavar="N",
-            help="Processes, which share the cores; one for each core if unset; 0 works in this "
-            "process, for debugging.",
+            help="Processes or actors, which share the cores; one for each core if unset; 0 works "
+            "in this process, for debugging.",
+        ),
+    ] = None
+    address: Annotated[
+        str | None,
+        typer.Option(
+            "--address",
+            metavar="URL",
+            help="Of the Ray cluster: host:6379, ray://host:10001 or auto; if unset, one is "
+            "started on this machine for the run.",
         ),
     ] = None
     files_from: Annotated[
@@ -290,8 +305,8 @@ def _run(
     if own and suffix and not options.force:
         _check_empty(targets, FOLDER)
 
-    workers, threads = _shares(options.workers)
-    task = Task(operation, source, target, threads)
+    workers, threads = _shares(options)
+    task = Task(operation, sources.address, targets.address, threads)
     with _progress(name, options.quiet) as progress:
         summary = run_batch(
             run,
@@ -311,15 +326,27 @@ def _run(
 def _engine(task: Any, workers: int, options: RunOptions) -> Any:
     from heqcodec.batch.local import InlineEngine, LocalEngine
 
+    if workers and options.engine == "ray":
+        from heqcodec.batch.ray_engine import RayEngine
+
+        gpus = str(getattr(task.operation, "device", "")).startswith("cuda")
+        return RayEngine(task, workers, options.item_seconds, float(gpus))
     return LocalEngine(task, workers, options.item_seconds) if workers else InlineEngine(task)
 
 
-def _shares(workers: int | None) -> tuple[int, int]:
+def _shares(options: RunOptions) -> tuple[int, int]:
     """Workers, and the threads of each."""
     from heqcodec.base.threads import processor_count
 
-    processors = processor_count()
-    wanted = processors if workers is None else workers
+    if options.address is not None and options.engine != "ray":
+        raise usage_error("it goes with --engine ray.", "--address")
+    if options.engine == "ray":
+        from heqcodec.batch.ray_engine import cluster_workers
+
+        processors = cluster_workers(options.address)
+    else:
+        processors = processor_count()
+    wanted = processors if options.workers is None else options.workers
     return wanted, max(1, processors // max(wanted, 1))
 
 

@@ -14,6 +14,7 @@ from heqcodec.base.progress import Progress
 from .common.batch import run_jobs
 from .common.options import (
     Backend,
+    ByRows,
     Device,
     Force,
     HeqInputs,
@@ -98,6 +99,7 @@ def decode(
     max_pixels: MaxPixels = None,
     backend: Backend = "auto",
     device: Device = "auto",
+    by_rows: ByRows = False,
     follow: Annotated[
         bool,
         typer.Option(
@@ -144,6 +146,11 @@ def decode(
         )
         follow_file(inputs[0], output, stream, timeout, force, quiet)
         return
+    if by_rows and (rectangle or partial or slices or Path(output).suffix not in (".tif", ".tiff")):
+        raise usage_error(
+            "it writes a .tif file, and goes with neither --region, --partial nor --slices.",
+            "--rows",
+        )
     plan = plan_jobs(
         inputs, output, ".png", is_heq, check_image_name, recursive=recursive, as_json=as_json
     )
@@ -165,6 +172,8 @@ def decode(
     def work(job: Job, progress: Progress | None) -> dict[str, Any]:
         check_output(job.source, job.target, force)
         start = time.perf_counter()
+        if by_rows:
+            return _by_rows(job, options, progress, start)
         data = read_input(job.source)
         damage: dict[str, Any] = {}
         with about(job.source), reported_to(progress):
@@ -206,6 +215,28 @@ def decode(
         return result
 
     run_jobs(plan, work, _line, "decoding", as_json=as_json, quiet=quiet)
+
+
+def _by_rows(
+    job: Job, options: dict[str, Any], progress: Progress | None, start: float
+) -> dict[str, Any]:
+    """Decode a file into a TIFF file, a band of rows at a time."""
+    from heqcodec.base.progress import reported_to
+    from heqcodec.file.row_decoding import decode_rows
+    from heqcodec.image.rows import write_rows
+
+    options = {name: value for name, value in options.items() if name != "slices"}
+    with about(job.source), reported_to(progress), decode_rows(job.source, **options) as image:
+        write_rows(job.target, image.shape, image.bands, image.metadata.icc, image.metadata.xmp)
+    height, width, channels = image.shape
+    return {
+        "input": job.source,
+        "output": job.target,
+        "width": width,
+        "height": height,
+        "channels": channels,
+        "seconds": round(time.perf_counter() - start, 4),
+    }
 
 
 def _rectangle(text: str | None) -> tuple[int, int, int, int] | None:

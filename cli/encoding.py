@@ -17,6 +17,7 @@ from .common.batch import run_jobs
 from .common.options import (
     BitsPerPixel,
     Budget,
+    ByRows,
     Coder,
     Force,
     HeqOutput,
@@ -70,6 +71,7 @@ def encode(
     index: Index = False,
     progressive: Progressive = False,
     strip_metadata: StripMetadata = False,
+    by_rows: ByRows = False,
     max_pixels: MaxPixels = None,
     threads: Threads = None,
     recursive: Recursive = False,
@@ -90,6 +92,8 @@ def encode(
     )
     check_options(options)
     check_raw(raw)
+    if by_rows and (raw or STANDARD in inputs):
+        raise usage_error("it reads TIFF files, and neither --raw nor standard input.", "--rows")
     plan = plan_jobs(
         inputs, output, ".heq", is_image, check_heq_name, recursive=recursive, as_json=as_json
     )
@@ -98,6 +102,7 @@ def encode(
     from heqcodec.api import encode as encode_image
     from heqcodec.container.header import DEFAULT_MAX_PIXELS
     from heqcodec.image.images import load_image
+    from heqcodec.image.rows import load_rows
 
     limit = max_pixels or DEFAULT_MAX_PIXELS
 
@@ -105,7 +110,7 @@ def encode(
         check_output(job.source, job.target, force)
         start = time.perf_counter()
         source = sys.stdin.buffer if job.source == STANDARD else job.source
-        image = load_image(source, limit, raw)
+        image = load_rows(job.source, limit) if by_rows else load_image(source, limit, raw)
         for note in image.notes if not quiet else ():
             say(f"{job.source}: {note}")
         data = encode_image(

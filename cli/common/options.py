@@ -134,6 +134,13 @@ Progressive = Annotated[
         help="rate mode: the lowest frequencies of the whole image come first.",
     ),
 ]
+ByRows = Annotated[
+    bool,
+    typer.Option(
+        "--rows",
+        help="For huge frames: read or write TIFF a band of rows at a time, in little memory.",
+    ),
+]
 StripMetadata = Annotated[
     bool, typer.Option("--strip", help="Leave out ICC profile, EXIF and XMP; alpha stays.")
 ]

@@ -27,7 +27,7 @@ DATA_ERROR = 1
 EXTRAS = {
     **{"torch": "torch", "matplotlib": "eval"},
     **dict.fromkeys(("starlette", "uvicorn", "paho", "serial"), "receive"),
-    **{"fsspec": "batch", "pyarrow": "batch", "ray": "ray"},
+    **{"fsspec": "batch", "pyarrow": "batch", "ray": "ray", "tifffile": "tiff"},
 }
 """Packages that only some commands need, and what installs them."""
 INTERRUPTED = 130

@@ -19,7 +19,7 @@ try:
 except ImportError:  # not POSIX
     fcntl = None  # type: ignore[assignment]
 
-__all__ = ["replaced_file", "write_bytes"]
+__all__ = ["remove_leftovers", "replaced_file", "write_bytes"]
 
 _TEMPORARY = re.compile(r"\.heqcodec-[0-9a-f]{12}\.tmp")
 _BINARY = getattr(os, "O_BINARY", 0)
@@ -111,7 +111,12 @@ def _sync_folder(folder: Path) -> None:
 
 @lru_cache(maxsize=256)
 def _sweep(folder: str) -> None:
-    """Remove temporary files that killed processes left; once for each folder and process."""
+    """`remove_leftovers` once for each folder and process."""
+    remove_leftovers(folder)
+
+
+def remove_leftovers(folder: str) -> None:
+    """Remove temporary files of `replaced_file` whose processes were killed."""
     with contextlib.suppress(OSError), os.scandir(folder) as entries:
         for entry in entries:
             if _TEMPORARY.fullmatch(entry.name) and entry.is_file(follow_symlinks=False):

@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from heqcodec.base.errors import HeqError
-from heqcodec.base.files import write_bytes
+from heqcodec.base.files import remove_leftovers, write_bytes
 
 __all__ = ["Accepts", "Entry", "Place", "open_place"]
 
@@ -50,7 +50,8 @@ class Place:
         url: a local path, or a URL of ``fsspec``: ``s3://bucket/photos``, ``zip://::photos.zip``.
 
     Attributes:
-        address: of the folder, with its protocol, the same however it was written.
+        address: of the folder, with its protocol, the same however it was written, and wherever
+            it is read.
 
     Raises:
         HeqError: no such file system, or the package for it is missing.
@@ -66,9 +67,11 @@ class Place:
             raise HeqError(f"{url} cannot be opened: {error}") from error
         protocols = self._files.protocol
         self._protocols = {protocols} if isinstance(protocols, str) else set(protocols)
-        self._pattern = path if glob.has_magic(path) else None
+        self._pattern = path if glob.has_magic(path) and not self._files.exists(path) else None
         self._root = _fixed_beginning(path) if self._pattern else path.rstrip("/")
         outer = url.partition("::")[2]
+        if outer and "://" not in outer:
+            outer = os.path.abspath(outer)
         self.address = self._files.unstrip_protocol(self._root) + (f"::{outer}" if outer else "")
 
     @property
@@ -176,6 +179,11 @@ class Place:
             aside = f"{folder}/.heqcodec-{secrets.token_hex(6)}.tmp"
             self._files.pipe_file(aside, data)
             self._files.mv(aside, f"{folder}/{file}")
+
+    def clean(self, name: str) -> None:
+        """Remove what a killed process left of this output, where files are written aside."""
+        if self.local:
+            remove_leftovers(os.path.dirname(self.path(name)))
 
     def remove(self, name: str) -> None:
         """Remove a file."""

@@ -153,6 +153,8 @@ def _do(
             for outcome in outcomes:
                 if outcome.data is not None:
                     target.write(outcome.item.output, outcome.data)
+                if outcome.deaths:
+                    target.clean(outcome.item.output)
                 manifest.append(outcome)
                 summary.add(outcome)
             manifest.tick()

@@ -59,7 +59,9 @@ def coded_samples(image: LoadedImage) -> tuple[NDArray[np.uint8], bool]:
     if image.alpha is not None:
         pixels = fill_transparent(pixels, image.alpha)
     if pixels.shape[2] == 3 and is_neutral(pixels):
-        return np.ascontiguousarray(pixels[..., :1]), True
+        if isinstance(pixels, np.ndarray):
+            return np.ascontiguousarray(pixels[..., :1]), True
+        return pixels.first_channel(), True  # rows that are read as they are encoded
     return pixels, False
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import groupby
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -200,29 +201,54 @@ def decode_window(
     Returns:
         uint8 (height, width, channels).
     """
-    x, y, width, height = box
-    out = np.full((height, width, header.channels), MID_GREY, np.uint8)
-    grid = (slice(0, window.row1 - window.row0), slice(0, window.column1 - window.column0))
-    strips = _Strips(header, window, read)
-    lost = np.zeros(height, bool)
-    parts = list(tiles.tiles(grid, grid[0].stop, grid[1].stop, strip_decoder.radius))
-    for done, (inner, around) in enumerate(parts, 1):
-        grids, valid = strips.cut(around)
-        core = tiles.within(inner, around)
-        top, left = window.top + PATCH * inner[0].start, window.left + PATCH * inner[1].start
-        rows = slice(max(top, y), max(y, min(window.top + PATCH * inner[0].stop, y + height)))
-        columns = slice(max(left, x), min(window.left + PATCH * inner[1].stop, x + width))
-        if rows.start < rows.stop and columns.start < columns.stop:
-            if grids:
-                known = np.repeat(valid[:, None], around[1].stop - around[1].start, axis=1)
-                pixels = strip_decoder.decode(grids, None if valid.all() else known, core)
-                inside = pixels[rows.start - top : rows.stop - top]
-                out[rows.start - y : rows.stop - y, columns.start - x : columns.stop - x] = inside[
-                    :, columns.start - left : columns.stop - left
-                ]
-            missing = np.repeat(~valid[core[0]], PATCH)
-            lost[rows.start - y : rows.stop - y] = missing[rows.start - top : rows.stop - top]
-        report(done, len(parts))
+    out = np.empty((box[3], box[2], header.channels), np.uint8)
+    lost = np.zeros(box[3], bool)
+    for rows, pixels, missing in decode_bands(header, window, box, read, strip_decoder):
+        out[rows], lost[rows] = pixels, missing
     if lost.any():
         fill_rows(out, lost)
     return out
+
+
+def decode_bands(
+    header: Header,
+    window: Window,
+    box: tuple[int, int, int, int],
+    read: Callable[[int], Grids | None],
+    strip_decoder: StripDecoder,
+) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
+    """A rectangle of pixels by rows of tiles, from top to bottom; arguments as `decode_window`.
+
+    Yields:
+        Which rows of the rectangle; their pixels, uint8 (rows, width, channels); and which of the
+        rows are lost and grey, bool (rows,).
+    """
+    x, y, width, height = box
+    grid = (slice(0, window.row1 - window.row0), slice(0, window.column1 - window.column0))
+    strips = _Strips(header, window, read)
+    parts = list(tiles.tiles(grid, grid[0].stop, grid[1].stop, strip_decoder.radius))
+    done = 0
+    for down, row in groupby(parts, key=lambda part: (part[0][0].start, part[0][0].stop)):
+        top = window.top + PATCH * down[0]
+        rows = slice(max(top, y), max(y, min(window.top + PATCH * down[1], y + height)))
+        out = np.full((max(0, rows.stop - rows.start), width, header.channels), MID_GREY, np.uint8)
+        lost = np.zeros(len(out), bool)
+        for inner, around in row:
+            grids, valid = strips.cut(around)
+            core = tiles.within(inner, around)
+            left = window.left + PATCH * inner[1].start
+            columns = slice(max(left, x), min(window.left + PATCH * inner[1].stop, x + width))
+            if len(out) and columns.start < columns.stop:
+                if grids:
+                    known = np.repeat(valid[:, None], around[1].stop - around[1].start, axis=1)
+                    pixels = strip_decoder.decode(grids, None if valid.all() else known, core)
+                    inside = pixels[rows.start - top : rows.stop - top]
+                    out[:, columns.start - x : columns.stop - x] = inside[
+                        :, columns.start - left : columns.stop - left
+                    ]
+                missing = np.repeat(~valid[core[0]], PATCH)
+                lost = missing[rows.start - top : rows.stop - top]
+            done += 1
+            report(done, len(parts))
+        if len(out):
+            yield slice(rows.start - y, rows.stop - y), out, lost
