@@ -33,6 +33,7 @@ from .common.options import (
     StripMetadata,
     StripRows,
     TargetSize,
+    Tune,
     Verbose,
 )
 from .common.terminal import (
@@ -184,6 +185,7 @@ def encode(
     raw: Raw = None,
     index: Index = False,
     progressive: Progressive = False,
+    tune: Tune = "psnr",
     strip_metadata: StripMetadata = False,
     max_pixels: MaxPixels = None,
     *,
@@ -194,7 +196,7 @@ def encode(
     from heqcodec.file.options import EncodeOptions
 
     options = EncodeOptions(
-        bpp, quality, target_size, mode, coder, model, strip_rows, budget, index, progressive
+        bpp, quality, target_size, mode, coder, model, strip_rows, budget, index, progressive, tune
     )
     check_options(options)
     check_raw(raw)

@@ -35,6 +35,7 @@ from .common.options import (
     StripRows,
     TargetSize,
     Threads,
+    Tune,
     Verbose,
 )
 from .common.sources import Job, check_heq_name, plan_jobs
@@ -70,6 +71,7 @@ def encode(
     raw: Raw = None,
     index: Index = False,
     progressive: Progressive = False,
+    tune: Tune = "psnr",
     strip_metadata: StripMetadata = False,
     by_rows: ByRows = False,
     max_pixels: MaxPixels = None,
@@ -88,7 +90,7 @@ def encode(
     from heqcodec.file.options import EncodeOptions
 
     options = EncodeOptions(
-        bpp, quality, target_size, mode, coder, model, strip_rows, budget, index, progressive
+        bpp, quality, target_size, mode, coder, model, strip_rows, budget, index, progressive, tune
     )
     check_options(options)
     check_raw(raw)

@@ -12,6 +12,7 @@ from heqcodec.base.arguments import (
     CoderName,
     DecoderName,
     ModeName,
+    TuneName,
     checked_limit,
 )
 from heqcodec.base.progress import Progress, reported_to
@@ -63,6 +64,7 @@ def encode(
     raw: str | None = None,
     index: bool = False,
     progressive: bool = False,
+    tune: TuneName = "psnr",
     max_pixels: int | None = DEFAULT_MAX_PIXELS,
     progress: Progress | None = None,
     strip: bool | None = None,
@@ -105,6 +107,8 @@ def encode(
         progressive: rate mode: the lowest frequencies of the whole image come first, so that
             whoever receives the file can stop there; see ``slices`` of :func:`decode`. Up to 1.1 %
             more bytes.
+        tune: rate mode: "psnr"; "ssim" keeps more faint detail in patches that have little, for
+            bytes that SSIMULACRA2 repays and PSNR does not; "texture" twice as much.
         max_pixels: largest number of pixels; None for no limit.
         progress: called now and then with how many rows of patches are encoded and of how many; a
             target takes several passes, whose number is guessed at first. What it raises ends the
@@ -130,7 +134,7 @@ def encode(
         warnings.warn("strip is named strip_metadata now", DeprecationWarning, stacklevel=2)
         strip_metadata = strip
     options = EncodeOptions(
-        bpp, quality, target_size, mode, coder, model, strip_rows, budget, index, progressive
+        bpp, quality, target_size, mode, coder, model, strip_rows, budget, index, progressive, tune
     )
     choice = options.resolved(registry)
     limit = checked_limit(max_pixels)

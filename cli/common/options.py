@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from heqcodec.base.arguments import BackendName, CoderName, ModeName
+from heqcodec.base.arguments import BackendName, CoderName, ModeName, TuneName
 
 from .terminal import check_choice
 
@@ -112,6 +112,13 @@ Coder = Annotated[
     typer.Option(
         "--coder",
         help="device: what a camera can run; packed: smaller files, as `heqcodec pack` makes.",
+    ),
+]
+Tune = Annotated[
+    TuneName,
+    typer.Option(
+        "--tune",
+        help="rate mode: ssim and texture keep more faint detail where a patch has little.",
     ),
 ]
 Raw = Annotated[

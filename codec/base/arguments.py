@@ -13,6 +13,8 @@ ModeName: TypeAlias = Literal["auto", "patch", "rate"]
 CoderName: TypeAlias = Literal["device", "packed"]
 OWN_CODER: CoderName = "device"
 """The coder of the encoder itself."""
+TuneName: TypeAlias = Literal["psnr", "ssim", "texture"]
+"""What the quantizer is tuned for."""
 StripsName: TypeAlias = Literal["none", "patch"] | CoderName
 """What codes the strips of a file, of either mode."""
 DecoderName: TypeAlias = Literal["strong", "fast", "best", "best-2", "best-8", "ms-ssim", "plain"]

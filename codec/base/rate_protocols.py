@@ -20,6 +20,8 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from .arguments import TuneName
+
 
 @runtime_checkable
 class RateEncoder(Protocol):
@@ -33,13 +35,14 @@ class RateEncoder(Protocol):
         ...
 
     def levels(
-        self, coefficients: NDArray[np.int32], step: int
+        self, coefficients: NDArray[np.int32], step: int, tune: TuneName = "psnr"
     ) -> tuple[NDArray[np.int16], NDArray[np.uint8]]:
         """Quantize: levels int16 (N, C, 1024), transform sizes uint8 (N,), 0 (32x32) or 1 (16x16).
 
         Args:
             coefficients: from `coefficients`.
             step: index, 0..STEPS - 1.
+            tune: "psnr"; "ssim" or "texture" for lower thresholds in patches of little detail.
         """
         ...
 

@@ -158,9 +158,11 @@ def _(
         return replace(made, gray_as_rgb=gray_as_rgb)
 
     if choice.budget is not None:
-        return _budget_file(choice, header_at, ImageLevels(pixels, encoder, True), coder, chunks)
+        return _budget_file(
+            choice, header_at, ImageLevels(pixels, encoder, True, choice.tune), coder, chunks
+        )
     fixed = _fixed_size(header_at(0), chunks, choice.index)
-    image = ImageLevels(pixels, encoder, keep=choice.step is None)
+    image = ImageLevels(pixels, encoder, choice.step is None, choice.tune)
     strip_rows = header_at(0).strip_rows
     best: dict[int, list[Strip]] = {}
     rows_done, usual_rows = 0, image.patch_rows * (1 if choice.step is not None else USUAL_GUESSES)

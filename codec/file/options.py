@@ -7,7 +7,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Protocol, get_args
 
-from heqcodec.base.arguments import OWN_CODER, CoderName, ModeName, real, shown, whole
+from heqcodec.base.arguments import (
+    OWN_CODER,
+    CoderName,
+    ModeName,
+    TuneName,
+    real,
+    shown,
+    whole,
+)
 from heqcodec.base.constants import STEPS
 from heqcodec.base.errors import HeqError, HeqUnsupportedError
 from heqcodec.nqe_r.coders import CODERS, OWN, CoderKind
@@ -17,6 +25,7 @@ BITS_PER_PIXEL = {0.0625: 64, 0.125: 128, 0.25: 256, 0.5: 512}
 DEFAULT_BPP = 0.25
 """In patch mode."""
 MODES: tuple[ModeName, ...] = get_args(ModeName)
+TUNES: tuple[TuneName, ...] = get_args(TuneName)
 LOWEST, HIGHEST = 1, 100
 """Limits of the quality; a target size may lead beyond them, to any step."""
 _OFFSET, _SLOPE = 912, 8
@@ -68,6 +77,7 @@ class EncodeOptions:
     budget: int | None = None
     index: bool = False
     progressive: bool = False
+    tune: TuneName = "psnr"
 
     def resolved(self, catalog: Catalog) -> Choice:
         """Check them, one by one and together, and find the model. Loads nothing.
@@ -85,6 +95,9 @@ class EncodeOptions:
         if self.coder not in tuple(CODERS):
             text = f"The coder {self.coder!r} is not known; choose {_names(CODERS)}."
             raise OptionError("coder", text)
+        if self.tune not in TUNES:
+            text = f"The tune {self.tune!r} is not known; choose one of {_names(TUNES)}."
+            raise OptionError("tune", text)
         strip_rows = checked_strip_rows(self.strip_rows)
         sizes = {
             "quality": self.quality,
@@ -117,6 +130,7 @@ class EncodeOptions:
                 ("mode", self.mode, self.mode == "rate"),
                 ("index", None, self.index),
                 ("progressive", None, self.progressive),
+                ("tune", self.tune, self.tune != "psnr"),
             )
             if asked
         ]
@@ -152,6 +166,7 @@ class EncodeOptions:
             coder=CODERS[self.coder],
             index=self.index,
             progressive=self.progressive,
+            tune=self.tune,
         )
         if self.target_size is not None:
             size = whole(self.target_size)
@@ -222,6 +237,7 @@ class RateChoice(Choice):
         target_bpp: the same in bits for each pixel of the image.
         index: whether the file has an index of its strips.
         progressive: whether the lowest frequencies of the whole image come first.
+        tune: what the quantizer is tuned for.
     """
 
     coder: CoderKind = OWN
@@ -231,6 +247,7 @@ class RateChoice(Choice):
     target_bpp: float | None = None
     index: bool = False
     progressive: bool = False
+    tune: TuneName = "psnr"
 
 
 def checked_strip_rows(strip_rows: int | None) -> int | None:

@@ -68,6 +68,19 @@ HEQ_INTERNAL int32_t heq_quotient(int32_t number, int32_t step)
     return result < LARGEST ? result : LARGEST;
 }
 
+HEQ_INTERNAL int heq_relief(int32_t cost, int limit, int shift)
+{
+    int raised = (int)cost + 16;
+    int calm = (raised < limit) + (raised < limit >> 1) + (raised < limit >> 2);
+    return calm << shift;
+}
+
+HEQ_INTERNAL int heq_relief_limit(int step)
+{
+    static const uint16_t limits[8] = {5000, 2990, 1680, 900, 473, 244, 124, 64};
+    return limits[step >> 7];
+}
+
 #ifdef HEQ_KERNEL_FAST
 
 /* Where `seen` holds a band. */
@@ -158,7 +171,7 @@ static int times_cross(const uint8_t *weights, int kind, int cell, int sub)
 }
 
 static int threshold_of(const heq_cost_layer *layer, const near_weights *weights, int size,
-                        int planes, int plane, int index, heq_levels *levels)
+                        int planes, int plane, int index, int relief, heq_levels *levels)
 {
     int sub = index & 3, cell = cell_of(index >> 2);
     int kind = ((times_3(size) + plane) << 2) + sub;
@@ -172,10 +185,12 @@ static int threshold_of(const heq_cost_layer *layer, const near_weights *weights
     total = shifted(layer->bias[((times_3(size) + plane) << 10) + index], 2) -
             shifted(near, layer->shifts[0]) - shifted(cross, layer->shifts[1]);
     total >>= 4;
-    return total < 0 ? 0 : total < HEQ_THRESHOLDS ? total : HEQ_THRESHOLDS - 1;
+    total = (total < HEQ_THRESHOLDS ? total : HEQ_THRESHOLDS - 1) - relief;
+    return total < 0 ? 0 : total;
 }
 
-HEQ_INTERNAL void heq_settle(const heq_cost_layer *layer, int size, int planes, heq_levels *levels)
+HEQ_INTERNAL void heq_settle(const heq_cost_layer *layer, int size, int planes, int relief,
+                             heq_levels *levels)
 {
     near_weights weights;
     int plane, index;
@@ -188,7 +203,8 @@ HEQ_INTERNAL void heq_settle(const heq_cost_layer *layer, int size, int planes, 
                 index += 7; /* none of these eight */
             } else if (open[index >> 3] >> (index & 7) & 1) {
                 int reached = level[index] < 0 ? -level[index] : level[index];
-                int least = threshold_of(layer, &weights, size, planes, plane, index, levels);
+                int least = threshold_of(layer, &weights, size, planes, plane, index, relief,
+                                         levels);
                 int kept = reached > least;
                 level[index] = (int16_t)(!kept ? 0 : level[index] < 0 ? -1 : 1);
             }

@@ -5,7 +5,7 @@
  *
  *     cost += heq_size_cost(coefficients, steps[size][plane]);         of each plane, in both sizes
  *     heq_fast_quantize(coefficients, steps[size][plane], size, plane, &levels);
- *     heq_settle(&layer, size, planes, &levels);                       once all planes are there
+ *     heq_settle(&layer, size, planes, relief, &levels);                       once all planes are there
  *
  * C99, integers only, no memory of its own. Levels stand in the order of the device coder: four of
  * each frequency (u, v), 0..15, by rising u^2 + v^2.
@@ -54,6 +54,13 @@ HEQ_INTERNAL void heq_combine_means(int32_t *means);
 /* How often the step goes into a number, at most 32767 times. */
 HEQ_INTERNAL int32_t heq_quotient(int32_t number, int32_t step);
 
+/* What is taken off the thresholds' indices of a patch of little detail, see
+ * heqcodec.nqe_r.relief: from what the patch costs in its size, 0 to 12. `limit` 0: nothing. */
+HEQ_INTERNAL int heq_relief(int32_t cost, int limit, int shift);
+
+/* The limit at a step index. */
+HEQ_INTERNAL int heq_relief_limit(int step);
+
 #ifdef HEQ_KERNEL_FAST
 
 typedef struct {
@@ -85,7 +92,8 @@ HEQ_INTERNAL void heq_quantize_begin(heq_quantizer *quantizer, int32_t step, int
 HEQ_INTERNAL void heq_quantize_level(const heq_quantizer *quantizer, int32_t value, int index);
 
 /* Decide between levels of 0 and 1, in all planes. */
-HEQ_INTERNAL void heq_settle(const heq_cost_layer *layer, int size, int planes, heq_levels *levels);
+HEQ_INTERNAL void heq_settle(const heq_cost_layer *layer, int size, int planes, int relief,
+                             heq_levels *levels);
 
 #endif
 #endif

@@ -246,7 +246,7 @@ static int times_seen(int weight, int magnitude)
 
 /* The least number of thresholds that keeps a level of 1, less one. */
 static int least_of(const heq_cost_layer *layer, int kind, int index, const uint8_t *cell,
-                    int first, int second)
+                    int first, int second, int relief)
 {
     const int8_t *cross = layer->cross + (kind << 1);
     int near = sum_near(layer->near + heq_two_shifts(kind, 5, 4) + (kind << 1), cell);
@@ -254,11 +254,12 @@ static int least_of(const heq_cost_layer *layer, int kind, int index, const uint
     int total = shifted(layer->bias[((kind >> 2) << 10) + index], 2) -
                 shifted(near, layer->shifts[0]) - shifted(others, layer->shifts[1]);
     total >>= 4;
-    return total < 0 ? 0 : total < HEQ_THRESHOLDS ? total : HEQ_THRESHOLDS - 1;
+    total = (total < HEQ_THRESHOLDS ? total : HEQ_THRESHOLDS - 1) - relief;
+    return total < 0 ? 0 : total;
 }
 
 static void settle_plane(const heq_cost_layer *layer, int size, int planes, int plane,
-                         heq_field *const *fields)
+                         int relief, heq_field *const *fields)
 {
     uint8_t seen[HEQ_SEEN_CELLS];
     heq_field *field = fields[plane];
@@ -276,7 +277,7 @@ static void settle_plane(const heq_cost_layer *layer, int size, int planes, int 
                 if (code & HEQ_CODE_OPEN) {
                     int least = least_of(layer, kinds + place.sub, index, seen + cell_of(place),
                                          planes == 3 ? seen_of(first->values[at]) : 0,
-                                         planes == 3 ? seen_of(second->values[at]) : 0);
+                                         planes == 3 ? seen_of(second->values[at]) : 0, relief);
                     kept = (code & HEQ_CODE_LEVEL) > least;
                     code &= ~(HEQ_CODE_OPEN | HEQ_CODE_LEVEL);
                     code |= kept;
@@ -290,12 +291,12 @@ static void settle_plane(const heq_cost_layer *layer, int size, int planes, int 
     field->last = last;
 }
 
-HEQ_INTERNAL void heq_settle_codes(const heq_cost_layer *layer, int size, int planes,
+HEQ_INTERNAL void heq_settle_codes(const heq_cost_layer *layer, int size, int planes, int relief,
                                    heq_field *const *fields)
 {
     int plane;
     for (plane = 0; plane < planes; plane++) {
-        settle_plane(layer, size, planes, plane, fields);
+        settle_plane(layer, size, planes, plane, relief, fields);
     }
 }
 

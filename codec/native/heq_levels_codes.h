@@ -3,7 +3,7 @@
  *
  *     heq_quantizer_begin(&quantizer, steps[size][plane]);
  *     cost += heq_code_columns(&transform, &quantizer, size, &field);   after the rows
- *     heq_settle_codes(&layer, size, planes, fields);                   once all planes are there
+ *     heq_settle_codes(&layer, size, planes, relief, fields);                   once all planes are there
  */
 #ifndef HEQ_LEVELS_CODES_H
 #define HEQ_LEVELS_CODES_H
@@ -34,7 +34,7 @@ HEQ_INTERNAL int32_t heq_code_columns(const heq_transform *transform,
                                       int32_t *scratch);
 
 /* Decide between levels of 0 and 1, in all planes, and find the last that is not 0. */
-HEQ_INTERNAL void heq_settle_codes(const heq_cost_layer *layer, int size, int planes,
+HEQ_INTERNAL void heq_settle_codes(const heq_cost_layer *layer, int size, int planes, int relief,
                                    heq_field *const *fields);
 
 #endif

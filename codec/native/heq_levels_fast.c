@@ -93,7 +93,7 @@ HEQ_INTERNAL void heq_fast_quantize(const int32_t *coefficients, int32_t step, i
 }
 
 HEQ_INTERNAL int heq_fast_levels(const heq_transform *transform, const int32_t *steps,
-                                 const heq_patch *patch, heq_levels *levels)
+                                 const heq_patch *patch, heq_levels *levels, int32_t *cost)
 {
     heq_square fields[3], coefficients[2][3];
     int32_t costs[2] = {0, 0};
@@ -107,6 +107,7 @@ HEQ_INTERNAL int heq_fast_levels(const heq_transform *transform, const int32_t *
         }
     }
     size = costs[1] < costs[0];
+    *cost = costs[size];
     for (plane = 0; plane < planes; plane++) {
         heq_fast_quantize(coefficients[size][plane].all, steps[times_3(size) + plane], size, plane,
                           levels);

@@ -145,12 +145,13 @@ static int32_t size_cost(const int32_t *coefficients, int32_t step)
 
 /* Levels int16 [planes][HEQ_LEVELS] of coefficients in one size. */
 static void settle_patch(const heq_cost_layer *layer, const int32_t *steps, int size, int planes,
-                         const int32_t *coefficients, patch_levels *kept, int16_t *levels)
+                         int relief, const int32_t *coefficients, patch_levels *kept,
+                         int16_t *levels)
 {
     for (int plane = 0; plane < planes; plane++) {
         heq_fast_quantize(coefficients + plane * HEQ_LEVELS, steps[plane], -1, plane, kept);
     }
-    heq_settle(layer, size, planes, kept);
+    heq_settle(layer, size, planes, relief, kept);
     memcpy(levels, kept->levels, (size_t)planes * HEQ_LEVELS * sizeof *levels);
 }
 
@@ -178,7 +179,8 @@ static int16_t level_from(int code, int32_t value, int32_t step)
 }
 
 static void settle_patch(const heq_cost_layer *layer, const int32_t *steps, int size, int planes,
-                         const int32_t *coefficients, patch_levels *kept, int16_t *levels)
+                         int relief, const int32_t *coefficients, patch_levels *kept,
+                         int16_t *levels)
 {
     heq_field *fields[3] = {&(*kept)[0], &(*kept)[1], &(*kept)[2]};
     int plane, place, found = 0;
@@ -192,7 +194,7 @@ static void settle_patch(const heq_cost_layer *layer, const int32_t *steps, int 
         }
         fields[plane]->used = 0xFFFFFFFFu;
     }
-    heq_settle_codes(layer, size, planes, fields);
+    heq_settle_codes(layer, size, planes, relief, fields);
     for (plane = 0; plane < planes; plane++) {
         for (place = 0; place < HEQ_LEVELS; place++) {
             int index = plane * HEQ_LEVELS + heq_place(size, place >> 5, place & 31);
@@ -204,8 +206,8 @@ static void settle_patch(const heq_cost_layer *layer, const int32_t *steps, int 
 
 #endif
 
-static void quantize_patches(const heq_cost_layer *layer, const int32_t *steps,
-                             const int32_t *coefficients, Py_ssize_t count, int planes,
+static void quantize_patches(const heq_cost_layer *layer, const int32_t *steps, int limit,
+                             int shift, const int32_t *coefficients, Py_ssize_t count, int planes,
                              int16_t *levels, uint8_t *sizes)
 {
     patch_levels kept;
@@ -218,7 +220,7 @@ static void quantize_patches(const heq_cost_layer *layer, const int32_t *steps,
             }
         }
         int size = costs[1] < costs[0];
-        settle_patch(layer, steps + 3 * size, size, planes,
+        settle_patch(layer, steps + 3 * size, size, planes, heq_relief(costs[size], limit, shift),
                      coefficients + size * planes * HEQ_LEVELS, &kept, levels);
         *sizes++ = (uint8_t)size;
         levels += planes * HEQ_LEVELS;
@@ -231,12 +233,16 @@ PyObject *heq_levels_call(PyObject *module, PyObject *arguments)
     PyObject *objects[8];
     heq_cost_layer layer;
     buffers taken = {.held = 0};
-    int planes;
+    int planes, limit, shift;
     (void)module;
-    if (!PyArg_ParseTuple(arguments, "OOOOOOiOO", &objects[0], &objects[1], &objects[2],
-                          &objects[3], &objects[4], &objects[5], &planes, &objects[6],
-                          &objects[7]) ||
+    if (!PyArg_ParseTuple(arguments, "OOOOOiiOiOO", &objects[0], &objects[1], &objects[2],
+                          &objects[3], &objects[4], &limit, &shift, &objects[5], &planes,
+                          &objects[6], &objects[7]) ||
         check_planes(planes) < 0) {
+        return NULL;
+    }
+    if (shift < 0 || shift > 3) {
+        PyErr_SetString(PyExc_ValueError, "the shift of a relief is 0 to 3");
         return NULL;
     }
     const Py_ssize_t bytes[6] = {HEQ_NEAR_BYTES, HEQ_CROSS_BYTES, 6 * HEQ_LEVELS, 2, 6 * 4, -1};
@@ -259,7 +265,7 @@ PyObject *heq_levels_call(PyObject *module, PyObject *arguments)
             layer = (heq_cost_layer){pairs, cross, data[2], data[3]};
 #endif
             Py_BEGIN_ALLOW_THREADS
-            quantize_patches(&layer, data[4], data[5], count, planes, levels, sizes);
+            quantize_patches(&layer, data[4], limit, shift, data[5], count, planes, levels, sizes);
             Py_END_ALLOW_THREADS
         }
     }

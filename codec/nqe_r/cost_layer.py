@@ -82,12 +82,18 @@ class CostLayer:
         """The near weights as matrices, by transform size and plane, 24 MB; not made for C."""
         return [[_operator(near) for near in planes] for planes in self.near]
 
-    def indices(self, magnitudes: NDArray[np.integer], size: int) -> NDArray[np.uint8]:
+    def indices(
+        self,
+        magnitudes: NDArray[np.integer],
+        size: int,
+        relief: NDArray[np.int32] | None = None,
+    ) -> NDArray[np.uint8]:
         """Indices of thresholds.
 
         Args:
             magnitudes: any integers from 0, (N, C, 1024), C 1 or 3; what is above 3 counts as 3.
             size: transform size of these patches, 0 or 1.
+            relief: int32 (N,), taken off the indices of a patch; they stay at least 0.
 
         Returns:
             uint8 (N, C, 1024), 0..15.
@@ -107,7 +113,8 @@ class CostLayer:
             total = (self.bias[size, plane].astype(np.int32) << BIAS_SHIFT) - (
                 (near << int(self.shifts[0])) + (cross << int(self.shifts[1]))
             )
-            made[:, plane] = np.clip(total >> INDEX_SHIFT, 0, INDICES - 1)
+            index = np.clip(total >> INDEX_SHIFT, 0, INDICES - 1)
+            made[:, plane] = index if relief is None else np.maximum(index - relief[:, None], 0)
         return made
 
     def weight_bits(self) -> dict[str, int]:

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from heqcodec.base.arguments import TuneName
 from heqcodec.base.errors import HeqError
 from heqcodec.base.ids import tensors_id
 from heqcodec.base.numerics import Arithmetic
@@ -21,6 +22,7 @@ from numpy.typing import NDArray
 
 from .cost_layer import BIAS_SHIFT, COST_TENSORS, INDEX_SHIFT, QUINARY, SHAPES, CostLayer
 from .quantizer import OCTAVE, choose_levels, integer_steps, step_table
+from .relief import Relief, relief_at
 from .transform import SIZE, STAGE_SHIFT, TRANSFORM_SIZES, RateStem, dct_layers
 
 STEM_TENSORS = ("layers", "steps")
@@ -104,17 +106,17 @@ class RateNqe:
         return np.stack([self.integer_steps(int(step)) for step in known])[places]
 
     def levels(
-        self, coefficients: NDArray[np.int32], step: int
+        self, coefficients: NDArray[np.int32], step: int, tune: TuneName = "psnr"
     ) -> tuple[NDArray[np.int16], NDArray[np.uint8]]:
         """Choose transform sizes and quantize; see `RateEncoder.levels`.
 
         Raises:
-            ValueError: the step index is not in 0..1023.
+            ValueError: the step index is not in 0..1023, or there is no such tune.
         """
-        steps = self.integer_steps(step)
+        steps, relief = self.integer_steps(step), relief_at(step, tune)
         if self._native and coefficients.dtype == np.int32:
-            return self._native.levels(coefficients, steps)
-        return choose_levels(coefficients, steps, self.costs)
+            return self._native.levels(coefficients, steps, relief)
+        return choose_levels(coefficients, steps, self.costs, relief.of_costs)
 
     def weight_bits(self) -> dict[str, int]:
         """Bits of what the encoder must hold, its coder excepted, by part."""
@@ -159,7 +161,7 @@ class _NativeEncoder:
         return made
 
     def levels(
-        self, coefficients: NDArray[np.int32], steps: NDArray[np.int32]
+        self, coefficients: NDArray[np.int32], steps: NDArray[np.int32], relief: Relief
     ) -> tuple[NDArray[np.int16], NDArray[np.uint8]]:
         """Sizes and levels; see `heqcodec.nqe_r.quantizer.choose_levels`."""
         count, _, planes, amount = coefficients.shape
@@ -168,6 +170,7 @@ class _NativeEncoder:
         self._extension.rate_levels(
             *self._layer,
             np.ascontiguousarray(steps),
+            *relief,
             np.ascontiguousarray(coefficients),
             planes,
             levels,

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
+from heqcodec.base.arguments import TuneName
 from heqcodec.base.constants import PATCH
 from heqcodec.base.rate_protocols import RateEncoder
 from heqcodec.image.patches import patch_batches
@@ -48,10 +49,17 @@ class ImageLevels:
         pixels: uint8 (H, W, 1) or (H, W, 3); padded to whole patches.
         encoder: whose transform and quantizer are used.
         keep: whether coefficients are kept for another step, as far as `KEPT_BYTES` go.
+        tune: of the quantizer, see `RateEncoder.levels`.
     """
 
-    def __init__(self, pixels: NDArray[np.uint8], encoder: RateEncoder, keep: bool) -> None:
-        self._pixels, self._encoder = pixels, encoder
+    def __init__(
+        self,
+        pixels: NDArray[np.uint8],
+        encoder: RateEncoder,
+        keep: bool,
+        tune: TuneName = "psnr",
+    ) -> None:
+        self._pixels, self._encoder, self._tune = pixels, encoder, tune
         self._kept: dict[tuple[int, int], list[NDArray[np.int32]]] = {}
         self._room = KEPT_BYTES if keep else 0
         self.patch_rows = -(-pixels.shape[0] // PATCH)
@@ -64,7 +72,10 @@ class ImageLevels:
     def strip(self, step: int, row: int, strip_rows: int) -> StripLevels:
         """The levels at a step of ``strip_rows`` rows of patches from ``row`` on, or the rest."""
         rows = min(strip_rows, self.patch_rows - row)
-        parts = [self._encoder.levels(part, step) for part in self._coefficients(row, row + rows)]
+        parts = [
+            self._encoder.levels(part, step, self._tune)
+            for part in self._coefficients(row, row + rows)
+        ]
         levels = np.concatenate([part[0] for part in parts])
         transform_sizes = np.concatenate([part[1] for part in parts])
         grid = levels.reshape(rows, -1, levels.shape[1], LEVELS)

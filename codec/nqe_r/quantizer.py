@@ -15,6 +15,8 @@ The size of a patch is the one with the lower sum over its coefficients of a wei
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from heqcodec.base.constants import STEPS
 from numpy.typing import NDArray
@@ -32,6 +34,9 @@ LARGEST = 32767
 """Levels are limited to this magnitude; no image reaches it."""
 COLOUR_NORMS = (3.0**0.5, 2.0**0.5, 6.0**0.5)
 WEIGHTS = (1, 2, 3, 3, 2, 2, 2, 2)
+
+
+ReliefOfCosts = Callable[[NDArray[np.int32]], NDArray[np.int32]]
 
 
 def step_size(step: float) -> float:
@@ -83,6 +88,7 @@ def with_thresholds(
     seen: NDArray[np.int32],
     layer: CostLayer,
     size: int,
+    relief: NDArray[np.int32] | None = None,
 ) -> NDArray[np.int32]:
     """Magnitudes of levels, at most `LARGEST`.
 
@@ -92,23 +98,31 @@ def with_thresholds(
         seen: of the same coefficients, from `rounded`.
         layer: decides between 0 and 1.
         size: transform size of these patches, 0 or 1.
+        relief: int32 (N,), see `CostLayer.indices`.
     """
     planes = coefficients.shape[-2]
     step = steps[:planes, None]
     magnitude = np.abs(coefficients)
     many = (magnitude + (step >> 1) - (step >> 4)) // step
     table = thresholds(steps[:planes])
-    index = layer.indices(seen, size)
+    index = layer.indices(seen, size, relief)
     one = magnitude >= table[np.arange(planes)[:, None], index]
     return np.where(many >= 2, np.minimum(many, LARGEST), one)
 
 
 def quantize(
-    coefficients: NDArray[np.int32], steps: NDArray[np.int32], layer: CostLayer, size: int
+    coefficients: NDArray[np.int32],
+    steps: NDArray[np.int32],
+    layer: CostLayer,
+    size: int,
+    relief: NDArray[np.int32] | None = None,
 ) -> NDArray[np.int16]:
-    """Levels int16 (N, C, 1024) of coefficients in one transform size; steps int32 (3,)."""
+    """Levels int16 (N, C, 1024) of coefficients in one transform size; steps int32 (3,).
+
+    ``relief`` is that of the patches, int32 (N,), see `heqcodec.nqe_r.relief`.
+    """
     seen = rounded(coefficients, steps)
-    magnitude = with_thresholds(coefficients, steps, seen, layer, size)
+    magnitude = with_thresholds(coefficients, steps, seen, layer, size, relief)
     return np.where(coefficients < 0, -magnitude, magnitude).astype(np.int16)
 
 
@@ -128,15 +142,21 @@ def transform_costs(coefficients: NDArray[np.int32], steps: NDArray[np.int32]) -
 
 def choose_transform_sizes(
     coefficients: NDArray[np.int32], steps: NDArray[np.int32]
-) -> NDArray[np.uint8]:
-    """Transform sizes, uint8 (N,), of coefficients int32 (N, TRANSFORM_SIZES, C, 1024): the cheaper
-    ones, 0 where both cost the same."""
+) -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
+    """Transform sizes of coefficients int32 (N, TRANSFORM_SIZES, C, 1024).
+
+    Returns:
+        The cheaper ones, uint8 (N,), 0 where both cost the same; and what they cost, int32 (N,).
+    """
     costs = [transform_costs(coefficients[:, size], steps[size]) for size in range(TRANSFORM_SIZES)]
-    return (costs[1] < costs[0]).astype(np.uint8)
+    return (costs[1] < costs[0]).astype(np.uint8), np.minimum(*costs)
 
 
 def choose_levels(
-    coefficients: NDArray[np.int32], steps: NDArray[np.int32], layer: CostLayer
+    coefficients: NDArray[np.int32],
+    steps: NDArray[np.int32],
+    layer: CostLayer,
+    relief: ReliefOfCosts | None = None,
 ) -> tuple[NDArray[np.int16], NDArray[np.uint8]]:
     """Levels and transform sizes of patches.
 
@@ -144,13 +164,17 @@ def choose_levels(
         coefficients: int32 (N, TRANSFORM_SIZES, C, 1024), from `RateStem.forward`.
         steps: int32 (TRANSFORM_SIZES, 3), from `integer_steps`.
         layer: decides between levels of 0 and 1.
+        relief: from the costs of patches to what is taken off the indices of their thresholds.
 
     Returns:
         Levels int16 (N, C, 1024) and transform sizes uint8 (N,).
     """
-    transform_sizes = choose_transform_sizes(coefficients, steps)
+    transform_sizes, costs = choose_transform_sizes(coefficients, steps)
+    lowered = relief(costs) if relief else np.zeros_like(costs)
     levels = np.empty(coefficients.shape[:1] + coefficients.shape[2:], dtype=np.int16)
     for size in range(TRANSFORM_SIZES):
         chosen = transform_sizes == size
-        levels[chosen] = quantize(coefficients[chosen, size], steps[size], layer, size)
+        levels[chosen] = quantize(
+            coefficients[chosen, size], steps[size], layer, size, lowered[chosen]
+        )
     return levels, transform_sizes

@@ -81,7 +81,7 @@ def codeq_levels(encoder: Any, widths: Widths) -> Callable[..., Any]:
 
     def levels_of(coefficients: NDArray[np.int32], step: int) -> Any:
         steps, planes = encoder.integer_steps(step), coefficients.shape[2]
-        transform_sizes = choose_transform_sizes(coefficients, steps)
+        transform_sizes, _ = choose_transform_sizes(coefficients, steps)
         # An octave that nothing was learned for is only met where points are fitted.
         nearest = min(widths, key=lambda octave: abs(octave - step // OCTAVE))
         half = widths[nearest][transform_sizes, :planes]
@@ -97,7 +97,7 @@ def codeq_levels(encoder: Any, widths: Widths) -> Callable[..., Any]:
 def in_steps(encoder: Any, coefficients: NDArray[np.int32], step: int) -> Any:
     """Transform sizes, and coefficients in them over their steps, float32 (N, 3, 1024)."""
     steps = encoder.integer_steps(step)
-    transform_sizes = choose_transform_sizes(coefficients, steps)
+    transform_sizes, _ = choose_transform_sizes(coefficients, steps)
     chosen = coefficients[np.arange(len(transform_sizes)), transform_sizes]
     return (chosen / steps[transform_sizes][:, :, None]).astype(np.float32), transform_sizes
 

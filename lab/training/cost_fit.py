@@ -158,7 +158,7 @@ def fit_cost_layer(
         patches = np.concatenate([split_patches(tiles[index]) for index in drawn])
         coefficients = encoder.coefficients(patches)
         steps = encoder.integer_steps(int(rng.integers(*QUANTIZER_STEPS)))
-        transform_sizes = choose_transform_sizes(coefficients, steps)
+        transform_sizes, _ = choose_transform_sizes(coefficients, steps)
         loss = torch.zeros(())
         for size in range(2):
             chosen = coefficients[transform_sizes == size, size]

@@ -140,6 +140,21 @@ def test_progressive_files_are_those_of_python(harness: Path, how: str, rows: in
         assert data == wanted
 
 
+@pytest.mark.parametrize("tune", ["psnr", "ssim", "texture"])
+def test_tuned_files_are_those_of_python(harness: Path, tune: str) -> None:
+    number = ("psnr", "ssim", "texture").index(tune)
+    data, _ = coded(harness, PHOTO, "rows", 1, 0, 1 << 17, str(number))
+    assert data == heqcodec.encode(PHOTO, quality=45, strip_rows=1, tune=tune)  # type: ignore[arg-type]
+    budget, _ = coded(harness, PHOTO, "rows", 1, 9_000, 1 << 17, str(number))
+    assert budget == heqcodec.encode(PHOTO, budget=9_000, tune=tune)  # type: ignore[arg-type]
+
+
+def test_there_is_no_fourth_tune(harness: Path) -> None:
+    command = [str(harness), "whole", "161", "209", "552", "1", "0", "131072", "3"]
+    done = subprocess.run(command, input=PHOTO.tobytes(), capture_output=True)
+    assert done.returncode == 1 and not done.stdout
+
+
 def test_a_small_buffer_leaves_a_progressive_file_coarse(harness: Path) -> None:
     """Of noise the second parts do not fit: the first ones do, and show it."""
     data, unsent = coded(harness, NOISE, "whole", 1, 0, 2_048, "progressive")
@@ -158,6 +173,11 @@ def test_heqenc_reads_an_image_twice(exported: Path, tmp_path: Path) -> None:
     command = [str(heqenc), "-q", "45", "--progressive", str(photo), str(out)]
     subprocess.run(command, check=True)
     assert out.read_bytes() == heqcodec.encode(PHOTO, quality=45, progressive=True)
+    tuned = [str(heqenc), "-q", "45", "--tune", "ssim", "-f", str(photo), str(out)]
+    subprocess.run(tuned, check=True)
+    assert out.read_bytes() == heqcodec.encode(PHOTO, quality=45, tune="ssim")
+    wrong = subprocess.run([*tuned[:4], "film", *tuned[5:]], capture_output=True)
+    assert wrong.returncode == 2 and b"it takes psnr, ssim or texture" in wrong.stderr
     with subprocess.Popen(
         [*command[:4], "-f", "/dev/stdin", str(out)], stdin=subprocess.PIPE, stderr=subprocess.PIPE
     ) as piped:

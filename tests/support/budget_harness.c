@@ -1,6 +1,6 @@
 /* Encodes RGB samples within a budget and a buffer, for tests/export/test_export_budget.py:
  *
- *     harness rows|patches|whole WIDTH HEIGHT STEP STRIP_ROWS BUDGET ROOM [progressive] < samples > file
+ *     harness rows|patches|whole WIDTH HEIGHT STEP STRIP_ROWS BUDGET ROOM [progressive|TUNE] < samples > file
  *
  * Says on standard error how many strips were not sent. The buffer is of just that size.
  */
@@ -28,7 +28,10 @@ int main(int count, char **arguments)
     if (count != 8 && count != 9) {
         return 100;
     }
-    image.progressive = count == 9;
+    if (count == 9) { /* progressive, or the number of a tune */
+        image.progressive = arguments[8][0] == 'p';
+        image.tune = (uint8_t)atoi(arguments[8]);
+    }
     image.width = (uint32_t)atol(arguments[2]);
     image.height = (uint32_t)atol(arguments[3]);
     image.channels = 3;

@@ -83,7 +83,9 @@ class LightRateEncoder:
         small = np.moveaxis(_forward(_quarters(planes)), -2, -1).reshape(large.shape)
         return np.stack([large, small], axis=1).astype(np.int32)
 
-    def levels(self, coefficients: np.ndarray, step: int) -> tuple[np.ndarray, np.ndarray]:
+    def levels(
+        self, coefficients: np.ndarray, step: int, tune: str = "psnr"
+    ) -> tuple[np.ndarray, np.ndarray]:
         assert 0 <= step < 1024 and coefficients.dtype == np.int32
         values = np.abs(coefficients) // step_of(step) * np.sign(coefficients)
         costs = np.log2(1 + np.abs(values)).sum(axis=(2, 3))

@@ -87,6 +87,8 @@ extern "C" {
 @patch@#define HEQ_VARIABLE_RATE 0  /* the same bits for each patch */
 #define HEQ_PATCH 32         /* pixels */
 #define HEQ_GRAY_AS_RGB 129  /* one channel that decodes to three, R = G = B */
+@rate@/* For heq_image.tune: the least squared error, or more faint detail where a patch has little */
+@rate@enum { HEQ_TUNE_PSNR = 0, HEQ_TUNE_SSIM = 1, HEQ_TUNE_TEXTURE = 2 };
 @patch@#define HEQ_RATES "@RATES@" /* bits of a patch */
 #define HEQ_STRIP_ROWS @STRIP_ROWS@     /* what heq_image.strip_rows = 0 stands for */
 #define HEQ_DEFAULT_RATE @DEFAULT_RATE@ /* as `heqcodec encode` takes it by default */
@@ -141,6 +143,7 @@ typedef struct {
 @rate@                       other is not sent */
 @rate@    uint8_t progressive; /* 1: the lowest frequencies of the whole image come first, so that a
 @rate@                          receiver can stop there. All rows are then given twice; no budget */
+@rate@    uint8_t tune;     /* HEQ_TUNE_PSNR, HEQ_TUNE_SSIM or HEQ_TUNE_TEXTURE */
 @rate@    uint32_t budget;  /* bytes of the whole file at most, by a step for each strip; 0: none. Strips
 @rate@                       are then rows of patches, from heq_encode_rows, and rate is unused */
 } heq_image;

@@ -139,8 +139,9 @@ static uint32_t step_of(const heq_state *encoder)
 static int begin_mode(packet_state *state, const heq_image *image)
 {
     state->encoder.step = image->rate;
+    state->encoder.tune = image->tune;
     heq_integer_steps(rate_steps, image->rate & 1023, state->encoder.steps);
-    return image->rate < 1024 && !image->progressive;
+    return image->rate < 1024 && image->tune <= HEQ_TUNE_TEXTURE && !image->progressive;
 }
 
 static void begin_payload(packet_state *state, uint8_t *bytes)

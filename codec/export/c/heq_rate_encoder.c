@@ -17,6 +17,7 @@ typedef struct {
     uint32_t unsent; /* strips that had no room */
     heq_rate_control control;
     uint16_t step; /* of the image, or of the strip */
+    uint8_t tune;  /* HEQ_TUNE_PSNR and so on */
     int32_t steps[6]; /* by size, then plane */
     heq_device_strip strip;
 #ifndef HEQ_KERNEL_FAST
@@ -59,6 +60,7 @@ static int mode_begin(heq_state *state, const heq_image *image)
     state->budget = image->budget;
     state->unsent = 0;
     state->step = image->rate;
+    state->tune = image->tune;
     heq_integer_steps(rate_steps, image->rate & 1023, state->steps);
     if (image->budget != 0) {
         if (image->progressive || image->strip_rows > 1 || state->file.rows > 65536 || image->budget < heads) {
@@ -68,7 +70,7 @@ static int mode_begin(heq_state *state, const heq_image *image)
         control_begin(&state->control, image->budget - heads, state->file.rows,
                       state->file.columns, room);
     }
-    return image->rate < 1024 && image->payload != NULL;
+    return image->rate < 1024 && image->tune <= HEQ_TUNE_TEXTURE && image->payload != NULL;
 }
 
 static void mode_begin_strip(heq_state *state)
@@ -78,22 +80,32 @@ static void mode_begin_strip(heq_state *state)
     state->strip.part = state->file.part;
 }
 
+/* What is taken off the indices of a patch's thresholds. */
+static int relief_of(const heq_state *state, int32_t cost)
+{
+    return state->tune == HEQ_TUNE_PSNR
+               ? 0
+               : heq_relief(cost, heq_relief_limit(state->step), state->tune);
+}
+
 #ifdef HEQ_KERNEL_FAST
 
 /* What a patch is coded of. */
 typedef struct {
     heq_levels levels;
     int size;
+    int32_t cost; /* in that size */
 } coded_patch;
 
 static void quantize(heq_state *state, const heq_patch *patch, coded_patch *made)
 {
-    made->size = heq_fast_levels(&transform, state->steps, patch, &made->levels);
+    made->size = heq_fast_levels(&transform, state->steps, patch, &made->levels, &made->cost);
 }
 
 static void settle(heq_state *state, coded_patch *made)
 {
-    heq_settle(&cost_layer, made->size, state->file.channels, &made->levels);
+    heq_settle(&cost_layer, made->size, state->file.channels, relief_of(state, made->cost),
+               &made->levels);
 }
 
 static void encode_levels(heq_state *state, const coded_patch *patch, int first)
@@ -139,12 +151,14 @@ static int wins(const int32_t *costs, int size)
 /* Size and levels of a patch, to fields in the order of the planes. Three fields hold one plane in
  * both sizes and another in one. Planes 0 and 1 are coded in both, plane 2 in the size that suits
  * these: mostly that costs less than they alone do in the other size. Only else plane 2 is coded in
- * the other size, too, and what is lost of the cheaper one made again. */
-static int choose_levels(heq_state *state, const heq_patch *patch, heq_field **fields)
+ * the other size, too, and what is lost of the cheaper one made again. The cost of the size that is
+ * returned is whole, the other's may not be. */
+static int choose_levels(heq_state *state, const heq_patch *patch, heq_field **fields,
+                         int32_t *costs)
 {
-    int32_t costs[2] = {0, 0};
     heq_field *both[2];
     int size, kept;
+    costs[0] = costs[1] = 0;
     both[0] = &state->fields[0];
     both[1] = &state->fields[1];
     code_both_sizes(state, patch, 0, both, costs);
@@ -178,17 +192,21 @@ static int choose_levels(heq_state *state, const heq_patch *patch, heq_field **f
 typedef struct {
     heq_field *fields[3];
     int size;
+    int32_t cost; /* in that size */
 } coded_patch;
 
 static void quantize(heq_state *state, const heq_patch *patch, coded_patch *made)
 {
-    made->size = choose_levels(state, patch, made->fields);
+    int32_t costs[2];
+    made->size = choose_levels(state, patch, made->fields, costs);
+    made->cost = costs[made->size];
 }
 
 /* Apart, as what comes before and after, so that one's stack lies where the other's was. */
 HEQ_APART static void settle(heq_state *state, coded_patch *made)
 {
-    heq_settle_codes(&cost_layer, made->size, state->file.channels, made->fields);
+    heq_settle_codes(&cost_layer, made->size, state->file.channels, relief_of(state, made->cost),
+                     made->fields);
 }
 
 HEQ_APART static void encode_levels(heq_state *state, const coded_patch *patch, int first)

@@ -21,7 +21,7 @@
 #define MAX_STRIP (1 << 25) /* bytes of a strip's payload */
 
 #if HEQ_VARIABLE_RATE
-#define RATE_OPTION "[-q QUALITY | --budget BYTES] [--progressive]"
+#define RATE_OPTION "[-q QUALITY | --budget BYTES] [--progressive] [--tune NAME]"
 #else
 #define RATE_OPTION "[--bits N]"
 #endif
@@ -76,7 +76,9 @@ static int help(void)
            (912 - HEQ_DEFAULT_RATE) / 8);
     printf("  --budget BYTES  the file is not larger, by a step for each strip, in one pass\n"
            "  --progressive   the lowest frequencies of the whole image come first; IN is read "
-           "twice\n");
+           "twice\n"
+           "  --tune NAME     psnr, or ssim and texture for more faint detail where a patch has "
+           "little\n");
 #else
     printf("  --bits N        of a patch of 32 x 32 pixels, " HEQ_RATES "; default %d\n",
            HEQ_DEFAULT_RATE);
@@ -423,6 +425,13 @@ static const char *read_option(const char *option, const char *text, heq_image *
         }
         image->budget = (uint32_t)value;
         return NULL;
+    }
+    if (strcmp(option, "--tune") == 0) {
+        static const char *const names[3] = {"psnr", "ssim", "texture"};
+        for (value = 0; value < 3 && strcmp(text, names[value]) != 0; value++) {
+        }
+        image->tune = (uint8_t)value;
+        return value < 3 ? NULL : "it takes psnr, ssim or texture.";
     }
     if (strcmp(option, "-q") == 0) {
         value = step_of(text);
