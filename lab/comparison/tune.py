@@ -79,7 +79,7 @@ def main(
         rows += [(path.name, *found) for found in gains(read_pixels(path))]
     for tune in TUNES[1:]:
         mean = np.mean([row[2:] for row in rows if row[1] == tune], axis=0)
-        rows.append(("mean", tune, *map(float, mean)))
+        rows.append(("mean", tune, float(mean[0]), float(mean[1]), float(mean[2])))
         typer.echo(f"{tune}: SSIMULACRA2 {mean[0]:+.2f} %, PSNR {mean[1]:+.2f} %, {mean[2]:+.2f} %")
     table = io.StringIO()
     writer = csv.writer(table, lineterminator="\n")
