@@ -228,7 +228,11 @@ def test_wrong_arrays_are_refused(coder: DeviceCoder) -> None:
         ("start", None),
         ("start", np.zeros((5, 9), np.int8)),
         ("start", np.full((tables.KNOTS, tables.CONTEXTS), -128, np.int8)),
+        ("stretch", np.full(2048, -128, np.int8)),
         ("weights", np.full((tables.SETS, tables.INPUTS), 64, np.int8)),
+        ("weights", np.full((tables.SETS, tables.INPUTS), -65, np.int8)),
+        ("widths", np.full((128, 8), 7, np.uint16)),
+        ("widths", np.full((128, 8), 32768, np.uint16)),
         ("widths", np.zeros((128, 8), np.uint16)),
         ("widths", np.full((128, 8), 65535, np.uint16)),
         ("squash", np.zeros(256, np.int32)),
@@ -242,6 +246,15 @@ def test_unfit_tables_are_refused(name: str, value: np.ndarray | None) -> None:
         made[name] = value
     with pytest.raises(HeqFormatError, match="device coder"):
         DeviceCoder(made)
+
+
+def test_tables_at_their_limits_are_taken() -> None:
+    made = some_tables()
+    made["start"][0], made["stretch"][:9] = -127, -127
+    made["weights"][0], made["weights"][1] = -64, 63
+    # A width is less than the smallest range of its column, and half a range at most.
+    made["widths"][0], made["widths"][1] = 8, [32767, *[32768] * 7]
+    DeviceCoder(made)
 
 
 def test_kinds_fill_the_tables() -> None:
@@ -317,6 +330,20 @@ def test_a_picture_that_goes_on_leaves_no_gap(size: int) -> None:
             around.add_level(band, sub, 5)
         assert size or column == 0 or around.gap(band, 0) == 0
         around.end_patch()
+
+
+@pytest.mark.parametrize(("down", "across"), [(0, 1), (1, 0)])
+def test_profiles_add_up_levels_of_a_frequency_along_the_side(down: int, across: int) -> None:
+    bands = [tuple(place) for place in band_frequencies().tolist()]
+    # Frequencies 2 and 3 across the side are its even and odd ones, and count whole.
+    near = bands.index((0, 1) if across else (1, 0))
+    around = borders.Borders(1)
+    around.begin_patch(0, True)
+    for far, level in ((0, 5), (1, 3)):
+        around.add_level(near, 2 + far if across else 1 + 2 * far, level)
+    around.end_patch()
+    around.begin_patch(0, down == 1)
+    assert around.gap(0, 2 if across else 1) == 4 * 5 - 4 * 3
 
 
 def test_gaps_have_the_signs_of_what_closes_them() -> None:
