@@ -66,8 +66,9 @@ def write_packets(model: str, folder: Path, rate: bool) -> list[str]:
         ("grey", 222, 0, True, 71.5),
     ):
         image = folder / f"{name}.{'pgm' if name == 'grey' else 'ppm'}"
-        how = {"quality": quality} if rate else {}
-        coded = heqcodec.encode(image, model=model, strip_metadata=True, **how)
+        coded = heqcodec.encode(
+            image, model=model, strip_metadata=True, quality=quality if rate else None
+        )
         packets = heqcodec.packetize(coded, size, interleaved=interleaved, fec=fec)
         data = b"".join(len(packet).to_bytes(2, "big") + packet for packet in packets)
         (folder / f"{name}.pkt").write_bytes(data)
