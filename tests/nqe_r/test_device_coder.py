@@ -89,6 +89,21 @@ def test_c_and_python_write_the_same_bytes(seed: int, scale: float, step: int) -
         np.testing.assert_array_equal(coder.decode(payload, 2, 2, planes, step)[0], levels)
 
 
+@needs_native
+@pytest.mark.parametrize("seed", [0, 1])
+def test_c_and_python_write_the_same_of_little(seed: int) -> None:
+    """Rows and columns of patches in both sizes, with levels in the bands that borders reach."""
+    random = np.random.default_rng(seed)
+    levels = np.zeros((3, 3, 3, 1024), dtype=np.int16)
+    levels[..., :192] = np.rint(random.laplace(0, 0.7, (3, 3, 3, 192)))
+    levels[..., 0] = random.integers(-60, 60, (3, 3, 3))
+    levels[1, 1, :, 900] = 1, -200, 2
+    transform_sizes = random.integers(0, 2, (3, 3)).astype(np.uint8)
+    native, python = (DeviceCoder(some_tables(), native=native) for native in (True, False))
+    payload = native.encode(levels, transform_sizes, 530 + seed)
+    assert payload == python.encode(levels, transform_sizes, 530 + seed)
+
+
 @pytest.mark.parametrize("coder", CODERS)
 def test_payloads_stay_what_they_are(coder: DeviceCoder) -> None:
     # Files exist: if this fails, the format has changed.

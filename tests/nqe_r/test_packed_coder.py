@@ -154,14 +154,14 @@ def test_both_engines_write_the_same_of_scattered_levels() -> None:
 
 @needs_native
 def test_both_engines_write_the_same_of_little() -> None:
-    """Two rows of two patches in both sizes: low bands, and a level in each slice above them."""
+    """Two rows of three patches in both sizes: low bands, and a level in each slice above them."""
     rng = np.random.default_rng(6)
-    levels = np.zeros((2, 2, 3, LEVELS), dtype=np.int16)
-    levels[..., :16] = np.rint(rng.laplace(0, 3, (2, 2, 3, 16)))
+    levels = np.zeros((2, 3, 3, LEVELS), dtype=np.int16)
+    levels[..., :16] = np.rint(rng.laplace(0, 3, (2, 3, 3, 16)))
     levels[..., 0] *= 20
-    levels[1, :, :, 16:64] = np.rint(rng.laplace(0, 1, (2, 3, 48)))
+    levels[1, :2, :, 16:64] = np.rint(rng.laplace(0, 1, (2, 3, 48)))
     levels[1, 1, [0, 1, 2], [100, 200, 600]] = (9, -70, 1)
-    sizes = np.array([[0, 1], [1, 0]], np.uint8)
+    sizes = np.array([[0, 1, 1], [1, 0, 1]], np.uint8)
     payload = PackedCoder(TABLES).encode(levels, sizes, 700)
     assert payload == PackedCoder(TABLES, native=False).encode(levels, sizes, 700)
 
@@ -264,6 +264,40 @@ def test_wrong_tables_are_named() -> None:
     sources[3, 3] = -4
     with pytest.raises(ValueError, match="sources"):
         PackedCoder({**TABLES, "sources": sources})
+
+
+LIMITS = {
+    "magnitude": (0, 63),
+    "squash": (1, 65535),
+    "edge": (-1024, 1024),
+    "mixing": (-(1 << 20), 1 << 20),
+}
+"""The least and the most that tables may hold; beyond, sums or probabilities would leave theirs."""
+
+
+@pytest.mark.parametrize("name", LIMITS)
+def test_tables_are_taken_to_their_limits_and_no_further(name: str) -> None:
+    kind = np.iinfo(TABLES[name].dtype)
+    for end, outward in zip(LIMITS[name], (-1, 1), strict=True):
+        changed = TABLES[name].copy()
+        changed.flat[7] = end
+        PackedCoder({**TABLES, name: changed})
+        if kind.min <= end + outward <= kind.max:
+            changed.flat[7] = end + outward
+            with pytest.raises(ValueError, match=name):
+                PackedCoder({**TABLES, name: changed})
+
+
+def test_sources_stay_within_the_map() -> None:
+    bounds = [(0, 2), (-1, 1), (-1, 1), (-3, 1), (-3, 1), (0, 4)]
+    for column, ends in enumerate(bounds):
+        for end, outward in zip(ends, (-1, 1), strict=True):
+            changed = TABLES["sources"].copy()
+            changed[5, column] = end
+            PackedCoder({**TABLES, "sources": changed})
+            changed[5, column] = end + outward
+            with pytest.raises(ValueError, match="sources"):
+                PackedCoder({**TABLES, "sources": changed})
 
 
 def test_fixed_tables_are_those_that_ship() -> None:
