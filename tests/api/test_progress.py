@@ -63,8 +63,8 @@ def test_strips_and_tiles_of_the_patch_mode(monkeypatch: pytest.MonkeyPatch) -> 
     assert reports == [(row, PATCH_ROWS) for row in range(1, PATCH_ROWS + 1)]
     reports.clear()
     monkeypatch.setattr(tiles, "TILE", 4)
-    heqcodec.decode(data, progress=collector(reports))
+    heqcodec.decode(data, decoder="plain", progress=collector(reports))
     assert reports == [(tile, 6) for tile in range(1, 7)]  # 7 x 9 patches
     reports.clear()
-    heqcodec.decode_partial(data[:-100], progress=collector(reports))
+    heqcodec.decode_partial(data[:-100], decoder="plain", progress=collector(reports))
     assert reports[-1] == (6, 6)
