@@ -70,6 +70,11 @@ class Decoding:
         self._previews.pop(key, None)
         await store(facts)
 
+    @property
+    def looked_at(self) -> bool:
+        """Whether somebody waits for a picture."""
+        return bool(self._making)
+
     async def preview(self, key: int, version: int) -> bytes:
         """A PNG of what is known of an image.
 

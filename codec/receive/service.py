@@ -217,9 +217,11 @@ class Receiver:
             except sqlite3.Error as error:
                 LOG.error("images cannot be closed, and wait: %s", error)
                 await asyncio.sleep(PAUSE)
+            # One more than there are processes, so that none waits for the next; but pictures that
+            # somebody looks at come first.
+            most = self._processes + (not self.decoding.looked_at)
             for key, how in due:
-                # One more than there are processes, so that none waits for the next.
-                if key not in self._busy and len(self._busy) <= self._processes:
+                if key not in self._busy and len(self._busy) < most:
                     self._busy[key] = asyncio.create_task(self._finish(key, how))
             if self._busy:
                 await asyncio.wait(

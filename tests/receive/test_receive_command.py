@@ -16,6 +16,7 @@ import heqcodec
 import numpy as np
 import pytest
 from command_runner import run
+from heqcodec.packets.framing import LENGTH
 from heqcodec.packets.resend import read_resend
 from PIL import Image
 from receiving import PATIENCE, UdpSender, image_file, packets, receiver, wait_for
@@ -100,6 +101,27 @@ def test_a_killed_receiver_has_lost_nothing(tmp_path: Path) -> None:
         wait_for(lambda: sum(image["state"] == "whole" for image in running.images()) == 12)
         assert running.json()["totals"]["counts"]["stored"] == len(sent) >= stored
     assert {path.read_bytes() for path in tmp_path.glob("*/*.heq")} == {image_file()}
+
+
+@pytest.mark.slow
+def test_a_watched_folder_over_a_crash(tmp_path: Path) -> None:
+    """What was read of a growing file is stored with its packets: none is lost, none read twice."""
+    radio, out, sent = tmp_path / "radio", tmp_path / "out", packets()
+    radio.mkdir()
+    growing = b"".join(LENGTH.pack(len(packet)) + packet for packet in sent)
+    half = len(growing) // 2
+    (radio / "pass.pkt").write_bytes(growing[:half])
+    with receiver(out, "--watch", radio, *PLAIN) as running:
+        wait_for(lambda: running.images() and running.images()[0]["came"] > len(sent) // 3)
+        running.process.kill()
+        running.process.wait()
+    with (radio / "pass.pkt").open("ab") as stream:
+        stream.write(growing[half:])
+    with receiver(out, "--watch", radio, *PLAIN) as running:
+        wait_for(lambda: running.images()[0]["state"] == "whole")
+        counts = running.json()["totals"]["counts"]
+    assert counts["stored"] == len(sent) and "duplicates" not in counts
+    assert [path.read_bytes() for path in out.glob("*/*.heq")] == [image_file()]
 
 
 @pytest.mark.slow

@@ -24,7 +24,7 @@ from heqcodec.packets import packetize
 from heqcodec.packets.layout import CRC
 from small_models import photograph
 
-PATIENCE = 60.0
+PATIENCE = 600.0
 """Seconds that a test waits for what has to happen."""
 WINDOW = 32
 """Packets that are on their way."""
