@@ -71,24 +71,28 @@ HEQ_INTERNAL void heq_transform_rows(const heq_transform *transform, const heq_p
 
 #ifndef HEQ_TWO_PRODUCTS
 
-#define FOLD(place)                                       \
-    even[place] = samples[place] + samples[15 - (place)]; \
-    odd[place] = samples[place] - samples[15 - (place)];
+/* Two pairs at equal distance from the ends and from the middle: sums to the first half of the
+ * samples, differences to the second, both from the ends on. */
+#define FOLD(place)                                      \
+    outer = samples[place];                              \
+    inner = samples[7 - (place)];                        \
+    across = samples[15 - (place)];                      \
+    beside = samples[8 + (place)];                       \
+    samples[place] = outer + across;                     \
+    samples[7 - (place)] = inner + beside;               \
+    samples[8 + (place)] = outer - across;               \
+    samples[15 - (place)] = inner - beside;
 
-/* The transform of 16 samples, by frequency. */
-static void forward_16(const heq_transform *transform, const int32_t *samples, int32_t *sums)
+/* The transform of 16 samples, which are lost, by frequency. */
+static void forward_16(const heq_transform *transform, int32_t *samples, int32_t *sums)
 {
-    int32_t even[8], odd[8];
+    int32_t outer, inner, across, beside;
     FOLD(0)
     FOLD(1)
     FOLD(2)
     FOLD(3)
-    FOLD(4)
-    FOLD(5)
-    FOLD(6)
-    FOLD(7)
-    heq_products_even(transform->weights, even, sums);
-    heq_products_8(transform->weights, odd, sums);
+    heq_products_even(transform->weights, samples, sums);
+    heq_products_8(transform->weights, samples + 8, sums);
 }
 
 HEQ_INTERNAL void heq_transform_row(const heq_transform *transform, const int16_t *samples,
