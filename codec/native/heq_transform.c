@@ -45,25 +45,35 @@ HEQ_INTERNAL void heq_colour_row(const heq_patch *patch, int plane, const uint8_
     }
 }
 
+/* A row of a field that is the one before, if there is a field. */
+static void repeat_row(int16_t *row)
+{
+    if (row != NULL) {
+        memcpy(row, row - HEQ_SIDE, HEQ_SIDE * sizeof *row);
+    }
+}
+
 HEQ_INTERNAL void heq_transform_rows(const heq_transform *transform, const heq_patch *patch,
                                      int plane, int16_t *whole, int16_t *halves,
                                      int32_t *scratch)
 {
     const uint8_t *row = patch->pixels;
     uint8_t *pixels = (uint8_t *)(scratch + HEQ_ROW_SCRATCH); /* HEQ_ROW_BYTES */
-    int y, last = patch->rows - 1;
+    int y;
     for (y = 0; y < HEQ_SIDE; y++) {
-        /* Samples lie where the transform of the row will. */
-        int16_t *samples = whole != NULL ? whole : halves;
-        const uint8_t *here = heq_row_of(patch, row, y < last ? y : last, pixels);
-        heq_colour_row(patch, plane, here, samples);
-        heq_transform_row(transform, samples, whole, halves, scratch);
+        if (y < patch->rows) {
+            /* Samples lie where the transform of the row will. */
+            int16_t *samples = whole != NULL ? whole : halves;
+            heq_colour_row(patch, plane, heq_row_of(patch, row, y, pixels), samples);
+            heq_transform_row(transform, samples, whole, halves, scratch);
+            row += y + 1 < patch->rows ? patch->stride : 0;
+            HEQ_HIDE(row);
+        } else { /* as the last row */
+            repeat_row(whole);
+            repeat_row(halves);
+        }
         whole = whole == NULL ? NULL : whole + HEQ_SIDE;
         halves = halves == NULL ? NULL : halves + HEQ_SIDE;
-        if (y + 1 < patch->rows) {
-            row += patch->stride;
-            HEQ_HIDE(row);
-        }
     }
 }
 
