@@ -141,7 +141,7 @@ def patch_parts(tensors: Tensors) -> CParts:
         CTable("patch_lps", tensors["lps"], "width of bit 1 by state and range"),
         CTable("patch_order", tensors["order"], "zones as they are coded"),
     ]
-    words = patch_words(encoder.rates, 10368, "0.7 KB")
+    words = patch_words(encoder.rates, 10368, "0.9 KB")
     return CParts(
         Mode.PATCH,
         Coder.PATCH,
@@ -192,7 +192,7 @@ def vgg_parts(tensors: Tensors) -> CParts:
             "heq_class_code.c",
         ),
         "heq_vgg_encoder.c",
-        patch_words(encoder.rates, 27392, "0.7 KB"),
+        patch_words(encoder.rates, 27392, "4 KB"),
         {NETWORK: network_text(layers)},
     )
 

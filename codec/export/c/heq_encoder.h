@@ -45,7 +45,7 @@ time, heq_encode_patch() takes the place of heq_encode_rows().
 
 -- Limits
 
-@rate@Memory      heq_encoder, the buffer of a strip, and about 1.5 KB of stack
+@rate@Memory      heq_encoder, the buffer of a strip, and about 1 KB of stack
 @patch@Memory      heq_encoder, and about @STACK@ of stack
 Weights     @WEIGHT_BYTES@ bytes, constant; at most 131,072
 Width       1 to 4294967295 pixels; height 1 to 534773760
