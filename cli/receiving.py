@@ -52,8 +52,9 @@ def receive(
         typer.Option(
             "--mqtt",
             metavar="URL",
-            help="mqtt://[user@]host[:port]/[topic], or mqtts://; without a topic the uplinks of "
-            "The Things Stack and ChirpStack. The password is in HEQCODEC_MQTT_PASSWORD.",
+            help="mqtt://user@host:port/topic, or mqtts://; user, port and topic may be left out: "
+            "then the uplinks of The Things Stack and ChirpStack. The password is in "
+            "HEQCODEC_MQTT_PASSWORD.",
         ),
     ] = None,
     host: Annotated[
@@ -100,8 +101,8 @@ def receive(
 ) -> None:
     """Receive packets, and show the images as they fill in.
 
-    Needs heqcodec[receive]. What was acknowledged is on the disk: a datagram by its checksum, a
-    message to its broker. Ctrl-C ends it; started again, it goes on.
+    Needs the extra receive. What was acknowledged is on the disk. Ctrl-C ends it; started again,
+    it goes on.
     """
     if not (udp or serial or watch or mqtt):
         raise usage_error("give at least one of --udp, --serial, --watch and --mqtt.", "--udp")

@@ -6,6 +6,8 @@ import contextlib
 import json
 import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 import urllib.error
@@ -150,6 +152,16 @@ def test_access(tmp_path: Path) -> None:
             answer = page.recv(4096).decode()
         assert " 303 " in answer.splitlines()[0] and "location: /\r\n" in answer
         assert "HttpOnly" in answer and "samesite=strict" in answer.lower()
+
+
+def test_other_commands_import_nothing_of_it() -> None:
+    code = (
+        "import sys, heqcodec.cli.application, heqcodec.packets; "
+        "print(*(n for n in ('starlette', 'uvicorn', 'paho', 'serial', 'sqlite3', 'asyncio') "
+        "if n in sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []
 
 
 def test_wrong_commands(tmp_path: Path) -> None:
