@@ -18,6 +18,8 @@ GOLDEN = ROOT / "tests" / "conformance"
 PAGE = """<!doctype html><title>t</title><body>
 <heq-image id=device src=/tests/conformance/colour-nqe-r-device-60.heq alt="A cat"></heq-image>
 <heq-image id=packed src=/tests/conformance/alpha-nqe-r-packed-60.heq></heq-image>
+<style>.narrow { width: 50%; }</style>
+<heq-image id=narrow class=narrow src=/tests/conformance/pixel-nqe-r-device-20.heq></heq-image>
 <heq-image id=none src=/none.heq alt="Nothing"></heq-image>
 <div style="height: 5000px"></div>
 <heq-image id=lazy loading=lazy src=/tests/conformance/gray-nqe-r-device-20.heq></heq-image>
@@ -111,6 +113,9 @@ def test_the_element_shows_files(page: Any) -> None:
                 e.getAttribute("aria-label"), e.getBoundingClientRect().width];"""
     )
     assert facts == [own.shape[1], own.shape[0], True, "img", "A cat", own.shape[1]]
+    wait_for(page, "narrow", "load")
+    narrow = "return document.getElementById('narrow').getBoundingClientRect().width / "
+    assert page.execute_script(narrow + "document.body.clientWidth") == pytest.approx(0.5, abs=0.1)
     wait_for(page, "packed", "load")
     own = expected("alpha-nqe-r-packed-60.heq")
     given = shown(page, "packed")

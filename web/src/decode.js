@@ -9,8 +9,8 @@ import { loadNetwork, networkBox } from "./network.js";
 
 /** Bytes of a file that was given in one of several ways. */
 export async function bytesOf(source) {
-  if (source instanceof Uint8Array) return source;
   if (source instanceof ArrayBuffer) return new Uint8Array(source);
+  // Also of Node's Buffer, which is a Uint8Array with other habits.
   if (ArrayBuffer.isView(source)) return new Uint8Array(source.buffer, source.byteOffset, source.byteLength);
   if (typeof Blob !== "undefined" && source instanceof Blob) return new Uint8Array(await source.arrayBuffer());
   throw new HeqError("Give the file as a Uint8Array, an ArrayBuffer or a Blob.");

@@ -88,8 +88,8 @@ export class HeqImage extends HTMLElement {
     this.context = this.canvas.getContext("2d");
     [this.naturalWidth, this.naturalHeight] = [width, height];
     this.show(this.canvas);
-    // As an image does without a width of its own.
-    this.style.width ||= `${width}px`;
+    // The width of an image without one of its own; rules of the page come before it.
+    this.shadowRoot.querySelector("style").textContent = `${STYLE} :host { width: ${width}px; }`;
   }
 
   fail(error) {
