@@ -166,6 +166,28 @@ def test_both_engines_write_the_same_of_little() -> None:
     assert payload == PackedCoder(TABLES, native=False).encode(levels, sizes, 700)
 
 
+@needs_native
+@pytest.mark.parametrize(("logit", "density"), [(1600, 0.15), (-1600, 0.85)])
+def test_both_engines_write_the_same_where_networks_err(logit: int, density: float) -> None:
+    """They expect the other bit everywhere: surprise goes to the ends of its bins."""
+    tables = {**TABLES, "third": np.zeros_like(TABLES["third"])}
+    tables["third_bias"] = np.full_like(TABLES["third_bias"], logit << 6)
+    rng = np.random.default_rng(7)
+    levels = np.zeros((3, 3, 1, LEVELS), dtype=np.int16)
+    levels[..., :64] = rng.random((3, 3, 1, 64)) < density
+    sizes = rng.integers(0, 2, (3, 3)).astype(np.uint8)
+    payload = PackedCoder(tables).encode(levels, sizes, 500)
+    assert payload == PackedCoder(tables, native=False).encode(levels, sizes, 500)
+
+
+def test_profiles_are_rounded_half_up_between_sizes() -> None:
+    tables = tables_module.checked_tables({**TABLES, "halves": np.eye(32, dtype=np.int16)})
+    around = borders.Borders(tables, np.array([[0, 1]], dtype=np.uint8))
+    around._profiles[0, 0, 1, borders.LEFT, :4] = 2047, 2048, -2048, -2049
+    beyond = around.around(borders.Position(0, 0, 0, 3, 0))[borders.RIGHT]
+    assert beyond is not None and beyond[:4].tolist() == [0, 1, 0, -1]
+
+
 def test_golden_bytes(coder: PackedCoder) -> None:
     levels = np.zeros((2, 2, 3, LEVELS), dtype=np.int16)
     flat = levels.reshape(-1, LEVELS)
@@ -247,6 +269,11 @@ def test_wrong_arguments_are_named(coder: PackedCoder) -> None:
     ):
         with pytest.raises(ValueError):
             coder.encode(*wrong)
+    payload = coder.encode(levels, transform_sizes, 0)
+    for shape in ((0, 1, 1, 0), (1, 0, 1, 0), (1, 1, 2, 0), (1, 1, 1, -1), (1, 1, 1, 1024)):
+        with pytest.raises(ValueError, match="no strip is"):
+            coder.decode(payload, *shape)
+    assert coder.decode(coder.encode(levels, transform_sizes, 1023), 1, 1, 1, 1023)[0].any()
 
 
 def test_wrong_tables_are_named() -> None:
