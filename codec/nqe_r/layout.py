@@ -29,7 +29,7 @@ LEVELS = BANDS * SUBS
 """Levels of a colour plane of a patch."""
 LEVEL_LIMIT = 32767
 """Largest magnitude of a level."""
-LARGE, QUARTERS = 0, 1
+QUARTERS = 1
 """The two transform sizes."""
 
 

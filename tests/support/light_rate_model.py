@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from heqcodec.base.errors import HeqFormatError, HeqUnsupportedError
 from heqcodec.container.header import Coder
-from heqcodec.nqe_r.layout import LARGE, LEVELS, QUARTERS
+from heqcodec.nqe_r.layout import LEVELS, QUARTERS
 from light_model import LightDecoder, LightEncoder, cropped
 
 PATCH = 32
@@ -89,7 +89,7 @@ class LightRateEncoder:
         assert 0 <= step < 1024 and coefficients.dtype == np.int32
         values = np.abs(coefficients) // step_of(step) * np.sign(coefficients)
         costs = np.log2(1 + np.abs(values)).sum(axis=(2, 3))
-        transform_sizes = (costs[:, QUARTERS] < costs[:, LARGE]).astype(np.uint8)
+        transform_sizes = (costs[:, QUARTERS] < costs[:, 1 - QUARTERS]).astype(np.uint8)
         chosen = values[np.arange(len(values)), transform_sizes]
         return np.clip(chosen, -32767, 32767).astype(np.int16), transform_sizes
 
