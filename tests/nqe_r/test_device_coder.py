@@ -96,7 +96,8 @@ def test_c_and_python_write_the_same_of_little(seed: int) -> None:
     random = np.random.default_rng(seed)
     levels = np.zeros((3, 3, 3, 1024), dtype=np.int16)
     levels[..., :192] = np.rint(random.laplace(0, 0.7, (3, 3, 3, 192)))
-    levels[..., 0] = random.integers(-60, 60, (3, 3, 3))
+    most = (60, 3)[seed]  # Steep, and so flat that gradients differ.
+    levels[..., 0] = random.integers(-most, most, (3, 3, 3))
     levels[1, 1, :, 900] = 1, -200, 2
     transform_sizes = random.integers(0, 2, (3, 3)).astype(np.uint8)
     native, python = (DeviceCoder(some_tables(), native=native) for native in (True, False))

@@ -81,6 +81,16 @@ def test_cut_slices_are_left_out(slices: list[bytes], data: st.DataObject) -> No
     assert found == slices[: len(found)] and len(found) < SLICES
 
 
+@pytest.mark.parametrize(
+    ("length", "spelling"),
+    [(1, "01"), (127, "7f"), (128, "8001"), (129, "8101"), (16383, "ff7f"), (16384, "808001")],
+)
+def test_lengths_are_spelled_in_sevens_of_bits(length: int, spelling: str) -> None:
+    payload = join_slices([bytes(length), *[b""] * (SLICES - 1)])
+    check = zlib.crc32(b"\0" + bytes(length)) & 255
+    assert payload == bytes.fromhex(spelling) + bytes([check]) + bytes(length + SLICES - 1)
+
+
 def test_lengths_have_one_spelling() -> None:
     payload = join_slices([b"", *[b"abc"] * (SLICES - 1)])
     assert split_slices(b"\x80\x00" + payload[1:])[0] == []
