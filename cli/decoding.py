@@ -174,7 +174,8 @@ def decode(
         start = time.perf_counter()
         if by_rows:
             return _by_rows(job, options, progress, start)
-        data = read_input(job.source)
+        # Of a URL only what a region needs is read.
+        data = job.source if rectangle and "://" in job.source else read_input(job.source)
         damage: dict[str, Any] = {}
         with about(job.source), reported_to(progress):
             image = decode_file(data, rectangle, partial, **options, all_chunks=True)

@@ -160,7 +160,7 @@ def pack(
     """Make a device file of the variable-rate mode smaller, without loss.
 
     Args:
-        data: bytes, a path, or a binary file object.
+        data: bytes, a path, a URL of ``fsspec``, or a binary file object.
         strip_rows: rows of patches in a strip of the packed file, 1 to 255; 32 if None.
         max_pixels: largest number of pixels; None for no limit.
         progress: called with how many rows of patches are decoded or encoded and of how many.
@@ -219,7 +219,7 @@ def decode(
     around the region once the decoder is known).
 
     Args:
-        data: bytes, a path, or a binary file object.
+        data: bytes, a path, a URL of ``fsspec``, or a binary file object.
         region: (x, y, width, height) in pixels, inside the image; None for all of it. The result
             is that crop of the whole image.
         partial: keep what is intact; damaged strips are filled from their neighbours, or in packed
@@ -282,7 +282,7 @@ def info(data: Source, partial: bool = False) -> FileInfo:
     """What a file says about itself; every checksum is verified and no model is loaded.
 
     Args:
-        data: bytes, a path, or a binary file object.
+        data: bytes, a path, a URL of ``fsspec``, or a binary file object.
         partial: list damage under ``damaged_strips``, ``damaged_chunks`` and ``repaired``, and
             count the strips that a cut took under ``missing_strips``, instead of raising.
 
@@ -301,7 +301,7 @@ def read_metadata(data: Source, partial: bool = False) -> Metadata:
     """ICC profile, EXIF and XMP of a file, without reading its strips.
 
     Args:
-        data: bytes, a path, or a binary file object.
+        data: bytes, a path, a URL of ``fsspec``, or a binary file object.
         partial: leave out what is damaged instead of raising.
 
     Raises:

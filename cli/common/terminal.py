@@ -193,6 +193,11 @@ def read_input(path: str) -> bytes:
     if path == STANDARD:
         return sys.stdin.buffer.read()
     try:
+        if "://" in path:
+            from heqcodec.container.source import open_source
+
+            with open_source(path) as stream:
+                return stream.read()
         return Path(path).read_bytes()
     except OSError as error:
         raise HeqError(f"{path} cannot be read: {error.strerror}.") from error

@@ -86,7 +86,8 @@ class Past:
 
     def state(self, item: Item) -> str:
         """ "done", "failed", "changed" since it was done or failed, or "new"."""
-        key = _hash(_text(item.source))
+        # A Python number would make NumPy compare, and copy, them as floats.
+        key = np.uint64(_hash(_text(item.source)))
         place = int(np.searchsorted(self.keys, key))
         if place == len(self.keys) or self.keys[place] != key:
             return "new"

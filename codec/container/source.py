@@ -1,4 +1,4 @@
-"""Where bytes come from: bytes, a path or a file object, as one seekable stream."""
+"""Where bytes come from: bytes, a path, a URL or a file object, as one seekable stream."""
 
 from __future__ import annotations
 
@@ -9,6 +9,12 @@ from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO, TypeAlias, cast
 
+from heqcodec.base.errors import HeqError
+
+_AHEAD = 1 << 14
+"""Bytes that are read together with what is asked for over a network: heads of strips that follow
+are often among them."""
+
 Source: TypeAlias = "bytes | bytearray | memoryview | str | os.PathLike[str] | BinaryIO"
 
 
@@ -17,16 +23,21 @@ def open_source(source: Source) -> Iterator[BinaryIO]:
     """A seekable binary stream at the first byte of the file.
 
     Args:
-        source: bytes; a path; or a binary file object, read from where it stands. A path is
+        source: bytes; a path; a URL of a file system of ``fsspec``, such as ``https://`` or
+            ``s3://``, read by ranges; or a binary file object, read from where it stands. A path is
             closed afterwards; a seekable file object is put back where it stood; one that cannot
             seek (a pipe) is read to its end.
 
     Raises:
         TypeError: none of these, or a file object in text mode.
+        HeqError: a URL of no file system that is here.
         OSError: the file cannot be opened or read.
     """
     if isinstance(source, (bytes, bytearray, memoryview)):
         yield BytesIO(source)
+    elif isinstance(source, str) and "://" in source:
+        with _open_url(source) as opened:
+            yield opened
     elif isinstance(source, (str, os.PathLike)):
         with Path(source).open("rb") as opened:
             yield opened
@@ -47,3 +58,14 @@ def open_source(source: Source) -> Iterator[BinaryIO]:
             f"A .heq file is given as bytes, a path or a binary file object, not as "
             f"{type(source).__name__}."
         )
+
+
+def _open_url(url: str) -> BinaryIO:
+    """A seekable file on a file system of ``fsspec``."""
+    from fsspec.core import url_to_fs
+
+    try:
+        files, path = url_to_fs(url)
+    except (ImportError, ValueError) as error:
+        raise HeqError(f"{url} cannot be opened: {error}") from error
+    return cast(BinaryIO, files.open(path, "rb", block_size=_AHEAD, cache_type="readahead"))

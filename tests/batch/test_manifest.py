@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from heqcodec.base.errors import HeqError
 from heqcodec.batch import manifest as module
 from heqcodec.batch.locations import Place
-from heqcodec.batch.manifest import Manifest, read_manifest
+from heqcodec.batch.manifest import Manifest, Past, read_manifest
 from heqcodec.batch.work import Facts, Item, Outcome
 
 RUN: dict[str, Any] = {
@@ -68,6 +69,14 @@ def test_the_last_row_of_a_source_counts(place: Place) -> None:
     assert states(place, item(), item(version="2")) == ["changed", "done"]
     table = read_manifest(place)
     assert table.column("version").to_pylist() == ["2"] and table.num_rows == 1
+
+
+def test_neighbours_among_64_bits_are_told_apart() -> None:
+    one = item()
+    key = module._hash(one.source)
+    versions = np.array([1, module._version(one.size, one.version, one.output)], np.uint64)
+    past = Past(np.array([key - 1, key], np.uint64), versions, np.array([1, 1], np.uint8))
+    assert past.state(one) == "done"
 
 
 def test_rows_hold_all_that_is_known(place: Place) -> None:
