@@ -141,6 +141,14 @@ class RunOptions:
             "--item-seconds", min=0.001, metavar="S", help="Give up an item that takes longer."
         ),
     ] = None
+    metrics: Annotated[
+        Path | None,
+        typer.Option(
+            "--metrics",
+            metavar="FILE",
+            help="Write figures for Prometheus to FILE.prom every five seconds.",
+        ),
+    ] = None
     force: Annotated[
         bool,
         typer.Option("-f", "--force", help="Begin in a folder that holds other files already."),
@@ -294,6 +302,7 @@ def _run(
     """Run a batch, and tell what it did."""
     from heqcodec.batch.locations import Place, open_place
     from heqcodec.batch.manifest import FOLDER, Manifest
+    from heqcodec.batch.metrics import MetricsFile
     from heqcodec.batch.operations import described
     from heqcodec.batch.run import run_batch
     from heqcodec.batch.work import Task
@@ -309,7 +318,14 @@ def _run(
 
     workers, threads = _shares(options)
     task = Task(operation, sources.address, targets.address, threads)
-    with _progress(name, options.quiet) as progress:
+    file = None if options.metrics is None else MetricsFile(options.metrics, name)
+    with _progress(name, options.quiet) as show:
+
+        def progress(summary: Summary) -> None:
+            show(summary)
+            if file is not None:
+                file.update(summary)
+
         summary = run_batch(
             run,
             _folders(sources, targets, accepts, options.files_from),
@@ -322,6 +338,8 @@ def _run(
             retry_failed=options.retry_failed,
             progress=progress,
         )
+    if file is not None:
+        file.update(summary, last=True)
     _tell(name, summary, source, target, place, options)
 
 

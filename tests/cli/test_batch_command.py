@@ -213,6 +213,21 @@ class TestPlaces:
         assert result.exit_code == 2 and "one folder" in result.stderr
 
 
+def test_figures_for_prometheus(photos: Path, tmp_path: Path) -> None:
+    (photos / "b.png").write_bytes(b"no image")
+    path = tmp_path / "batch.prom"
+    summary = batch("encode", photos, tmp_path / "out", "--metrics", path, exit_code=1)
+    lines = path.read_text().splitlines()
+    figures = dict(line.rsplit(" ", 1) for line in lines if not line.startswith("#"))
+    label = '{operation="encode"}'
+    assert figures[f"heqcodec_batch_done_total{label}"] == "3"
+    assert figures[f"heqcodec_batch_failed_total{label}"] == "1"
+    assert figures[f"heqcodec_batch_items_left{label}"] == "0"
+    assert int(figures[f"heqcodec_batch_output_bytes_total{label}"]) == summary["output_bytes"] > 0
+    types = [line.split()[2] for line in lines if line.startswith("# TYPE")]
+    assert types == [name.split("{")[0] for name in figures]
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
