@@ -31,10 +31,18 @@ static int magnitude_of(int value)
     return value < 0 ? -value : value;
 }
 
+typedef char columns_have_14_bytes[sizeof(heq_device_column) == 14 ? 1 : -1];
+
 /* Of the patch above, or NULL where it was not kept. */
 static heq_device_column *column_of(heq_device_strip *strip)
 {
-    return strip->column < HEQ_DEVICE_COLUMNS ? strip->above + strip->column : NULL;
+    int column = strip->column;
+    if (column >= HEQ_DEVICE_COLUMNS) {
+        return NULL;
+    }
+    /* 14 bytes each, without a product. */
+    return (heq_device_column *)(void *)((uint8_t *)strip->above +
+                                         heq_two_shifts(column, 3, 2) + (column << 1));
 }
 
 static int knows_above(const heq_device_strip *strip)
