@@ -146,7 +146,7 @@ class RunOptions:
         typer.Option(
             "--metrics",
             metavar="FILE",
-            help="Write figures for Prometheus to FILE.prom every five seconds.",
+            help="Write counters for Prometheus to FILE, such as batch.prom, every 5 s.",
         ),
     ] = None
     force: Annotated[
