@@ -30,7 +30,7 @@ LEVELS = BANDS * SUBS
 LEVEL_LIMIT = 32767
 """Largest magnitude of a level."""
 QUARTERS = 1
-"""The two transform sizes."""
+"""The transform size of four quarters; that of the whole patch is 0."""
 
 
 def band_frequencies() -> NDArray[np.int64]:
