@@ -124,7 +124,7 @@ main()
         ("words", "expected"),
         [
             ("heqcodec dec", {"decode"}),
-            ("heqcodec decode --decoder ", {"strong", "fast", "best", "plain"}),
+            ("heqcodec decode --decoder ", {"strong", "fast", "best", "best-2", "best-8", "plain"}),
             ("heqcodec encode --model nqe-t", {"nqe-t"}),
         ],
     )

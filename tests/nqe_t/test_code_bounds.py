@@ -42,6 +42,9 @@ def known(low: int, width: int, negative: bool) -> Coefficients:
         (64, 16, False, -64, 8),
         (64, 16, True, -72, 0),
         (64, 16, True, 64, 8),
+        (8192, 4096, False, 13312, 0.25),
+        (8192, 4096, False, 4096, 1),
+        (8192, 4096, True, 0, 2),
     ],
 )
 def test_distance_from_the_interval_in_its_widths(
@@ -57,4 +60,7 @@ def test_distance_from_the_interval_in_its_widths(
     bounds = CodeBounds(encoder.stem, known(low, width, negative), 1)
     coefficients = np.zeros((1, 1, 32, 32), dtype=np.float32)
     coefficients[0, 0, 5, 7] = value
-    assert bounds.violations(coefficients).tolist() == [distance**2]
+    # In units of the interval's width where it is wide, of the least step where it is narrow.
+    unit = width or STEP
+    wanted = (distance * unit / max(unit, code_bounds.LEAST_STEP)) ** 2
+    assert bounds.violations(coefficients).tolist() == [wanted]
