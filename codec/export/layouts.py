@@ -84,7 +84,8 @@ def renamed(text: str, prefix: str) -> str:
     if prefix == DEFAULT_PREFIX:
         return text
     text = re.sub(r"\bheq_", f"{prefix}_", text)
-    return re.sub(r"\b(CONFIG_)?HEQ_", rf"\1{prefix.upper()}_", text)
+    # Also as a compiler's option -DHEQ_, in makefiles.
+    return re.sub(r"\b(CONFIG_|D)?HEQ_", rf"\1{prefix.upper()}_", text)
 
 
 def _templates(exported: CSources, layout: str) -> dict[str, str]:

@@ -5,7 +5,7 @@
  *
  *     cost += heq_size_cost(coefficients, steps[size][plane]);         of each plane, in both sizes
  *     heq_fast_quantize(coefficients, steps[size][plane], size, plane, &levels);
- *     heq_settle(&layer, size, planes, relief, &levels);                       once all planes are there
+ *     heq_settle(&layer, size, planes, relief, &levels);                 once all planes are there
  *
  * C99, integers only, no memory of its own. Levels stand in the order of the device coder: four of
  * each frequency (u, v), 0..15, by rising u^2 + v^2.

@@ -3,7 +3,7 @@
  *
  *     heq_quantizer_begin(&quantizer, steps[size][plane]);
  *     cost += heq_code_columns(&transform, &quantizer, size, &field);   after the rows
- *     heq_settle_codes(&layer, size, planes, relief, fields);                   once all planes are there
+ *     heq_settle_codes(&layer, size, planes, relief, fields);            once all planes are there
  */
 #ifndef HEQ_LEVELS_CODES_H
 #define HEQ_LEVELS_CODES_H

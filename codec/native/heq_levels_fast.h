@@ -8,8 +8,8 @@
 
 #ifdef HEQ_KERNEL_FAST
 
-/* Size and levels of a patch, `heq_settle` not yet applied, and what it costs in that size; steps by
- * size, then plane. */
+/* Size and levels of a patch, `heq_settle` not yet applied, and what it costs in that size; steps
+ * by size, then plane. */
 HEQ_INTERNAL int heq_fast_levels(const heq_transform *transform, const int32_t *steps,
                                  const heq_patch *patch, heq_levels *levels, int32_t *cost);
 

@@ -240,8 +240,10 @@ def change_levels(monkeypatch: pytest.MonkeyPatch, when: Any) -> None:
 
     right = RateNqe.levels
 
-    def wrong(self: Any, coefficients: np.ndarray, step: int) -> tuple[np.ndarray, np.ndarray]:
-        levels, transform_sizes = right(self, coefficients, step)
+    def wrong(
+        self: Any, coefficients: np.ndarray, step: int, *tune: Any
+    ) -> tuple[np.ndarray, np.ndarray]:
+        levels, transform_sizes = right(self, coefficients, step, *tune)
         if when(len(coefficients)):
             levels[0, 0, 5] ^= 1
         return levels, transform_sizes

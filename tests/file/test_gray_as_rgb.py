@@ -112,4 +112,4 @@ def test_grey_of_the_patch_mode_is_as_good_as_colour() -> None:
         pixels = heqcodec.decode(heqcodec.encode(image, model="nqe-t", bpp=0.5)).astype(float)
         errors.append(float(np.mean((pixels.mean(axis=2) - smooth) ** 2)))
     # A file of colours pays for saying that there are none.
-    assert errors[0] < 0.988 * errors[1]
+    assert errors[0] < 0.995 * errors[1]

@@ -28,7 +28,7 @@ class CountingEncoder:
         return made
 
     def levels(
-        self, coefficients: NDArray[np.int32], step: int
+        self, coefficients: NDArray[np.int32], step: int, tune: str = "psnr"
     ) -> tuple[NDArray[np.int16], NDArray[np.uint8]]:
         made = (coefficients[:, 0] + step).astype(np.int16)
         return made, np.zeros(len(made), dtype=np.uint8)

@@ -1,5 +1,5 @@
-/* Packets that stand alone: heads, order, checksums, parity and sending again, for either mode. What
- * fills them is in heq_packets_levels.h or heq_packets_codes.h.
+/* Packets that stand alone: heads, order, checksums, parity and sending again, for either mode.
+ * What fills them is in heq_packets_levels.h or heq_packets_codes.h.
  */
 
 #include "heq_packets.h"
@@ -182,7 +182,8 @@ static void close_packet(packet_state *state, uint32_t bits)
         word |= state->continued;
     }
     if (state->kind == KIND_START) {
-        store_start(state, step_of(&state->encoder), state->link.packets, state->bytes + HEAD_BYTES);
+        store_start(state, step_of(&state->encoder), state->link.packets,
+                    state->bytes + HEAD_BYTES);
         payload += START_BYTES;
     }
     if (state->number >= state->most) {

@@ -63,7 +63,8 @@ static int mode_begin(heq_state *state, const heq_image *image)
     state->tune = image->tune;
     heq_integer_steps(rate_steps, image->rate & 1023, state->steps);
     if (image->budget != 0) {
-        if (image->progressive || image->strip_rows > 1 || state->file.rows > 65536 || image->budget < heads) {
+        if (image->progressive || image->strip_rows > 1 || state->file.rows > 65536 ||
+            image->budget < heads) {
             return 0;
         }
         state->file.strip_rows = 1;
