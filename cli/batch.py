@@ -2,51 +2,30 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
-import inspect
 import sys
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
-from heqcodec.base.arguments import OWN_CODER
 from heqcodec.base.errors import HeqError, HeqUnsupportedError
 
+from .common.batch_report import batch_progress, report_batch
+from .common.option_groups import takes_option_groups
 from .common.options import (
     Backend,
-    BitsPerPixel,
-    Budget,
-    Coder,
     Device,
-    Index,
     MaxPixels,
-    Mode,
-    Model,
-    Progressive,
-    Quality,
     Quiet,
-    Raw,
     StripMetadata,
     StripRows,
-    TargetSize,
-    Tune,
     Verbose,
 )
-from .common.terminal import (
-    DATA_ERROR,
-    STANDARD,
-    print_json,
-    reports_errors,
-    say,
-    tell,
-    usage_error,
-)
+from .common.terminal import STANDARD, reports_errors, usage_error
 from .decoding import Decoder, is_heq
-from .encoding import check_options, check_raw, is_image
+from .encoding import EncodeSettings, is_image
 
 if TYPE_CHECKING:
     from heqcodec.batch.locations import Entry, Place
@@ -62,9 +41,6 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 
-LINE_SECONDS = 30.0
-"""Between two lines of progress where there is no terminal."""
-NAMED_FAILURES = 20
 
 Source = Annotated[
     str,
@@ -160,40 +136,13 @@ class RunOptions:
     verbose: Verbose = False
 
 
-def _with_run_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the fields of `RunOptions` as options; it takes them as ``run``."""
-    own = inspect.signature(command, eval_str=True).parameters
-    shared = inspect.signature(RunOptions, eval_str=True).parameters
-
-    @functools.wraps(command)
-    def wrapped(**given: Any) -> None:
-        run = RunOptions(**{name: given.pop(name) for name in shared})
-        command(**given, run=run)
-
-    parameters = [*(part for name, part in own.items() if name != "run"), *shared.values()]
-    wrapped.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    wrapped.__annotations__ = {part.name: part.annotation for part in parameters}
-    return wrapped
-
-
 @app.command("encode")
-@_with_run_options
+@takes_option_groups
 @reports_errors
 def encode(
     source: Source,
     target: Target,
-    quality: Quality = None,
-    bpp: BitsPerPixel = None,
-    target_size: TargetSize = None,
-    budget: Budget = None,
-    mode: Mode = "auto",
-    model: Model = "default",
-    coder: Coder = OWN_CODER,
-    strip_rows: StripRows = None,
-    raw: Raw = None,
-    index: Index = False,
-    progressive: Progressive = False,
-    tune: Tune = "psnr",
+    settings: EncodeSettings,
     strip_metadata: StripMetadata = False,
     max_pixels: MaxPixels = None,
     *,
@@ -201,19 +150,13 @@ def encode(
 ) -> None:
     """Encode images as .heq files."""
     from heqcodec.batch.operations import Encode
-    from heqcodec.file.options import EncodeOptions
 
-    options = EncodeOptions(
-        bpp, quality, target_size, mode, coder, model, strip_rows, budget, index, progressive, tune
-    )
-    check_options(options)
-    check_raw(raw)
-    operation = Encode(options, strip_metadata, raw, **_limit(max_pixels))
+    operation = Encode(settings.checked(), strip_metadata, settings.raw, **_limit(max_pixels))
     _run("encode", operation, is_image, ".heq", source, target, run)
 
 
 @app.command("decode")
-@_with_run_options
+@takes_option_groups
 @reports_errors
 def decode(
     source: Source,
@@ -246,7 +189,7 @@ def decode(
 
 
 @app.command("pack")
-@_with_run_options
+@takes_option_groups
 @reports_errors
 def pack(
     source: Source,
@@ -264,7 +207,7 @@ def pack(
 
 
 @app.command("unpack")
-@_with_run_options
+@takes_option_groups
 @reports_errors
 def unpack(
     source: Source, target: Target, max_pixels: MaxPixels = None, *, run: RunOptions
@@ -277,7 +220,7 @@ def unpack(
 
 
 @app.command("verify")
-@_with_run_options
+@takes_option_groups
 @reports_errors
 def verify(source: Source, target: Target, *, run: RunOptions) -> None:
     """Check every checksum of .heq files; DST takes the manifest alone."""
@@ -319,7 +262,7 @@ def _run(
     workers, threads = _shares(options)
     task = Task(operation, sources.address, targets.address, threads)
     file = None if options.metrics is None else MetricsFile(options.metrics, name)
-    with _progress(name, options.quiet) as show:
+    with batch_progress(name, options.quiet) as show:
 
         def progress(summary: Summary) -> None:
             show(summary)
@@ -340,7 +283,8 @@ def _run(
         )
     if file is not None:
         file.update(summary, last=True)
-    _tell(name, summary, source, target, place, options)
+    heads = {"operation": name, "source": source, "target": target, "manifest": place.url}
+    report_batch(summary, heads, options.as_json, options.quiet)
 
 
 def _engine(task: Any, workers: int, options: RunOptions) -> Any:
@@ -393,78 +337,3 @@ def _folders(
     if files_from == STANDARD:
         return source.listed(sys.stdin.read().splitlines())
     return source.listed(Path(files_from).read_text("utf-8", "surrogateescape").splitlines())
-
-
-def _tell(
-    name: str, summary: Summary, source: str, target: str, place: Place, options: RunOptions
-) -> None:
-    if options.as_json:
-        heads = {"operation": name, "source": source, "target": target, "manifest": place.url}
-        print_json({**heads, **summary.as_json()})
-    elif not options.quiet:
-        tell(_line(summary))
-    if not (summary.failed or summary.failed_before):
-        return
-    if summary.failed:
-        say(f"heqcodec: {summary.failed:,} of {summary.items:,} items failed:")
-    for failure in summary.failures[:NAMED_FAILURES]:
-        say(f"  {failure['input']}: {failure['error']}")
-    if summary.failed > NAMED_FAILURES:
-        say(f"  and {summary.failed - NAMED_FAILURES:,} more, which the manifest lists.")
-    if summary.failed_before:
-        say(
-            f"heqcodec: {summary.failed_before:,} items failed before and were left alone; "
-            "--retry-failed does them again."
-        )
-    raise typer.Exit(DATA_ERROR)
-
-
-def _line(summary: Summary) -> str:
-    deaths = f", {summary.deaths:,} workers died" if summary.deaths else ""
-    return (
-        f"{summary.done:,} done, {summary.failed:,} failed, {summary.skipped:,} done before"
-        f"{deaths}; {summary.input_bytes:,} bytes to {summary.output_bytes:,}, "
-        f"{summary.rate:.2f} a second, {summary.seconds:.1f} s"
-    )
-
-
-@contextlib.contextmanager
-def _progress(title: str, quiet: bool) -> Iterator[Callable[[Summary], None]]:
-    """A bar on standard error, or a line now and then where that is no terminal."""
-    if quiet:
-        yield lambda summary: None
-    elif sys.stderr.isatty():
-        from rich.console import Console
-        from rich.progress import MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-        columns = (
-            *Progress.get_default_columns()[:-1],
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[rate]:.1f}/s"),
-            TimeRemainingColumn(),
-        )
-        with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
-            bar = bars.add_task(title, total=None, rate=0.0)
-
-            def show(summary: Summary) -> None:
-                done = summary.done + summary.failed
-                bars.update(bar, completed=done, total=summary.items, rate=summary.rate)
-
-            yield show
-    else:
-        last = time.monotonic()
-
-        def print_line(summary: Summary) -> None:
-            nonlocal last
-            if time.monotonic() - last < LINE_SECONDS:
-                return
-            last = time.monotonic()
-            left = summary.seconds_left
-            total = "" if summary.items is None else f" of {summary.items:,}"
-            rest = "" if left is None else f", {left:.0f} s left"
-            say(
-                f"{title}: {summary.done + summary.failed:,}{total}, {summary.failed:,} failed, "
-                f"{summary.rate:.2f} a second{rest}"
-            )
-
-        yield print_line

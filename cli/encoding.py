@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,6 +15,7 @@ from heqcodec.base.errors import HeqError, HeqUnsupportedError
 from heqcodec.base.progress import Progress
 
 from .common.batch import run_jobs
+from .common.option_groups import takes_option_groups
 from .common.options import (
     BitsPerPixel,
     Budget,
@@ -53,6 +55,36 @@ if TYPE_CHECKING:
     from heqcodec.file.options import EncodeOptions
 
 
+@dataclass(frozen=True)
+class EncodeSettings:
+    """Options of every command that encodes."""
+
+    quality: Quality = None
+    bpp: BitsPerPixel = None
+    target_size: TargetSize = None
+    budget: Budget = None
+    mode: Mode = "auto"
+    model: Model = "default"
+    coder: Coder = OWN_CODER
+    strip_rows: StripRows = None
+    raw: Raw = None
+    index: Index = False
+    progressive: Progressive = False
+    tune: Tune = "psnr"
+
+    def checked(self) -> EncodeOptions:
+        """Those of `heqcodec.encode`; refuse what no image could be encoded with."""
+        from heqcodec.file.options import EncodeOptions
+
+        given = vars(self).copy()
+        raw = given.pop("raw")
+        options = EncodeOptions(**given)
+        _check_options(options)
+        _check_raw(raw)
+        return options
+
+
+@takes_option_groups
 @reports_errors
 def encode(
     inputs: Annotated[
@@ -60,18 +92,7 @@ def encode(
         typer.Argument(metavar="IN...", help="Images, folders or globs; - is standard input."),
     ],
     output: HeqOutput,
-    quality: Quality = None,
-    bpp: BitsPerPixel = None,
-    target_size: TargetSize = None,
-    budget: Budget = None,
-    mode: Mode = "auto",
-    model: Model = "default",
-    coder: Coder = OWN_CODER,
-    strip_rows: StripRows = None,
-    raw: Raw = None,
-    index: Index = False,
-    progressive: Progressive = False,
-    tune: Tune = "psnr",
+    settings: EncodeSettings,
     strip_metadata: StripMetadata = False,
     by_rows: ByRows = False,
     max_pixels: MaxPixels = None,
@@ -87,13 +108,7 @@ def encode(
     Several inputs, a folder or a quoted glob make OUT a folder; a bad file then does not stop the
     others, and the exit code is 1 in the end.
     """
-    from heqcodec.file.options import EncodeOptions
-
-    options = EncodeOptions(
-        bpp, quality, target_size, mode, coder, model, strip_rows, budget, index, progressive, tune
-    )
-    check_options(options)
-    check_raw(raw)
+    options, raw = settings.checked(), settings.raw
     if by_rows and (raw or STANDARD in inputs):
         raise usage_error("it reads TIFF files, and neither --raw nor standard input.", "--rows")
     plan = plan_jobs(
@@ -147,7 +162,7 @@ def encode(
     run_jobs(plan, work, _line, "encoding", as_json=as_json, quiet=quiet)
 
 
-def check_options(options: EncodeOptions) -> None:
+def _check_options(options: EncodeOptions) -> None:
     """Refuse what no image could be encoded with, as a wrong command."""
     from heqcodec.file.options import OptionError
     from heqcodec.models import registry
@@ -159,7 +174,7 @@ def check_options(options: EncodeOptions) -> None:
         raise usage_error(_with_flags(str(error)), _flag(named)) from error
 
 
-def check_raw(raw: str | None) -> None:
+def _check_raw(raw: str | None) -> None:
     """Refuse what says no raw dump, as a wrong command."""
     from heqcodec.image.raw.layout import parse_layout
 
@@ -176,7 +191,7 @@ def _flag(option: str) -> str:
 
 def _with_flags(text: str) -> str:
     """A message about arguments of `encode` as one about options of the command."""
-    text = re.sub(r"\b(coder|mode)='(\w+)'", r"--\1 \2", text)
+    text = re.sub(r"\b(coder|mode|tune)='(\w+)'", r"--\1 \2", text)
     return re.sub(r"\b(quality|bpp|target_size|budget)\b", lambda found: _flag(found[0]), text)
 
 

@@ -13,6 +13,7 @@ from command_runner import names, run
 from heqcodec import api
 from heqcodec.base.threads import thread_count
 from PIL import Image
+from typer import BadParameter
 
 
 @pytest.mark.usefixtures("light")
@@ -103,6 +104,17 @@ class TestEncode:
         for option in (("--mode", "rate"), ("--coder", "packed"), ("--model", "absent")):
             result = run("encode", photo, photo.with_name("out.heq"), *option)
             assert result.exit_code == 2 and option[1] in result.stderr
+
+    def test_messages_name_options_as_the_command_has_them(self, photo: Path) -> None:
+        from heqcodec.cli.encoding import EncodeSettings
+
+        for given, said in (
+            ({"mode": "patch", "tune": "ssim"}, "--tune ssim belongs to"),
+            ({"mode": "patch", "coder": "packed"}, "--coder packed belongs to"),
+            ({"quality": 40, "target_size": 900}, "-q and --target-size contradict"),
+        ):
+            with pytest.raises(BadParameter, match=said):
+                EncodeSettings(**given).checked()  # type: ignore[arg-type]
 
     @pytest.mark.parametrize("name", ["x.jpg", "x.PNG", "x.heic", "x.pdf"])
     def test_another_kind_of_image_is_no_name_for_a_heq_file(self, name: str, photo: Path) -> None:
