@@ -20,7 +20,7 @@ def takes_option_groups(command: Callable[..., None]) -> Callable[..., None]:
     groups = {
         name: inspect.signature(part.annotation, eval_str=True).parameters
         for name, part in own.items()
-        if is_dataclass(part.annotation)
+        if isinstance(part.annotation, type) and is_dataclass(part.annotation)
     }
 
     @functools.wraps(command)

@@ -11,15 +11,15 @@ from pathlib import Path
 
 import numpy as np
 from heqcodec.base.errors import HeqError
+from heqcodec.container.header import padded_size
 from heqcodec.eval.baselines.pixels import rgb_image, whole_setting
+from heqcodec.image.patches import padded_band
 
 LARGEST_QP = 63
 COLOUR = "color_matrix=bt709:{}range=full"
 SCALER = "flags=lanczos+accurate_rnd+full_chroma_int+full_chroma_inp"
 SIZE = struct.Struct(">HH")
 """Width and height, in front of the stream."""
-LEAST_SIDE = 32
-"""Sides are coded as multiples of it, the last samples repeated; those of Kodak are."""
 
 
 class Vvc:
@@ -61,10 +61,10 @@ class Vvc:
         qp = whole_setting(self.name, "QP", setting, 0, LARGEST_QP)
         rgb = np.asarray(rgb_image(pixels))
         height, width = rgb.shape[:2]
-        padding = [(0, _padded(side) - side) for side in (height, width)]
-        padded = np.pad(rgb, (*padding, (0, 0)), mode="edge")
+        columns, rows = padded_size(width, height)
+        padded = padded_band(rgb, 0, rows, 0, columns)
         source = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s"]
-        source += [f"{padded.shape[1]}x{padded.shape[0]}", "-i", "-"]
+        source += [f"{columns}x{rows}", "-i", "-"]
         to_yuv = f"scale=out_{COLOUR.format('out_')}:{SCALER},format=yuv420p10le"
         coder = ["-c:v", "libvvenc", "-preset", "medium", "-qp", str(qp), "-qpa", "0"]
         coder += ["-threads", "1", "-frames:v", "1", "-f", "vvc", "-"]
@@ -77,7 +77,7 @@ class Vvc:
         if len(data) <= SIZE.size:
             raise HeqError(f"{path.name} is too short to hold an image.")
         width, height = SIZE.unpack_from(data)
-        columns, rows = (_padded(side) for side in (width, height))
+        columns, rows = padded_size(width, height)
         to_rgb = f"scale=in_{COLOUR.format('in_')}:{SCALER},format=rgb24"
         target = ["-frames:v", "1", "-f", "rawvideo", "-"]
         raw = _run(
@@ -86,11 +86,6 @@ class Vvc:
         if len(raw) != rows * columns * 3:
             raise HeqError(f"ffmpeg gave no image of {columns}x{rows} for {path.name}.")
         return np.frombuffer(raw, dtype=np.uint8).reshape(rows, columns, 3)[:height, :width].copy()
-
-
-def _padded(side: int) -> int:
-    """A side as it is coded, a multiple of `LEAST_SIDE`."""
-    return -(-side // LEAST_SIDE) * LEAST_SIDE
 
 
 def _run(options: Sequence[str], given: bytes = b"") -> bytes:
