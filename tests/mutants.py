@@ -332,6 +332,7 @@ class Loop:
         if failed:
             kills[failed] += 1
         elif len(chosen) < len(reaching) and seconds < self.most:
+            self.tell(waiting=name, tests=f"{len(chosen)} of {len(reaching)}")
             return True
         self.tell(
             mutant=name,

@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 import torch
 from heqcodec.base.errors import HeqError, HeqUnsupportedError
-from heqcodec.lab.training import packed_priors, packed_tables, rate_coders
+from heqcodec.lab.training import packed_priors, packed_tables, rate_coders, run
 from heqcodec.lab.training.given_weights import read_purenet, write_tensors
 from heqcodec.lab.training.install import main as install_main
+from heqcodec.lab.training.loop import TrainingLoop
 from heqcodec.lab.training.muon import Muon, orthogonalized
 from heqcodec.lab.training.packed_fit import main as fit_packed
 from heqcodec.lab.training.packed_networks import Effort
@@ -227,19 +228,25 @@ def test_muon_learns_where_gradients_are_of_very_different_size() -> None:
     )
 
 
-def test_a_schedule_can_end_by_the_clock(photographs: Path, held_out: Path, tmp_path: Path) -> None:
+def test_a_schedule_can_end_by_the_clock(
+    photographs: Path, held_out: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A step reads the clock twice, and the schedule begins behind the first step: 0.2 minutes are
+    # over then, and 0.4 more behind each step after it: 2 are over behind the sixth, at 2.2.
+    ticks = itertools.count(step=12)
+    monkeypatch.setattr(run, "TrainingLoop", partial(TrainingLoop, clock=ticks.__next__))
     path = recipe(tmp_path / "r.toml", decoder="fast", steps=100_000)
-    entry = train(
+    entry = run.train(
         path,
         photographs,
         device="cpu",
         out_dir=tmp_path / "o",
         held_out_dir=held_out,
-        finish_in=0.02,
+        finish_in=2,
     )
     training = entry["training"]
-    assert 1 < training["steps"] < training["of_steps"] and training["minutes"] < 0.1
-    assert training["command"].endswith("--finish-in 0.02")
+    assert (training["steps"], training["of_steps"]) == (6, 100_000)
+    assert training["minutes"] == 2.2 and training["command"].endswith("--finish-in 2")
 
 
 @pytest.mark.slow
