@@ -3,14 +3,16 @@
     python benchmarks/batch_faults.py PHOTOGRAPHS --images 2000 --every 10 --out OUT.json
 
 Crops of photographs are encoded, packed and decoded by two workers, one of which is killed by
-SIGKILL every few seconds; the first run is also killed itself and goes on. Each output is compared
-with that of a single call. ``--ray`` takes a Ray cluster of two nodes on this machine.
+SIGKILL every few seconds; each operation is also given up halfway and taken up again. Each output
+is compared with that of a single call. ``--ray`` takes a Ray cluster of two nodes on this machine.
 """
 
 from __future__ import annotations
 
 import contextlib
+import io
 import json
+import logging
 import os
 import random
 import signal
@@ -23,6 +25,7 @@ from typing import Annotated, Any
 
 import heqcodec
 import numpy as np
+import pyarrow.parquet as parquet
 import typer
 from heqcodec.batch.local import LocalEngine
 from heqcodec.batch.locations import Place
@@ -33,8 +36,9 @@ from heqcodec.batch.work import Task
 from heqcodec.file.options import EncodeOptions
 from PIL import Image
 
-SIDE, SEED, QUALITY = 96, 7, 40
+SIDES, SEED, QUALITY = (128, 256), 7, 40
 WORKERS = 2
+SUFFIXES = (".png", ".jpg", ".avif")
 STEPS: dict[str, tuple[Any, str]] = {
     "encode": (Encode(EncodeOptions(quality=QUALITY)), ".heq"),
     "pack": (Repack("pack"), ".heq"),
@@ -47,16 +51,17 @@ class Stopped(Exception):
 
 
 def write_crops(photographs: Path, folder: Path, images: int) -> None:
-    """Square crops of photographs, in folders of 100."""
+    """Square crops of photographs, of sides from 128 to 256, in folders of 100."""
     chance = np.random.default_rng(SEED)
-    paths = sorted(path for path in photographs.iterdir() if path.suffix in (".png", ".jpg"))
+    paths = sorted(path for path in photographs.iterdir() if path.suffix in SUFFIXES)
     loaded = [np.asarray(Image.open(path).convert("RGB")) for path in paths[:24]]
     for index in range(images):
         pixels = loaded[index % len(loaded)]
-        top, left = (int(chance.integers(side - SIDE)) for side in pixels.shape[:2])
+        side = int(chance.integers(SIDES[0], SIDES[1] + 1))
+        top, left = (int(chance.integers(length - side + 1)) for length in pixels.shape[:2])
         path = folder / f"{index // 100:03}" / f"{index:05}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(pixels[top : top + SIDE, left : left + SIDE]).save(path)
+        Image.fromarray(pixels[top : top + side, left : left + side]).save(path)
 
 
 @contextlib.contextmanager
@@ -78,6 +83,13 @@ def killer(engine: Any, every: float) -> Iterator[list[int]]:
     finally:
         over.set()
         thread.join()
+
+
+def all_rows(manifest: Place) -> list[dict[str, Any]]:
+    """Rows of all parts of a manifest, those that count no more among them."""
+    names = [name for name in manifest.names("") if name.endswith(".parquet")]
+    tables = [parquet.read_table(io.BytesIO(manifest.read(name))) for name in names]
+    return [row for table in tables for row in table.to_pylist()]
 
 
 def step(
@@ -112,10 +124,11 @@ def step(
         run(give_up)
     summary = run(lambda now: None)
     rows = read_manifest(manifest).to_pylist()
+    written = {(row["number"], row["source"]) for row in all_rows(manifest)}
     return {
         "operation": name,
         "items": len(rows),
-        "sources twice": len(rows) - len({row["source"] for row in rows}),
+        "sources twice": len(written) - len({source for _, source in written}),
         "failed": sum(row["error"] is not None for row in rows),
         "done in the second run": summary.done,
         "workers killed": sum(map(len, killed)),
@@ -156,7 +169,7 @@ def engines(ray: bool) -> Iterator[Callable[..., Any]]:
     node = {"num_cpus": 1, "object_store_memory": 80 << 20}
     cluster = Cluster(initialize_head=True, head_node_args={**node, "include_dashboard": False})
     cluster.add_node(**node)
-    library.init(address=cluster.address, log_to_driver=False)
+    library.init(address=cluster.address, log_to_driver=False, logging_level=logging.ERROR)
     try:
         yield RayEngine
     finally:
@@ -180,7 +193,8 @@ def main(
             step(part, places[index], places[index + 1], make, every, images // 2)
             for index, part in enumerate(STEPS)
         ]
-        result = {"engine": "ray" if ray else "local", "every": every, "steps": steps}
+        result = {"engine": "ray" if ray else "local", "images": images, "every": every}
+        result |= {"nodes": 2 if ray else 1, "sides": SIDES, "steps": steps}
         result |= wrong_outputs(folder)
     text = json.dumps(result, indent=1)
     print(text)
