@@ -9,11 +9,11 @@ setup:
 
 # All tests
 test *ARGS:
-    pytest {{ ARGS }}
+    pytest -n 2 --dist loadfile {{ ARGS }}
 
 # The tests without the marker slow
 fast *ARGS:
-    pytest -m "not slow" {{ ARGS }}
+    pytest -m "not slow" -n 2 --dist loadfile {{ ARGS }}
 
 # Lint, format, types
 lint:
