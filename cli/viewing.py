@@ -67,15 +67,16 @@ def viewer_page(template: str, images: list[dict[str, str]]) -> str:
         template: the page without files.
         images: name, and data in base64, of each.
     """
-    weights = (files("heqcodec.weights") / WEIGHTS).read_bytes()
-    packed = base64.b64encode(gzip.compress(weights, mtime=0)).decode()
-    held = json.dumps({"files": images, "weights": {WEIGHTS: packed}})
-    # A name may hold "</script>".
-    held = held.replace("<", "\\u003c")
     before, mark, after = template.partition(EMBEDDED)
     if not mark:
         raise HeqError(f"{PAGE} is no viewer; build it again (just web).")
-    return before + mark + held + after[after.index("</script>") :]
+    own, end, rest = after.partition("</script>")
+    held = json.loads(own)
+    weights = (files("heqcodec.weights") / WEIGHTS).read_bytes()
+    held["weights"][WEIGHTS] = base64.b64encode(gzip.compress(weights, mtime=0)).decode()
+    # A name may hold "</script>".
+    text = json.dumps({**held, "files": images}).replace("<", "\\u003c")
+    return before + mark + text + end + rest
 
 
 def _template() -> str:

@@ -5,7 +5,7 @@
 // wasi-libc (Debian: clang lld wasi-libc), and a Python that has heqcodec, python3 or $PYTHON.
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { copyFileSync, cpSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -16,7 +16,6 @@ const WEB = fileURLToPath(new URL(".", import.meta.url));
 const ROOT = join(WEB, "..");
 const WEIGHTS = join(ROOT, "weights");
 const FETCHED = join(WEB, "src", "weights");
-const DECODERS = ["strong", "fast"];
 
 /** The C code as WebAssembly, without imports. */
 function webAssembly() {
@@ -61,37 +60,57 @@ function described(file) {
   return { file, sha256: createHash("sha256").update(bytes).digest("hex"), crc: crc32(bytes) };
 }
 
-const OF_DECODER = ["dequantizer.places", "trust.first", "trust.first_bias", "trust.second", "trust.second_bias"];
-const entryOf = (model, decoder) => (decoder === "strong" ? model.decoder : model.decoders[decoder]);
+const OF_NETWORK = ["dequantizer.places", "trust.first", "trust.first_bias", "trust.second", "trust.second_bias"];
+/** Coders by number, as in src/header.js. */
+const NO_CODER = 0, PATCH_CODER = 1, DEVICE = 2, PACKED = 3;
 
 /** How far a network reaches, in pixels: as in codec/purenet/config.py. */
 const radiusOf = ({ blocks, mid_blocks: mid, fine_blocks: fine }) => 16 * blocks + (mid ? 4 * (1 + 2 * mid) : 0) + 2 * (2 + 2 * fine);
 
+/** The decoders with networks of an entry of the manifest. */
+const decodersOf = ({ decoder, decoders = {} }) => ({ strong: decoder, ...decoders });
+
+/** Tensors of nqe-r that are a part of the package. */
+const rateTables = ({ encoder, coders, ...networks }) => gathered([
+  [coders.device.file, ["start", "weights", "stretch", "squash", "widths"]],
+  [encoder.file, ["layers", "steps"]],
+  ...Object.entries(decodersOf(networks)).map(([kind, { file }]) => [file, OF_NETWORK, `${kind}.`]),
+]);
+
+/** Those that read the codes of a model of a constant rate. */
+function codeTables({ encoder, decoder }) {
+  const transform = ["coarse", "fine"];
+  if (readSafetensors(encoder.file).head.lps) return gathered([[encoder.file, [...transform, "significance", "flag", "refinement", "lps", "order"]]]);
+  return gathered([[encoder.file, [...transform, "scales", "gains"]], [decoder.file, ["points"]]]);
+}
+
 function assets() {
-  const name = "nqe-r", model = JSON.parse(readFileSync(join(WEIGHTS, "manifest.json"), "utf8")).models[name];
-  const tables = gathered([
-    [model.coders.device.file, ["start", "weights", "stretch", "squash", "widths"]],
-    [model.encoder.file, ["layers", "steps"]],
-    ...DECODERS.map((decoder) => [entryOf(model, decoder).file, OF_DECODER, `${decoder}.`]),
-  ]);
+  const manifest = JSON.parse(readFileSync(join(WEIGHTS, "manifest.json"), "utf8")), models = {}, files = {};
+  let tables;
   mkdirSync(FETCHED, { recursive: true });
-  copyFileSync(join(WEIGHTS, model.coders.packed.file), join(FETCHED, model.coders.packed.file));
   execFileSync(process.env.PYTHON ?? "python3", [join(WEB, "graphs.py"), FETCHED], { stdio: "inherit" });
-  const description = {
-    name, encoderId: model.encoder.encoder_id, deviceId: model.coders.device.coder_id, packedId: model.coders.packed.coder_id,
-    radius: Object.fromEntries(DECODERS.map((decoder) => [decoder, radiusOf(entryOf(model, decoder).config)])),
-    files: {
-      packed: described(model.coders.packed.file),
-      ...Object.fromEntries(DECODERS.map((decoder) => [decoder, described(`${name}.${decoder}.onnx`)])),
-    },
-  };
+  for (const [name, entry] of Object.entries(manifest.models)) {
+    const { encoder, coders } = entry, none = /^0+$/.test(encoder.coder_id);
+    const ids = coders ? { [DEVICE]: coders.device.coder_id, [PACKED]: coders.packed.coder_id } : { [none ? NO_CODER : PATCH_CODER]: encoder.coder_id };
+    const radius = Object.fromEntries(Object.entries(decodersOf(entry)).map(([kind, { config }]) => [kind, radiusOf(config)]));
+    models[name] = { encoderId: encoder.encoder_id, coders: ids, radius };
+    if (coders) {
+      tables = rateTables(entry);
+      copyFileSync(join(WEIGHTS, coders.packed.file), join(FETCHED, coders.packed.file));
+      files.packed = described(coders.packed.file);
+    } else {
+      const file = `${name}.codes.safetensors`;
+      writeFileSync(join(FETCHED, file), codeTables(entry));
+      files[name] = described(file);
+    }
+    for (const kind of Object.keys(radius)) files[`${name} ${kind}`] = described(`${name}.${kind}.onnx`);
+  }
   const base64 = (bytes) => JSON.stringify(gzipSync(bytes, { level: 9 }).toString("base64"));
   const text = `// Made by build.mjs.\nexport const decoder = ${base64(webAssembly())};\nexport const tables = ${base64(tables)};\n` +
-    `export const model = ${JSON.stringify(description)};\n`;
+    `export const models = ${JSON.stringify(models)};\nexport const files = ${JSON.stringify(files)};\n`;
   const path = join(WEB, "src", "assets.js");
   writeFileSync(`${path}.${process.pid}`, text);
   renameSync(`${path}.${process.pid}`, path);
-  return description;
 }
 
 assets();
@@ -112,7 +131,10 @@ async function viewer(build, common, dist) {
   const folder = join(WEB, "viewer"), read = (name) => readFileSync(join(folder, name), "utf8");
   const { outputFiles } = await build({ ...common, entryPoints: [join(folder, "viewer.js")], write: false });
   const script = outputFiles[0].text.replaceAll("</script", "<\\/script");
-  const page = read("viewer.html").replace("/*STYLE*/", () => read("viewer.css")).replace("/*SCRIPT*/", () => script);
+  const tables = readdirSync(FETCHED).filter((name) => name.endsWith(".codes.safetensors"));
+  const held = tables.map((name) => [name, gzipSync(readFileSync(join(FETCHED, name)), { level: 9 }).toString("base64")]);
+  const page = read("viewer.html").replace("/*STYLE*/", () => read("viewer.css")).replace("/*SCRIPT*/", () => script)
+    .replace('"weights":{}', () => `"weights":${JSON.stringify(Object.fromEntries(held))}`);
   writeFileSync(join(dist, "viewer.html"), page);
   writeFileSync(join(ROOT, "cli", "viewer.html"), page);
 }

@@ -1,4 +1,4 @@
-"""Write the networks of nqe-r as ONNX graphs: python graphs.py FOLDER. `build.mjs` runs it."""
+"""Write the networks as ONNX graphs: python graphs.py FOLDER. `build.mjs` runs it."""
 
 from __future__ import annotations
 
@@ -10,17 +10,15 @@ from heqcodec.purenet.backends import network_tensors
 from heqcodec.purenet.config import PurenetConfig
 from heqcodec.purenet.onnx_graph import purenet_model
 
-MODEL = "nqe-r"
-
 
 def main(folder: Path) -> None:
-    """One graph for each decoder, NAME.onnx."""
-    for decoder in (registry.STRONG, registry.FAST):
-        tensors, config = registry.decoder_weights(MODEL, decoder)
-        graph = purenet_model(
-            f"{MODEL} {decoder}", PurenetConfig(**config), network_tensors(tensors)
-        )
-        (folder / f"{MODEL}.{decoder}.onnx").write_bytes(graph)
+    """One graph for each decoder of each model, MODEL.DECODER.onnx."""
+    for model in registry.model_names():
+        for decoder in registry.decoder_names(model):
+            tensors, config = registry.decoder_weights(model, decoder)
+            sizes = PurenetConfig(**config)
+            graph = purenet_model(f"{model} {decoder}", sizes, network_tensors(tensors))
+            (folder / f"{model}.{decoder}.onnx").write_bytes(graph)
 
 
 if __name__ == "__main__":

@@ -8,20 +8,35 @@ const load = (name) => import(new URL(name, pathToFileURL(`${source}/`)));
 const { decode, decodeStream, info, HeqError } = await load("index.js");
 const { Container, stripHeight } = await load("container.js");
 const { decodeRest, decodeStrip } = await load("levels.js");
-const { loadModel, loadPacked } = await load("model.js");
+const { loadModelOf } = await load("model.js");
 
-/** Of each patch its size, then the levels of its planes. */
+/** Of each patch its size, then the levels of its planes; of codes of patches what they say of the coefficients. */
 async function levelsOf(bytes) {
   const container = new Container(bytes, { maxPixels: null }), { header } = container, all = [];
-  const model = { ...(await loadModel()), packed: header.coder === 3 ? await loadPacked({}) : 0 };
+  const model = await loadModelOf(header, {});
   for (let index = 0; index < header.rowStrips; index++) {
-    const strip = decodeStrip(model, header, stripHeight(header, index), container.strip(index));
+    const rows = stripHeight(header, index), strip = decodeStrip(model, header, rows, container.strip(index));
+    if (header.mode === 0) {
+      for (let patch = 0; patch < rows * header.columns; patch++) all.push(...coefficientsOf(model.codes, strip.code(0, patch), header.channels));
+      continue;
+    }
     if (header.parts > 1) decodeRest(model, strip, container.strip(index + header.rowStrips));
     const { levels, sizes } = strip.copies(), each = levels.length / sizes.length;
     sizes.forEach((size, patch) => all.push(size, ...levels.subarray(patch * each, (patch + 1) * each)));
     strip.release();
   }
-  return Int16Array.from(all);
+  return header.mode === 0 ? Float32Array.from(all) : Int16Array.from(all);
+}
+
+/** nqe-t: low ends, widths, signs, and how far zones were coded; nqe-vgg: class and values. All are exact as float32. */
+function coefficientsOf(codes, code, planes) {
+  const { reader } = codes, values = new Float32Array(3072);
+  if (!reader.cells) {
+    reader.read(code, planes, values);
+    return [reader.label, ...reader.places.map((place) => values[place])];
+  }
+  reader.read(code, planes);
+  return [...["low", "width", "negative"].flatMap((name) => Array.from(reader.cells, (cell) => reader[name][cell])), ...reader.reached];
 }
 
 const results = [];

@@ -19,7 +19,7 @@ from web_package import as_rgba, require_viewer
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """A packed file, one with a damaged strip, and one whose name is markup."""
+    """A packed file, one with a damaged strip, one whose name is markup, two of a constant rate."""
     from skimage import data
 
     folder = tmp_path_factory.mktemp("files")
@@ -30,6 +30,9 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     }
     device[len(device) // 2] ^= 1
     contents["damaged.heq"] = bytes(device)
+    crop = data.coffee()[:90, :120]
+    for model in ("nqe-t", "nqe-vgg"):
+        contents[f"{model}.heq"] = heqcodec.encode(crop, model=model, bpp=0.5)
     for name, content in contents.items():
         (folder / name).write_bytes(content)
     return {name: folder / name for name in contents}
@@ -138,6 +141,14 @@ def test_damage_is_named_and_marked(page: Any, files: dict[str, Path]) -> None:
     rows = 128 * strip + 64
     assert (marks[rows, :, 0] > marks[rows, :, 2]).all() and marks[rows, 5, 3] > 0
     assert marks[(rows + 128) % 256, 5, 3] == 0
+
+
+def test_files_of_a_constant_rate(page: Any, files: dict[str, Path]) -> None:
+    for number, model in ((3, "nqe-t"), (4, "nqe-vgg")):
+        choose(page, "files", str(number))
+        wait(page, f"document.getElementById('facts').textContent.startsWith('{model}.heq')")
+        own = as_rgba(heqcodec.decode(files[f"{model}.heq"].read_bytes(), decoder="plain"))
+        assert np.abs(shown(page, "under").astype(int) - own).max() <= 1
 
 
 def test_narrow_screens_need_no_scrolling(page: Any) -> None:

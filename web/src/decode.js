@@ -1,10 +1,10 @@
 import { inflate } from "./bytes.js";
 import { Container, NOT_SENT, stripHeight } from "./container.js";
 import { HeqError, HeqFormatError, HeqUnsupportedError } from "./errors.js";
-import { fillRows, PlainRows } from "./frame.js";
-import { CODERS, DEFAULT_MAX_PIXELS, DEVICE, PACKED } from "./header.js";
+import { fillRows, plainRows } from "./frame.js";
+import { CODERS, DEFAULT_MAX_PIXELS, PACKED } from "./header.js";
 import { decodeRest, decodeStrip } from "./levels.js";
-import { loadModel, loadPacked, model as description } from "./model.js";
+import { checkModel, decodersOf, loadModelOf, modelName } from "./model.js";
 import { loadNetwork, networkBox } from "./network.js";
 
 /** Bytes of a file that was given in one of several ways. */
@@ -28,26 +28,13 @@ export async function info(source, { maxPixels = DEFAULT_MAX_PIXELS, partial = f
   const chunks = container.chunks();
   return {
     width: header.width, height: header.height, channels: header.greyAsRgb ? 3 : header.channels, alpha: chunks.some(([type]) => type === "ALPH"),
-    mode: header.mode ? "rate" : "patch", progressive: header.mode === 2, coder: CODERS[header.coder], model: modelOf(header),
+    mode: header.mode ? "rate" : "patch", progressive: header.mode === 2, coder: CODERS[header.coder], model: modelName(header),
     steps: header.mode ? steps : null, bitsPerPatch: header.mode ? null : header.rate,
     strips: header.strips, stripRows: header.stripRows, fileBytes: bytes.length,
     bpp: (8 * bytes.length) / (header.width * header.height), encoderId: header.encoderId, coderId: header.coderId,
     chunks: chunks.map(([type, data]) => ({ type, bytes: data.length })), unsentStrips,
     damagedStrips: [...container.damagedStrips], damagedChunks: container.damagedChunks, repaired: container.repaired,
   };
-}
-
-function modelOf({ encoderId, coderId, coder }) {
-  const known = encoderId === description.encoderId && coderId === { [DEVICE]: description.deviceId, [PACKED]: description.packedId }[coder];
-  return known ? description.name : null;
-}
-
-/** Throw unless the package has what decodes such a file. */
-export function checkModel(header) {
-  if (header.mode === 0) throw new HeqUnsupportedError("The file has a constant rate a patch; this package decodes files of variable rate.");
-  if (!modelOf(header)) {
-    throw new HeqUnsupportedError(`The file was written by the model ${header.encoderId}, ${header.coderId}; this package has ${description.name} alone.`);
-  }
 }
 
 function checkRegion(region, { width, height }) {
@@ -170,7 +157,7 @@ async function plainBox(source, model, header, box, progress) {
   const [x, y, width, height] = box, data = new Uint8ClampedArray(4 * width * height).fill(128), lost = new Uint8Array(height);
   for (let i = 3; i < data.length; i += 4) data[i] = 255;
   const left = x >> 5, right = Math.ceil((x + width) / 32), firstRow = y >> 5, lastRow = Math.ceil((y + height) / 32);
-  const rows = new PlainRows(model, right - left, header.channels), rest = breather();
+  const rows = plainRows(model, right - left, header.channels), rest = breather();
   try {
     const first = Math.floor(firstRow / header.stripRows), last = Math.floor((lastRow - 1) / header.stripRows);
     for (let index = first; index <= last; index++) {
@@ -201,12 +188,10 @@ export async function decode(source, options = {}) {
   const { decoder = "plain", region, slices, partial = false, maxPixels = DEFAULT_MAX_PIXELS, onProgress } = options;
   const bytes = await bytesOf(source), container = new Container(bytes, { maxPixels, partial });
   const { header } = container, box = checkRegion(region, header), wanted = checkSlices(slices, header);
-  if (decoder !== "plain" && !description.radius[decoder]) {
-    throw new HeqUnsupportedError(`There is no decoder ${decoder}; this package has plain, ${Object.keys(description.radius).join(", ")}.`);
-  }
   const alpha = await alphaPlane(container, neededStrips(header, box, wanted));
-  checkModel(header);
-  const model = { ...(await loadModel()), packed: header.coder === PACKED ? await loadPacked(options) : 0 };
+  const decoders = decodersOf(checkModel(header));
+  if (!decoders.includes(decoder)) throw new HeqUnsupportedError(`The model ${modelName(header)} has no decoder ${decoder}; it has ${decoders.join(", ")}.`);
+  const model = await loadModelOf(header, options);
   const strips = new StripSource(container, model, wanted);
   const network = decoder === "plain" ? null : await loadNetwork(decoder, model, options);
   const run = (part, progress) => (network ? networkBox(strips, model, header, part, network, progress) : plainBox(strips, model, header, part, progress));

@@ -1,5 +1,7 @@
 // Levels to pixels by the plain inverse, a row of patches at a time.
 
+import { CodeRows } from "./patch_models.js";
+
 /** D of index `s`, float32 [size][plane]: see docs/FORMAT.md. */
 export function stepsOf(model, s) {
   return Float32Array.from({ length: 6 }, (_, i) => ((model.steps[i * 128 + (s & 127)] * 2 ** (s >> 7) + 8) / 16) | 0);
@@ -12,8 +14,11 @@ export function pointsOf(places, s) {
   return found;
 }
 
+/** What runs the plain inverse of a model. */
+export const plainRows = (model, columns, planes) => new (model.codes ? CodeRows : PlainRows)(model, columns, planes);
+
 /** Runs the plain inverse over rows of patches; holds one row of the image. */
-export class PlainRows {
+class PlainRows {
   constructor(model, columns, planes) {
     Object.assign(this, { native: model.native, model, columns, planes });
     this.length = planes * 32 * 32 * columns;

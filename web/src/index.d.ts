@@ -26,7 +26,7 @@ export interface ReadOptions {
 export interface DecodeOptions extends ReadOptions {
   /**
    * "plain", the default: the inverse transform, without a network. "fast" and "strong": PURENET, by onnxruntime-web, with graphs of
-   * 0.8 and 1.7 MB that are fetched from `weights`.
+   * 0.8 and 1.7 MB that are fetched from `weights`; files of nqe-t and nqe-vgg have "strong" alone, of 4.3 MB.
    */
   decoder?: "plain" | "fast" | "strong";
   /** The module onnxruntime-web; default: `import("onnxruntime-web")`. */
@@ -40,7 +40,7 @@ export interface DecodeOptions extends ReadOptions {
   /** Called after each strip. */
   onProgress?: (done: number, total: number) => void;
   /**
-   * Where the weights of packed files and of networks are: their folder's address, or files by name. Default: the folder `weights` beside
+   * Where the weights of packed files, of files of nqe-t and nqe-vgg, and of networks are: their folder's address, or files by name. Default: the folder `weights` beside
    * the module. They are fetched once, and checked against a hash.
    */
   weights?: string | URL | Record<string, Uint8Array>;

@@ -1,8 +1,9 @@
-// Payloads of strips to levels, in WebAssembly's memory.
+// Payloads of strips to levels, in WebAssembly's memory; those of a constant rate are codes of patches as they are.
 
 import { crc32 } from "./crc32.js";
 import { HeqFormatError, HeqLimitError } from "./errors.js";
 import { PACKED } from "./header.js";
+import { CodeStrip } from "./patch_models.js";
 
 export const LEVELS = 1024;
 const SLICES = 6;
@@ -64,14 +65,15 @@ export class StripLevels {
 }
 
 /**
- * Decode a strip.
+ * Decode a strip; of files of a constant rate it is a CodeStrip.
  *
- * @param {object} model from `loadModel`; its `packed` tables for coder 3.
+ * @param {object} model from `loadModelOf`; its `packed` tables for coder 3.
  * @param {{rate: number, payload: Uint8Array}} strip
  * @param {number | null} slices of a packed strip: at most so many; null for all, which then must be whole.
  * @param {boolean} prefix whether fewer slices than were asked for will do.
  */
 export function decodeStrip(model, header, rows, { rate, payload }, slices = null, prefix = false) {
+  if (header.mode === 0) return new CodeStrip(payload, rows, header.columns, header.rate / 8);
   const { native } = model;
   const strip = new StripLevels(native, rows, header.columns, header.channels);
   try {

@@ -1,57 +1,95 @@
-// The tables of nqe-r: those of the device coder and the plain inverse are a part of the package; those of the packed
-// coder, and networks, are files that are fetched once, where they are needed.
+// The tables of the models: those of nqe-r's device coder and plain inverse are a part of the package; those of
+// the packed coder and of other models, and networks, are files that are fetched once, where they are needed.
 
-import { model, tables } from "./assets.js";
+import { files, models, tables } from "./assets.js";
 import { fromBase64, inflate } from "./bytes.js";
 import { crc32 } from "./crc32.js";
-import { HeqChecksumError, HeqError } from "./errors.js";
-import { hex } from "./header.js";
+import { HeqChecksumError, HeqError, HeqUnsupportedError } from "./errors.js";
+import { hex, PACKED } from "./header.js";
 import { loadNative } from "./native.js";
+import { codesOf, matrixOf } from "./patch_models.js";
 import { readTensors } from "./tensors.js";
 
+const RATE_MODEL = "nqe-r";
 const DEVICE_TABLES = ["start", "weights", "stretch", "squash", "widths"];
 const PACKED_TABLES = [
   "sources", "magnitude", "energy", "first", "first_bias", "second", "second_bias", "third", "third_bias", "mixing",
   "squash", "dc", "size", "edge", "halves", "border", "sign",
 ];
 
-export { model };
-
-let loading = null;
-
-/** The model's tables in WebAssembly's memory, loaded once. */
-export function loadModel() {
-  return (loading ??= prepare());
+/** The name of the model that wrote a file, null if the package has it not. */
+export function modelName({ encoderId, coderId, coder }) {
+  return Object.keys(models).find((name) => models[name].encoderId === encoderId && models[name].coders[coder] === coderId) ?? null;
 }
 
-async function prepare() {
-  const native = await loadNative();
-  const found = readTensors(await inflate(fromBase64(tables), "gzip"));
-  const pointers = DEVICE_TABLES.map((name) => native.copy(found[name]));
-  const matrices = transforms(found.layers);
+/** Throw unless the package has the model of a file. */
+export function checkModel(header) {
+  const name = modelName(header);
+  if (!name) {
+    throw new HeqUnsupportedError(`The file was written by the model ${header.encoderId}, ${header.coderId}; this package has ${Object.keys(models).join(", ")}.`);
+  }
+  return name;
+}
+
+/** The decoders of a model. */
+export const decodersOf = (name) => ["plain", ...Object.keys(models[name].radius)];
+
+/** The model of a file, with all that its strips take. */
+export async function loadModelOf(header, options) {
+  const model = await loadModel(checkModel(header), options);
+  return { ...model, packed: header.coder === PACKED ? await loadPacked(options) : 0 };
+}
+
+const loaded = new Map();
+
+/** What `make` gives, made once; after an error again, since another address may do. */
+function once(key, make) {
+  if (!loaded.has(key)) loaded.set(key, make().catch((error) => {
+    loaded.delete(key);
+    throw error;
+  }));
+  return loaded.get(key);
+}
+
+/** A model's tables in WebAssembly's memory, loaded once. */
+export const loadModel = (name = RATE_MODEL, options = {}) => once(name, () => (name === RATE_MODEL ? rateModel() : patchModel(name, options)));
+
+const inWasm = (native, matrices) => native.pointers(matrices.map((matrix) => native.copy(Float32Array.from(matrix.flat()))));
+
+async function rateModel() {
+  const native = await loadNative(), found = readTensors(await inflate(fromBase64(tables), "gzip")), { radius } = models[RATE_MODEL];
   return {
-    native,
+    name: RATE_MODEL, native, radius,
     steps: found.steps,
     places: found["strong.places"],
-    networks: Object.fromEntries(Object.entries(model.radius).map(([name, radius]) => [name, networkTables(found, name, radius)])),
-    device: native.pointers(pointers),
-    transforms: native.pointers(matrices.map((matrix) => native.copy(Float32Array.from(matrix.flat())))),
+    networks: Object.fromEntries(Object.keys(radius).map((decoder) => [decoder, networkTables(found, decoder)])),
+    device: native.pointers(DEVICE_TABLES.map((tensor) => native.copy(found[tensor]))),
+    transforms: inWasm(native, transforms(rateMatrices(found.layers))),
   };
 }
 
-function networkTables(found, name, radius) {
-  const of = (tensor) => found[`${name}.${tensor}`];
-  const trust = Object.fromEntries(["first", "first_bias", "second", "second_bias"].map((tensor) => [tensor, of(tensor)]));
-  return { radius, trust, places: of("places") };
+async function patchModel(name, options) {
+  const native = await loadNative(), found = readTensors(await weights(name, options));
+  return { name, native, radius: models[name].radius, codes: codesOf(found), transforms: inWasm(native, transforms([matrixOf(found)])) };
 }
 
-/** forward, forward transposed, inverse, inverse transposed: each of 32 and of 16 points. */
-function transforms(layers) {
+function networkTables(found, decoder) {
+  const of = (tensor) => found[`${decoder}.${tensor}`];
+  const trust = Object.fromEntries(["first", "first_bias", "second", "second_bias"].map((tensor) => [tensor, of(tensor)]));
+  return { trust, places: of("places") };
+}
+
+/** The transforms of 32 and of 16 points. */
+function rateMatrices(layers) {
   const at = (layer, f, x) => layers[(layer * 32 + f) * 32 + x];
   const row = (f, n) => Array.from({ length: n }, (_, x) => (16 * at(0, f, x) + 4 * at(1, f, x) + at(2, f, x)) / 32);
-  const large = Array.from({ length: 32 }, (_, f) => row(f, 32)), small = Array.from({ length: 16 }, (_, f) => row(2 * f, 16));
-  const inverses = [large, small].map(inverse);
-  return [large, small, transposed(large), transposed(small), ...inverses, ...inverses.map(transposed)];
+  return [Array.from({ length: 32 }, (_, f) => row(f, 32)), Array.from({ length: 16 }, (_, f) => row(2 * f, 16))];
+}
+
+/** forward, forward transposed, inverse, inverse transposed: each of 32 and of 16 points, or twice that of 32. */
+function transforms([large, small = large]) {
+  const both = [large, small], inverses = both.map(inverse);
+  return [...both, ...both.map(transposed), ...inverses, ...inverses.map(transposed)];
 }
 
 const transposed = (a) => a[0].map((_, j) => a.map((row) => row[j]));
@@ -73,36 +111,19 @@ function inverse(matrix) {
   return work.map((row) => row.slice(n));
 }
 
-let packed = null;
-
 /** Pointer to the tables of the packed coder, fetched once. */
-export function loadPacked(options) {
-  packed ??= (async () => {
-    const { native } = await loadModel();
-    const found = readTensors(await weights("packed", options));
-    return native.pointers(PACKED_TABLES.map((name) => native.copy(found[name])));
-  })().catch((error) => {
-    packed = null; // another address may do
-    throw error;
-  });
-  return packed;
-}
-
-const kept = new Map();
+const loadPacked = (options) => once("packed coder", async () => {
+  const native = await loadNative(), found = readTensors(await weights("packed", options));
+  return native.pointers(PACKED_TABLES.map((name) => native.copy(found[name])));
+});
 
 /**
  * A file of weights, checked against the hash that the package has of it.
  *
- * @param {string} name of one of `model.files`.
+ * @param {string} name of one of `files` in assets.js.
  * @param {{weights?: string | URL | Record<string, Uint8Array>}} options a folder's address, or the files themselves.
  */
-export async function weights(name, { weights: source } = {}) {
-  if (!kept.has(name)) kept.set(name, fetchWeights(model.files[name], source).catch((error) => {
-    kept.delete(name);
-    throw error;
-  }));
-  return kept.get(name);
-}
+export const weights = (name, options) => once(`${name} file`, () => fetchWeights(files[name], options.weights));
 
 async function fetchWeights({ file, sha256, crc }, source) {
   const given = source && source[file] instanceof Uint8Array ? source[file] : null;

@@ -154,6 +154,38 @@ static void plain_plane(const transforms *with, const int16_t *levels, int size,
     }
 }
 
+/* Colour planes of a patch to grey, or R, G and B. */
+static void to_samples(float colours[3][LEVELS], int planes, float *out, int plane_stride, int row_stride)
+{
+    for (int i = 0; i < LEVELS; i++) {
+        float *to = out + (i >> 5) * row_stride + (i & 31), first = colours[0][i] + 384;
+        if (planes == 1) {
+            *to = first / 3;
+            continue;
+        }
+        float green = (first - colours[2][i]) / 3;
+        to[0] = (first - green + colours[1][i]) / 2;
+        to[plane_stride] = green;
+        to[2 * plane_stride] = (first - green - colours[1][i]) / 2;
+    }
+}
+
+/* The other way. */
+static void from_samples(const float *samples, int planes, int plane_stride, int row_stride, float colours[3][LEVELS])
+{
+    for (int i = 0; i < LEVELS; i++) {
+        const float *from = samples + (i >> 5) * row_stride + (i & 31);
+        if (planes == 1) {
+            colours[0][i] = 3 * from[0] - 384;
+            continue;
+        }
+        float red = from[0], green = from[plane_stride], blue = from[2 * plane_stride];
+        colours[0][i] = red + green + blue - 384;
+        colours[1][i] = red - blue;
+        colours[2][i] = red - 2 * green + blue;
+    }
+}
+
 /* The plain inverse of patches, samples around 0 to 255, into planes at out, `plane_stride` numbers apart, of rows
  * `row_stride` apart: one plane of grey, or R, G and B. Patches lie beside each other.
  *
@@ -172,17 +204,41 @@ void plain(const int16_t *levels, const uint8_t *sizes, int patches, int planes,
             plain_plane(with, levels + plane * LEVELS, size, points + 24 * size, steps[3 * size + plane],
                         samples[plane]);
         }
-        for (int i = 0; i < LEVELS; i++) {
-            float *to = out + (i >> 5) * row_stride + (i & 31), first = samples[0][i] + 384;
-            if (planes == 1) {
-                *to = first / 3;
-                continue;
+        to_samples(samples, planes, out, plane_stride, row_stride);
+    }
+}
+
+/* The inverse transform of size 0, of coefficients [patches][planes][32][32]; samples as those of heq_plain. */
+EXPORT(heq_inverse)
+void inverse(const float *coefficients, int patches, int planes, const transforms *with, float *out, int plane_stride,
+             int row_stride)
+{
+    static float samples[3][LEVELS];
+    for (int patch = 0; patch < patches; patch++, out += SIDE) {
+        for (int plane = 0; plane < planes; plane++, coefficients += LEVELS) {
+            int high = 0, wide = 0;
+            for (int i = 0; i < LEVELS; i++) {
+                if (coefficients[i] != 0) {
+                    high = (i >> 5) + 1;
+                    wide = (i & 31) >= wide ? (i & 31) + 1 : wide;
+                }
             }
-            float green = (first - samples[2][i]) / 3;
-            to[0] = (first - green + samples[1][i]) / 2;
-            to[plane_stride] = green;
-            to[2 * plane_stride] = (first - green - samples[1][i]) / 2;
+            both_ways(with->inverse[0], coefficients, with->inverse_transposed[0], SIDE, high, wide, samples[plane], SIDE);
         }
+        to_samples(samples, planes, out, plane_stride, row_stride);
+    }
+}
+
+/* The other way, of one patch: coefficients [planes][32][32]. */
+EXPORT(heq_forward)
+void forward(const float *samples, int plane_stride, int row_stride, int planes, const transforms *with,
+             float *coefficients)
+{
+    static float colours[3][LEVELS];
+    from_samples(samples, planes, plane_stride, row_stride, colours);
+    for (int plane = 0; plane < planes; plane++) {
+        both_ways(with->forward[0], colours[plane], with->forward_transposed[0], SIDE, SIDE, SIDE,
+                  coefficients + LEVELS * plane, SIDE);
     }
 }
 
@@ -198,17 +254,7 @@ float violation(const float *samples, int plane_stride, int row_stride, const in
     if (!places[0][1]) {
         find_places();
     }
-    for (int i = 0; i < LEVELS; i++) {
-        const float *from = samples + (i >> 5) * row_stride + (i & 31);
-        if (planes == 1) {
-            fields[0][i] = 3 * from[0] - 384;
-            continue;
-        }
-        float red = from[0], green = from[plane_stride], blue = from[2 * plane_stride];
-        fields[0][i] = red + green + blue - 384;
-        fields[1][i] = red - blue;
-        fields[2][i] = red - 2 * green + blue;
-    }
+    from_samples(samples, planes, plane_stride, row_stride, fields);
     for (int plane = 0; plane < planes; plane++) {
         float unit = 1 / steps[3 * size + plane];
         if (size == 0) {

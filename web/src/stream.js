@@ -1,12 +1,12 @@
 // Files that are still coming: strips are painted as their bytes arrive, slices of packed strips and the first part of
 // progressive files before the rest.
 
-import { breather, checkModel, decode, paint } from "./decode.js";
+import { breather, decode, paint } from "./decode.js";
 import { HeqFormatError } from "./errors.js";
-import { PlainRows } from "./frame.js";
+import { plainRows } from "./frame.js";
 import { checkPixels, DEFAULT_MAX_PIXELS, HEADER_LENGTH, PACKED, parseHeader, viewOf } from "./header.js";
 import { decodeRest, decodeStrip, splitSlices } from "./levels.js";
-import { loadModel, loadPacked } from "./model.js";
+import { checkModel, loadModelOf } from "./model.js";
 import { crc32 } from "./crc32.js";
 import { lawful, NOT_SENT, OVERHEAD, stripHeight } from "./places.js";
 
@@ -31,7 +31,7 @@ export class StreamDecoder {
       checkPixels(this.header, this.options.maxPixels === undefined ? DEFAULT_MAX_PIXELS : this.options.maxPixels);
       checkModel(this.header);
     }
-    this.model ??= { ...(await loadModel()), packed: this.header.coder === PACKED ? await loadPacked(this.options) : 0 };
+    this.model ??= await loadModelOf(this.header, this.options);
     const painted = [], rest = breather();
     for (let strip; (strip = this.next()); await rest()) if (strip.image) painted.push(strip.image);
     return painted;
@@ -106,7 +106,7 @@ export class StreamDecoder {
     let levels, rows;
     try {
       levels = decoded(patchRows);
-      rows = new PlainRows(model, columns, channels);
+      rows = plainRows(model, columns, channels);
       for (let row = 0; row < patchRows; row++) {
         paint(data, [0, y, width, height], rows.row(levels, row, rate, 0, columns), channels, 32 * columns, y + 32 * row, 0);
       }

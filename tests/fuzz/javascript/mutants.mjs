@@ -59,7 +59,7 @@ function mendSlices(payload) {
   }
 }
 
-const sources = readdirSync(GOLDEN).filter((name) => /nqe-r.*\.heq$/.test(name)).map((name) => new Uint8Array(readFileSync(new URL(name, GOLDEN))));
+const sources = readdirSync(GOLDEN).filter((name) => /\.heq$/.test(name)).map((name) => new Uint8Array(readFileSync(new URL(name, GOLDEN))));
 const small = sources.filter((bytes) => bytes.length <= LARGEST);
 const { native } = await loadModel(), memory = () => native.calls.memory.buffer.byteLength;
 const found = {}, began = Date.now();
