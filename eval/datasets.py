@@ -13,7 +13,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.resources import files as package_files
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from heqcodec.base.errors import HeqError
 from heqcodec.eval.folder import SUFFIXES, data_hash, image_files
@@ -32,15 +32,21 @@ class Dataset:
     archive_sha256: str | None = None
     archive_bytes: int | None = None
     folder: str | None = None  # in the archive; every image in it belongs to the set if None
-    sums: tuple[tuple[str, str], ...] = ()  # file name and SHA-256, where single files are fetched
+    sums: tuple[tuple[str, str], ...] = ()  # path and SHA-256, where single files are fetched
 
     @property
     def sha256(self) -> str | None:
         """The hash of the set, as `data_hash` computes it from the files; None if not known."""
         if not self.sums:
             return None
-        listing = "".join(f"{digest}  {name}\n" for name, digest in self.sums)
+        sums = sorted((file_name(path), digest) for path, digest in self.sums)
+        listing = "".join(f"{digest}  {name}\n" for name, digest in sums)
         return hashlib.sha256(listing.encode()).hexdigest()
+
+
+def file_name(path: str) -> str:
+    """The name that a file of a set has in its folder: without the folders of its address."""
+    return PurePosixPath(path).name
 
 
 def _sums(text: str) -> tuple[tuple[str, str], ...]:
@@ -82,7 +88,7 @@ def verify(dataset: Dataset, path: Path) -> str:
             f"are known here, so that only their number was compared. "
             f"SHA-256 of the set: {data_hash(files)}."
         )
-    expected = dict(dataset.sums)
+    expected = {file_name(name): digest for name, digest in dataset.sums}
     found = {file.name: file for file in files}
     faults = [f"{name} is missing" for name in expected if name not in found]
     faults += [

@@ -16,7 +16,7 @@ from typing import IO
 from heqcodec.base.errors import HeqError
 from heqcodec.base.files import replaced_file
 from heqcodec.base.version import __version__
-from heqcodec.eval.datasets import Dataset, is_image, sha256_of
+from heqcodec.eval.datasets import Dataset, file_name, is_image, sha256_of
 from heqcodec.eval.folder import SUFFIXES
 
 TIMEOUT = 60.0
@@ -58,7 +58,7 @@ def fetch(dataset: Dataset, folder: Path, advance: Callable[[int], None]) -> Non
 def _fetch_file(
     dataset: Dataset, name: str, digest: str, folder: Path, advance: Callable[[int], None]
 ) -> None:
-    target = folder / name
+    target = folder / file_name(name)
     if target.exists():
         if sha256_of(target) != digest:
             raise HeqError(f"{target} is not the image of {dataset.name}; move it away.")

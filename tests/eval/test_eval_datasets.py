@@ -138,6 +138,15 @@ class TestSets:
             for digest in [dataset.archive_sha256, *dict(dataset.sums).values()]:
                 assert digest is None or len(bytes.fromhex(digest)) == 32
 
+    def test_files_of_several_folders_have_names_of_their_own(self) -> None:
+        watched = [dataset for dataset in DATASETS if dataset.name.startswith("watch-")]
+        assert len(watched) >= 4
+        for dataset in watched:
+            names = [datasets.file_name(path) for path, _ in dataset.sums]
+            assert len(set(names)) == len(names) == dataset.images
+            # A commit, and no branch: what lies there does not change.
+            assert all(len(bytes.fromhex(path.split("/")[2])) == 20 for path, _ in dataset.sums)
+
     @pytest.mark.data
     def test_kodak_is_what_is_tested_with(self) -> None:
         folder = DATA / "kodak"
@@ -156,6 +165,20 @@ class TestFetch:
         assert found == FILES
         assert sum(counts) == sum(map(len, FILES.values()))
         assert single.sha256 == data_hash(image_files(tmp_path / "new" / "set"))
+
+    def test_files_of_several_folders(
+        self, single: Dataset, server: Server, tmp_path: Path
+    ) -> None:
+        places = {f"z/{name}" if name == "0.png" else f"a/b/{name}": name for name in FILES}
+        server.content = {f"/set/{place}": FILES[name] for place, name in places.items()}
+        sums = tuple(
+            (place, hashlib.sha256(FILES[name]).hexdigest()) for place, name in places.items()
+        )
+        dataset = dataclasses.replace(single, sums=tuple(reversed(sums)))
+        fetch(dataset, tmp_path, ignore)
+        assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == FILES
+        assert str(dataset.sha256) == data_hash(image_files(tmp_path))
+        assert str(dataset.sha256) in verify(dataset, tmp_path)
 
     def test_single_files_that_are_there_are_left(
         self, single: Dataset, server: Server, tmp_path: Path

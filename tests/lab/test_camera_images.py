@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from heqcodec.base.errors import HeqError
+from heqcodec.lab.training.camera import drawings
 from heqcodec.lab.training.camera.development import (
     as_jpeg,
     photographed,
@@ -143,3 +144,14 @@ def test_held_out_photographs_by_folder(tmp_path: Path) -> None:
     }
     Image.fromarray(photograph()[:32, :32]).save(tmp_path / "y.png")
     assert {name: len(frames) for name, frames in load_frame_groups(tmp_path).items()} == {"": 3}
+
+
+def test_drawn_pictures_are_written_for_decoders_to_be_tested_with(tmp_path: Path) -> None:
+    for folder, seed in (("a", 1), ("b", 1), ("c", 2)):
+        assert drawings.main([str(tmp_path / folder), "--count", "7", "--seed", str(seed)]) == 0
+    files = {name: sorted((tmp_path / name).iterdir()) for name in "abc"}
+    read = {name: [file.read_bytes() for file in files[name]] for name in files}
+    assert read["a"] == read["b"]
+    assert len(set(read["a"] + read["c"])) == 14
+    kinds = {file.stem.split("-")[1] for file in files["a"]}
+    assert kinds == {kind.__name__ for kind in DRAWINGS}

@@ -1,11 +1,16 @@
 """Pictures that no camera took: text, line art, user interfaces, maps, charts, pixel art, patterns.
 
+    python -m heqcodec.lab.training.camera.drawings OUT --count 50 --seed 99
+
+writes such pictures as PNG files, which a decoder can be tested with; training draws its own.
+
 Every kind is a function of a generator that gives a tile, uint8 (256, 256, 3). Codecs ring at their
 edges and networks trained on photographs wash their colours out.
 """
 
 from __future__ import annotations
 
+import argparse
 import string
 from collections.abc import Callable
 from functools import cache
@@ -273,3 +278,25 @@ DRAWINGS: tuple[Callable[[np.random.Generator], NDArray[np.uint8]], ...] = (
 def drawing(rng: np.random.Generator) -> NDArray[np.uint8]:
     """A tile of a drawn kind, uint8 (256, 256, 3)."""
     return DRAWINGS[rng.integers(len(DRAWINGS))](rng)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """See the module."""
+    parser = argparse.ArgumentParser(
+        prog="python -m heqcodec.lab.training.camera.drawings",
+        description="Write drawn pictures of saturated and other colours as PNG files.",
+    )
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--count", type=int, default=50)
+    parser.add_argument("--seed", type=int, default=99)
+    given = parser.parse_args(arguments)
+    given.out.mkdir(parents=True, exist_ok=True)
+    for index in range(given.count):
+        kind = DRAWINGS[index % len(DRAWINGS)]
+        picture = Image.fromarray(kind(np.random.default_rng([given.seed, index])))
+        picture.save(given.out / f"{index:03d}-{kind.__name__}.png")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
