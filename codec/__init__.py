@@ -6,6 +6,12 @@ network by onnxruntime, and by torch where a device asks for it; nothing else he
 
 from typing import Any
 
+from heqcodec.base.interrupts import begin_imports
+
+begin_imports()
+
+# ruff: noqa: E402 - all other imports take a while.
+# isort: split
 from heqcodec import pillow_plugin
 from heqcodec.api import (
     FileInfo,

@@ -33,7 +33,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import IO, Annotated, Any, NamedTuple
 
 import hypothesis
 import libcst
@@ -130,13 +130,14 @@ class Test:
     seconds: float
 
 
-def run_tests(tests: list[Test]) -> str | None:
+def run_tests(tests: list[Test], begun: IO[str]) -> str | None:
     """The first test that fails, if one does. Each may take three times as long as it did."""
     following = [*(test.item for test in tests[1:]), None]
     for test, next_item in zip(tests, following, strict=True):
         most = round(time.process_time() + 3 * test.seconds) + 2
         resource.setrlimit(resource.RLIMIT_CPU, (most, resource.RLIM_INFINITY))
         signal.alarm(20 * most + 60)  # A test that only waits takes no time of the processor.
+        print(test.item.nodeid, file=begun, flush=True)
         reports = runtestprotocol(test.item, log=False, nextitem=next_item)
         if any(report.failed for report in reports):
             return test.item.nodeid
@@ -206,18 +207,19 @@ def in_child(mutant: str, tests: list[Test], places: Sequence[Switch] = ()) -> O
         for place in places:
             setattr(*place)
         before = set(sys.modules)
-        failed = run_tests(tests)
-        modules = [name for name in sys.modules if name not in before]
         with os.fdopen(writing, "w") as pipe:
+            failed = run_tests(tests, pipe)
+            modules = [name for name in sys.modules if name not in before]
             json.dump([failed, sorted(state()._stats), time.process_time(), modules], pipe)
         os._exit(0)
     os.close(writing)
     with os.fdopen(reading) as pipe:
-        answer = pipe.read()
+        *begun, answer = pipe.read().split("\n")
     _, status = os.waitpid(child, 0)
     if not answer:
         late = os.WIFSIGNALED(status) and os.WTERMSIG(status) in (signal.SIGXCPU, signal.SIGALRM)
-        return Outcome("time" if late else f"process ended with {status}", set(), 0.0, [])
+        how = "time" if late else f"process ended with {status}"
+        return Outcome(f"{how}: {begun[-1] if begun else ''}", set(), 0.0, [])
     failed, reached, seconds, modules = json.loads(answer)
     return Outcome(failed, set(reached), seconds, modules)
 

@@ -16,6 +16,7 @@ from PIL import Image
 
 COMMAND = Path(__file__).parents[1] / "support" / "light_command.py"
 ROOT = Path(__file__).parents[2]
+START = "from heqcodec_command import main; main()"
 
 
 class TestProcess:
@@ -90,12 +91,18 @@ class TestProcess:
 
     @pytest.mark.skipif(os.name != "posix", reason="POSIX signals")
     @pytest.mark.parametrize(
+        "begin", [["-c", START], ["-m", "heqcodec"]], ids=["command", "module"]
+    )
+    @pytest.mark.parametrize(
         "module", ["heqcodec.api", "heqcodec.cli.common.sources", "rich.console"]
     )
-    def test_ctrl_c_while_modules_are_imported(self, module: str) -> None:
+    def test_ctrl_c_while_modules_are_imported(
+        self, module: str, begin: list[str], tmp_path: Path
+    ) -> None:
         import signal
 
-        code = f"""
+        # Python imports a module of this name before anything else.
+        (tmp_path / "sitecustomize.py").write_text(f"""
 import sys
 class Waits:
     def find_spec(self, name, path=None, target=None):
@@ -103,16 +110,13 @@ class Waits:
             print("there", flush=True)
             sys.stdin.read()
 sys.meta_path.insert(0, Waits())
-sys.path.insert(0, {str(ROOT)!r})
-sys.argv = ["heqcodec", "models"]
-from heqcodec_command import main
-main()
-"""
+""")
         process = subprocess.Popen(
-            [sys.executable, "-c", code],
+            [sys.executable, *begin, "models"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT)])},
         )
         assert process.stdout is not None and process.stdout.readline().strip() == b"there"
         process.send_signal(signal.SIGINT)
