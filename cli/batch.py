@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from heqcodec.batch.locations import Entry, Place
     from heqcodec.batch.operations import Decode, Encode, Repack, Verify
     from heqcodec.batch.run import Summary
+    from heqcodec.batch.shard_source import ShardSource
 
 __all__ = ["app"]
 
@@ -47,10 +48,14 @@ Source = Annotated[
     typer.Argument(
         metavar="SRC",
         help="A folder with all folders in it, a quoted pattern, or a URL of fsspec such as "
-        "s3://bucket/photos or zip://::photos.zip.",
+        "s3://bucket/photos or zip://::photos.zip; or shards of WebDataset: "
+        "'train-{000..099}.tar'.",
     ),
 ]
-Target = Annotated[str, typer.Argument(metavar="DST", help="A folder, or a URL of fsspec.")]
+Target = Annotated[
+    str,
+    typer.Argument(metavar="DST", help="A folder, or a URL of fsspec; train-%06d.tar for shards."),
+]
 Scale = Annotated[
     int,
     typer.Option(
@@ -117,6 +122,16 @@ class RunOptions:
             "--item-seconds", min=0.001, metavar="S", help="Give up an item that takes longer."
         ),
     ] = None
+    shard_items: Annotated[
+        int,
+        typer.Option("--shard-items", min=1, metavar="N", help="Samples of a shard, at most."),
+    ] = 10_000
+    shard_mb: Annotated[
+        float,
+        typer.Option(
+            "--shard-mb", min=0.001, metavar="MB", help="Megabytes from which a shard is full."
+        ),
+    ] = 1000.0
     metrics: Annotated[
         Path | None,
         typer.Option(
@@ -248,19 +263,30 @@ def _run(
     from heqcodec.batch.metrics import MetricsFile
     from heqcodec.batch.operations import described
     from heqcodec.batch.run import run_batch
+    from heqcodec.batch.shard_source import ShardSource
+    from heqcodec.batch.shard_writer import ShardTarget
     from heqcodec.batch.work import Task
 
     run = described(name, operation)
-    sources, targets = Place(source), open_place(target)
+    sources = ShardSource(source) if _is_tar(source) else Place(source)
+    targets: Place | ShardTarget
+    if _is_tar(target) and suffix:
+        targets = ShardTarget(target, options.shard_items, options.shard_mb * 1e6)
+        written = targets.place
+    else:
+        targets = written = open_place(target)
     own = options.manifest is None
-    place = open_place(options.manifest or f"{target.rstrip('/')}/{FOLDER}")
-    if suffix == ".heq" and accepts is is_heq and sources.address == targets.address:
+    place = open_place(options.manifest or f"{written.url.rstrip('/')}/{FOLDER}")
+    read = sources.place if isinstance(sources, ShardSource) else sources
+    same_names = (suffix == ".heq" and accepts is is_heq) or isinstance(sources, ShardSource)
+    if same_names and read.address == written.address and suffix:
         raise usage_error("SRC and DST are one folder, and the names are the same.", "DST")
     if own and suffix and not options.force:
-        _check_empty(targets, FOLDER)
+        _check_empty(written, FOLDER)
 
     workers, threads = _shares(options)
-    task = Task(operation, sources.address, targets.address, threads)
+    direct = isinstance(targets, Place)
+    task = Task(operation, read.address, targets.address if direct else "", threads)
     file = None if options.metrics is None else MetricsFile(options.metrics, name)
     with batch_progress(name, options.quiet) as show:
 
@@ -271,7 +297,7 @@ def _run(
 
         summary = run_batch(
             run,
-            _folders(sources, targets, accepts, options.files_from),
+            _folders(sources, written, accepts, options.files_from),
             suffix,
             sources,
             targets,
@@ -314,6 +340,11 @@ def _shares(options: RunOptions) -> tuple[int, int]:
     return wanted, max(1, processors // max(wanted, 1))
 
 
+def _is_tar(url: str) -> bool:
+    """Whether shards of WebDataset are meant."""
+    return url.endswith(".tar") and "::" not in url
+
+
 def _check_empty(target: Place, manifest: str) -> None:
     """Refuse a folder with files that no batch wrote.
 
@@ -330,10 +361,15 @@ def _check_empty(target: Place, manifest: str) -> None:
 
 
 def _folders(
-    source: Place, target: Place, accepts: Callable[[Path], bool], files_from: str | None
+    source: Place | ShardSource,
+    target: Place,
+    accepts: Callable[[Path], bool],
+    files_from: str | None,
 ) -> Iterator[list[Entry]]:
     if files_from is None:
         return source.folders(accepts, target)
+    if not isinstance(source, Place):
+        raise usage_error("SRC names shards; give a pattern of those.", "--files-from")
     if files_from == STANDARD:
         return source.listed(sys.stdin.read().splitlines())
     return source.listed(Path(files_from).read_text("utf-8", "surrogateescape").splitlines())

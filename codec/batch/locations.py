@@ -6,6 +6,7 @@ from __future__ import annotations
 import glob
 import os
 import secrets
+import tarfile
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
@@ -15,7 +16,7 @@ from typing import Any
 from heqcodec.base.errors import HeqError
 from heqcodec.base.files import remove_leftovers, write_bytes
 
-__all__ = ["Accepts", "Entry", "Place", "open_place"]
+__all__ = ["Accepts", "Entry", "Place", "Span", "folder_and_name", "open_place"]
 
 Accepts = Callable[[Path], bool]
 
@@ -24,8 +25,19 @@ _WHOLE_AT_CLOSE = frozenset(
 )
 """Stores whose objects appear when the upload is completed; elsewhere a file is renamed."""
 _READ_ONLY = frozenset({"zip", "tar", "libarchive", "http", "https", "github", "data"})
+_HEADERS = 1 << 16
+"""Bytes that are read together of a store while the headers of a tar file are followed."""
 _VERSIONS = ("ETag", "etag", "mtime", "LastModified", "last_modified", "CRC", "created")
 """What file systems call that by which a changed file is known, the best first."""
+
+
+@dataclass(frozen=True)
+class Span:
+    """Bytes of a file: its name, and where they lie."""
+
+    file: str
+    offset: int
+    size: int
 
 
 @dataclass(frozen=True)
@@ -36,11 +48,19 @@ class Entry:
         name: below the place where it was looked for, with ``/`` between folders.
         size: bytes.
         version: time of its last change, ETag or what else its file system has; "" if nothing.
+        span: where it lies, if it is a member of a shard.
+        stem: of the output, without its suffix, where the name does not say it.
+        others: further members of its sample, by extension.
+        fault: a sentence, if it cannot be read.
     """
 
     name: str
     size: int
     version: str
+    span: Span | None = None
+    stem: str = ""
+    others: tuple[tuple[str, Span], ...] = ()
+    fault: str = ""
 
 
 class Place:
@@ -149,9 +169,26 @@ class Place:
         for _, group in groupby(wanted, key=_folder):
             yield [self._found(name) for name in group]
 
-    def read(self, name: str) -> bytes:
-        """All bytes of a file; `OSError` if it cannot be read."""
-        return bytes(self._files.cat_file(self.path(name)))
+    def read(self, name: str, span: Span | None = None) -> bytes:
+        """All bytes of a file, or a span of one; `OSError` if it cannot be read."""
+        if span is None:
+            return bytes(self._files.cat_file(self.path(name)))
+        start, stop = span.offset, span.offset + span.size
+        return bytes(self._files.cat_file(self.path(span.file), start, stop))
+
+    def tar_members(self, name: str) -> Iterator[tuple[str, Span]]:
+        """Files of a tar file: their names and where their bytes lie. Headers alone are read.
+
+        Raises:
+            tarfile.TarError, EOFError, OSError: it is damaged, or cannot be read.
+        """
+        with (
+            self._files.open(self.path(name), "rb", block_size=_HEADERS) as stream,
+            tarfile.open(fileobj=stream, mode="r:") as archive,
+        ):
+            for member in archive:
+                if member.isreg():
+                    yield member.name, Span(name, member.offset_data, member.size)
 
     def names(self, folder: str) -> list[str]:
         """What lies in a folder, sorted; nothing if there is none."""
@@ -179,6 +216,29 @@ class Place:
             aside = f"{folder}/.heqcodec-{secrets.token_hex(6)}.tmp"
             self._files.pipe_file(aside, data)
             self._files.mv(aside, f"{folder}/{file}")
+
+    def take(self, path: str, name: str) -> None:
+        """Move a file of this machine here; it appears whole or not at all. On a file system that
+        is this machine's it has to lie below this folder.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        target = self.path(name)
+        if self.local:
+            with open(path, "rb") as stream:
+                os.fsync(stream.fileno())
+            os.replace(path, target)
+        elif self._protocols & _WHOLE_AT_CLOSE:
+            self._files.put_file(path, target)
+            os.unlink(path)
+        else:
+            folder, _, file = target.rpartition("/")
+            self._files.makedirs(folder, exist_ok=True)
+            aside = f"{folder}/.heqcodec-{secrets.token_hex(6)}.tmp"
+            self._files.put_file(path, aside)
+            self._files.mv(aside, f"{folder}/{file}")
+            os.unlink(path)
 
     def clean(self, name: str) -> None:
         """Remove what a killed process left of this output, where files are written aside."""
@@ -219,6 +279,12 @@ def open_place(url: str) -> Place:
     place = Place(url)
     place.check_writable()
     return place
+
+
+def folder_and_name(url: str) -> tuple[Place, str]:
+    """The folder of a URL, and what stands behind its last ``/``; raises as `Place`."""
+    folder, _, name = url.rpartition("/")
+    return Place(folder or url[: -len(name)] or "."), name
 
 
 def _folder(name: str) -> str:

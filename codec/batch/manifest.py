@@ -13,6 +13,7 @@ import json
 import os
 import secrets
 import time
+from collections.abc import Container
 from dataclasses import dataclass
 from typing import IO, Any
 
@@ -66,6 +67,7 @@ def _schema() -> Any:
             ("deaths", pa.int16()),
             ("finished", pa.timestamp("ms", tz="UTC")),
             ("error", pa.string()),
+            ("shard", text),
         ]
     )
 
@@ -85,14 +87,14 @@ class Past:
     states: np.ndarray
 
     def state(self, item: Item) -> str:
-        """ "done", "failed", "changed" since it was done or failed, or "new"."""
+        """ "done", "failed", "changed" since it was done, "mended" since it failed, or "new"."""
         # A Python number would make NumPy compare, and copy, them as floats.
         key = np.uint64(_hash(_text(item.source)))
         place = int(np.searchsorted(self.keys, key))
         if place == len(self.keys) or self.keys[place] != key:
             return "new"
         if self.versions[place] != _version(item.size, item.version, item.output):
-            return "changed"
+            return "changed" if self.states[place] == _DONE else "mended"
         return "done" if self.states[place] == _DONE else "failed"
 
 
@@ -101,6 +103,10 @@ class Manifest:
 
     Args:
         place: its own folder.
+
+    Attributes:
+        shards, old_shards: that rows name, those of this run and those of runs before a restart
+            alone; once it has begun.
     """
 
     def __init__(self, place: Place) -> None:
@@ -113,8 +119,12 @@ class Manifest:
         self._run: dict[str, Any] = {}
         self._lock: IO[bytes] | None = None
         self._common: dict[str, Any] = {}
+        self.shards: set[str] = set()
+        self.old_shards: set[str] = set()
 
-    def begin(self, run: dict[str, Any], restart: bool = False) -> Past:
+    def begin(
+        self, run: dict[str, Any], restart: bool = False, present: Container[str] = frozenset()
+    ) -> Past:
         """Begin a run, or go on with one.
 
         Args:
@@ -122,6 +132,7 @@ class Manifest:
                 manifest keeps to it.
             restart: begin anew where the manifest is of another run, or of this one: rows so far
                 stay, and count no more.
+            present: shards that are there; rows of others do not count.
 
         Returns:
             What is done.
@@ -144,10 +155,11 @@ class Manifest:
             "operation": run["operation"],
             "options": json.dumps(run["options"], sort_keys=True),
         }
-        return self._past([name for name in found if name.endswith(".parquet")], number)
+        parts = [name for name in found if name.endswith(".parquet")]
+        return self._past(parts, number, present)
 
-    def append(self, outcome: Outcome) -> None:
-        """Add a row for an item; `flush` or `tick` write it."""
+    def append(self, outcome: Outcome, shard: str | None = None) -> None:
+        """Add a row for an item, whose output may lie in a shard; `flush` or `tick` write it."""
         item = outcome.item
         self._number += 1
         self._rows.append(
@@ -161,6 +173,7 @@ class Manifest:
                 "output": _text(item.output),
                 "deaths": outcome.deaths,
                 "finished": int(time.time() * 1000),
+                "shard": shard,
             }
         )
 
@@ -215,14 +228,16 @@ class Manifest:
             )
         return number
 
-    def _past(self, parts: list[str], run: int) -> Past:
+    def _past(self, parts: list[str], run: int, present: Container[str]) -> Past:
         import pyarrow.parquet as pq
 
-        columns = ["number", "run", "source", "size", "version", "output", "error"]
+        columns = ["number", "run", "source", "size", "version", "output", "error", "shard"]
+        schema = _schema()
         blocks = []
         for name in parts:
             try:
-                table = pq.read_table(io.BytesIO(self._place.read(name)), columns=columns)
+                data = io.BytesIO(self._place.read(name))
+                table = pq.read_table(data, columns=columns, schema=schema)
             except FileNotFoundError:
                 continue  # joined by whoever was here before, while a store still listed it
             except (OSError, ValueError) as error:
@@ -230,7 +245,12 @@ class Manifest:
             self._part = max(self._part, int(name[:8]) if name[:8].isdigit() else 0)
             if len(table) < _LARGE:
                 self._small.append((name, len(table)))
-            blocks.append(_block(table.to_pylist(), run))
+            rows = table.to_pylist()
+            for row in rows:
+                if row["shard"] is not None:
+                    (self.shards if row["run"] == run else self.old_shards).add(row["shard"])
+            blocks.append(_block(rows, run, present))
+        self.old_shards -= self.shards
         keys, numbers, versions, states, last = (
             np.concatenate([block[part] for block in blocks]) if blocks else np.zeros(0, kind)
             for part, kind in enumerate((np.uint64, np.int64, np.uint64, np.uint8, np.int64))
@@ -306,9 +326,13 @@ def read_manifest(place: Place) -> Any:
     return table.take(np.sort(order[latest]))
 
 
-def _block(rows: list[dict[str, Any]], run: int) -> tuple[np.ndarray, ...]:
+def _block(rows: list[dict[str, Any]], run: int, present: Container[str]) -> tuple[np.ndarray, ...]:
     """Keys, numbers, versions and states of the rows of a run, and the highest number of all."""
-    own = [row for row in rows if row["run"] == run]
+    own = [
+        row
+        for row in rows
+        if row["run"] == run and (row["shard"] is None or row["shard"] in present)
+    ]
     return (
         np.array([_hash(row["source"]) for row in own], np.uint64),
         np.array([row["number"] for row in own], np.int64),

@@ -14,6 +14,8 @@ from .dispatch import Engine, dispatch
 from .locations import Entry, Place
 from .manifest import Manifest, Past
 from .names import output_names
+from .shard_source import ShardSource
+from .shard_writer import ShardTarget
 from .work import Item, Outcome
 
 __all__ = ["Summary", "run_batch"]
@@ -96,8 +98,8 @@ def run_batch(
     run: dict[str, Any],
     folders: Iterator[list[Entry]],
     suffix: str,
-    source: Place,
-    target: Place,
+    source: Place | ShardSource,
+    target: Place | ShardTarget,
     manifest: Manifest,
     make_engine: Callable[[], Engine],
     *,
@@ -120,13 +122,15 @@ def run_batch(
 
     Raises:
         HeqError: the manifest is of another run, sources cannot be listed, outputs cannot be
-            written, or workers cannot be started.
+            written, workers cannot be started, or a source in a shard of the outputs has changed.
         OSError: the manifest cannot be written.
     """
     summary = Summary()
     try:
-        past = manifest.begin({"source": source.address, **run}, restart)
-        left = _left(folders, suffix, past, retry_failed, summary)
+        shards = target if isinstance(target, ShardTarget) else None
+        run = {"source": source.address, "shards": shards and shards.pattern, **run}
+        past = manifest.begin(run, restart, shards.present() if shards else ())
+        left = _left(folders, suffix, past, retry_failed, summary, shards is None)
         ahead = list(islice(left, LOOK_AHEAD))
         if len(ahead) < LOOK_AHEAD:
             summary.items = len(ahead)
@@ -141,48 +145,77 @@ def run_batch(
 
 def _do(
     items: Iterator[Item],
-    target: Place,
+    target: Place | ShardTarget,
     manifest: Manifest,
     make_engine: Callable[[], Engine],
     summary: Summary,
     progress: Callable[[Summary], None],
 ) -> None:
     engine = make_engine()
+    whole = False
     try:
+        if isinstance(target, ShardTarget):
+            target.open(manifest)
         for outcomes in dispatch(items, engine):
             for outcome in outcomes:
+                summary.add(outcome)
+                if isinstance(target, ShardTarget):
+                    target.add(outcome)
+                    continue
                 if outcome.data is not None:
                     target.write(outcome.item.output, outcome.data)
                 if outcome.deaths:
                     target.clean(outcome.item.output)
                 manifest.append(outcome)
-                summary.add(outcome)
             manifest.tick()
             progress(summary)
+        whole = True
     finally:
         engine.close()
+        if isinstance(target, ShardTarget):
+            target.close(publish=whole)
 
 
 def _left(
-    folders: Iterator[list[Entry]], suffix: str, past: Past, retry_failed: bool, summary: Summary
+    folders: Iterator[list[Entry]],
+    suffix: str,
+    past: Past,
+    retry_failed: bool,
+    summary: Summary,
+    replaceable: bool,
 ) -> Iterator[Item]:
     """Items that are still to be done."""
     for entries in folders:
         for entry, output in zip(entries, _outputs(entries, suffix), strict=True):
-            item = Item(entry.name, output, entry.size, entry.version)
+            item = Item(
+                entry.name,
+                output,
+                entry.size,
+                entry.version,
+                span=entry.span,
+                others=() if replaceable else entry.others,
+                fault=entry.fault,
+            )
             state = past.state(item)
+            if state == "changed" and not replaceable:
+                raise HeqError(
+                    f"{entry.name} has changed since it went into a shard, which is not written "
+                    "again; --restart does all anew."
+                )
             if state == "done":
                 summary.skipped += 1
             elif state == "failed" and not retry_failed:
                 summary.failed_before += 1
             else:
-                summary.changed += state == "changed"
+                summary.changed += state in ("changed", "mended")
                 yield item
 
 
 def _outputs(entries: list[Entry], suffix: str) -> list[str]:
     if not suffix:
         return [""] * len(entries)
+    if any(entry.stem for entry in entries):
+        return [(entry.stem or entry.name) + suffix for entry in entries]
     folder, _, _ = entries[0].name.rpartition("/")
     names = [entry.name.rpartition("/")[2] for entry in entries]
     try:
@@ -192,11 +225,11 @@ def _outputs(entries: list[Entry], suffix: str) -> list[str]:
     return [f"{folder}/{output}" if folder else output for output in outputs]
 
 
-def _carried(item: Item, source: Place) -> Item:
+def _carried(item: Item, source: Place | ShardSource) -> Item:
     """The item with its data, where workers cannot read them."""
     if source.shared:
         return item
     try:
-        return replace(item, data=source.read(item.source))
+        return replace(item, data=source.read(item.source, item.span))
     except OSError:
         return item  # whose worker will say what is wrong

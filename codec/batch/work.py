@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from heqcodec.base.errors import HeqError
 
-from .locations import Place
+from .locations import Place, Span
 
 __all__ = ["Facts", "Item", "Operation", "Outcome", "Product", "Task", "Worker"]
 
@@ -28,6 +28,7 @@ class Item:
         output: the output's below the place of all outputs; "" for an operation without outputs.
         size, version: of the source, see `heqcodec.batch.locations.Entry`.
         data: the source itself, where workers cannot read it.
+        span, others, fault: see `heqcodec.batch.locations.Entry`.
     """
 
     source: str
@@ -35,6 +36,9 @@ class Item:
     size: int
     version: str
     data: bytes | None = field(default=None, repr=False)
+    span: Span | None = None
+    others: tuple[tuple[str, Span], ...] = ()
+    fault: str = ""
 
 
 @dataclass(frozen=True)
@@ -68,6 +72,7 @@ class Outcome:
 
     Attributes:
         data: the output, where the worker could not write it.
+        others: further members of the sample, by extension, for outputs in shards.
         deaths: of workers that had it.
         fatal: whether ``facts.error`` is one of the place of outputs, which ends the run.
     """
@@ -75,6 +80,7 @@ class Outcome:
     item: Item
     facts: Facts
     data: bytes | None = field(default=None, repr=False)
+    others: dict[str, bytes] = field(default_factory=dict, repr=False)
     deaths: int = 0
     fatal: bool = False
 
@@ -111,7 +117,7 @@ class Task:
 
     Attributes:
         operation: for every item.
-        source, target: URLs of places.
+        source, target: URLs of places; "" for outputs that the first process writes.
         threads: for the libraries beneath, in each worker.
     """
 
@@ -130,28 +136,36 @@ class Worker:
 
     def __init__(self, task: Task) -> None:
         self._operation = task.operation
-        self._source, self._target = Place(task.source), Place(task.target)
+        self._source = Place(task.source)
+        place = Place(task.target) if task.target else None
+        self._target = place if place is not None and place.shared else None
 
     def __call__(self, item: Item) -> Outcome:
         """Do an item. Whatever is wrong with it is told in the outcome, and nothing is raised."""
         start = time.perf_counter()
         facts, product, fatal = Facts(), None, False
+        others: dict[str, bytes] = {}
         try:
+            if item.fault:
+                raise HeqError(item.fault)
             if item.size < 0:
                 raise FileNotFoundError(errno.ENOENT, "No such file or directory", item.source)
-            data = self._source.read(item.source) if item.data is None else item.data
+            data = self._source.read(item.source, item.span) if item.data is None else item.data
             facts = Facts(sha256=_sha256(data), bytes=len(data))
             product = self._operation(data)
             facts = _facts(facts, product)
-            if product.data is not None and self._target.shared:
+            if product.data is not None and self._target is not None:
                 fatal = True
                 self._target.write(item.output, product.data)
+            elif item.others:
+                others = {name: self._source.read("", span) for name, span in item.others}
         except Exception as error:  # a fault of one item, of whatever kind, costs that item
             fatal = fatal and isinstance(error, OSError) and error.errno in _NOT_THE_ITEM
             facts, product = replace(facts, error=_sentence(error), output_sha256=None), None
         facts = replace(facts, seconds=time.perf_counter() - start)
-        unwritten = None if product is None or self._target.shared else product.data
-        return Outcome(item, facts, unwritten, fatal=fatal and facts.error is not None)
+        unwritten = None if product is None or self._target is not None else product.data
+        fatal = fatal and facts.error is not None
+        return Outcome(item, facts, unwritten, others, fatal=fatal)
 
 
 def _facts(facts: Facts, product: Product) -> Facts:
