@@ -285,8 +285,8 @@ def _run(
         _check_empty(written, FOLDER)
 
     workers, threads = _shares(options)
-    direct = isinstance(targets, Place)
-    task = Task(operation, read.address, targets.address if direct else "", threads)
+    direct = targets.address if isinstance(targets, Place) else ""
+    task = Task(operation, read.address, direct, threads)
     file = None if options.metrics is None else MetricsFile(options.metrics, name)
     with batch_progress(name, options.quiet) as show:
 

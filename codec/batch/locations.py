@@ -174,7 +174,7 @@ class Place:
         if span is None:
             return bytes(self._files.cat_file(self.path(name)))
         start, stop = span.offset, span.offset + span.size
-        return bytes(self._files.cat_file(self.path(span.file), start, stop))
+        return bytes(self._files.cat_file(self.path(span.file), start=start, end=stop))
 
     def tar_members(self, name: str) -> Iterator[tuple[str, Span]]:
         """Files of a tar file: their names and where their bytes lie. Headers alone are read.

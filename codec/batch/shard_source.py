@@ -75,7 +75,7 @@ class ShardSource:
                 from braceexpand import braceexpand
             except ImportError as error:
                 raise HeqError('Braces need webdataset: pip install ".[shards]"') from error
-            names = braceexpand(self._pattern)
+            names = list(braceexpand(self._pattern))
         yield from chain.from_iterable(self.place.listed(names))
 
     def _samples(self, shard: Entry, accepts: Accepts) -> list[Entry]:

@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import tarfile
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -119,6 +120,28 @@ def test_a_region_is_read_by_ranges(server: S3Server) -> None:
     assert np.array_equal(found, heqcodec.decode(data, **how))
     reads = [request.sent for request in server.requests if request.method == "GET"]
     assert len(server.requests) <= 6 and sum(reads) < len(data) / 4
+
+
+def test_shards_of_webdataset(server: S3Server, photos: dict[str, bytes]) -> None:
+    pytest.importorskip("webdataset", reason="needs the extra shards")
+    shards, back = "s3://bucket/shards/%03d.tar", "s3://bucket/back/%d.tar"
+    how = ("--shard-items", "10", "--workers", "0")
+    done = run("batch", "encode", "s3://bucket/photos", shards, "-q", "30", *how)
+    assert done.exit_code == 0, done.stderr
+    assert server.puts(".tar") == [f"/bucket/shards/{number:03}.tar" for number in range(3)]
+    done = run("batch", "pack", "s3://bucket/shards/*.tar", back, *how)
+    assert done.exit_code == 0, done.stderr
+    found = {}
+    for name in ("0.tar", "1.tar", "2.tar"):
+        with tarfile.open(fileobj=io.BytesIO(Place("s3://bucket/back").read(name))) as archive:
+            for member in archive:
+                content = archive.extractfile(member)
+                assert content is not None
+                found[member.name[4:]] = content.read()
+    assert found == {
+        f"{name[:-4]}.heq": heqcodec.pack(heqcodec.encode(data, quality=30))
+        for name, data in photos.items()
+    }
 
 
 def test_messages(server: S3Server) -> None:
