@@ -87,7 +87,7 @@ def test_rows_hold_all_that_is_known(place: Place) -> None:
     assert row == {
         **{"number": 1, "run": 1, "source": "ä/\\udcff.png", "size": 5, "version": "1"},
         **{"sha256": "ab", "operation": "encode", "model": "01/02", "output": "a.heq"},
-        **{"options": '{"options": {"quality": 40}, "raw": null}', "bytes": 30},
+        **{"options": '{"options": {"quality": 40}, "raw": null}', "bytes": 30, "shard": None},
         **{"output_sha256": "cd", "width": 640, "height": 480, "bpp": 0.5, "seconds": 1.25},
         **{"deaths": 2, "error": None},
     }
