@@ -51,6 +51,21 @@ def search(
     samples: Annotated[
         int, typer.Option("--samples", min=5, metavar="N", help="Subnets to fit the predictor to.")
     ] = 200,
+    distribution_loss: Annotated[
+        float,
+        typer.Option(
+            "--distribution-loss",
+            min=0.0,
+            metavar="W",
+            help="Weight of EQ-Net's loss that draws weights to a uniform distribution.",
+        ),
+    ] = 0.0,
+    guidance: Annotated[
+        bool,
+        typer.Option(
+            "--guidance", help="Train three subnets a step, each guided by a more precise one."
+        ),
+    ] = False,
     width: Width = 16,
     seed: Seed = 1,
     device: Device = "auto",
@@ -73,7 +88,7 @@ def search(
     from heqcodec.lab.precision.exploration import SearchSettings, explore
     from heqcodec.lab.precision.results import write_search
     from heqcodec.lab.precision.space import NqeSpace
-    from heqcodec.lab.precision.supernet import ElasticCodec
+    from heqcodec.lab.precision.supernet import ElasticCodec, ElasticLosses
     from heqcodec.lab.training.run_start import run_photographs
     from heqcodec.purenet.device import find_device
 
@@ -83,6 +98,8 @@ def search(
     words += [f"--held-out {held_out.resolve().name}"] if held_out else []
     words += [f"--minutes {minutes:g}"]
     words += [f"--float-minutes {float_minutes:g}"] if float_minutes else []
+    words += [f"--distribution-loss {distribution_loss:g}"] if distribution_loss else []
+    words += ["--guidance"] if guidance else []
     words += [f"--samples {samples} --width {width} --seed {seed} --out {out.name}"]
     command = " ".join(words)
     where = find_device(device)
@@ -94,10 +111,16 @@ def search(
         samples,
         seed=seed,
     )
-    task = ElasticCodec(tiles, frames, width, where, seed)
+    losses = ElasticLosses(distribution_loss, guidance)
+    task = ElasticCodec(tiles, frames, width, where, seed, losses)
     explored = explore(task, frames, settings, where, say)
     run = {
-        "settings": {**asdict(settings), "budget": [budget_bits, budget_macs], "width": width},
+        "settings": {
+            **asdict(settings),
+            **asdict(losses),
+            "budget": [budget_bits, budget_macs],
+            "width": width,
+        },
         "data_sha256": data_hash,
         **environment(),
     }

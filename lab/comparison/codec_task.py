@@ -31,6 +31,13 @@ def _middle(frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return frame[row : row + sides[0], column : column + sides[1]].copy()
 
 
+def scaled_error(shown: Tensor, wanted: Tensor) -> Tensor:
+    """Squared error of crops (N, 3, S, S) over the root of the wanted ones' variance: a scalar."""
+    error = (shown - wanted).pow(2).mean(dim=(1, 2, 3))
+    spread = wanted.var(dim=(1, 2, 3)) + VARIANCE_FLOOR
+    return (error / spread.sqrt()).mean()
+
+
 class CodecTask:
     """See ``TimedTask``. The loss is the squared error of crops over the root of their variance.
 
@@ -70,10 +77,7 @@ class CodecTask:
     def loss(self, network: nn.Module, generator: torch.Generator) -> Tensor:
         """Of a batch of crops, scalar float32."""
         crops = self._crops(CROP, BATCH, generator)
-        target = crops.float() / 255
-        error = (network(crops) - target).pow(2).mean(dim=(1, 2, 3))
-        spread = target.var(dim=(1, 2, 3)) + VARIANCE_FLOOR
-        return (error / spread.sqrt()).mean()
+        return scaled_error(network(crops), crops.float() / 255)
 
     def training_crops(self, side: int, count: int) -> Tensor:
         """The same random training crops at each call: uint8 (count, 3, side, side)."""

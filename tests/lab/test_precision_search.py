@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import json
+import random
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from command_runner import names, run
+from heqcodec.lab.comparison.codec_task import BATCH, CROP, scaled_error
 from heqcodec.lab.networks.layer_quantizers import layer_choices
 from heqcodec.lab.networks.nqe_vgg import NqeVgg
 from heqcodec.lab.precision.exploration import rank_correlation
 from heqcodec.lab.precision.results import recipe_text
 from heqcodec.lab.precision.space import NqePrecision, NqeSpace, layer_costs
+from heqcodec.lab.precision.supernet import ElasticCodec, ElasticLosses, random_precision
 from heqcodec.lab.precision.switched_quantizer import SwitchedQuantizer
 from heqcodec.lab.training.recipe import Recipe
 from heqcodec.nqe_vgg.layout import VGG_LAYERS, weight_bits
+from heqcodec.quantizers.distribution_losses import distribution_loss
 from heqcodec.quantizers.elastic import ElasticQuantizer
+from torch import nn
 
 MIXED = (3, 3, 2, 2, 1, 1, 1)
 
@@ -81,6 +87,47 @@ def test_rank_correlation_counts_pairs() -> None:
     assert rank_correlation([1, 2, 3, 4], [1, 3, 2, 4]) == pytest.approx(4 / 6)
 
 
+def elastic(losses: ElasticLosses) -> tuple[ElasticCodec, nn.Module]:
+    """A small elastic network before its first step, its task, always the same."""
+    tiles = np.random.default_rng(1).integers(0, 256, (4, 256, 256, 3), dtype=np.uint8)
+    task = ElasticCodec(tiles, [tiles[0]], 4, torch.device("cpu"), 1, losses)
+    network = task.build()
+    task.elastic(network)
+    task.encoder(network).refresh()
+    network.train()
+    return task, network
+
+
+def first_loss(losses: ElasticLosses) -> float:
+    task, network = elastic(losses)
+    return float(task.loss(network, torch.Generator().manual_seed(1)).detach())
+
+
+class TestLosses:
+    def test_distribution_is_added_over_all_layers_but_the_first(self) -> None:
+        task, network = elastic(ElasticLosses())
+        latents = [block.latent for _, block in task.encoder(network).reduced_blocks()]
+        expected = first_loss(ElasticLosses()) + 3 * float(distribution_loss(latents[1:]))
+        assert first_loss(ElasticLosses(distribution=3.0)) == pytest.approx(expected, rel=1e-5)
+
+    @torch.no_grad()
+    def test_guidance_halves_the_error_to_the_picture_of_the_subnet_before(self) -> None:
+        task, network = elastic(ElasticLosses(guidance=True))
+        crops = task._crops(CROP, BATCH, torch.Generator().manual_seed(1))
+        target = crops.float() / 255
+        drawn = random_precision(random.Random(1))
+        shown = []
+        for bits in ((8,) * 7, drawn.bits, (1,) * 7):
+            task.switch(network, drawn._replace(bits=bits))
+            shown.append(network(crops))
+        large, middle, small = shown
+        expected = scaled_error(large, target)
+        expected += (scaled_error(middle, target) + scaled_error(middle, large)) / 2
+        expected += (scaled_error(small, target) + scaled_error(small, middle)) / 2
+        got = first_loss(ElasticLosses(guidance=True))
+        assert got == pytest.approx(float(expected), rel=1e-5)
+
+
 class TestRecipe:
     @pytest.mark.parametrize("bits", [MIXED, (1,) * 7])
     def test_training_takes_it(self, bits: tuple[int, ...], tmp_path: Path) -> None:
@@ -100,10 +147,12 @@ class TestCommand:
     def test_what_it_writes(self, photographs: Path, held_out: Path, tmp_path: Path) -> None:
         given = ("--data", photographs, "--held-out", held_out, "--out", tmp_path / "out")
         small = ("--minutes", "0.001", "--width", "4", "--samples", "5")
-        result = run("search", *given, *small, "--budget-bits", "1200000")
+        losses = ("--distribution-loss", "1", "--guidance")
+        result = run("search", *given, *small, *losses, "--budget-bits", "1200000")
         assert result.exit_code == 0, result.stderr
         assert names(tmp_path / "out") == ["front.png", "search.json", "searched.toml"]
         found = json.loads((tmp_path / "out" / "search.json").read_text())
+        assert found["settings"]["distribution"] == 1 and found["settings"]["guidance"] is True
         assert found["front"] and all(r["bits_of_weights"] <= 1200000 for r in found["measured"])
         best = max(found["measured"], key=lambda row: row["psnr"])
         assert found["front"][0] == best
