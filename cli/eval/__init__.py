@@ -12,6 +12,7 @@ from .patch_table import patch_table
 from .quantizers import quantizers
 from .report import report
 from .run import run
+from .sequences import sequences
 from .train_peer import train_peer
 
 app = typer.Typer(
@@ -27,6 +28,7 @@ app.command("patch-table")(patch_table)
 app.command("quantizers")(quantizers)
 app.command("report")(report)
 app.command("run")(run)
+app.command("sequences")(sequences)
 app.command("train-peer")(train_peer)
 
 

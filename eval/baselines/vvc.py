@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import struct
-import subprocess
-from collections.abc import Sequence
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from heqcodec.base.errors import HeqError
 from heqcodec.container.header import padded_size
+from heqcodec.eval.baselines.ffmpeg import run_ffmpeg
 from heqcodec.eval.baselines.pixels import rgb_image, whole_setting
 from heqcodec.image.patches import padded_band
 
@@ -44,13 +43,13 @@ class Vvc:
         """See ``Codec``."""
         if find_spec("imageio_ffmpeg") is None:
             return 'imageio-ffmpeg is not installed; run pip install "heqcodec[baselines]".'
-        if "libvvenc" not in _run(["-hide_banner", "-encoders"]).decode():
+        if "libvvenc" not in run_ffmpeg(["-hide_banner", "-encoders"]).decode():
             return "the ffmpeg of this imageio-ffmpeg has no libvvenc; install a newer one."
         return None
 
     def version(self) -> str:
         """See ``Codec``."""
-        first = _run(["-hide_banner", "-version"]).decode().split("\n", 1)[0]
+        first = run_ffmpeg(["-hide_banner", "-version"]).decode().split("\n", 1)[0]
         return f"imageio-ffmpeg {version('imageio-ffmpeg')}, {first.split(' Copyright')[0]}"
 
     def prepare(self) -> None:
@@ -68,7 +67,7 @@ class Vvc:
         to_yuv = f"scale=out_{COLOUR.format('out_')}:{SCALER},format=yuv420p10le"
         coder = ["-c:v", "libvvenc", "-preset", "medium", "-qp", str(qp), "-qpa", "0"]
         coder += ["-threads", "1", "-frames:v", "1", "-f", "vvc", "-"]
-        stream = _run([*source, "-vf", to_yuv, *coder], padded.tobytes())
+        stream = run_ffmpeg([*source, "-vf", to_yuv, *coder], padded.tobytes())
         path.write_bytes(SIZE.pack(width, height) + stream)
 
     def decode(self, path: Path) -> np.ndarray:
@@ -80,24 +79,9 @@ class Vvc:
         columns, rows = padded_size(width, height)
         to_rgb = f"scale=in_{COLOUR.format('in_')}:{SCALER},format=rgb24"
         target = ["-frames:v", "1", "-f", "rawvideo", "-"]
-        raw = _run(
+        raw = run_ffmpeg(
             ["-threads", "1", "-f", "vvc", "-i", "-", "-vf", to_rgb, *target], data[SIZE.size :]
         )
         if len(raw) != rows * columns * 3:
             raise HeqError(f"ffmpeg gave no image of {columns}x{rows} for {path.name}.")
         return np.frombuffer(raw, dtype=np.uint8).reshape(rows, columns, 3)[:height, :width].copy()
-
-
-def _run(options: Sequence[str], given: bytes = b"") -> bytes:
-    """What ffmpeg wrote; ``HeqError`` if it cannot be started or fails."""
-    import imageio_ffmpeg
-
-    command = [imageio_ffmpeg.get_ffmpeg_exe(), *options]
-    try:
-        done = subprocess.run(command, input=given, capture_output=True)
-    except OSError as error:
-        raise HeqError(f"ffmpeg cannot be started: {error}.") from error
-    if done.returncode:
-        lines = done.stderr.decode(errors="replace").strip().splitlines()
-        raise HeqError(f"ffmpeg ended with code {done.returncode}: {lines[-1] if lines else ''}.")
-    return done.stdout
