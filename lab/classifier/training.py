@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any, cast
 
@@ -13,6 +14,7 @@ from heqcodec.lab.training.task import LoopSettings, Task
 from heqcodec.quantizers import layer_report
 from heqcodec.quantizers.distribution_losses import distribution_loss, latent_weights
 from heqcodec.quantizers.elastic import Precision
+from heqcodec.quantizers.running_norm import plain_statistics
 from torch import Tensor, nn
 
 from .batches import DeviceImages, smoothed_loss
@@ -26,6 +28,7 @@ from .training_precision import guided_sum, quantize_gradients, require_elastic,
 FADE_EVERY = 8
 """Steps between changes of the fade of batch normalization, each of which waits for the device."""
 SEEDS_A_RUN = 100_003
+STATISTICS_BATCHES = 20
 NET = "classifier"
 
 
@@ -197,6 +200,7 @@ class ClassifierTask(Task):
         if self.recipe.guidance:
             options = {k: v for k, v in self.recipe.options.items() if k in Precision._fields}
             set_precision(networks[NET], Precision(**options))
+            self._measure_statistics(networks[NET])
         test_loss, accuracy = self.test(networks[NET])
         row = {
             "name": self.recipe.name,
@@ -245,6 +249,19 @@ class ClassifierTask(Task):
     def _autocast(self) -> Iterator[None]:
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.recipe.autocast):
             yield
+
+    @torch.no_grad()
+    def _measure_statistics(self, network: nn.Module) -> None:
+        """Those of normalization, anew for the subnet that is tested, as EQ-Net does: those of
+        training are of all subnets together. Plain means over `STATISTICS_BATCHES`."""
+        norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
+        batches = self.images.epoch(self.recipe.batch, self.recipe.seed)
+        network.eval()
+        with plain_statistics(norms), self._autocast():
+            for norm in norms:
+                norm.train()
+            for pixels, _ in islice(batches, STATISTICS_BATCHES):
+                network(pixels)
 
     @torch.no_grad()
     def test(self, network: nn.Module, exact: bool = False) -> tuple[float, float]:

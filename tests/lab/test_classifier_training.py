@@ -12,12 +12,15 @@ import pytest
 import torch
 from heqcodec.base.errors import HeqError
 from heqcodec.lab.classifier import ClassifierRecipe, load_classifier, training
+from heqcodec.lab.classifier.batches import DeviceImages
 from heqcodec.lab.classifier.queue import pack, read_list, run_queue
 from heqcodec.lab.classifier.run import run_recipe
 from heqcodec.lab.training import loop
+from heqcodec.quantizers.progressive_guidance import elastic_quantizers
 from heqcodec.quantizers.quantized_linear import QuantizedLinear
 from labelled_images import easy_images
 from safetensors.torch import load_file
+from torch import nn
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -193,6 +196,24 @@ def test_what_few_bits_refuse(tmp_path: Path) -> None:
         small(bifurcated=True)
     with pytest.raises(HeqError, match="has guidance, which needs"):
         run_recipe(small(guidance=True), easy_images(), CPU, tmp_path / "l", tmp_path / "s")
+
+
+def test_a_guided_subnet_is_tested_with_statistics_of_its_own() -> None:
+    recipe = small(guidance=True, weights="eqnet", options={"bits": 2, "elastic": True})
+    images = DeviceImages(easy_images(), CPU)
+    task = training.ClassifierTask(recipe, images)
+    task.refresh()
+    norm = next(m for m in task.network.modules() if isinstance(m, nn.BatchNorm2d))
+    given: list[torch.Tensor] = []
+    norm.register_forward_pre_hook(
+        lambda module, x: given.append(x[0]) if module.training else None
+    )
+    task.log_row({training.NET: task.network}, images.steps(recipe.batch), 0.0, 0.0)
+    assert len(given) == images.steps(recipe.batch) < training.STATISTICS_BATCHES
+    assert norm.running_mean is not None and not norm.training
+    expected = torch.stack([x.mean(dim=(0, 2, 3)) for x in given]).mean(0)
+    assert torch.allclose(norm.running_mean, expected, atol=1e-5)
+    assert all(q.precision.bits == 2 for q in elastic_quantizers(task.network))
 
 
 @pytest.mark.parametrize("kind", ["ptq", "psq", "bhq"])
