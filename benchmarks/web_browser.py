@@ -68,8 +68,8 @@ class Server:
                 self.send_header("Cache-Control", keep)
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
-                self.wfile.write(body)
                 outer.sent[name] += len(body)
+                self.wfile.write(body)
 
             def do_POST(self) -> None:
                 outer.posted = self.rfile.read(int(self.headers["Content-Length"]))

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import functools
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, ClassVar
 
 import heqcodec
 import numpy as np
@@ -45,7 +46,10 @@ for (const name of ["load", "error"])
 class Handler(SimpleHTTPRequestHandler):
     """The files of the repository, and pages at / and /network."""
 
+    asked: ClassVar[Counter[str]] = Counter()
+
     def do_GET(self) -> None:
+        self.asked[self.path] += 1
         pages = {"/": PAGE, "/network": NETWORK}
         if self.path not in pages:
             super().do_GET()
@@ -120,6 +124,8 @@ def test_the_element_shows_files(page: Any) -> None:
     own = expected("alpha-nqe-r-packed-60.heq")
     given = shown(page, "packed")
     assert np.array_equal(given[..., 3], own[..., 3])
+    pictures = {path: times for path, times in Handler.asked.items() if path.endswith(".heq")}
+    assert set(pictures.values()) == {1}, pictures
     # A canvas keeps colours premultiplied: those of opaque pixels are as they were given.
     opaque = own[..., 3] > 192
     assert opaque.any()

@@ -15,6 +15,7 @@ export class HeqImage extends HTMLElement {
     this.complete = false;
     this.naturalWidth = this.naturalHeight = 0;
     this.controller = this.observer = this.canvas = null;
+    this.scheduled = false;
   }
 
   get src() { return this.getAttribute("src") ?? ""; }
@@ -27,7 +28,7 @@ export class HeqImage extends HTMLElement {
   connectedCallback() {
     if (!this.hasAttribute("role")) this.setAttribute("role", "img");
     this.describe();
-    this.schedule();
+    this.scheduleOnce();
   }
 
   disconnectedCallback() {
@@ -38,7 +39,17 @@ export class HeqImage extends HTMLElement {
   attributeChangedCallback(name, before, after) {
     if (before === after || !this.isConnected) return;
     if (name === "alt") this.describe();
-    else this.schedule();
+    else this.scheduleOnce();
+  }
+
+  /** Attributes that change together, as when a parsed element becomes this one, load once. */
+  scheduleOnce() {
+    if (this.scheduled) return;
+    this.scheduled = true;
+    queueMicrotask(() => {
+      this.scheduled = false;
+      if (this.isConnected) this.schedule();
+    });
   }
 
   describe() {
