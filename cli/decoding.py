@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, cast
 
@@ -160,6 +161,7 @@ def decode(
     from heqcodec.container.header import DEFAULT_MAX_PIXELS
     from heqcodec.file.decoding import decode_file
     from heqcodec.image.output_formats import save_image
+    from heqcodec.image.tiff_tags import moved_geo
 
     options: dict[str, Any] = {
         "max_pixels": max_pixels or DEFAULT_MAX_PIXELS,
@@ -187,16 +189,13 @@ def decode(
                 "damaged_chunks": image.damaged_chunks,
                 "repaired": image.repaired,
             }
-        save_image(
-            pixels,
-            sys.stdout.buffer if job.target == STANDARD else job.target,
-            icc=metadata.icc,
-            exif=metadata.exif,
-            xmp=metadata.xmp,
-        )
+        if rectangle and metadata.geo is not None:
+            metadata = replace(metadata, geo=moved_geo(metadata.geo, *rectangle[:2]))
+        target = sys.stdout.buffer if job.target == STANDARD else job.target
+        save_image(pixels, target, **vars(metadata))
         height, width, channels = pixels.shape
         if verbose:
-            kept = [k for k in ("icc", "exif", "xmp") if getattr(metadata, k) is not None]
+            kept = [k for k in vars(metadata) if getattr(metadata, k) is not None]
             say(f"{job.source}: {channels} channels; metadata: {', '.join(kept) or 'none'}.")
         result: dict[str, Any] = {
             "input": job.source,
@@ -228,7 +227,7 @@ def _by_rows(
 
     options = {name: value for name, value in options.items() if name != "slices"}
     with about(job.source), reported_to(progress), decode_rows(job.source, **options) as image:
-        write_rows(job.target, image.shape, image.bands, image.metadata.icc, image.metadata.xmp)
+        write_rows(job.target, image.shape, image.bands, **vars(image.metadata))
     height, width, channels = image.shape
     return {
         "input": job.source,

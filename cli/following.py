@@ -53,7 +53,7 @@ def follow(
             )
         image = decoder.finish()
     metadata = image.metadata
-    save_image(image.pixels, output, icc=metadata.icc, exif=metadata.exif, xmp=metadata.xmp)
+    save_image(image.pixels, output, **vars(metadata))
 
 
 def _pieces(source: str, timeout: float) -> Iterator[bytes]:

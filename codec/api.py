@@ -298,7 +298,7 @@ def info(data: Source, partial: bool = False) -> FileInfo:
 
 
 def read_metadata(data: Source, partial: bool = False) -> Metadata:
-    """ICC profile, EXIF and XMP of a file, without reading its strips.
+    """ICC profile, EXIF, XMP and georeferencing tags of a file, without reading its strips.
 
     Args:
         data: bytes, a path, a URL of ``fsspec``, or a binary file object.

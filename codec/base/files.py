@@ -51,7 +51,7 @@ def replaced_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     # the target's, so a target of the longest legal name still works.
     temporary = target.with_name(f".heqcodec-{secrets.token_hex(6)}.tmp")
     try:
-        with os.fdopen(_locked_file(temporary), "wb") as stream:
+        with os.fdopen(_locked_file(temporary), "w+b") as stream:
             yield stream
             stream.flush()
             _sync(stream.fileno())
@@ -76,7 +76,7 @@ def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
 def _locked_file(path: Path) -> int:
     """The descriptor of a new file, locked where the system has locks."""
     while True:
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BINARY, 0o666)
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | _BINARY, 0o666)
         if fcntl is None:
             return handle
         with contextlib.suppress(OSError):  # some network file systems have no locks

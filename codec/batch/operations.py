@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from io import BytesIO
 from typing import Any, Literal
 
@@ -95,7 +95,8 @@ class Decode:
             image = decode_file(data, None, False, self.max_pixels, self.device, **chosen)
             pixels, metadata = image.pixels, image.metadata
         written = BytesIO()
-        save_image(pixels, written, self.format, metadata.icc, metadata.exif, metadata.xmp)
+        kept = metadata if self.scale == 1 else replace(metadata, geo=None)  # for other pixels
+        save_image(pixels, written, self.format, **vars(kept))
         return heq_product(written.getvalue(), data)
 
 

@@ -22,6 +22,7 @@ CHUNK_OVERHEAD = CHUNK_HEAD.size + CHUNK_CRC.size
 ICC = b"ICCP"
 EXIF = b"EXIF"
 XMP = b"XMP_"
+GEO = b"gEOT"
 ALPHA = b"ALPH"
 INDEX = b"sIDX"
 END = b"END_"
@@ -30,6 +31,7 @@ CHUNK_TYPES: dict[bytes, str] = {
     ICC: "ICC profile",
     EXIF: "EXIF block",
     XMP: "XMP packet",
+    GEO: "georeferencing tags",
     ALPHA: "alpha plane",
     INDEX: "index of strips",
     END: "end of file",

@@ -32,17 +32,19 @@ Region = tuple[int, int, int, int]
 
 @dataclass(frozen=True)
 class Metadata:
-    """ICC profile, EXIF and XMP of a file; None where it has none.
+    """ICC profile, EXIF, XMP and georeferencing tags of a file; None where it has none.
 
     Attributes:
         icc: ICC profile.
         exif: EXIF as a bare TIFF structure.
         xmp: XMP packet.
+        geo: a TIFF structure of the tags of GeoTIFF, for the pixels of the whole image.
     """
 
     icc: bytes | None = None
     exif: bytes | None = None
     xmp: bytes | None = None
+    geo: bytes | None = None
 
 
 @dataclass(frozen=True)
@@ -275,4 +277,5 @@ def collect_metadata(chunks: list[Chunk]) -> Metadata:
         icc=data.get(chunk_types.ICC),
         exif=data.get(chunk_types.EXIF),
         xmp=data.get(chunk_types.XMP),
+        geo=data.get(chunk_types.GEO),
     )

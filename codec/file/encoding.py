@@ -77,6 +77,7 @@ def side_chunks(image: LoadedImage, strip_metadata: bool) -> list[Chunk]:
             (chunk_types.ICC, image.icc),
             (chunk_types.EXIF, image.exif),
             (chunk_types.XMP, image.xmp),
+            (chunk_types.GEO, image.geo),
         ):
             if data:
                 chunks.append(Chunk(name, data))

@@ -24,6 +24,7 @@ class LoadedImage:
         exif: EXIF as a bare TIFF structure without an orientation tag, or None.
         xmp: XMP packet, or None.
         notes: what was changed on the way in, one sentence each.
+        geo: georeferencing tags, see `heqcodec.image.tiff_tags`, or None.
     """
 
     pixels: NDArray[np.uint8]
@@ -32,6 +33,7 @@ class LoadedImage:
     exif: bytes | None = None
     xmp: bytes | None = None
     notes: list[str] = field(default_factory=list)
+    geo: bytes | None = None
 
 
 def check_size(width: int, height: int, max_pixels: int | None, name: str) -> None:

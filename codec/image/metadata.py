@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import struct
+from collections.abc import Mapping
 from typing import Any
 
 from PIL import ExifTags, Image
@@ -139,9 +140,14 @@ def icc_space(icc: bytes) -> str:
 
 
 def pillow_options(
-    format: str, icc: bytes | None, exif: bytes | None, xmp: bytes | None
+    format: str,
+    icc: bytes | None,
+    exif: bytes | None,
+    xmp: bytes | None,
+    geo: Mapping[int, Any] | None = None,
 ) -> dict[str, Any]:
-    """Keyword arguments that make Pillow's ``save`` write these blocks in a format.
+    """Keyword arguments that make Pillow's ``save`` write these blocks in a format; ``geo`` are
+    georeferencing tags by number, for TIFF.
 
     May raise whatever Pillow's EXIF reader raises for damaged EXIF.
     """
@@ -153,10 +159,12 @@ def pillow_options(
     if xmp and format == "PNG":
         options["pnginfo"] = PngInfo()
         options["pnginfo"].add_itxt("XML:com.adobe.xmp", xmp.decode("utf-8", "replace"))
-    elif xmp and format == "TIFF":  # XMP is a tag here, and tags come from the EXIF
+    elif (xmp or geo) and format == "TIFF":  # these are tags here, and tags come from the EXIF
         tags = Image.Exif()
         tags.load(exif or b"")
-        tags[TIFF_XMP_TAG] = xmp
+        if xmp:
+            tags[TIFF_XMP_TAG] = xmp
+        tags.update(geo or {})
         options["exif"] = tags
     elif xmp:
         options["xmp"] = xmp

@@ -14,6 +14,7 @@ from PIL import Image
 
 from . import metadata
 from .pillow_images import reason
+from .tiff_tags import geo_values
 
 __all__ = ["SUFFIXES", "output_format", "save_image"]
 
@@ -66,6 +67,7 @@ def save_image(
     icc: bytes | None = None,
     exif: bytes | None = None,
     xmp: bytes | None = None,
+    geo: bytes | None = None,
 ) -> None:
     """Write samples to an image file; a file at a path appears whole or not at all.
 
@@ -73,7 +75,7 @@ def save_image(
         pixels: uint8 (H, W), (H, W, 1), (H, W, 2) gray and alpha, (H, W, 3) or (H, W, 4).
         target: a path, whose suffix chooses the format, or a binary file object.
         format: a Pillow format name, instead of the suffix; PNG for a file object without one.
-        icc, exif, xmp: metadata as in ``LoadedImage``, written where the format has a place.
+        icc, exif, xmp, geo: metadata as in ``LoadedImage``, written where the format has a place.
 
     Raises:
         HeqUnsupportedError: no such format, or it cannot hold these samples.
@@ -99,7 +101,8 @@ def save_image(
     # of the format then differs from one of the disk.
     buffer = io.BytesIO()
     try:
-        options = metadata.pillow_options(format, icc, exif, xmp)
+        tags = geo_values(geo) if geo else None
+        options = metadata.pillow_options(format, icc, exif, xmp, tags)
         image.save(buffer, format=format, **SAVE_OPTIONS.get(format, {}), **options)
     except Exception as error:  # Pillow's, for sizes or metadata that a format cannot take
         raise HeqUnsupportedError(

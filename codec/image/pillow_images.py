@@ -20,6 +20,7 @@ from .arrays import LoadedImage, check_size
 from .colour_tags import colour_space, has_gain_map
 from .deep_samples import correct_layouts
 from .jpeg_end import file_without_end, with_end
+from .tiff_tags import geo_of_tiff
 
 if TYPE_CHECKING:
     from .colour import ColourSpace
@@ -185,6 +186,8 @@ def _loaded(image: Image.Image, name: str, stream: BinaryIO | None) -> LoadedIma
         if image.mode != "CMYK":
             notes.append("The ICC profile is for another kind of samples and was left out.")
         icc = None
+    # Tags of a turned image would be for other pixels.
+    geo = geo_of_tiff(image) if orientation == 1 else None
     return LoadedImage(
         np.ascontiguousarray(pixels),
         None if alpha is None else np.ascontiguousarray(alpha),
@@ -192,6 +195,7 @@ def _loaded(image: Image.Image, name: str, stream: BinaryIO | None) -> LoadedIma
         exif,
         xmp,
         notes,
+        geo,
     )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import zlib
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from heqcodec.base.errors import HeqError, HeqUnsupportedError
@@ -17,12 +17,25 @@ from heqcodec.base.files import replaced_file
 from numpy.typing import NDArray
 
 from .arrays import LoadedImage, check_size
+from .metadata import without_exif_orientation
 from .samples import reduced
+from .tiff_tags import (
+    GEO_TAGS,
+    exif_directory,
+    exif_of_tiff,
+    exif_texts,
+    geo_block,
+    geo_values,
+    rename_tags,
+)
 
 __all__ = ["Rows", "load_rows", "write_rows"]
 
 _GRAY, _RGB, _YCBCR = 1, 2, 6
 _CONTIGUOUS, _JPEG, _ICC, _XMP, _ORIENTATION = 1, 7, 34675, 700, 274
+_SOFTWARE = 305
+_STAND_INS = {34664: 34665, 34852: 34853}
+"""tifffile writes no tags that point to directories of EXIF; these stand in their places."""
 _STRIP = 32
 """Rows of a strip of a written TIFF file."""
 _BIG = (1 << 32) - (1 << 25)
@@ -115,8 +128,7 @@ def load_rows(path: str | os.PathLike[str], max_pixels: int | None) -> LoadedIma
         max_pixels: largest width times height; None for no limit.
 
     Returns:
-        An image whose ``pixels`` is a `Rows`, for :func:`heqcodec.encode`. ICC profile and XMP
-        are kept, EXIF and the tags of GeoTIFF are not; ``notes`` says so. The first page is
+        An image whose ``pixels`` is a `Rows`, for :func:`heqcodec.encode`. The first page is
         taken; samples of 16 bits are rounded to 8.
 
     Raises:
@@ -135,6 +147,7 @@ def load_rows(path: str | os.PathLike[str], max_pixels: int | None) -> LoadedIma
         kind = page.dtype, page.planarconfig, page.samplesperpixel, int(page.photometric)
         turned = tags.valueof(_ORIENTATION, 1)
         icc, xmp = (tags.valueof(tag) for tag in (_ICC, _XMP))
+        geo = geo_block({tag: tags.valueof(tag) for tag in GEO_TAGS})
     except (tifffile.TiffFileError, IndexError, KeyError, ValueError) as error:
         raise HeqError(f"{name} cannot be read by rows: {error}") from error
     check_size(page.imagewidth, page.imagelength, max_pixels, name)
@@ -151,10 +164,14 @@ def load_rows(path: str | os.PathLike[str], max_pixels: int | None) -> LoadedIma
             f"{name} has planes apart or is turned; by rows neither is read. Encode it whole."
         )
     notes = [f"Only the first of {len(file.pages)} pages was taken."] * (len(file.pages) > 1)
-    if any(tag in tags for tag in (34665, 34853, 33550, 33922, 34735)):
-        notes.append("EXIF and GeoTIFF tags were left out.")
+    try:
+        exif = exif_of_tiff(path)
+        exif = without_exif_orientation(exif) if exif else None
+    except Exception:  # of whatever kind Pillow raises
+        exif = None
+        notes.append("The EXIF data cannot be read and were left out.")
     pixels: Any = Rows(page, name)
-    return LoadedImage(pixels, icc=icc or None, xmp=xmp or None, notes=notes)
+    return LoadedImage(pixels, None, icc or None, exif, xmp or None, notes, geo)
 
 
 def write_rows(
@@ -162,7 +179,9 @@ def write_rows(
     shape: tuple[int, int, int],
     bands: Iterator[NDArray[np.uint8]],
     icc: bytes | None = None,
+    exif: bytes | None = None,
     xmp: bytes | None = None,
+    geo: bytes | None = None,
 ) -> None:
     """Write an image of bands as a TIFF file with deflate; it appears whole or not at all.
 
@@ -171,8 +190,7 @@ def write_rows(
         shape: height, width and channels: 1, 3 or 4.
         bands: uint8 (rows, width, channels) from top to bottom, together the height; all but the
             last have a multiple of 32 rows.
-        icc: ICC profile.
-        xmp: XMP packet.
+        icc, exif, xmp, geo: metadata as in `LoadedImage`; EXIF that is damaged is left out.
 
     Raises:
         OSError: it cannot be written.
@@ -188,11 +206,15 @@ def write_rows(
                 yield zlib.compress(differences.tobytes())
 
     size = shape[0] * shape[1] * shape[2]
-    tags = [(_XMP, 1, len(xmp), xmp, True)] if xmp else []
+    tags: list[tuple[Any, ...]] = [(_XMP, 1, len(xmp), xmp, True)] if xmp else []
+    tags += [_tag(tag, value) for tag, value in (geo_values(geo) if geo else {}).items()]
+    big = size > _BIG
     with replaced_file(target) as stream:
         # The stream's own name is a number, which tifffile takes for a path.
         handle = tifffile.FileHandle(stream, name="image.tif")
-        tifffile.TiffWriter(handle, bigtiff=size > _BIG).write(
+        writer = tifffile.TiffWriter(handle, bigtiff=big, byteorder="<")
+        exif_tags, software = _exif_tags(stream, exif, big) if exif else ([], None)
+        writer.write(
             strips(),
             shape=shape if shape[2] > 1 else shape[:2],
             dtype=np.uint8,
@@ -202,6 +224,40 @@ def write_rows(
             compression="zlib",
             predictor=True,
             iccprofile=icc,
-            extratags=tags,
+            software=software,
+            extratags=tags + exif_tags,
             metadata=None,
         )
+        if any(tag[0] in _STAND_INS for tag in exif_tags):
+            stream.flush()
+            stream.seek(8 if big else 4)
+            rename_tags(stream, int.from_bytes(stream.read(8 if big else 4), "little"), _STAND_INS)
+
+
+def _tag(number: int, value: Any) -> tuple[Any, ...]:
+    """A tag as tifffile takes it."""
+    if isinstance(value, str):
+        data = value.encode() + b"\0"
+        return number, GEO_TAGS[number], len(data), data, True
+    return number, GEO_TAGS[number], len(value), value, True
+
+
+def _exif_tags(
+    stream: BinaryIO, exif: bytes, big: bool
+) -> tuple[list[tuple[Any, ...]], bytes | None]:
+    """Write EXIF's directories to a file that begins; tags that point to them, and texts."""
+    tags: list[tuple[Any, ...]] = []
+    try:
+        texts = exif_texts(exif)
+        software = texts.pop(_SOFTWARE, None)
+        tags += [(tag, 2, len(text) + 1, text + b"\0", True) for tag, text in texts.items()]
+        for stand_in, tag in _STAND_INS.items():
+            stream.seek(0, os.SEEK_END)
+            stream.write(bytes(-stream.tell() % 8))
+            offset = stream.tell()
+            if (directory := exif_directory(exif, tag, offset, big)) is not None:
+                stream.write(directory)
+                tags.append((stand_in, 13, 1, offset, True))
+    except Exception:  # of whatever kind Pillow raises
+        return [], None
+    return tags, software
