@@ -167,7 +167,17 @@ class _Builder:
 
     def _convolution(self, x: str, layer: str, padding: int = 0) -> str:
         weights, bias = self._weights(f"{layer}.weight"), self._weights(f"{layer}.bias")
-        return self._graph.add("Conv", x, weights, bias, pads=(padding,) * 4)
+        side = self._tensors[f"{layer}.weight"].shape[2]
+        # onnxruntime-web on WebGPU finds no defaults where weights are computed.
+        return self._graph.add(
+            "Conv",
+            *(x, weights, bias),
+            kernel_shape=(side, side),
+            strides=(1, 1),
+            pads=(padding,) * 4,
+            dilations=(1, 1),
+            group=1,
+        )
 
     def _shuffled(self, x: str, factor: int) -> str:
         """Pixel shuffle: (1, n factor^2, h, w) to (1, n, factor h, factor w)."""

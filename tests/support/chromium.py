@@ -31,8 +31,9 @@ FLAGS = (
 
 
 @contextmanager
-def browser(profile: Path) -> Iterator[Any]:
-    """A WebDriver with an empty profile; skips the test without selenium, Chromium or driver."""
+def browser(profile: Path, *more: str) -> Iterator[Any]:
+    """A WebDriver with an empty profile, with ``more`` flags; skips the test without selenium,
+    Chromium or driver."""
     selenium = pytest.importorskip("selenium.webdriver")
     service = pytest.importorskip("selenium.webdriver.chrome.service")
     if not (BROWSER and DRIVER):
@@ -40,7 +41,7 @@ def browser(profile: Path) -> Iterator[Any]:
     options = selenium.ChromeOptions()
     # Both are named, so that selenium looks for neither, and in particular not on the network.
     options.binary_location = BROWSER
-    for flag in (*FLAGS, f"--user-data-dir={profile}"):
+    for flag in (*FLAGS, *more, f"--user-data-dir={profile}"):
         options.add_argument(flag)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     driver = selenium.Chrome(options=options, service=service.Service(DRIVER))

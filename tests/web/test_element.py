@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import functools
-import threading
-from collections import Counter
 from collections.abc import Iterator
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, ClassVar
+from typing import Any
 
 import heqcodec
 import numpy as np
 import pytest
 from chromium import browser, console, set_screen
 from web_package import ROOT, WEB, as_rgba, require_package
+from web_site import Site, serving
 
 GOLDEN = ROOT / "tests" / "conformance"
 PAGE = """<!doctype html><title>t</title><body>
@@ -43,41 +40,20 @@ for (const name of ["load", "error"])
 <script type=module src=/web/src/element.js></script>"""
 
 
-class Handler(SimpleHTTPRequestHandler):
-    """The files of the repository, and pages at / and /network."""
-
-    asked: ClassVar[Counter[str]] = Counter()
-
-    def do_GET(self) -> None:
-        self.asked[self.path] += 1
-        pages = {"/": PAGE, "/network": NETWORK}
-        if self.path not in pages:
-            super().do_GET()
-            return
-        self.send_response(200)
-        self.send_header("Content-Type", "text/html; charset=utf-8")
-        self.end_headers()
-        self.wfile.write(pages[self.path].encode())
-
-    def log_message(self, format: str, *args: Any) -> None:
-        """Nothing."""
+@pytest.fixture(scope="module")
+def site() -> Iterator[Site]:
+    require_package()
+    with serving({"/": PAGE, "/network": NETWORK}) as served:
+        yield served
 
 
 @pytest.fixture(scope="module")
-def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    require_package()
-    handler = functools.partial(Handler, directory=str(ROOT))
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        with browser(tmp_path_factory.mktemp("profile")) as driver:
-            driver.set_script_timeout(60)
-            set_screen(driver, 800)
-            driver.get(f"http://127.0.0.1:{server.server_port}/")
-            yield driver
-    finally:
-        server.shutdown()
-        server.server_close()
+def page(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    with browser(tmp_path_factory.mktemp("profile")) as driver:
+        driver.set_script_timeout(60)
+        set_screen(driver, 800)
+        driver.get(f"{site.address}/")
+        yield driver
 
 
 def wait_for(page: Any, name: str, kind: str) -> None:
@@ -107,7 +83,7 @@ def expected(file: str) -> np.ndarray:
     return as_rgba(heqcodec.decode((GOLDEN / file).read_bytes(), decoder="plain"))
 
 
-def test_the_element_shows_files(page: Any) -> None:
+def test_the_element_shows_files(page: Any, site: Site) -> None:
     wait_for(page, "device", "load")
     own = expected("colour-nqe-r-device-60.heq")
     assert np.abs(shown(page, "device").astype(int) - own).max() <= 1
@@ -124,7 +100,7 @@ def test_the_element_shows_files(page: Any) -> None:
     own = expected("alpha-nqe-r-packed-60.heq")
     given = shown(page, "packed")
     assert np.array_equal(given[..., 3], own[..., 3])
-    pictures = {path: times for path, times in Handler.asked.items() if path.endswith(".heq")}
+    pictures = {path: times for path, times in site.asked.items() if path.endswith(".heq")}
     assert set(pictures.values()) == {1}, pictures
     # A canvas keeps colours premultiplied: those of opaque pixels are as they were given.
     opaque = own[..., 3] > 192
