@@ -30,8 +30,10 @@ def test_seeds_and_mutants_do_no_harm(name: str) -> None:
     stride = 3 if name == "patch_coder" else 1
     for seed in SEEDS[::stride]:
         TARGETS[name](seed)
+    # Byte 9 is the mode: only such seeds give progressive files.
+    seeds = [seed for seed in SEEDS if seed[9] == 2] if name == "progressive" else SEEDS
     for number in range(MUTANTS.get(name, 300)):
-        TARGETS[name](mutant(SEEDS[number % len(SEEDS)], LONGEST, number))
+        TARGETS[name](mutant(seeds[number % len(seeds)], LONGEST, number))
 
 
 def test_the_corpus_is_small() -> None:

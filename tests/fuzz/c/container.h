@@ -5,6 +5,7 @@
 #include "harness.h"
 
 enum { HEADER_BYTES = 44, CODER_DEVICE = 2, CODER_PACKED = 3, PACKED_SLICES = 6 };
+enum { MODE_RATE = 1, MODE_PROGRESSIVE = 2 };
 
 static inline uint32_t crc_of(uint32_t crc, const uint8_t *bytes, size_t length)
 {

@@ -64,6 +64,10 @@ def main(folder: Path) -> None:
     made = {
         "device-strips": heqcodec.encode(colour[:70, :20], quality=15, **small),
         "packed-strips": heqcodec.encode(colour[:70, :20], quality=15, coder="packed", **small),
+        "progressive-strips": heqcodec.encode(
+            colour[:70, :20], quality=15, progressive=True, **small
+        ),
+        "progressive-gray": heqcodec.encode(gray[:40, :60], quality=30, progressive=True),
         "packed-gray": heqcodec.encode(gray[:40, :40], quality=30, coder="packed"),
         "patch-strips": heqcodec.encode(colour[:70, :40], mode="patch", bpp=0.0625, **small),
         "alpha-device": heqcodec.encode(alpha[:33, :33], quality=10),

@@ -14,15 +14,17 @@ from pathlib import Path
 import heqcodec
 import heqcodec.cli
 import numpy as np
-from heqcodec.base.rate_protocols import StripCoder
+from heqcodec.base.rate_protocols import ProgressiveCoder, StripCoder
 from heqcodec.container import ContainerReader
 from heqcodec.container.chunks import ALPHA, Chunk, read_alpha
 from heqcodec.container.header import HEADER_LENGTH, Coder, Header
 from heqcodec.container.strips import Strip, strip_patch_rows
 from heqcodec.file.decoding import Metadata, collect_metadata
+from heqcodec.file.progressive import decoded_strip
 from heqcodec.image.images import load_image, save_image
 from heqcodec.models import registry
 from heqcodec.nqe_r.device_coder.coder import DeviceCoder
+from heqcodec.nqe_r.levels import StripLevels
 from heqcodec.nqe_r.packed_coder.coder import PackedCoder
 from heqcodec.nqe_t.encoder import TransformNqe
 from heqcodec.nqe_t.patch_code import Coefficients, PatchCoderTables
@@ -39,6 +41,8 @@ MOST_CODES, MOST_CODE_BYTES = 2, 24
 REFERENCE_SHARE = 16
 """One of so many payloads is decoded by the Python coder as well."""
 LEVEL_LIMIT = 32767
+FIRST_LEVELS = 32
+"""Of a plane, in the first part of a progressive file."""
 
 
 class CountedFile(io.BytesIO):
@@ -174,6 +178,58 @@ def device_coder(data: bytes) -> None:
 def packed_coder(data: bytes) -> None:
     """Strips of the packed coder, as `device_coder`; their beginnings decode as well."""
     _strip_coder(data, Coder.PACKED)
+
+
+def progressive(data: bytes) -> None:
+    """Progressive files: C and Python agree on both parts, the second one leaves the levels of the
+    first as they are, and what decodes codes again to the same."""
+    found = read_all(data, True)
+    if found is None or found[0].parts == 1:
+        return
+    header, read, _, _ = found
+    coder, reference = strip_coders(Coder.DEVICE)
+    for index in range(min(header.row_strips, len(read))):
+        shape = strip_patch_rows(header, index), header.patch_columns, header.channels
+        first, rest = read.get(index), read.get(index + header.row_strips)
+        if first is None or not first.sent or shape[0] * shape[1] > MOST_PATCHES:
+            continue
+        used = (coder, reference) if zlib.crc32(first.payload) % REFERENCE_SHARE == 0 else (coder,)
+        alone = [_decoded(header, index, [first], each) for each in used]
+        _check_same(alone)
+        if alone[0] is None:
+            continue
+        step, low = first.rate, alone[0].levels
+        assert not low[..., FIRST_LEVELS:].any()
+        assert isinstance(coder, ProgressiveCoder)
+        again = coder.encode_parts(*alone[0])[0]
+        assert np.array_equal(coder.decode_first(again, *shape, step)[0], low)
+        if rest is None or not rest.sent:
+            continue
+        both = [_decoded(header, index, [first, rest], each) for each in used]
+        _check_same(both)
+        if both[0] is not None:
+            levels, sizes, _ = both[0]
+            assert np.array_equal(levels[..., :FIRST_LEVELS], low[..., :FIRST_LEVELS])
+            again = coder.encode_parts(*both[0])[1]
+            assert np.array_equal(coder.decode_rest(again, low, sizes, step), levels)
+
+
+def _decoded(
+    header: Header, index: int, parts: list[Strip], coder: StripCoder
+) -> StripLevels | None:
+    try:
+        return decoded_strip(header, index, parts, coder)
+    except heqcodec.HeqFormatError:
+        return None
+
+
+def _check_same(results: list[StripLevels | None]) -> None:
+    first = results[0]
+    for other in results[1:]:
+        assert (first is None) == (other is None)
+        if first is not None and other is not None:
+            assert np.array_equal(first.levels, other.levels)
+            assert np.array_equal(first.transform_sizes, other.transform_sizes)
 
 
 @cache
@@ -351,6 +407,7 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     "container": container,
     "device_coder": device_coder,
     "packed_coder": packed_coder,
+    "progressive": progressive,
     "patch_coder": patch_coder,
     "metadata": metadata,
     "info": file_info,
