@@ -124,8 +124,8 @@ class Place:
     def folders(self, accepts: Accepts, without: Place | None = None) -> Iterator[list[Entry]]:
         """The files below it, a list for each folder that has any, found as they are asked for.
 
-        Files and folders whose names begin with a dot are passed over. A pattern takes what it
-        matches, whatever it is.
+        Files and folders whose names begin with a dot are passed over, and pipes. A pattern takes
+        what it matches, whatever its name.
 
         Args:
             accepts: which files of a folder are taken, by their names.
@@ -154,7 +154,10 @@ class Place:
             found = [
                 self._entry(f"{folder}/{name}" if folder else name, files[name])
                 for name in sorted(files)
-                if name and not name.startswith(".") and accepts(Path(name))
+                if name
+                and not name.startswith(".")
+                and accepts(Path(name))
+                and _is_file(files[name])
             ]
             if found:
                 yield found
@@ -254,7 +257,7 @@ class Place:
         files = [
             self._entry(path, facts)
             for path, facts in sorted(found.items())
-            if facts.get("type") != "directory"
+            if facts.get("type") != "directory" and _is_file(facts)
         ]
         for _, group in groupby(
             sorted(files, key=lambda entry: (_folder(entry.name), entry.name)),
@@ -279,6 +282,12 @@ def open_place(url: str) -> Place:
     place = Place(url)
     place.check_writable()
     return place
+
+
+def _is_file(facts: dict[str, Any]) -> bool:
+    """Whether it has an end: pipes and devices may have none. A link that leads nowhere is one
+    that failed."""
+    return facts.get("type") != "other" or bool(facts.get("islink"))
 
 
 def folder_and_name(url: str) -> tuple[Place, str]:

@@ -34,7 +34,7 @@ class ShardSource:
         address: see `Place.address`.
 
     Raises:
-        HeqError: as `Place`; or ``braceexpand``, a part of ``webdataset``, is missing.
+        HeqError: as `Place`.
     """
 
     def __init__(self, url: str) -> None:
@@ -71,10 +71,8 @@ class ShardSource:
             return
         names = [self._pattern]
         if "{" in self._pattern:
-            try:
-                from braceexpand import braceexpand
-            except ImportError as error:
-                raise HeqError('Braces need webdataset: pip install ".[shards]"') from error
+            from braceexpand import braceexpand  # comes with webdataset
+
             names = list(braceexpand(self._pattern))
         yield from chain.from_iterable(self.place.listed(names))
 

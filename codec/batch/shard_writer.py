@@ -38,17 +38,15 @@ class ShardTarget:
         pattern: name of a shard.
 
     Raises:
-        HeqError: as `Place`; no place for the number; ``webdataset`` is missing.
+        HeqError: as `Place`; or there is no place for the number.
     """
 
     def __init__(self, url: str, items: int, size: float) -> None:
         self.place, self.pattern = folder_and_name(url)
         if len(_NUMBER.findall(self.pattern)) != 1 or self.pattern.count("%") != 1:
             raise HeqError(f"{url} names no shards; give their number a place, as shard-%06d.tar.")
-        try:
-            import webdataset
-        except ImportError as error:
-            raise HeqError('Shards need webdataset: pip install ".[shards]"') from error
+        import webdataset
+
         self._writer_class = webdataset.ShardWriter
         self.place.check_writable()
         self.url = self.place.url

@@ -69,6 +69,13 @@ def test_the_folder_of_outputs_is_not_looked_into(tmp_path: Path) -> None:
     assert named(place, without=Place(f"{tmp_path}/out/")) == ["a.png"]
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes of POSIX")
+def test_pipes_are_no_files(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.png")
+    (tmp_path / "nowhere.png").symlink_to(tmp_path / "none")
+    assert named(Place(str(tmp_path))) == named(Place(f"{tmp_path}/*.png")) == ["nowhere.png"]
+
+
 def test_a_changed_file_has_another_version(tmp_path: Path) -> None:
     place = Place(str(tmp_path))
     place.write("a.png", b"1")
