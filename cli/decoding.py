@@ -164,7 +164,8 @@ def decode(
     from heqcodec.image.tiff_tags import moved_geo
 
     options: dict[str, Any] = {
-        "max_pixels": max_pixels or DEFAULT_MAX_PIXELS,
+        # By rows memory does not grow with the image.
+        "max_pixels": max_pixels or (None if by_rows else DEFAULT_MAX_PIXELS),
         "device": device,
         "slices": slices,
         "decoder": decoder,

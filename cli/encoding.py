@@ -121,7 +121,8 @@ def encode(
     from heqcodec.image.images import load_image
     from heqcodec.image.rows import load_rows
 
-    limit = max_pixels or DEFAULT_MAX_PIXELS
+    # By rows memory does not grow with the image.
+    limit = max_pixels or (None if by_rows else DEFAULT_MAX_PIXELS)
 
     def work(job: Job, progress: Progress | None) -> dict[str, Any]:
         check_output(job.source, job.target, force)

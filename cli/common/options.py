@@ -47,7 +47,10 @@ Threads = Annotated[
 MaxPixels = Annotated[
     int | None,
     typer.Option(
-        "--max-pixels", min=1, metavar="N", help="Refuse larger images; about 90 million if unset."
+        "--max-pixels",
+        min=1,
+        metavar="N",
+        help="Refuse larger images; about 90 million if unset, by rows none.",
     ),
 ]
 StripRows = Annotated[

@@ -132,6 +132,18 @@ def test_the_commands(tmp_path: Path) -> None:
     assert refused.exit_code == 2 and "--rows" in refused.stderr
 
 
+def test_by_rows_no_image_is_too_large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = written(tmp_path / "a.tif", rowsperstrip=32)
+    monkeypatch.setattr("heqcodec.container.header.DEFAULT_MAX_PIXELS", 1000)
+    refused = run("encode", path, tmp_path / "a.heq")
+    assert refused.exit_code == 1 and "limit is 1,000" in refused.stderr
+    assert run("encode", path, tmp_path / "a.heq", "--rows").exit_code == 0
+    how = ("--rows", "--decoder", "plain")
+    assert run("decode", tmp_path / "a.heq", tmp_path / "b.tif", *how).exit_code == 0
+    limited = run("decode", tmp_path / "a.heq", tmp_path / "c.tif", *how, "--max-pixels", "1000")
+    assert limited.exit_code == 1 and "limit is 1000" in limited.stderr
+
+
 def test_what_is_not_read_by_rows(tmp_path: Path) -> None:
     alpha = np.dstack((PIXELS, PIXELS[..., 0]))
     with pytest.raises(HeqUnsupportedError, match="without alpha"):
