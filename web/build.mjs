@@ -55,8 +55,8 @@ function gathered(parts) {
   return Buffer.concat([length, text, ...data]);
 }
 
-function described(file) {
-  const bytes = readFileSync(join(FETCHED, file));
+function described(folder, file) {
+  const bytes = readFileSync(join(folder, file));
   return { file, sha256: createHash("sha256").update(bytes).digest("hex"), crc: crc32(bytes) };
 }
 
@@ -87,8 +87,10 @@ function codeTables({ encoder, decoder }) {
 function assets() {
   const manifest = JSON.parse(readFileSync(join(WEIGHTS, "manifest.json"), "utf8")), models = {}, files = {};
   let tables;
-  mkdirSync(FETCHED, { recursive: true });
-  execFileSync(process.env.PYTHON ?? "python3", [join(WEB, "graphs.py"), FETCHED], { stdio: "inherit" });
+  // Files that others may read meanwhile are replaced whole.
+  const made = join(FETCHED, `.${process.pid}`);
+  mkdirSync(made, { recursive: true });
+  execFileSync(process.env.PYTHON ?? "python3", [join(WEB, "graphs.py"), made], { stdio: "inherit" });
   for (const [name, entry] of Object.entries(manifest.models)) {
     const { encoder, coders } = entry, none = /^0+$/.test(encoder.coder_id);
     const ids = coders ? { [DEVICE]: coders.device.coder_id, [PACKED]: coders.packed.coder_id } : { [none ? NO_CODER : PATCH_CODER]: encoder.coder_id };
@@ -96,15 +98,17 @@ function assets() {
     models[name] = { encoderId: encoder.encoder_id, coders: ids, radius };
     if (coders) {
       tables = rateTables(entry);
-      copyFileSync(join(WEIGHTS, coders.packed.file), join(FETCHED, coders.packed.file));
-      files.packed = described(coders.packed.file);
+      copyFileSync(join(WEIGHTS, coders.packed.file), join(made, coders.packed.file));
+      files.packed = described(made, coders.packed.file);
     } else {
       const file = `${name}.codes.safetensors`;
-      writeFileSync(join(FETCHED, file), codeTables(entry));
-      files[name] = described(file);
+      writeFileSync(join(made, file), codeTables(entry));
+      files[name] = described(made, file);
     }
-    for (const kind of Object.keys(radius)) files[`${name} ${kind}`] = described(`${name}.${kind}.onnx`);
+    for (const kind of Object.keys(radius)) files[`${name} ${kind}`] = described(made, `${name}.${kind}.onnx`);
   }
+  for (const name of readdirSync(made)) renameSync(join(made, name), join(FETCHED, name));
+  rmSync(made, { recursive: true });
   const base64 = (bytes) => JSON.stringify(gzipSync(bytes, { level: 9 }).toString("base64"));
   const text = `// Made by build.mjs.\nexport const decoder = ${base64(webAssembly())};\nexport const tables = ${base64(tables)};\n` +
     `export const models = ${JSON.stringify(models)};\nexport const files = ${JSON.stringify(files)};\n`;

@@ -8,7 +8,7 @@ const $ = (id) => document.getElementById(id);
 const [stage, layers, under, over, strips, divider] = ["stage", "layers", "under", "over", "strips", "divider"].map($);
 const embedded = JSON.parse($("embedded").textContent);
 const files = [];
-const view = { file: null, x: 0, y: 0, scale: 1, split: 0.5, images: new Map() };
+const view = { file: null, x: 0, y: 0, scale: 1, split: 0.5, fitted: true, images: new Map() };
 
 // ---- Files
 
@@ -50,9 +50,11 @@ async function show(number) {
     return refuse(error);
   }
   const { about } = view;
-  for (const [id, chosen] of [["left", "plain"], ["right", "plain"]]) {
-    $(id).replaceChildren(...choices(about).map(([value, label]) => new Option(label, value)));
-    $(id).value = chosen;
+  const offered = choices(about);
+  $("sides").hidden = offered.length < 2;
+  for (const id of ["left", "right"]) {
+    $(id).replaceChildren(...offered.map(([value, label]) => new Option(label, value)));
+    $(id).value = "plain";
   }
   if (!(await paint("left", under))) return;
   await paint("right", over);
@@ -65,6 +67,7 @@ async function show(number) {
 }
 
 function refuse(error) {
+  $("sides").hidden = true;
   layers.hidden = divider.hidden = true;
   $("hint").hidden = false;
   $("facts").textContent = view.file.name;
@@ -159,18 +162,19 @@ function compare() {
 
 function fit() {
   const { width, height } = view.about, scale = Math.min(stage.clientWidth / width, stage.clientHeight / height, 1);
-  Object.assign(view, { scale, x: (stage.clientWidth - width * scale) / 2, y: (stage.clientHeight - height * scale) / 2 });
+  Object.assign(view, { fitted: true, scale, x: (stage.clientWidth - width * scale) / 2, y: (stage.clientHeight - height * scale) / 2 });
   place();
 }
 
 function zoom(factor, x = stage.clientWidth / 2, y = stage.clientHeight / 2) {
   if (layers.hidden) return;
   const scale = Math.min(Math.max(view.scale * factor, 1 / 32), 32), ratio = scale / view.scale;
-  Object.assign(view, { scale, x: x - (x - view.x) * ratio, y: y - (y - view.y) * ratio });
+  Object.assign(view, { fitted: false, scale, x: x - (x - view.x) * ratio, y: y - (y - view.y) * ratio });
   place();
 }
 
 function move(dx, dy) {
+  view.fitted = false;
   view.x += dx;
   view.y += dy;
   place();
@@ -261,9 +265,9 @@ for (const name of ["dragover", "dragleave", "drop"]) {
     if (name === "drop") addAll(event.dataTransfer.files);
   });
 }
-addEventListener("resize", compare);
+addEventListener("resize", () => (view.fitted && !layers.hidden ? fit() : compare()));
 
-layers.hidden = true;
+layers.hidden = $("sides").hidden = true;
 controls();
 for (const { name, data } of embedded.files) add(name, fromBase64(data));
 if (files.length) show(0);
