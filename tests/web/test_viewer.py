@@ -16,6 +16,10 @@ from PIL import Image
 from typer.testing import CliRunner
 from web_package import as_rgba, require_viewer
 
+FITTED = """(([image, stage]) => image.width <= stage.width &&
+Math.abs(image.left + image.right - stage.left - stage.right) < 2)(
+["under", "stage"].map((id) => document.getElementById(id).getBoundingClientRect()))"""
+
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
@@ -159,6 +163,11 @@ def test_narrow_screens_need_no_scrolling(page: Any) -> None:
             return [scrollWidth - clientWidth, scrollHeight - clientHeight];"""
         )
         assert sizes == [0, 0], width
+        # A picture that was fitted to the window stays so.
+        page.execute_script("document.getElementById('fit').click()")
+    for width in (390, 700):
+        set_screen(page, width)
+        wait(page, FITTED)
 
 
 def test_a_file_that_is_none_is_refused_by_name(tmp_path: Path) -> None:

@@ -265,7 +265,7 @@ for (const name of ["dragover", "dragleave", "drop"]) {
     if (name === "drop") addAll(event.dataTransfer.files);
   });
 }
-addEventListener("resize", () => (view.fitted && !layers.hidden ? fit() : compare()));
+new ResizeObserver(() => (view.fitted && !layers.hidden ? fit() : compare())).observe(stage);
 
 layers.hidden = $("sides").hidden = true;
 controls();
