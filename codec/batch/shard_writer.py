@@ -53,6 +53,7 @@ class ShardTarget:
         self._items, self._size = items, size
         before, after = _NUMBER.split(self.pattern)
         self._name = re.compile(f"{re.escape(before)}([0-9]+){re.escape(after)}")
+        self._aside = ""
         self._writer: Any = None
         self._written: list[Outcome] = []
 
@@ -107,7 +108,8 @@ class ShardTarget:
             if publish and self._writer is not None:
                 self._writer.close()
         finally:
-            shutil.rmtree(self._aside, ignore_errors=True)
+            if self._aside:
+                shutil.rmtree(self._aside, ignore_errors=True)
 
     def _publish(self, path: str) -> None:
         name = os.path.basename(path)
