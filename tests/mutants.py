@@ -243,8 +243,11 @@ def in_new_process(mutant: str, tests: list[Test]) -> str | None:
 class Loop:
     """A plugin of pytest that runs every mutant in place of the tests once."""
 
-    def __init__(self, mutants: list[str], minutes: float, most: float, out: Path) -> None:
+    def __init__(
+        self, mutants: list[str], minutes: float, most: float, out: Path, imports: bool
+    ) -> None:
         self.mutants, self.minutes, self.most, self.out = mutants, minutes, most, out
+        self.imports = imports
         self.tests: list[Test] = []
         self.imported: set[str] = set()  # Functions that imports call.
         self.kills: dict[str, Counter[str]] = {}  # Of each function, by test.
@@ -273,6 +276,8 @@ class Loop:
         gc.freeze()  # So that children share what there is.
         # Those that need a process of their own come last.
         waiting = sorted(self.mutants, key=lambda name: function_of(name) in self.imported)
+        if not self.imports:
+            waiting = [name for name in waiting if function_of(name) not in self.imported]
         for most in (self.most / HURRY, self.most):
             waiting = [
                 name for name in waiting if time.monotonic() < end and self.lives(name, most)
@@ -370,6 +375,7 @@ def main(
     seed: Annotated[int, typer.Option(help="Of their order.")] = 23,
     minutes: Annotated[float, typer.Option(help="After which no mutant is begun.")] = 600.0,
     most: Annotated[float, typer.Option(help="Seconds of tests for a mutant.")] = 30.0,
+    imports: Annotated[bool, typer.Option(help="Also functions that imports call.")] = True,
     out: Annotated[Path, typer.Option(help="Results; mutants in it are done.")] = Path(
         "mutants.jsonl"
     ),
@@ -407,7 +413,7 @@ def main(
             f"--basetemp={made}/tmp",
         ]
         code = pytest.main(
-            [*dict.fromkeys(chosen), *options], plugins=[Loop(drawn, minutes, most, out)]
+            [*dict.fromkeys(chosen), *options], plugins=[Loop(drawn, minutes, most, out, imports)]
         )
         os.chdir(ROOT)
         if code != 0:

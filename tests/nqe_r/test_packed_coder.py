@@ -190,6 +190,118 @@ def test_both_engines_write_the_same_where_networks_err(logit: int, density: flo
     assert payload == PackedCoder(tables, native=False).encode(levels, sizes, 500)
 
 
+@needs_native
+@pytest.mark.parametrize(("logit", "density"), [(34000, 0.06), (-34000, 0.94)])
+def test_both_engines_write_the_same_where_networks_are_sure_and_wrong(
+    logit: int, density: float
+) -> None:
+    """Surprise goes through the last bins to where it is limited."""
+    tables = {**TABLES, "third": np.zeros_like(TABLES["third"])}
+    tables["third_bias"] = np.full_like(TABLES["third_bias"], logit << 6)
+    rng = np.random.default_rng(8)
+    levels = np.zeros((3, 3, 1, LEVELS), dtype=np.int16)
+    levels[..., :64] = rng.random((3, 3, 1, 64)) < density
+    sizes = rng.integers(0, 2, (3, 3)).astype(np.uint8)
+    payload = PackedCoder(tables).encode(levels, sizes, 500)
+    assert payload == PackedCoder(tables, native=False).encode(levels, sizes, 500)
+
+
+def uneven_tables() -> dict[str, np.ndarray]:
+    """Weights of every mix differ, and borders expect much."""
+    rng = np.random.default_rng(9)
+    mixing = rng.integers(-60000, 60000, TABLES["mixing"].shape).astype(np.int32)
+    return {**TABLES, "mixing": mixing, "border": TABLES["border"] * 30}
+
+
+@needs_native
+def test_both_engines_write_the_same_of_signs_that_agree_or_never_do() -> None:
+    """Plane 1 against plane 0 and plane 2 with plane 1: agreement goes to both ends."""
+    rng = np.random.default_rng(10)
+    levels = np.zeros((2, 2, 3, LEVELS), dtype=np.int16)
+    signs = np.array([1, -1, -1])[:, None] * rng.choice([-1, 1], (2, 2, 1, 60))
+    levels[..., 1:61] = signs * rng.integers(1, 3, (2, 2, 3, 60))
+    levels[..., 100] = rng.integers(-2, 3, (2, 2, 3))
+    sizes = np.array([[0, 1], [1, 0]], np.uint8)
+    for tables in (uneven_tables(), {**uneven_tables(), "border": 0 * TABLES["border"]}):
+        payload = PackedCoder(tables).encode(levels, sizes, 900)
+        assert payload == PackedCoder(tables, native=False).encode(levels, sizes, 900)
+
+
+@needs_native
+def test_both_engines_write_the_same_of_much() -> None:
+    """Sums of slices and segments, differences and levels at their limits, in one patch of four."""
+    tables = uneven_tables()
+    tables["dc"] = np.zeros_like(tables["dc"])
+    tables["dc"][:, 0] = 1
+    rng = np.random.default_rng(11)
+    levels = np.zeros((2, 2, 1, LEVELS), dtype=np.int16)
+    levels[..., 0] = np.array([[-32767, 32767], [2047, 5]])[..., None]
+    levels[1, 1, 0, 64:160] = rng.integers(60, 200, 96) * rng.choice([-1, 1], 96)
+    levels[1, 1, 0, 384:448] = rng.integers(300, 9000, 64) * rng.choice([-1, 1], 64)
+    levels[1, 1, 0, [1, 20, 1023]] = -32767, 32767, 2
+    sizes = np.array([[0, 1], [1, 0]], np.uint8)
+    payload = PackedCoder(tables).encode(levels, sizes, 100)
+    reference = PackedCoder(tables, native=False)
+    assert payload == reference.encode(levels, sizes, 100)
+    assert np.array_equal(reference.decode(payload, 2, 2, 1, 100)[0], levels)
+
+
+@needs_native
+def test_both_engines_write_the_same_of_flags() -> None:
+    """Many patches, and in each some segments that are not empty: the last one alone as well."""
+    rng = np.random.default_rng(12)
+    levels = np.zeros((4, 4, 3, LEVELS), dtype=np.int16)
+    for start, stop in itertools.pairwise(SEGMENT_STARTS[3:]):
+        levels[..., stop - 1] = rng.random((4, 4, 3)) < 0.06
+        levels[..., start] = 3 * (rng.random((4, 4, 3)) < 0.03)
+    levels[0, 0, :, 1023], levels[0, 1, :, 159], levels[0, 2, :, 383] = 1, -1, 2
+    sizes = rng.integers(0, 2, (4, 4)).astype(np.uint8)
+    payload = PackedCoder(uneven_tables()).encode(levels, sizes, 600)
+    assert payload == PackedCoder(uneven_tables(), native=False).encode(levels, sizes, 600)
+
+
+def test_native_false_is_python(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[int] = []
+    decide = mixing.Predictor.decide
+    monkeypatch.setattr(
+        mixing.Predictor, "decide", lambda *given: calls.append(1) or decide(*given)
+    )
+    levels, sizes = some_levels(1, 1, 1, 1.0)
+    PackedCoder(TABLES, native=False).encode(levels, sizes, 0)
+    assert calls
+    calls.clear()
+    PackedCoder(TABLES).encode(levels, sizes, 0)
+    assert bool(calls) == (_native is None)
+
+
+def test_code_ends_with_the_fewest_bytes() -> None:
+    encoder = BitEncoder()
+    # Any number of the interval ends it; the one with most zeros is its last.
+    encoder._low, encoder._high = 0x01000001, 0x02000000
+    assert encoder.finish() == b"\x02"
+
+
+def test_expected_levels_are_rounded_half_up() -> None:
+    weights = np.zeros_like(TABLES["border"])
+    weights[..., 0] = 1
+    around = borders.Borders(
+        tables_module.checked_tables({**TABLES, "border": weights}), np.zeros((1, 1), np.uint8)
+    )
+    whole = borders.Position(0, 0, 0, 1, 0)
+    beyond: list[np.ndarray | None] = [np.full(32, 2047), None, None, None]
+    assert around.expect(whole, 1, beyond) == (0, [2047, 0, 0, 0])
+    quarters = borders.Position(0, 0, 0, 1, 1)
+    for sub in (1, 2, 3):
+        assert around.expect(quarters, sub, [None] * 4) == (0, [0] * 4)
+    # Beyond: 100 along the first quarter of each side, and 10 along the second.
+    beyond = [100 * (np.arange(32) == 0) + 10 * (np.arange(32) == 16)] * 4
+    assert [around.expect(quarters, sub, beyond)[1] for sub in (1, 2, 3)] == [
+        [110, 90, 110, 90],
+        [90, 110, 90, 110],
+        [90] * 4,
+    ]
+
+
 def test_profiles_are_rounded_half_up_between_sizes() -> None:
     tables = tables_module.checked_tables({**TABLES, "halves": np.eye(32, dtype=np.int16)})
     around = borders.Borders(tables, np.array([[0, 1]], dtype=np.uint8))
@@ -271,7 +383,7 @@ def test_wrong_arguments_are_named(coder: PackedCoder) -> None:
     for wrong in (
         (levels.astype(np.int32), transform_sizes, 0),
         (levels[..., :64], transform_sizes, 0),
-        (levels, transform_sizes + np.uint8(2), 0),
+        (levels, np.full_like(transform_sizes, 2), 0),
         (levels, transform_sizes[0], 0),
         (levels, transform_sizes, 1024),
         (np.full_like(levels, -32768), transform_sizes, 0),
@@ -289,7 +401,7 @@ def test_wrong_arguments_are_named(coder: PackedCoder) -> None:
 def test_wrong_tables_are_named() -> None:
     with pytest.raises(ValueError, match=r"table dc .* missing"):
         PackedCoder({name: table for name, table in TABLES.items() if name != "dc"})
-    with pytest.raises(ValueError, match="table first"):
+    with pytest.raises(ValueError, match=r"table first .* is int32"):
         PackedCoder({**TABLES, "first": TABLES["first"].astype(np.int32)})
     with pytest.raises(ValueError, match="32 bits"):
         PackedCoder({**TABLES, "second": np.full_like(TABLES["second"], 32767)})
@@ -301,6 +413,19 @@ def test_wrong_tables_are_named() -> None:
     sources[3, 3] = -4
     with pytest.raises(ValueError, match="sources"):
         PackedCoder({**TABLES, "sources": sources})
+
+
+@pytest.mark.parametrize(
+    ("name", "axis", "most"), [("first", 1, 255), ("second", 2, 4095), ("third", 2, 4095)]
+)
+def test_networks_are_taken_where_sums_fit_in_32_bits(name: str, axis: int, most: int) -> None:
+    """The most that a sum can be is that of its weights, times what goes in, and the bias."""
+    weights = np.zeros_like(TABLES[name])
+    np.moveaxis(weights, axis, 0)[:3] = np.array([100, -20, 3])[:, None, None]
+    bias = np.full_like(TABLES[f"{name}_bias"], (1 << 31) - 1 - 123 * most)
+    PackedCoder({**TABLES, name: weights, f"{name}_bias": bias})
+    with pytest.raises(ValueError, match="32 bits"):
+        PackedCoder({**TABLES, name: weights, f"{name}_bias": bias + 1})
 
 
 LIMITS = {
