@@ -4,7 +4,8 @@
 
 The pictures are encoded as device files and packed, and shown by `<heq-image>` with each decoder,
 in headless Chromium, from a server that compresses by gzip; beside them the same pictures as AVIF,
-each of the least quality of libaom, by Pillow, whose PSNR is not below that of the decoder. The
+each of the least quality of libaom, by Pillow, whose PSNR is not below that of the decoder, and
+what they would take at just that PSNR, between two qualities. The
 page is visited twice: the browser keeps what does not change, page and pictures come again, as
 others would. Bytes are those of the bodies. It takes `npm ci && npm run build` in web/.
 """
@@ -14,6 +15,7 @@ from __future__ import annotations
 import io
 import json
 import sys
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -40,10 +42,13 @@ def psnr(own: np.ndarray, other: np.ndarray) -> float:
     return float(10 * np.log10(255**2 / error))
 
 
-def equal_avif(picture: Image.Image, least: float) -> tuple[bytes, float]:
-    """AVIF of the least quality whose PSNR is not below another, and its PSNR."""
+def equal_avif(picture: Image.Image, least: float) -> tuple[bytes, float, float]:
+    """AVIF of the least quality whose PSNR is not below another; its PSNR; and the bytes at just
+    that PSNR, between this file and that of the next quality below (linear in PSNR and the
+    logarithm of bytes)."""
     pixels = np.asarray(picture)
 
+    @cache
     def encoded(quality: int) -> tuple[bytes, float]:
         out = io.BytesIO()
         picture.save(out, "AVIF", quality=quality)
@@ -54,7 +59,12 @@ def equal_avif(picture: Image.Image, least: float) -> tuple[bytes, float]:
     while low < high:
         middle = (low + high) // 2
         low, high = (low, middle) if encoded(middle)[1] >= least else (middle + 1, high)
-    return encoded(low)
+    data, found = encoded(low)
+    # Some qualities give the same file.
+    below = next(q for q in range(low - 1, -1, -1) if encoded(q)[1] < found)
+    values = [encoded(below)[1], found]
+    sizes = np.log([len(encoded(below)[0]), len(data)])
+    return data, found, float(np.exp(np.interp(least, values, sizes)))
 
 
 def pages(pictures: list[Image.Image], quality: int) -> list[dict[str, Any]]:
@@ -75,15 +85,19 @@ def pages(pictures: list[Image.Image], quality: int) -> list[dict[str, Any]]:
             served = {f"/pictures/{i}.heq": data for i, data in enumerate(files)}
             title = f"heq, {coder}, {decoder}"
             page = HEAD + "".join(tags)
-            made.append({"title": title, "psnr": known, "page": page, "served": served})
+            equal = sum(map(len, files))
+            made.append(
+                {"title": title, "psnr": known, "page": page, "served": served, "equal": equal}
+            )
         same = [equal_avif(own, least) for own, least in zip(pictures, known, strict=True)]
         tags = [f"<img id=p{i} src=/pictures/{i}.avif>" for i in range(len(same))]
         script = HEAD[HEAD.index("<script>") : HEAD.index("<script type=module")]
         page = HEAD[: HEAD.index("<script type=importmap")] + script + "".join(tags)
-        served = {f"/pictures/{i}.avif": data for i, (data, _) in enumerate(same)}
-        known = [found for _, found in same]
+        served = {f"/pictures/{i}.avif": data for i, (data, _, _) in enumerate(same)}
+        known = [found for _, found, _ in same]
         title = f"AVIF, PSNR of {decoder}"
-        made.append({"title": title, "psnr": known, "page": page, "served": served})
+        equal = sum(size for _, _, size in same)
+        made.append({"title": title, "psnr": known, "page": page, "served": served, "equal": equal})
     return made
 
 
@@ -134,12 +148,15 @@ def main(
     )
     names = ("page", "package", "onnxruntime-web", "weights", "pictures")
     lines = [f"{sizes}; quality {quality}; kB of 1,000 bytes", ""]
-    lines.append(f"| | PSNR, dB | {' | '.join(names)} | first visit | second visit |")
-    lines.append("|---" * (len(names) + 4) + "|")
+    lines.append(
+        f"| | PSNR, dB | {' | '.join(names)} | at equal PSNR | first visit | second visit |"
+    )
+    lines.append("|---" * (len(names) + 5) + "|")
     for page in pages(pictures, quality):
         first, second = visited(page, len(pictures))
         cells = [page["title"], " ".join(f"{value:.2f}" for value in page["psnr"])]
         cells += [f"{first[name] / 1000:.1f}" for name in names]
+        cells.append(f"{page['equal'] / 1000:.1f}")
         cells += [f"{visit['all'] / 1000:.1f}" for visit in (first, second)]
         lines.append(f"| {' | '.join(cells)} |")
         print(json.dumps({"title": page["title"], "second": second}), file=sys.stderr, flush=True)

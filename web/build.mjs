@@ -7,7 +7,7 @@ import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { copyFileSync, cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
 import { crc32 } from "./src/crc32.js";
@@ -122,7 +122,8 @@ if (!process.argv.includes("--assets")) {
   const { build } = await import("esbuild");
   const dist = join(WEB, "dist");
   rmSync(dist, { recursive: true, force: true });
-  cpSync(FETCHED, join(dist, "weights"), { recursive: true });
+  // Folders with a dot are of builds that are under way.
+  cpSync(FETCHED, join(dist, "weights"), { recursive: true, filter: (path) => !basename(path).startsWith(".") });
   const common = { bundle: true, format: "esm", minify: true, target: "es2022", external: ["node:fs/promises", "onnxruntime-web"] };
   const entries = { heqcodec: join(WEB, "src", "index.js"), element: join(WEB, "src", "element.js") };
   await build({ ...common, entryPoints: entries, splitting: true, outdir: dist, chunkNames: "decoder-[hash]" });
