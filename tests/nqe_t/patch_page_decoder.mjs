@@ -1,5 +1,5 @@
 // A decoder of mode 0, of nqe-t and nqe-vgg, to plain pixels, written from docs/FORMAT.md and docs/DECODER.md alone: it shares
-// no code with heqcodec. node page_decoder.mjs WEIGHTS [FILE.heq VALUES PIXELS] ...
+// no code with heqcodec. node patch_page_decoder.mjs WEIGHTS [FILE.heq VALUES PIXELS] ...
 // It writes float32 coefficients, patch by patch (planes, 32, 32), and uint8 pixels (height, width, channels).
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";

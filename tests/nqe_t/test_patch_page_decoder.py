@@ -22,7 +22,7 @@ from heqcodec.nqe_vgg.code_reader import POINTS, ClassCodeReader
 from heqcodec.purenet.config import PurenetConfig
 
 ROOT = Path(__file__).resolve().parents[2]
-DECODER = Path(__file__).with_name("page_decoder.mjs")
+DECODER = Path(__file__).with_name("patch_page_decoder.mjs")
 GOLDEN = ROOT / "tests" / "conformance"
 PAGE = (ROOT / "docs" / "DECODER.md").read_text("utf-8")
 NODE = shutil.which("node")
