@@ -16,6 +16,7 @@ from heqcodec.nqe_r.packed_coder import tables as tables_module
 from heqcodec.nqe_r.packed_coder.arithmetic import BitDecoder, BitEncoder
 from heqcodec.nqe_r.packed_coder.slices import join_slices, split_slices
 from heqcodec.nqe_r.packed_coder.tables import (
+    FLAG_NETS,
     KINDS,
     SEGMENT_STARTS,
     SLICE_STARTS,
@@ -201,6 +202,7 @@ def test_both_engines_write_the_same_where_networks_are_sure_and_wrong(
     rng = np.random.default_rng(8)
     levels = np.zeros((3, 3, 1, LEVELS), dtype=np.int16)
     levels[..., :64] = rng.random((3, 3, 1, 64)) < density
+    levels[..., [159, 383, 1023]] = rng.random((3, 3, 1, 3)) < density
     sizes = rng.integers(0, 2, (3, 3)).astype(np.uint8)
     payload = PackedCoder(tables).encode(levels, sizes, 500)
     assert payload == PackedCoder(tables, native=False).encode(levels, sizes, 500)
@@ -222,9 +224,12 @@ def test_both_engines_write_the_same_of_signs_that_agree_or_never_do() -> None:
     levels[..., 1:61] = signs * rng.integers(1, 3, (2, 2, 3, 60))
     levels[..., 100] = rng.integers(-2, 3, (2, 2, 3))
     sizes = np.array([[0, 1], [1, 0]], np.uint8)
-    for tables in (uneven_tables(), {**uneven_tables(), "border": 0 * TABLES["border"]}):
-        payload = PackedCoder(tables).encode(levels, sizes, 900)
-        assert payload == PackedCoder(tables, native=False).encode(levels, sizes, 900)
+    without = {**uneven_tables(), "border": 0 * TABLES["border"]}
+    mixed = np.zeros_like(levels)  # Of many seeds one whose sums lie beside a rounding bound.
+    mixed[..., 1:33] = np.random.default_rng(10).choice([-1, 1], (2, 2, 3, 32))
+    for tables, coded in ((uneven_tables(), levels), (without, levels), (without, mixed)):
+        payload = PackedCoder(tables).encode(coded, sizes, 900)
+        assert payload == PackedCoder(tables, native=False).encode(coded, sizes, 900)
 
 
 @needs_native
@@ -248,7 +253,12 @@ def test_both_engines_write_the_same_of_much() -> None:
 
 @needs_native
 def test_both_engines_write_the_same_of_flags() -> None:
-    """Many patches, and in each some segments that are not empty: the last one alone as well."""
+    """Many patches, and in each some segments that are not empty: the last one alone as well.
+    Networks expect them to be empty, as surely as bins of their outputs tell apart."""
+    tables = uneven_tables()
+    tables["third"], tables["third_bias"] = TABLES["third"].copy(), TABLES["third_bias"].copy()
+    tables["third"][FLAG_NETS:] //= 16
+    tables["third_bias"][FLAG_NETS:] = -31000 << 6
     rng = np.random.default_rng(12)
     levels = np.zeros((4, 4, 3, LEVELS), dtype=np.int16)
     for start, stop in itertools.pairwise(SEGMENT_STARTS[3:]):
@@ -256,8 +266,8 @@ def test_both_engines_write_the_same_of_flags() -> None:
         levels[..., start] = 3 * (rng.random((4, 4, 3)) < 0.03)
     levels[0, 0, :, 1023], levels[0, 1, :, 159], levels[0, 2, :, 383] = 1, -1, 2
     sizes = rng.integers(0, 2, (4, 4)).astype(np.uint8)
-    payload = PackedCoder(uneven_tables()).encode(levels, sizes, 600)
-    assert payload == PackedCoder(uneven_tables(), native=False).encode(levels, sizes, 600)
+    payload = PackedCoder(tables).encode(levels, sizes, 600)
+    assert payload == PackedCoder(tables, native=False).encode(levels, sizes, 600)
 
 
 def test_native_false_is_python(monkeypatch: pytest.MonkeyPatch) -> None:
