@@ -4,12 +4,15 @@
 
 Exports a model, compiles it with benchmarks/firmware for each processor and kernel, and
 runs that in qemu on the whole image, from RGB in memory: `-icount shift=0` gives every instruction
-a nanosecond of a timer, on the machine mps2-an386 (ARM; code for a Cortex-M0+ runs there, too) and
-on virt (RISC-V). The file must be that of `heqcodec.encode`, by its length and CRC-32, or the
-benchmark ends with exit code 1. Stack is the deepest chain of calls in gcc's call graph.
+a nanosecond of a timer, on the machine mps2-an386 (ARM; code for a Cortex-M0+ runs there, too), on
+virt (RISC-V) and on sim (Xtensa). `--cpu esp32-s3` takes the compiler of ESP-IDF,
+xtensa-esp32s3-elf-gcc, and counts on the core de212, the nearest of qemu's without an MMU. The file
+must be that of `heqcodec.encode`, by its length and CRC-32, or the benchmark ends with exit code 1.
+Stack is the deepest chain of calls in gcc's call graph.
 
 On Debian: apt-get install gcc-arm-none-eabi libnewlib-arm-none-eabi qemu-system-arm
-gcc-riscv64-unknown-elf picolibc-riscv64-unknown-elf qemu-system-misc
+gcc-riscv64-unknown-elf picolibc-riscv64-unknown-elf gcc-xtensa-lx106 picolibc-xtensa-lx106-elf
+qemu-system-misc
 """
 
 from __future__ import annotations
@@ -61,6 +64,15 @@ def _arm(cpu: str) -> Processor:
     return Processor("arm-none-eabi", options, ("-T", f"{FIRMWARE}/arm.ld"), machine, 0x20100000)
 
 
+def _xtensa(
+    compiler: str, *options: str, linked: tuple[str, ...] = (), core: str | None = None
+) -> Processor:
+    sim = ("qemu-system-xtensa", "-M", "sim", "-cpu", core or compiler, "-m", "64M", "-semihosting")
+    script = ("-T", f"{FIRMWARE}/xtensa.ld", "-Wl,--no-warn-rwx-segments")
+    prefix = f"xtensa-{compiler}-elf"
+    return Processor(prefix, ("-mlongcalls", *options), (*script, *linked), sim, 0x61000000)
+
+
 PROCESSORS = {
     "cortex-m4": _arm("cortex-m4"),
     "cortex-m7": _arm("cortex-m7"),
@@ -73,7 +85,13 @@ PROCESSORS = {
         ("qemu-system-riscv32", "-M", "virt", "-bios", "none"),
         0x80800000,
     ),
+    # The core of ESP8266, without windows of registers: the one Xtensa that Debian compiles for.
+    "lx106": _xtensa("lx106", "--specs=/usr/lib/xtensa-lx106-elf/picolibc.specs"),
+    # Code for the core of ESP32-S3, by Espressif's compiler, with calls that need no handlers.
+    "esp32-s3": _xtensa("esp32s3", "-mabi=call0", linked=("-nostdlib", "-DNO_LIBC"), core="de212"),
 }
+DEFAULT = tuple(name for name in PROCESSORS if name != "esp32-s3")
+"""Processors that Debian has a compiler for."""
 
 
 def run(command: Sequence[str | Path]) -> str:
@@ -226,7 +244,7 @@ def main(
         if rate
         else heqcodec.encode(pixels, model=model, strip_metadata=True, bpp=bits / 1024)
     )
-    names = cpu or list(PROCESSORS)
+    names = cpu or DEFAULT
     rows = []
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary) / "c"

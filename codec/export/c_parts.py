@@ -100,7 +100,7 @@ def rate_parts(tensors: Tensors, default_quality: float) -> CParts:
     words = {
         "STRIP_ROWS": str(OWN.strip_rows),
         "DEFAULT_RATE": str(step_of_quality(default_quality)),
-        "ENCODER_BYTES": "22596",
+        "ENCODER_BYTES": "22588",
         "WIDE_BYTES": "22648",  # where addresses have 64 bits
     }
     return CParts(

@@ -32,7 +32,7 @@ static inline int level_of(const plane_levels *levels, int size, int band, int s
 /* The last level that is not 0, in the order of the coder; 0: none, or only the first. */
 static int last_of(const plane_levels *levels)
 {
-    return levels->field->last;
+    return levels->field->known.last;
 }
 
 #define set_level(strip, levels, index, level) ((void)(index), (void)(level))

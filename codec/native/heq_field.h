@@ -18,8 +18,10 @@ typedef struct {
     /* By row, then column: frequencies of the whole patch, or of quarters where the quarters lie.
      * As uint16_t once they are codes. */
     int16_t values[HEQ_SIDE * HEQ_SIDE];
-    uint32_t used; /* a bit for each column with a code that is not 0 */
-    int last;      /* of the levels that are not 0, in the order of the device coder; or 0 */
+    union {
+        uint32_t used; /* until it is settled: a bit for each column with a code that is not 0 */
+        int last;      /* then: of the levels that are not 0, in the device coder's order; or 0 */
+    } known;
 } heq_field;
 
 #endif

@@ -130,7 +130,7 @@ static int32_t code_columns(const heq_transform *transform, const heq_quantizer 
                 clear_codes(first + (part << 5), 16, stride);
             }
         }
-        field->used |= found != 0 ? (uint32_t)1 << column : 0;
+        field->known.used |= found != 0 ? (uint32_t)1 << column : 0;
     }
     return cost;
 }
@@ -141,7 +141,7 @@ HEQ_INTERNAL int32_t heq_code_columns(const heq_transform *transform,
 {
     int32_t means[4], cost;
     int each, found = 0;
-    field->used = 0;
+    field->known.used = 0;
     if (size == 0) {
         return code_columns(transform, quantizer, 32, 0, field, means, scratch);
     }
@@ -152,7 +152,7 @@ HEQ_INTERNAL int32_t heq_code_columns(const heq_transform *transform,
         int place = ((each >> 1) << 9) + ((each & 1) << 4);
         cost += heq_quantize_codes(quantizer, means + each, 1, field->values + place, 0, &found);
     }
-    field->used |= found != 0 ? 0x10001u : 0;
+    field->known.used |= found != 0 ? 0x10001u : 0;
     return cost;
 }
 
@@ -200,7 +200,7 @@ static void see(const heq_field *field, int size, uint8_t *seen)
     memset(seen, 0, HEQ_SEEN_CELLS);
     for (column = 0; column < HEQ_SIDE; column++) {
         const int16_t *code = field->values + column;
-        for (row = 0; field->used >> column & 1 && row < HEQ_SIDE; row++) {
+        for (row = 0; field->known.used >> column & 1 && row < HEQ_SIDE; row++) {
             int magnitude = seen_of(*code);
             if (magnitude != 0) {
                 code_place place = place_of_code(size, row, column);
@@ -269,7 +269,7 @@ static void settle_plane(const heq_cost_layer *layer, int size, int planes, int 
     see(field, size, seen);
     for (column = 0; column < HEQ_SIDE; column++) {
         int at = column;
-        for (row = 0; field->used >> column & 1 && row < HEQ_SIDE; row++) {
+        for (row = 0; field->known.used >> column & 1 && row < HEQ_SIDE; row++) {
             int code = field->values[at] & 0xFFFF;
             if ((code & HEQ_CODE_LEVEL) != 0) {
                 code_place place = place_of_code(size, row, column);
@@ -288,7 +288,7 @@ static void settle_plane(const heq_cost_layer *layer, int size, int planes, int 
             at += HEQ_SIDE;
         }
     }
-    field->last = last;
+    field->known.last = last;
 }
 
 HEQ_INTERNAL void heq_settle_codes(const heq_cost_layer *layer, int size, int planes, int relief,

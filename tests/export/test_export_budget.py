@@ -23,6 +23,8 @@ PHOTO = np.ascontiguousarray(photograph()[:209, :161])
 NOISE = np.random.default_rng(3).integers(0, 256, (160, 320, 3), np.uint8)
 QUALITY_45 = 552
 FILLED = 0.97
+FULL = 0.75  # of a buffer that is too small for a strip
+CLOSE = 24
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +59,9 @@ def coded(
     command = [str(harness), how, *map(str, numbers), *more]
     done = subprocess.run(command, input=pixels.tobytes(), capture_output=True)
     assert done.returncode == 0, done.stderr.decode()
-    return done.stdout, int(done.stderr)
+    unsent, coarse = map(int, done.stderr.split())
+    assert coarse == 0 or how != "whole" or "progressive" in more
+    return done.stdout, unsent
 
 
 @pytest.mark.parametrize("budget", [180, 700, 2_500, 9_000, 200_000])
@@ -94,9 +98,10 @@ def test_strips_of_several_rows_are_coded_coarser(
     assert heqcodec.decode(data, decoder="plain").shape == pixels.shape
     data, _ = coded(harness, pixels, "whole", rows, 0, 1 << 17)
     assert data == heqcodec.encode(pixels, quality=45, strip_rows=rows or None)
-    # By rows as they come it cannot be: those before are gone.
+    # By rows as they come it cannot be, since those before are gone: patches lose fine detail.
     data, unsent = coded(harness, pixels, "rows", rows or 4, 0, room)
-    assert unsent == len(heqcodec.info(data)["unsent_strips"]) > 0
+    facts = heqcodec.info(data)
+    assert unsent == 0 and set(facts["steps"]) == {QUALITY_45} and max(_lengths(data)) <= room
 
 
 @pytest.mark.parametrize("how", ["rows", "whole"])
@@ -113,16 +118,39 @@ def test_noise_and_a_buffer_of_two_kilobytes(harness: Path, how: str) -> None:
     assert steps[:2] == [QUALITY_45] * 2 and min(steps[2:]) > QUALITY_45
 
 
+@pytest.mark.parametrize("pixels", [NOISE, PHOTO], ids=["noise", "photograph"])
 @pytest.mark.parametrize("rows", [1, 2])
-def test_patches_that_have_no_room_are_marked(harness: Path, rows: int) -> None:
-    mixed = NOISE.copy()
+def test_patches_lose_fine_detail_where_there_is_no_room(
+    harness: Path, pixels: np.ndarray, rows: int
+) -> None:
+    """Of patches that come once: all strips are there, and full, and spelled as any other."""
+    room = (2_048 if pixels is NOISE else 300) * rows
+    mixed = pixels.copy()
     mixed[:64] = 90
-    data, unsent = coded(harness, mixed, "patches", rows, 0, 2_048)
-    lost = heqcodec.info(data)["unsent_strips"]
-    assert unsent == len(lost) == (3 if rows == 1 else 2) and 0 not in lost
-    part = heqcodec.decode_partial(data, decoder="plain")
-    assert np.abs(part.pixels[:60].astype(int) - 90).max() <= 1
-    assert part.pixels.shape == NOISE.shape
+    data, unsent = coded(harness, mixed, "patches", rows, 0, room)
+    facts = heqcodec.info(data)
+    assert unsent == 0 and set(facts["steps"]) == {QUALITY_45}
+    lengths = _lengths(data)
+    assert FULL * room < max(lengths) <= room
+    whole = heqcodec.encode(mixed, quality=45, strip_rows=rows)
+    assert max(_lengths(whole)) > room
+    first = 44 + 12 + lengths[0]  # the header and a strip that fits
+    assert data[:first] == whole[:first]
+    assert heqcodec.unpack(heqcodec.pack(data)) == data
+    shown, wanted = (heqcodec.decode(file, decoder="plain").astype(float) for file in (data, whole))
+    assert np.abs(shown[:60] - 90).max() <= 1
+    means = [
+        image[64:128, :128].reshape(4, 16, 8, 16, 3).mean(axis=(1, 3)) for image in (shown, wanted)
+    ]
+    assert np.abs(means[0] - means[1]).max() < CLOSE
+
+
+def test_coarse_patches_are_counted(harness: Path) -> None:
+    """As many as have no level beyond the groups that they were left."""
+    command = [str(harness), "patches", "320", "160", str(QUALITY_45), "1", "0"]
+    for room, all_of_them in ((1 << 17, 0), (40, 50)):
+        done = subprocess.run([*command, str(room)], input=NOISE.tobytes(), capture_output=True)
+        assert done.returncode == 0 and done.stderr.split() == [b"0", b"%d" % all_of_them]
 
 
 def test_a_buffer_of_nothing(harness: Path) -> None:
@@ -156,10 +184,12 @@ def test_there_is_no_fourth_tune(harness: Path) -> None:
 
 
 def test_a_small_buffer_leaves_a_progressive_file_coarse(harness: Path) -> None:
-    """Of noise the second parts do not fit: the first ones do, and show it."""
+    """Of noise the second parts do not fit in full: the first ones do, and show it."""
     data, unsent = coded(harness, NOISE, "whole", 1, 0, 2_048, "progressive")
-    facts = heqcodec.info(data)
-    assert facts["unsent_strips"] == [5, 6, 7, 8, 9] and unsent == 5
+    lengths = _lengths(data)
+    assert unsent == 0 and max(lengths) <= 2_048 and min(lengths[5:]) > FULL * 2_048
+    whole = heqcodec.encode(NOISE, quality=45, strip_rows=1, progressive=True)
+    assert lengths[:5] == _lengths(whole)[:5] and min(_lengths(whole)[5:]) > 2_048
     shown = heqcodec.decode(data, decoder="plain").astype(float)
     blocks = [image[:160].reshape(20, 8, 40, 8, 3).mean(axis=(1, 3)) for image in (shown, NOISE)]
     assert np.corrcoef(blocks[0].ravel(), blocks[1].ravel())[0, 1] > 0.7
@@ -210,7 +240,7 @@ def test_room_by_formula_holds_noise(exported: Path, harness: Path) -> None:
             done = subprocess.run(
                 [*command, str(room)], input=pixels.tobytes(), capture_output=True, check=True
             )
-            assert int(done.stderr) == 0
+            assert done.stderr.split() == [b"0", b"0"]
             assert max(_lengths(done.stdout)) <= room
     # And is not many times what is needed.
     assert max(_lengths(done.stdout)) > 0 and room < 40 * 96 * 32

@@ -2,7 +2,8 @@
  *
  *     harness rows|patches|whole WIDTH HEIGHT STEP STRIP_ROWS BUDGET ROOM [progressive|TUNE] < samples > file
  *
- * Says on standard error how many strips were not sent. The buffer is of just that size.
+ * Says on standard error how many strips were not sent, and how many patches lost fine detail. The
+ * buffer is of just that size.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -67,7 +68,8 @@ int main(int count, char **arguments)
         }
         status = heq_end(&encoder);
     }
-    fprintf(stderr, "%lu", (unsigned long)heq_unsent_strips(&encoder));
+    fprintf(stderr, "%lu %lu", (unsigned long)heq_unsent_strips(&encoder),
+            (unsigned long)heq_coarse_patches(&encoder));
     status = image.payload[image.room] == 77 ? status : 102;
     free(image.payload);
     free(samples);

@@ -154,6 +154,20 @@ static int mistakes(void)
     image.strip_rows = 0;
     EXPECT(heq_begin(&encoder, &image) == HEQ_OK);
     EXPECT(heq_encode_patch(&encoder, samples, 192) == HEQ_TOO_FEW);
+    image.budget = 0;
+    image.rate = 0;
+    for (image.strip_rows = 255; image.strip_rows > 0; image.strip_rows -= 127) {
+        for (image.progressive = 0; image.progressive < 2; image.progressive++) {
+            for (image.room = 0; image.room < 600; image.room += 1 + image.room / 2) {
+                EXPECT(heq_begin(&encoder, &image) == HEQ_OK);
+                for (place = 0; place < (size_t)4 << image.progressive; place++) {
+                    EXPECT(heq_encode_patch(&encoder, samples, 192) == HEQ_OK);
+                }
+                EXPECT(heq_end(&encoder) == HEQ_OK);
+                EXPECT(heq_coarse_patches(&encoder) == 4); /* of noise at the finest step */
+            }
+        }
+    }
     image.payload = NULL;
     EXPECT(heq_begin(&encoder, &image) == HEQ_BAD_IMAGE);
     EXPECT(heq_step_of_quality(45) == 552);

@@ -92,6 +92,7 @@ static void code_patch_at(heq_state *state, const uint8_t *pixels, size_t stride
     coded_patch coded;
     quantize_patch_at(state, pixels, stride, &coded);
     settle(state, &coded);
+    fit_patch(state, &coded);
     encode_levels(state, &coded, state->file.column == 0);
 }
 

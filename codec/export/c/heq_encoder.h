@@ -139,8 +139,8 @@ typedef struct {
 @rate@    uint8_t *payload; /* where a strip is kept until its length is known: about 150 bytes a patch at
 @rate@                       quality 45, seldom more than 2,000 */
 @rate@    size_t room;      /* bytes of it. A strip that needs more is coded coarser where its rows are
-@rate@                       there: by heq_encode, and of one row of patches by heq_encode_rows; any
-@rate@                       other is not sent */
+@rate@                       there: by heq_encode, and of one row of patches by heq_encode_rows; of any
+@rate@                       other, patches for which not enough is left lose their fine detail */
 @rate@    uint8_t progressive; /* 1: the lowest frequencies of the whole image come first, so that a
 @rate@                          receiver can stop there. All rows are then given twice; no budget */
 @rate@    uint8_t tune;     /* HEQ_TUNE_PSNR, HEQ_TUNE_SSIM or HEQ_TUNE_TEXTURE */
@@ -177,6 +177,9 @@ heq_status heq_encode(heq_encoder *encoder, const heq_image *image, const uint8_
 @rate@
 @rate@/* Strips so far that are marked as not sent, for want of room. */
 @rate@uint32_t heq_unsent_strips(const heq_encoder *encoder);
+@rate@
+@rate@/* Patches so far that lost fine detail, for want of room. */
+@rate@uint32_t heq_coarse_patches(const heq_encoder *encoder);
 @rate@
 @rate@/* Room for a strip of one row of patches, at a quality that is an integer from 1 to 100, whatever
 @rate@ * the image: more than noise of two values takes. Of a photograph a fifth is enough. */

@@ -25,14 +25,6 @@ typedef struct {
     int16_t levels[3 * HEQ_LEVELS];
 } removed_levels;
 
-static int last_level(const coded_patch *patch, int plane, int end)
-{
-    const int16_t *levels = patch->levels.levels + (plane << 10);
-    while (--end > 0 && levels[end] == 0) {
-    }
-    return end > 0 ? end : 0;
-}
-
 static int keep_begin(coded_patch *patch, int planes, int end, removed_levels *removed)
 {
     int plane, any = 0;
@@ -68,22 +60,6 @@ typedef struct {
     int last[3];
 } removed_levels;
 
-static int16_t *code_at(const coded_patch *patch, int plane, int index)
-{
-    int frequency = band_frequency[index >> 2], u = frequency >> 4, v = frequency & 15;
-    int sub = index & 3;
-    return patch->fields[plane]->values +
-           (patch->size == 0 ? (u << 6) + (v << 1) + ((sub >> 1) << 5) + (sub & 1)
-                             : (u << 5) + v + ((sub >> 1) << 9) + ((sub & 1) << 4));
-}
-
-static int last_level(const coded_patch *patch, int plane, int end)
-{
-    while (--end > 0 && (*code_at(patch, plane, end) & HEQ_CODE_LEVEL) == 0) {
-    }
-    return end > 0 ? end : 0;
-}
-
 /* Leave a patch the levels before one, and level 0. Returns whether there are any but that. */
 static int keep_begin(coded_patch *patch, int planes, int end, removed_levels *removed)
 {
@@ -93,11 +69,11 @@ static int keep_begin(coded_patch *patch, int planes, int end, removed_levels *r
             removed->codes[plane][index & 31] = *code_at(patch, plane, index);
             *code_at(patch, plane, index) = 0;
         }
-        removed->last[plane] = patch->fields[plane]->last;
+        removed->last[plane] = patch->fields[plane]->known.last;
         if (removed->last[plane] >= end) {
-            patch->fields[plane]->last = last_level(patch, plane, end);
+            patch->fields[plane]->known.last = last_level(patch, plane, end);
         }
-        any |= patch->fields[plane]->last;
+        any |= patch->fields[plane]->known.last;
     }
     return any;
 }
@@ -109,7 +85,7 @@ static void put_back(coded_patch *patch, int planes, int end, const removed_leve
         for (index = end; (index & 31) != 0; index++) {
             *code_at(patch, plane, index) = removed->codes[plane][index & 31];
         }
-        patch->fields[plane]->last = removed->last[plane];
+        patch->fields[plane]->known.last = removed->last[plane];
     }
 }
 
@@ -121,8 +97,8 @@ static void drop_begin(coded_patch *patch, int planes, int end)
         for (index = 1; index < end; index++) {
             *code_at(patch, plane, index) = 0;
         }
-        if (patch->fields[plane]->last < end) {
-            patch->fields[plane]->last = 0;
+        if (patch->fields[plane]->known.last < end) {
+            patch->fields[plane]->known.last = 0;
         }
     }
 }

@@ -15,9 +15,11 @@ typedef struct {
     size_t room;
     uint32_t budget; /* of the file, or 0 */
     uint32_t unsent; /* strips that had no room */
+    uint32_t coarse; /* patches that had not enough */
     heq_rate_control control;
     uint16_t step; /* of the image, or of the strip */
     uint8_t tune;  /* HEQ_TUNE_PSNR and so on */
+    uint8_t kept;  /* logarithm of the bytes that are kept for each patch to come, or COMES_AGAIN */
     int32_t steps[6]; /* by size, then plane */
     heq_device_strip strip;
 #ifndef HEQ_KERNEL_FAST
@@ -29,7 +31,8 @@ typedef struct {
 typedef char scratch_is_enough[HEQ_DEVICE_SCRATCH >= HEQ_SCRATCH ? 1 : -1];
 #endif
 
-enum { NOT_SENT = 0xFFFF }; /* instead of the step of a strip */
+enum { NOT_SENT = 0xFFFF, /* instead of the step of a strip */
+       COMES_AGAIN = 255 }; /* of a strip that can be coded again */
 
 /* Code the patches of a row, whose first one is next, without ending it. */
 static void code_row_patches(heq_state *state, const uint8_t *rows, size_t stride);
@@ -58,7 +61,7 @@ static int mode_begin(heq_state *state, const heq_image *image)
     state->payload = image->payload;
     state->room = room;
     state->budget = image->budget;
-    state->unsent = 0;
+    state->unsent = state->coarse = 0;
     state->step = image->rate;
     state->tune = image->tune;
     heq_integer_steps(rate_steps, image->rate & 1023, state->steps);
@@ -74,11 +77,26 @@ static int mode_begin(heq_state *state, const heq_image *image)
     return image->rate < 1024 && image->tune <= HEQ_TUNE_TEXTURE && image->payload != NULL;
 }
 
+/* Bytes that are kept for each patch to come: a quarter to a half of its share. */
+static void keep_shares(heq_state *state)
+{
+    uint32_t patches = state->file.columns, half = (uint32_t)state->room >> 1;
+    int rows = state->file.strip_rows;
+    while (--rows > 0 && patches <= half) {
+        patches += state->file.columns;
+        HEQ_HIDE(patches);
+    }
+    for (state->kept = 0; state->kept < 15 && half >> (state->kept + 1) >= patches;) {
+        state->kept++;
+    }
+}
+
 static void mode_begin_strip(heq_state *state)
 {
     heq_device_begin_encode(&state->strip, &device_tables, state->file.channels, state->step,
                             state->payload, state->room);
     state->strip.part = state->file.part;
+    keep_shares(state);
 }
 
 /* What is taken off the indices of a patch's thresholds. */
@@ -112,6 +130,33 @@ static void settle(heq_state *state, coded_patch *made)
 static void encode_levels(heq_state *state, const coded_patch *patch, int first)
 {
     heq_device_encode_patch(&state->strip, patch->levels.levels, patch->size, first);
+}
+
+static int magnitude_at(const coded_patch *patch, int plane, int index)
+{
+    int level = patch->levels.levels[(plane << 10) + index];
+    return level < 0 ? -level : level;
+}
+
+/* The last level before one that is not 0, but for level 0. */
+static int last_level(const coded_patch *patch, int plane, int end)
+{
+    while (--end > 0 && magnitude_at(patch, plane, end) == 0) {
+    }
+    return end > 0 ? end : 0;
+}
+
+static int last_of_plane(const coded_patch *patch, int plane)
+{
+    return last_level(patch, plane, HEQ_LEVELS);
+}
+
+/* Leave a plane the levels of so many groups, and level 0. */
+static void keep_groups(coded_patch *patch, int plane, int groups)
+{
+    int first = groups > 0 ? groups << 5 : 1;
+    memset(patch->levels.levels + (plane << 10) + first, 0,
+           sizeof(int16_t) * (size_t)(HEQ_LEVELS - first));
 }
 
 #else
@@ -216,7 +261,119 @@ HEQ_APART static void encode_levels(heq_state *state, const coded_patch *patch, 
                             first);
 }
 
+static int16_t *code_at(const coded_patch *patch, int plane, int index)
+{
+    int frequency = band_frequency[index >> 2], u = frequency >> 4, v = frequency & 15;
+    int sub = index & 3;
+    return patch->fields[plane]->values +
+           (patch->size == 0 ? (u << 6) + (v << 1) + ((sub >> 1) << 5) + (sub & 1)
+                             : (u << 5) + v + ((sub >> 1) << 9) + ((sub & 1) << 4));
+}
+
+static int magnitude_at(const coded_patch *patch, int plane, int index)
+{
+    return *code_at(patch, plane, index) & HEQ_CODE_LEVEL;
+}
+
+/* The last level before one that is not 0, but for level 0. */
+static int last_level(const coded_patch *patch, int plane, int end)
+{
+    while (--end > 0 && magnitude_at(patch, plane, end) == 0) {
+    }
+    return end > 0 ? end : 0;
+}
+
+static int last_of_plane(const coded_patch *patch, int plane)
+{
+    return patch->fields[plane]->known.last;
+}
+
+/* Leave a plane the levels of so many groups, and level 0. */
+static void keep_groups(coded_patch *patch, int plane, int groups)
+{
+    patch->fields[plane]->known.last = groups > 0 ? last_level(patch, plane, groups << 5) : 0;
+}
+
 #endif
+
+/* ---- Patches that come once ----------------------------------------------------------------- */
+
+enum { LEVEL_0_COST = 96, LEVEL_COST = 8 }; /* half bits, see cost_of_group */
+
+/* Bytes that the buffer has for the next patch. */
+static uint32_t room_for_patch(const heq_state *state)
+{
+    const heq_file *file = &state->file;
+    size_t used = state->strip.place + state->strip.run + 3;
+    uint32_t left = used < state->room ? (uint32_t)(state->room - used) : 0;
+    uint32_t rest = file->columns - 1 - file->column, below = file->rows - 1 - file->row;
+    uint32_t rows = (uint32_t)file->strip_rows - 1 - file->row_of_strip;
+    for (rows = rows < below ? rows : below; rows > 0 && rest <= left; rows--) {
+        rest += file->columns;
+        HEQ_HIDE(rest);
+    }
+    return rest < left >> state->kept ? left - (rest << state->kept) : 0;
+}
+
+/* Half bits that a group of levels takes, which are never too few: nearly one and a half times what
+ * photographs and noise take. */
+static uint32_t cost_of_group(const coded_patch *patch, int plane, int group)
+{
+    uint32_t cost = 0;
+    int index = group << 5, end = index + 32;
+    for (index += group == 0; index < end; index++) {
+        int magnitude = magnitude_at(patch, plane, index);
+        cost += magnitude != 0 ? LEVEL_COST : 1;
+        for (; magnitude > 1; magnitude >>= 1) {
+            cost += 4;
+        }
+    }
+    return cost;
+}
+
+/* Has a plane whose last level is known levels in this group, or beyond? */
+static int reaches(int last, int group)
+{
+    return last > 0 && last >> 5 >= group;
+}
+
+/* Leave a patch the groups of its levels for which there is room, before it is coded. Of a
+ * progressive file the second part alone, since it takes the levels of the first for known. */
+HEQ_APART static void fit_patch(heq_state *state, coded_patch *patch)
+{
+    uint32_t room, cost = LEVEL_0_COST, whole;
+    int planes = state->file.channels, last[3] = {0, 0, 0}, plane, group;
+    if (state->kept == COMES_AGAIN || state->strip.part == HEQ_DEVICE_LOW) {
+        return;
+    }
+    for (plane = 0; plane < planes; plane++) {
+        last[plane] = last_of_plane(patch, plane);
+    }
+    room = room_for_patch(state);
+    whole = (uint32_t)(last[0] + last[1] + last[2]);
+    if (room > whole + (whole >> 3)) { /* nine bits for each level */
+        return;
+    }
+    room = room < 0x0FFFFFFFu ? room << 4 : 0xFFFFFFFFu;
+    for (group = state->strip.part == HEQ_DEVICE_HIGH; group < HEQ_DEVICE_GROUPS; group++) {
+        for (plane = 0; plane < planes; plane++) {
+            if (reaches(last[plane], group)) {
+                cost += cost_of_group(patch, plane, group);
+            }
+        }
+        if (cost > room) {
+            break;
+        }
+    }
+    state->coarse += reaches(last[0], group) || reaches(last[1], group) || reaches(last[2], group);
+    for (plane = 0; plane < planes; plane++) {
+        if (reaches(last[plane], group)) {
+            keep_groups(patch, plane, group);
+        }
+    }
+}
+
+/* ---- Strips --------------------------------------------------------------------------------- */
 
 /* Write a strip of so many bytes, or say that there was no room for it. */
 static void put_strip(heq_state *state, uint32_t index, int sent, uint32_t length)
@@ -259,6 +416,7 @@ static uint32_t code_given(void *context, int step)
     state->step = (uint16_t)step;
     heq_integer_steps(rate_steps, step, state->steps);
     mode_begin_strip(state);
+    state->kept = COMES_AGAIN;
     for (;;) {
         code_row_patches(state, rows, strip->stride);
         if (--left == 0) {
@@ -308,6 +466,11 @@ static void mode_strip(heq_state *state, const uint8_t *rows, size_t stride, uin
 uint32_t heq_unsent_strips(const heq_encoder *encoder)
 {
     return ((const heq_state *)encoder)->unsent;
+}
+
+uint32_t heq_coarse_patches(const heq_encoder *encoder)
+{
+    return ((const heq_state *)encoder)->coarse;
 }
 
 uint16_t heq_step_of_quality(int quality)
