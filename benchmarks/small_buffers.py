@@ -162,7 +162,7 @@ def main(images: Path, out: Annotated[Path | None, typer.Option()] = None) -> No
     for size in SIZES:
         for quality in QUALITIES:
             usual = 0
-            for patches in (size[0] // PATCH, *reversed(NARROW)):
+            for patches in sorted({size[0] // PATCH, *NARROW}, reverse=True):
                 found = [narrow_bytes(pixels, quality, patches) for pixels in photographs[size]]
                 total, longest = sum(one for one, _ in found), max(one for _, one in found)
                 usual = usual or total
