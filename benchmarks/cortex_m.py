@@ -102,11 +102,25 @@ def run(command: Sequence[str | Path]) -> str:
 
 
 def compiled(
-    processor: Processor, folder: Path, kernel: str, level: str, source: str = "heq_encoder.c"
+    processor: Processor,
+    folder: Path,
+    kernel: str,
+    level: str,
+    source: str = "heq_encoder.c",
+    *macros: str,
 ) -> Path:
     """A source of the encoder as an object, with its call graph in a file of its own."""
     made = (folder / source).with_suffix(".o")
-    options = ("-std=c99", f"-DHEQ_KERNEL_{kernel}", level, "-fcallgraph-info=su", "-c", "-o", made)
+    options = (
+        "-std=c99",
+        f"-DHEQ_KERNEL_{kernel}",
+        *macros,
+        level,
+        "-fcallgraph-info=su",
+        "-c",
+        "-o",
+        made,
+    )
     run([f"{processor.prefix}-gcc", *processor.options, *options, folder / source])
     return made
 

@@ -6,7 +6,8 @@ As benchmarks/cortex_m.py, with firmware/encode_raw.c: 32 rows at a time (36 of 
 copied to a buffer of that size, and read there. RAM is what the linked firmware has of static
 memory for the encoder, rows, buffer of a strip and format, and the deepest stack that was seen. The
 file must be that of `heqcodec.encode(raw=...)`; a strip that the buffer does not hold is coded
-coarser, and the benchmark then says that the file is another.
+coarser, and the benchmark then says that the file is another. With --packets no strip is kept, and
+packets of --room bytes must be those of `heqcodec.packetize`.
 """
 
 from __future__ import annotations
@@ -74,12 +75,14 @@ def raw_samples(pixels: np.ndarray, kind: str) -> bytes:
     return pixels.tobytes()
 
 
-def caller(processor: Processor, folder: Path, kind: Kind, width: int, room: int) -> Path:
+def caller(
+    processor: Processor, folder: Path, kind: Kind, width: int, room: int, packets: int
+) -> Path:
     """firmware/encode_raw.c as an object."""
     made = folder / "caller.o"
     values = {
         "READER": kind.reader, "STRIDE": width * kind.pixel_bytes, "BAYER_BITS": kind.bayer_bits,
-        "ROOM": room,
+        "ROOM": room, "PACKETS": packets,
     }  # fmt: skip
     defined = [f"-D{name}={value}" for name, value in values.items()]
     options = ("-std=c99", "-O2", f"-I{folder}", *defined, "-c", FIRMWARE / "encode_raw.c")
@@ -101,6 +104,7 @@ def main(
     room: Annotated[int, typer.Option(help="Bytes of the buffer of a strip.")] = 1024,
     kind: Annotated[list[str] | None, typer.Option(help=f"Of {', '.join(KINDS)}.")] = None,
     cpu: Annotated[list[str] | None, typer.Option(help=f"Of {', '.join(PROCESSORS)}.")] = None,
+    packets: Annotated[bool, typer.Option("--packets", help="Packets in place of a file.")] = False,
 ) -> None:
     """Print a table."""
     import heqcodec
@@ -112,6 +116,7 @@ def main(
     scaled = Image.fromarray(read_pixels(image)).resize((width, height), Image.Resampling.LANCZOS)
     typer.echo("| input | processor | kernel | instructions a pixel | RAM | of it stack | file |")
     typer.echo("|---|---|---|---|---|---|---|")
+    macros = ("-DHEQ_PACKETS",) if packets else ()
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary) / "c"
         export_c("nqe-r", folder)
@@ -120,16 +125,19 @@ def main(
             coded = heqcodec.encode(
                 samples, raw=f"{size}:{name}", quality=quality, model="nqe-r", strip_rows=1
             )
+            made_packets = heqcodec.packetize(coded, room) if packets else []
+            coded = b"".join(made_packets) or coded
             loaded = folder / "image.bin"
             head = struct.pack("<4I", width, height, step_of_quality(quality), 1)
             loaded.write_bytes(head + samples)
             for processor_name in cpu or ("cortex-m4", "cortex-m0plus"):
                 processor = PROCESSORS[processor_name]
-                made = caller(processor, folder, KINDS[name], width, room)
+                made = caller(processor, folder, KINDS[name], width, room, len(made_packets))
                 for kernel in KERNELS:
                     sources = ["heq_encoder.c", KINDS[name].source]
                     objects = [
-                        compiled(processor, folder, kernel, "-O2", source) for source in sources
+                        compiled(processor, folder, kernel, "-O2", source, *macros)
+                        for source in sources
                         if source is not None
                     ]  # fmt: skip
                     count = counted(processor, linked(processor, folder, [made, *objects]), loaded)

@@ -1,18 +1,21 @@
-/* A line camera on a serial line: rows of RGB samples come from standard input, and packets leave as
+/* A line camera on a serial line: rows of RGB or RGB565 come from standard input, and packets leave as
  * KISS frames, as radio modems and TNCs take them, with parity packets after every ten.
  *
  *     heqcodec export c --out camera/
- *     cc -O2 -DHEQ_PACKETS -Icamera examples/serial_camera.c camera/heq_encoder.c -o serialcam
+ *     cc -O2 -DHEQ_PACKETS -Icamera examples/serial_camera.c camera/heq_encoder.c camera/heq_read_rgb.c -o serialcam
  *     ./serialcam 640 480 25 < rows.rgb > /dev/ttyUSB0
+ *     ./serialcam 640 480 25 rgb565 < rows.rgb565 > /dev/ttyUSB0
  *     heqcodec assemble - photo.png < /dev/ttyUSB1
  *
- * All memory is static: 32 rows, and heq_packets of 41,088 bytes. The number of packets is not known beforehand and
- * need not be.
+ * All memory is static: 32 rows, and heq_packets of 41,088 bytes; no strip is kept anywhere. The number of packets
+ * is not known beforehand and need not be.
  */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "heq_packets.h"
+#include "heq_readers.h"
 
 #define MAX_WIDTH 2048
 #define SIZE 222
@@ -47,10 +50,12 @@ int main(int argc, char **argv)
     heq_link link = {0};
     uint32_t row;
     size_t stride;
-    if (argc != 4) {
-        fprintf(stderr, "usage: serialcam WIDTH HEIGHT QUALITY < rows.rgb > line\n");
+    int packed = argc == 5 && strcmp(argv[4], "rgb565") == 0;
+    if (argc != 4 && !packed) {
+        fprintf(stderr, "usage: serialcam WIDTH HEIGHT QUALITY [rgb565] < rows > line\n");
         return 2;
     }
+    link.image.read = packed ? heq_read_rgb565_le : NULL;
     link.image.width = (uint32_t)strtoul(argv[1], NULL, 10);
     link.image.height = (uint32_t)strtoul(argv[2], NULL, 10);
     link.image.channels = 3;
@@ -65,7 +70,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "serialcam: width 1 to %d, height 1 to 65535\n", MAX_WIDTH);
         return 2;
     }
-    stride = (size_t)link.image.width * 3;
+    stride = (size_t)link.image.width * (packed ? 2 : 3);
     for (row = 0; row < link.image.height; row += HEQ_PATCH) {
         uint32_t left = link.image.height - row;
         size_t count = left < HEQ_PATCH ? left : HEQ_PATCH;

@@ -84,7 +84,8 @@ def test_camera_writes_the_file_of_the_command(photo: Path, tmp_path: Path) -> N
 def test_serial_camera_sends_packets(photo: Path, tmp_path: Path) -> None:
     export_c("nqe-r", tmp_path / "camera")
     strict = ["-std=c99", "-O1", "-Wall", "-Wextra", "-Werror", "-DHEQ_PACKETS"]
-    sources = [EXAMPLES / "serial_camera.c", tmp_path / "camera" / "heq_encoder.c"]
+    sources = [EXAMPLES / "serial_camera.c"]
+    sources += [tmp_path / "camera" / name for name in ("heq_encoder.c", "heq_read_rgb.c")]
     run("cc", *strict, "-I", tmp_path / "camera", *sources, "-o", tmp_path / "serialcam")
     pixels = np.asarray(Image.open(photo))
     command = [tmp_path / "serialcam", "130", "97", "25"]
@@ -95,6 +96,13 @@ def test_serial_camera_sends_packets(photo: Path, tmp_path: Path) -> None:
     assembler.feed_all([frames[0], *frames[2:-1]])
     (image,) = assembler.images()
     assert image.to_heq() == heqcodec.encode(pixels, quality=25)
+    samples = (pixels.astype(np.uint16) >> (3, 2, 3)) << (11, 5, 0)
+    packed = samples.sum(axis=-1, dtype="<u2").tobytes()
+    done = subprocess.run([*command, "rgb565"], input=packed, capture_output=True, check=True)
+    assembler = heqcodec.PacketAssembler()
+    assembler.feed_all(kiss_frames(done.stdout))
+    (image,) = assembler.images()
+    assert image.to_heq() == heqcodec.encode(packed, raw="130x97:rgb565", quality=25)
     short = subprocess.run(command, input=b"\0" * 999, capture_output=True)
     assert short.returncode == 1 and b"too early" in short.stderr
 
