@@ -105,6 +105,81 @@ def test_c_and_python_write_the_same_of_little(seed: int) -> None:
     assert payload == python.encode(levels, transform_sizes, 530 + seed)
 
 
+@needs_native
+@pytest.mark.parametrize("turned", [0, 1])
+def test_c_and_python_write_the_same_at_the_limits(turned: int) -> None:
+    """Level 1 alone, nothing, the largest levels and the largest step between two, high bands."""
+    random = np.random.default_rng(20)
+    levels = np.zeros((2, 3, 3, 1024), np.int16)
+    levels[0, 0, :, :2] = 5, -3
+    levels[0, 1:, :, 0] = [[32767], [-32767]]
+    levels[0, 2, :, 1000] = 32767, -32767, 1
+    levels[1, ..., 64:512] = (random.random((3, 3, 448)) < 0.02) * random.integers(-3, 4, 448)
+    levels[1, ..., 0] = [4, 9, -9], [5, 5, 5], [90, -7, 8]
+    levels[1, ..., 1:4] = random.integers(-60, 61, (3, 3, 3))
+    levels[1, ..., 32:96] = random.integers(-1, 2, (3, 3, 64))
+    sizes = np.array([[0, 1, 0], [1, 0, 1]], np.uint8) ^ np.uint8(turned)
+    in_c, in_python = (DeviceCoder(some_tables(), native=native) for native in (True, False))
+    payload = in_c.encode(levels, sizes, 1023)
+    assert payload == in_python.encode(levels, sizes, 1023)
+    np.testing.assert_array_equal(in_python.decode(payload, 2, 3, 3, 1023)[0], levels)
+    parts = in_c.encode_parts(levels, sizes, 300)
+    assert parts == in_python.encode_parts(levels, sizes, 300)
+    low, read = in_python.decode_first(parts[0], 2, 3, 3, 300)
+    np.testing.assert_array_equal(in_python.decode_rest(parts[1], low, read, 300), levels)
+
+
+@needs_native
+def test_c_and_python_write_the_same_of_many_columns() -> None:
+    """More than are kept for the row below."""
+    random = np.random.default_rng(21)
+    levels = np.zeros((2, COLUMNS + 2, 1, 1024), np.int16)
+    levels[..., 0] = random.integers(-20, 21, levels.shape[:3])
+    levels[1, ::3, 0, 4] = 1
+    sizes = random.integers(0, 2, levels.shape[:2]).astype(np.uint8)
+    in_c, in_python = (DeviceCoder(some_tables(), native=native) for native in (True, False))
+    assert in_c.encode(levels, sizes, 600) == in_python.encode(levels, sizes, 600)
+
+
+def test_strips_begin_with_the_states_of_their_knot() -> None:
+    made = tables.check_tables(some_tables())
+    for knot in range(tables.KNOTS - 1):
+        states = contexts.start_states(made, tables.FIRST_KNOT + 128 * knot)
+        assert states == made.squash[made.start[knot].astype(int) + 128].tolist()
+
+
+def test_profiles_weigh_levels_by_frequency() -> None:
+    """In quarters of a level: 3/4 of the mean, then the cosine at the border as it falls."""
+    weights = [borders.at_side(1, frequency) for frequency in range(32)]
+    assert weights == [3, *[4] * 12, *[3] * 10, *[2] * 9]
+
+
+def test_the_first_patch_has_no_gaps() -> None:
+    made = borders.Borders(1)
+    made.begin_patch(0, first=True)
+    assert not any(made.gap(band, sub) for band in range(patch.BORDER_BANDS) for sub in range(4))
+
+
+def test_zeros_stand_behind_a_payload() -> None:
+    decoder = BitDecoder(first_tables().widths, b"")
+    assert [decoder.code(0) for _ in range(64)] == [1] * 64 and decoder.is_whole()
+
+
+@pytest.mark.parametrize(("begin", "whole"), [(b"\xff\xff", False), (b"\xff\xfe", True)])
+def test_a_code_begins_below_65535(begin: bytes, whole: bool) -> None:
+    decoder = BitDecoder(first_tables().widths, begin)
+    for _ in range(40):
+        decoder.code(0)
+    assert decoder.is_whole() == whole
+
+
+@pytest.mark.parametrize("coder", CODERS)
+def test_strips_have_patches(coder: DeviceCoder) -> None:
+    for shape in ((0, 1, 1), (1, 0, 1), (1, 1, 2)):
+        with pytest.raises(ValueError, match="no strip has"):
+            coder.decode(b"", *shape, 5)
+
+
 @pytest.mark.parametrize("coder", CODERS)
 def test_payloads_stay_what_they_are(coder: DeviceCoder) -> None:
     # Files exist: if this fails, the format has changed.

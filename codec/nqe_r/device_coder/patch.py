@@ -158,9 +158,7 @@ class PatchCoder:
             self._keep(plane, index, levels[index])
             if plane == 0 and index == SUBS - 1:
                 self._borders.end_means()
-        field = self._magnitudes[plane][1:GROUP_LEVELS]
-        self._counts[plane][0] = sum(magnitude > 0 for magnitude in field)
-        return sum(field)
+        return sum(self._magnitudes[plane][1:GROUP_LEVELS])
 
     def _keep(self, plane: int, index: int, level: int) -> int:
         """Keep what later levels are expected from; returns the magnitude as it is kept."""
