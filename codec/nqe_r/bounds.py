@@ -27,6 +27,10 @@ BELOW, ABOVE = 7 * _SIXTEENTH, 9 * _SIXTEENTH
 """How far the interval of a larger level reaches to either side, in steps."""
 
 
+BATCH = 32
+"""Patches that are looked at together: their coefficients stay in a processor's cache."""
+
+
 class LevelBounds:
     """A `heqcodec.purenet.guard.Bounds` of the levels of some patches.
 
@@ -57,11 +61,13 @@ class LevelBounds:
         steps = self._steps.astype(np.float32)[:, :, :planes, None]
         sums = np.zeros(count, dtype=np.float32)
         for size in np.unique(self._transform_sizes):
-            chosen = np.flatnonzero(self._transform_sizes == size)
-            found = exact_coefficients(self._encoder, samples[chosen], int(size))
-            found /= steps[chosen, size]
-            outside = _distances(found, self._levels[chosen])
-            sums[chosen] = np.einsum("ncl,ncl->n", outside, outside)
+            of_size = np.flatnonzero(self._transform_sizes == size)
+            for first in range(0, len(of_size), BATCH):
+                chosen = of_size[first : first + BATCH]
+                found = exact_coefficients(self._encoder, samples[chosen], int(size))
+                found /= steps[chosen, size]
+                outside = _distances(found, self._levels[chosen])
+                sums[chosen] = np.einsum("ncl,ncl->n", outside, outside)
         return sums
 
 
@@ -100,12 +106,23 @@ _MEANS = np.array([[1, 1, 1, 1], [1, -1, 1, -1], [1, 1, -1, -1], [1, -1, -1, 1]]
 """Sums and differences of the four means, by column."""
 
 
+# Intervals of levels -2 and below, -1, 0, 1, 2 and above: their middles less the level, and half of
+# their widths.
+_ONE = (1 + ABOVE + LOWEST_ONE) / 2 - 1
+_MORE = (ABOVE - BELOW) / 2
+_MIDDLES = np.array([-_MORE, -_ONE, 0, _ONE, _MORE], np.float32)
+_HALVES = np.array([(ABOVE + BELOW) / 2, (1 + ABOVE - LOWEST_ONE) / 2, HIGHEST_ZERO], np.float32)
+_HALVES = np.concatenate([_HALVES, _HALVES[1::-1]])
+
+
 def _distances(coefficients: NDArray[np.float32], levels: NDArray[np.int16]) -> NDArray[np.float32]:
-    """Distances of coefficients to the intervals of levels, both (N, C, 1024), in steps."""
-    signed = levels.astype(np.float32)
-    magnitude = np.abs(signed)
-    along = np.where(signed == 0, np.abs(coefficients), coefficients * np.sign(signed))
-    high = np.where(signed == 0, HIGHEST_ZERO, magnitude + np.float32(ABOVE))
-    low = np.where(magnitude > 1, magnitude - np.float32(BELOW), LOWEST_ONE * magnitude)
-    outside = np.maximum(along - high, low - along)
-    return np.maximum(outside, 0, out=outside).astype(np.float32, copy=False)
+    """Distances of coefficients to the intervals of levels, both (N, C, 1024), in steps.
+
+    The coefficients are overwritten.
+    """
+    kind = np.clip(levels, -2, 2) + 2
+    coefficients -= levels
+    coefficients -= _MIDDLES[kind]
+    outside = np.abs(coefficients, out=coefficients)
+    outside -= _HALVES[kind]
+    return np.maximum(outside, 0, out=outside)

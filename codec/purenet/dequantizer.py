@@ -30,6 +30,8 @@ MAGNITUDES = 3
 ZONES = 8
 """Classes of frequency, by the norm of (u, v): up to 1, 2, 3.5, 5, 7, 9, 12, and beyond."""
 OCTAVES = STEPS // OCTAVE
+BATCH = 32
+"""Patches that are transformed together: their coefficients stay in a processor's cache."""
 PLACES = "dequantizer.places"
 """Name of the stored reconstruction points, among the tensors of a network."""
 _ZONE_ENDS = np.array([1.0, 2.0, 3.5, 5.0, 7.0, 9.0, 12.0])
@@ -111,19 +113,23 @@ class Dequantizer:
             RGB samples float32 (N, 3, 32 / scale, 32 / scale), around 0..255 but not limited to it;
             gray patches have three equal ones.
         """
-        given = self.coefficients(levels, transform_sizes, steps)
-        count, channels = given.shape[:2]
+        count, channels = levels.shape[:2]
         side = SIZE // scale
-        planes = np.zeros((count, 3, side, side), dtype=np.float32)
+        indices = np.broadcast_to(steps, count)
+        frames = np.empty((count, 3, side, side), dtype=np.float32)
         inverse = _means(self._large, scale)
-        whole = transform_sizes != QUARTERS
-        field = np.empty_like(given[whole])
-        field[..., cell_places()] = given[whole]
-        field = field.reshape(-1, channels, SIZE, SIZE)
-        planes[whole, :channels] = inverse @ field @ inverse.T
-        planes[~whole, :channels] = self._quarters(given[~whole], scale)
-        planes[:, 0] += 384
-        frames: NDArray[np.float32] = np.einsum("dc,nchw->ndhw", self._colour, planes)
+        for first in range(0, count, BATCH):
+            part = slice(first, first + BATCH)
+            given = self.coefficients(levels[part], transform_sizes[part], indices[part])
+            planes = np.zeros((len(given), 3, side, side), dtype=np.float32)
+            whole = transform_sizes[part] != QUARTERS
+            field = np.empty_like(given[whole])
+            field[..., cell_places()] = given[whole]
+            field = field.reshape(-1, channels, SIZE, SIZE)
+            planes[whole, :channels] = inverse @ field @ inverse.T
+            planes[~whole, :channels] = self._quarters(given[~whole], scale)
+            planes[:, 0] += 384
+            frames[part] = np.einsum("dc,nchw->ndhw", self._colour, planes)
         return frames
 
     def _quarters(self, given: NDArray[np.float32], scale: int) -> NDArray[np.float32]:
