@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from heqcodec.base.errors import HeqError
-from heqcodec.lab.training.camera import drawings
+from heqcodec.lab.training.camera import development, drawings
 from heqcodec.lab.training.camera.development import (
     as_jpeg,
     photographed,
@@ -84,6 +84,20 @@ def test_camera_images_differ_and_are_repeatable() -> None:
     np.testing.assert_array_equal(made[3], photographed(tile, np.random.default_rng(3)))
     gray = [image for image in made if (image == image[..., :1]).all()]
     assert len(gray) < 6
+
+
+def test_noise_of_enlarged_images_is_smooth(monkeypatch: pytest.MonkeyPatch) -> None:
+    tile = np.full((96, 128, 3), 120, dtype=np.uint8)
+    for share in ("JPEG_ONLY_SHARE", "NOISE_ONLY_SHARE", "BLUR_SHARE", "JPEG_SHARE"):
+        monkeypatch.setattr(development, share, 0.0)
+    means = []
+    for share in (0.0, 1.0):
+        monkeypatch.setattr(development, "ENLARGED_SHARE", share)
+        made = [photographed(tile, np.random.default_rng(seed)).astype(float) for seed in range(30)]
+        assert all(image.shape == tile.shape for image in made)
+        # 1 for noise without a neighbourhood, 0 for what does not change from pixel to pixel.
+        means.append(np.mean([np.diff(image, axis=1).var() / 2 / image.var() for image in made]))
+    assert means[1] < 0.6 * means[0]
 
 
 def test_noise_and_jpeg_alone() -> None:

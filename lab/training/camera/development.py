@@ -15,7 +15,10 @@ from .sensor import bilinear, malvar, mosaic, noise_levels, noisy
 
 JPEG_ONLY_SHARE, NOISE_ONLY_SHARE = 0.2, 0.12
 """Of camera images: clean ones that were stored as JPEG, and ones with even noise."""
-BLUR_SHARE, DARK_SHARE, INFRARED_SHARE, JPEG_SHARE = 0.25, 0.25, 0.12, 0.75
+BLUR_SHARE, DARK_SHARE, INFRARED_SHARE, JPEG_SHARE = 0.25, 0.25, 0.25, 0.75
+ENLARGED_SHARE = 0.25
+"""Cameras that give more pixels than their sensor has, as most trail cameras: noise is smooth."""
+ENLARGEMENTS = (1.25, 2.5)
 QUALITIES = (50, 95)
 
 
@@ -46,6 +49,10 @@ def photographed(pixels: NDArray[np.uint8], rng: np.random.Generator) -> NDArray
         return as_jpeg(pixels, rng, gray=False)
     if kind < JPEG_ONLY_SHARE + NOISE_ONLY_SHARE:
         return with_noise(pixels, float(np.exp(rng.uniform(0, 2.5))), rng)
+    height, width = pixels.shape[:2]
+    if rng.random() < ENLARGED_SHARE:
+        factor = rng.uniform(*ENLARGEMENTS)
+        pixels = pixels[: round(height / factor / 2) * 2, : round(width / factor / 2) * 2]
     scene = to_linear(pixels)
     infrared = rng.random() < INFRARED_SHARE
     if infrared:
@@ -73,10 +80,21 @@ def photographed(pixels: NDArray[np.uint8], rng: np.random.Generator) -> NDArray
         # Colour noise is what cameras remove first.
         luma = shown.mean(axis=2, keepdims=True)
         shown = luma + gaussian_filter(shown - luma, (rng.uniform(0.8, 2.5),) * 2 + (0,))
+    if shown.shape[:2] != (height, width):
+        shown = resized(shown, width, height)
     if rng.random() < 0.6:
         shown = _sharpened(shown, rng.uniform(0.2, 1.2), rng.uniform(0.6, 1.6))
     out = np.clip(np.rint(255 * shown), 0, 255).astype(np.uint8)
     return as_jpeg(out, rng, gray=infrared) if rng.random() < JPEG_SHARE else out
+
+
+def resized(samples: NDArray[np.float32], width: int, height: int) -> NDArray[np.float32]:
+    """Samples float32 (H, W, C) by a bicubic kernel, float32 (height, width, C)."""
+    planes = [
+        Image.fromarray(plane).resize((width, height), Image.Resampling.BICUBIC)
+        for plane in np.moveaxis(samples.astype(np.float32), 2, 0)
+    ]
+    return np.stack([np.asarray(plane) for plane in planes], axis=2)
 
 
 def as_jpeg(pixels: NDArray[np.uint8], rng: np.random.Generator, gray: bool) -> NDArray[np.uint8]:
