@@ -76,7 +76,13 @@ def raw_samples(pixels: np.ndarray, kind: str) -> bytes:
 
 
 def caller(
-    processor: Processor, folder: Path, kind: Kind, width: int, room: int, packets: int
+    processor: Processor,
+    folder: Path,
+    kind: Kind,
+    width: int,
+    room: int,
+    packets: int,
+    macros: tuple[str, ...],
 ) -> Path:
     """firmware/encode_raw.c as an object."""
     made = folder / "caller.o"
@@ -85,7 +91,7 @@ def caller(
         "ROOM": room, "PACKETS": packets,
     }  # fmt: skip
     defined = [f"-D{name}={value}" for name, value in values.items()]
-    options = ("-std=c99", "-O2", f"-I{folder}", *defined, "-c", FIRMWARE / "encode_raw.c")
+    options = ("-std=c99", "-O2", f"-I{folder}", *defined, *macros, "-c", FIRMWARE / "encode_raw.c")
     run([f"{processor.prefix}-gcc", *processor.options, *options, "-o", made])
     return made
 
@@ -105,6 +111,7 @@ def main(
     kind: Annotated[list[str] | None, typer.Option(help=f"Of {', '.join(KINDS)}.")] = None,
     cpu: Annotated[list[str] | None, typer.Option(help=f"Of {', '.join(PROCESSORS)}.")] = None,
     packets: Annotated[bool, typer.Option("--packets", help="Packets in place of a file.")] = False,
+    narrow: Annotated[bool, typer.Option("--narrow", help="HEQ_MAX_WIDTH is the width.")] = False,
 ) -> None:
     """Print a table."""
     import heqcodec
@@ -116,7 +123,7 @@ def main(
     scaled = Image.fromarray(read_pixels(image)).resize((width, height), Image.Resampling.LANCZOS)
     typer.echo("| input | processor | kernel | instructions a pixel | RAM | of it stack | file |")
     typer.echo("|---|---|---|---|---|---|---|")
-    macros = ("-DHEQ_PACKETS",) if packets else ()
+    macros = ("-DHEQ_PACKETS",) * packets + (f"-DHEQ_MAX_WIDTH={width}",) * narrow
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary) / "c"
         export_c("nqe-r", folder)
@@ -132,7 +139,9 @@ def main(
             loaded.write_bytes(head + samples)
             for processor_name in cpu or ("cortex-m4", "cortex-m0plus"):
                 processor = PROCESSORS[processor_name]
-                made = caller(processor, folder, KINDS[name], width, room, len(made_packets))
+                made = caller(
+                    processor, folder, KINDS[name], width, room, len(made_packets), macros
+                )
                 for kernel in KERNELS:
                     sources = ["heq_encoder.c", KINDS[name].source]
                     objects = [

@@ -27,7 +27,11 @@
 #define HEQ_DEVICE_GROUPS 32    /* of eight bands, 32 levels */
 #define HEQ_DEVICE_SIGNED 12    /* lowest levels of a plane, whose signs are kept */
 #define HEQ_DEVICE_BANDS 257 /* of four magnitudes each that are kept of a plane; the last is 0 */
+#if defined(HEQ_MAX_WIDTH) && HEQ_MAX_WIDTH < 1024 /* the firmware's widest image, in pixels */
+#define HEQ_DEVICE_COLUMNS ((HEQ_MAX_WIDTH + 31) >> 5)
+#else
 #define HEQ_DEVICE_COLUMNS 32 /* of patches, of which the row above is kept */
+#endif
 #define HEQ_DEVICE_SIDE 32    /* of a profile: 16 of a whole patch, or 8 of each quarter */
 #define HEQ_DEVICE_SCRATCH 64 /* as many bytes as four profiles */
 #define HEQ_DEVICE_CONTEXTS 6131

@@ -145,6 +145,21 @@ def test_patches_lose_fine_detail_where_there_is_no_room(
     assert np.abs(means[0] - means[1]).max() < CLOSE
 
 
+@pytest.mark.parametrize("kernel", ["SCALAR", "FAST"])
+def test_a_firmware_says_how_wide_images_are(exported: Path, kernel: str) -> None:
+    """It then takes less memory for the row above, and no wider ones."""
+    flags = [*sanitized(COMPILERS[0]), f"-I{exported}", f"-DHEQ_KERNEL_{kernel}"]
+    flags += ["-DHEQ_MAX_WIDTH=161", "-DHEQ_PACKETS"]
+    sources = [SUPPORT / "budget_harness.c", exported / "heq_encoder.c"]
+    narrow = build(COMPILERS[0], flags, sources, exported / "budget-narrow")
+    for rows in (1, 4):
+        data, _ = coded(narrow, PHOTO, "whole", rows, 0, 1 << 17)
+        assert data == heqcodec.encode(PHOTO, quality=45, strip_rows=rows)
+    wider = [str(narrow), "whole", "162", "32", str(QUALITY_45), "1", "0", "9999"]
+    done = subprocess.run(wider, input=NOISE.tobytes(), capture_output=True)
+    assert done.returncode == 1 and not done.stdout
+
+
 def test_coarse_patches_are_counted(harness: Path) -> None:
     """As many as have no level beyond the groups that they were left."""
     command = [str(harness), "patches", "320", "160", str(QUALITY_45), "1", "0"]

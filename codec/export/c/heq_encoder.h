@@ -92,7 +92,13 @@ extern "C" {
 @patch@#define HEQ_RATES "@RATES@" /* bits of a patch */
 #define HEQ_STRIP_ROWS @STRIP_ROWS@     /* what heq_image.strip_rows = 0 stands for */
 #define HEQ_DEFAULT_RATE @DEFAULT_RATE@ /* as `heqcodec encode` takes it by default */
-@rate@#define HEQ_ENCODER_BYTES (sizeof(void *) > 4 ? @WIDE_BYTES@ : @ENCODER_BYTES@)
+@rate@/* HEQ_MAX_WIDTH, defined for all sources: pixels of the widest image there will be. */
+@rate@#if defined(HEQ_MAX_WIDTH) && HEQ_MAX_WIDTH < 1024
+@rate@#define HEQ_ENCODER_SAVED (14 * (32 - ((HEQ_MAX_WIDTH + 31) >> 5)) & ~7)
+@rate@#else
+@rate@#define HEQ_ENCODER_SAVED 0
+@rate@#endif
+@rate@#define HEQ_ENCODER_BYTES ((sizeof(void *) > 4 ? @WIDE_BYTES@ : @ENCODER_BYTES@) - HEQ_ENCODER_SAVED)
 @patch@#define HEQ_ENCODER_BYTES @ENCODER_BYTES@
 
 typedef enum {

@@ -94,6 +94,11 @@ HEQ_INTERNAL void heq_file_begin(heq_file *file, const heq_image *image)
     if (least_rows > file->strip_rows) {
         file->strip_rows = (uint8_t)(least_rows & 255);
     }
+#ifdef HEQ_MAX_WIDTH
+    if (image->width > HEQ_MAX_WIDTH) {
+        heq_file_fail(file, HEQ_BAD_IMAGE);
+    }
+#endif
     if (least_rows > 255 || image->width == 0 || image->height == 0 || image->write == NULL ||
         (file->channels != 1 && file->channels != 3) ||
         (file->pixel_bytes != 3 && (file->pixel_bytes != 1 || file->channels == 3))) {
