@@ -11,8 +11,8 @@ kernel takes minutes of qemu's time for each target. Of a classifier (--model nq
 built, and all scores are compared.
 
 On Debian: apt-get install gcc-i686-linux-gnu gcc-s390x-linux-gnu gcc-powerpc-linux-gnu
-gcc-aarch64-linux-gnu gcc-arm-linux-gnueabihf gcc-arm-none-eabi libnewlib-arm-none-eabi
-qemu-user clang cmake
+gcc-aarch64-linux-gnu gcc-arm-linux-gnueabihf gcc-riscv64-linux-gnu gcc-arm-none-eabi
+libnewlib-arm-none-eabi qemu-user clang cmake
 """
 
 from __future__ import annotations
@@ -74,6 +74,7 @@ TARGETS = (
         ("arm-linux-gnueabihf-gcc", "-static", "-mfpu=neon"),
         ("qemu-arm",),
     ),
+    Target("RISC-V, 64 bits", ("riscv64-linux-gnu-gcc", "-static"), ("qemu-riscv64",)),
     # qemu-arm calls the host from code of the A profile alone: the encoder is compiled for the
     # microcontroller, the program around it is not.
     Target(
@@ -244,6 +245,7 @@ def main(
         None
     ),
     images: Annotated[Path | None, typer.Option(help="Folder whose crops are tried, too.")] = None,
+    target: Annotated[str, typer.Option(help="Only those whose name begins so.")] = "",
 ) -> None:
     """Build, run and compare."""
     from heqcodec.export.c_project import export_c
@@ -259,22 +261,24 @@ def main(
                 (add_small if classifies else add_crops)(name, images, vectors)
             listed = (vectors / (EXPECTED if classifies else LISTED)).read_text("ascii")
             count = len(listed.splitlines())
-            for target in TARGETS:
-                missing = lacking(target.compiler[0], *target.emulator[:1])
+            for one in TARGETS:
+                if not one.name.startswith(target):
+                    continue
+                missing = lacking(one.compiler[0], *one.emulator[:1])
                 if missing:
-                    typer.echo(f"{name}, {target.name}: skipped, {missing} is not installed")
+                    typer.echo(f"{name}, {one.name}: skipped, {missing} is not installed")
                     continue
-                if cannot_build(target, folder):
-                    typer.echo(f"{name}, {target.name}: skipped, its C library is not installed")
+                if cannot_build(one, folder):
+                    typer.echo(f"{name}, {one.name}: skipped, its C library is not installed")
                     continue
-                for kernel in KERNELS[: 2 if target.fast is None else 3]:
-                    wrong = try_target(target, kernel, folder)
+                for kernel in KERNELS[: 2 if one.fast is None else 3]:
+                    wrong = try_target(one, kernel, folder)
                     failed = failed or wrong is not None
                     reported = (
                         wrong
                         or f"{count} {'images, same scores' if classifies else 'files, same bytes'}"
                     )
-                    typer.echo(f"{name}, {target.name}, {kernel.lower()}: {reported}")
+                    typer.echo(f"{name}, {one.name}, {kernel.lower()}: {reported}")
             for compiler in ARM_COMPILERS:
                 missing = lacking(compiler[0], "arm-none-eabi-gcc", "arm-none-eabi-objdump")
                 if missing:
