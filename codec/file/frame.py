@@ -252,3 +252,4 @@ def decode_bands(
             report(done, len(parts))
         if len(out):
             yield slice(rows.start - y, rows.stop - y), out, lost
+        del out  # before the next band is made

@@ -85,6 +85,7 @@ def decode_rows(
                 if lost.any():
                     fill_rows(pixels, lost)
                 yield all_channels(header, pixels, None if alpha is None else alpha[rows])
+                del pixels  # before the next band is made
 
         channels = 4 if alpha is not None else 3 if header.gray_as_rgb else header.channels
         shape = (header.height, header.width, channels)

@@ -204,6 +204,7 @@ def write_rows(
                 # TIFF's horizontal predictor: differences from the left neighbour, modulo 256.
                 differences = np.diff(strip, axis=1, prepend=np.zeros_like(strip[:, :1]))
                 yield zlib.compress(differences.tobytes())
+            del band, strip, differences  # before the next band is made
 
     size = shape[0] * shape[1] * shape[2]
     tags: list[tuple[Any, ...]] = [(_XMP, 1, len(xmp), xmp, True)] if xmp else []
