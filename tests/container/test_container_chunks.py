@@ -114,17 +114,17 @@ class TestAlpha:
             tracemalloc.stop()
 
     @pytest.mark.parametrize(
-        "data",
+        ("data", "what"),
         [
-            b"",
-            b"not zlib",
-            zlib.compress(bytes(99)),
-            zlib.compress(bytes(101)),
-            zlib.compress(bytes(100))[:-1],
-            zlib.compress(bytes(100)) + b"x",
-            zlib.compress(bytes(100))[:-4] + b"wrng",
+            (b"", "found 0 bytes"),
+            (b"not zlib", "not a zlib stream"),
+            (zlib.compress(bytes(99)), "found 99 bytes"),
+            (zlib.compress(bytes(101)), "found more data"),
+            (zlib.compress(bytes(100))[:-1], "found 100 bytes"),
+            (zlib.compress(bytes(100)) + b"x", "found more data"),
+            (zlib.compress(bytes(100))[:-4] + b"wrng", "not a zlib stream"),
         ],
     )
-    def test_anything_but_the_plane(self, data: bytes) -> None:
-        with pytest.raises(HeqFormatError, match="ALPH"):
+    def test_anything_but_the_plane(self, data: bytes, what: str) -> None:
+        with pytest.raises(HeqFormatError, match=f"ALPH.*{what}"):
             read_alpha(data, 10, 10)

@@ -21,7 +21,15 @@ from heqcodec.base.errors import (
     HeqUnsupportedError,
 )
 from heqcodec.container import Coder, ContainerReader, Header, Mode, parse_header
-from heqcodec.container.header import HEADER_LENGTH, MAGIC, check_pixels, field_offsets, padded_size
+from heqcodec.container.header import (
+    HEADER_LENGTH,
+    MAGIC,
+    MOST_STRIPS,
+    check_pixels,
+    enough_strip_rows,
+    field_offsets,
+    padded_size,
+)
 from heqcodec.container.repair import repair_header
 from hypothesis import given
 from sample_containers import HEADER, headers
@@ -146,3 +154,10 @@ class TestPixelLimit:
             heqcodec.decode(file, max_pixels=frame - 1)
         with pytest.raises(HeqLimitError, match="pads to"):
             heqcodec.encode(tall, model="light", max_pixels=frame - 1)
+
+
+def test_strips_are_as_high_as_their_number_asks() -> None:
+    most = 32 * MOST_STRIPS
+    assert [enough_strip_rows(1, height) for height in (1, most, most + 1)] == [1, 1, 2]
+    assert [enough_strip_rows(8, height) for height in (most + 1, 8 * most + 1)] == [8, 9]
+    assert [enough_strip_rows(1, height, parts=2) for height in (most // 2, most)] == [1, 2]
