@@ -64,3 +64,18 @@ def test_distance_from_the_interval_in_its_widths(
     unit = width or STEP
     wanted = (distance * unit / max(unit, code_bounds.LEAST_STEP)) ** 2
     assert bounds.violations(coefficients).tolist() == [wanted]
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_exact_coefficients_are_those_of_the_encoder_without_rounding(
+    encoder: TransformNqe, channels: int
+) -> None:
+    random = np.random.default_rng(4)
+    patches = random.integers(0, 256, (3, 32, 32, channels), dtype=np.uint8)
+    samples = patches.transpose(0, 3, 1, 2).astype(np.float32)
+    found = code_bounds.exact_coefficients(encoder.stem, samples)
+    difference = found - encoder.stem.forward(patches)
+    assert found.shape == difference.shape == (3, channels, 32, 32)
+    # Each of two stages rounds its sums, and the second weighs the rounding of the first.
+    assert np.abs(difference).max() < 10 and np.abs(difference).mean() < 2
+    assert np.abs(found).mean() > 100

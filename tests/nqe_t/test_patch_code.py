@@ -14,7 +14,7 @@ from heqcodec.native.loader import native_extension
 from heqcodec.nqe_t import encoder as transform_nqe
 from heqcodec.nqe_t import zones as geometry
 from heqcodec.nqe_t.contexts import PLANES, TOP_PLANE
-from heqcodec.nqe_t.encoder import LONGEST, TransformNqe
+from heqcodec.nqe_t.encoder import LONGEST, TransformCodeReader, TransformNqe
 from heqcodec.nqe_t.patch_code import Coefficients
 from heqcodec.nqe_t.patch_decoder import decode_coefficients
 from heqcodec.nqe_t.patch_encoder import encode_coefficients
@@ -232,12 +232,15 @@ def test_c_does_not_read_beyond_a_table(name: str, value: int) -> None:
         TransformNqe(tensors, native=True).encode_patches(PATCHES["photographs"], 64)
 
 
-def test_numpy_where_there_is_no_extension(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_numpy_where_there_is_no_extension(
+    monkeypatch: pytest.MonkeyPatch, encoder: TransformNqe
+) -> None:
     monkeypatch.setattr(transform_nqe, "native_extension", lambda: None)
     tensors = encoder_tensors("nqe-t")
     with pytest.raises(RuntimeError, match="C extension"):
         TransformNqe(tensors, native=True)
-    assert TransformNqe(tensors).encode_patches(PATCHES["photographs"], 64).shape == (12, 8)
+    codes = TransformNqe(tensors).encode_patches(PATCHES["photographs"], 64)
+    assert np.array_equal(codes, encoder.encode_patches(PATCHES["photographs"], 64))
 
 
 def test_no_patches(encoder: TransformNqe) -> None:
@@ -281,3 +284,29 @@ def test_a_code_that_is_never_written_tells_nothing(encoder: TransformNqe, lengt
     assert not decoded.width[:, :2].any()
     assert not decoded.reached[:, :2].any()
     assert decoded.width[:, 2].any()
+
+
+@pytest.mark.parametrize("shape", [(32, 32, 3), (2, 32, 16, 3), (2, 16, 32, 3)])
+def test_patches_of_another_shape_are_refused(
+    encoder: TransformNqe, shape: tuple[int, ...]
+) -> None:
+    with pytest.raises(ValueError, match="patches must be uint8"):
+        encoder.encode_patches(np.zeros(shape, dtype=np.uint8), 64)
+    with pytest.raises(ValueError, match="patches must be uint8"):
+        encoder.encode_patches(np.zeros((2, 32, 32, 3), dtype=np.int16), 64)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_hints_are_shares_of_planes(encoder: TransformNqe, channels: int) -> None:
+    """Of grey, zones of the colour differences have that of the luminance around their place."""
+    zones = geometry.zones()
+    reached = np.arange(len(zones))[:, None] % (PLANES + 1) + np.zeros((1, 2), np.int64)
+    nothing = np.zeros((geometry.CELLS, 2), np.int32)
+    told = Coefficients(nothing, nothing, nothing > 0, reached.astype(np.uint8))
+    hints = TransformCodeReader(encoder).hints_of(told, channels)
+    assert hints.shape == (2, len(zones))
+    for index, zone in enumerate(zones):
+        beside = index
+        if channels == 1 and zone.channel:
+            beside = next(near for near in zone.near if zones[near].channel == 0)
+        assert hints[0, index] == hints[1, index] == np.float32(reached[beside, 0] / PLANES)
