@@ -26,6 +26,9 @@ def open_session(model: bytes) -> Any:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = thread_count()
     options.log_severity_level = _ERRORS_ONLY
+    # A plan of memory for each shape of tiles takes 90 MB more (fast at 16 megapixels) and saves no
+    # time.
+    options.enable_mem_pattern = False
     return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 
