@@ -51,7 +51,7 @@ class RunningBatchNorm2d(nn.BatchNorm2d):
             var.lerp_(batch_var, SETTLED_MOMENTUM)
             if self.num_batches_tracked is not None:
                 self.num_batches_tracked.add_(1)
-        # Copies: the next pass of the same step moves the statistics that this one's gradient needs.
+        # Copies: the next pass of the step moves the statistics that this one needs for gradients.
         mean, var = mean.clone(), var.clone()
         return F.batch_norm(x, mean, var, self.weight, self.bias, False, 0.0, self.eps)
 

@@ -326,6 +326,21 @@ def test_a_running_norm_settles_after_a_hundred_batches():
     assert torch.equal(norm.running_mean, before)
 
 
+def test_a_settled_norm_takes_several_passes_before_a_step():
+    """Each pass has the gradient of the statistics that it was normalized by."""
+    norm, generator = RunningBatchNorm2d(1, settle=0).train(), torch.Generator().manual_seed(2)
+    x, y = (3 * torch.randn(4, 1, 2, 2, generator=generator) + 1 for _ in range(2))
+    x.requires_grad_()
+    first = norm(x)
+    scale = float(((norm.running_var + norm.eps) ** -0.5).detach())
+    second = norm(y)
+    (first.square().sum() + second.sum()).backward()
+    first, second = first.detach(), second.detach()
+    assert torch.allclose(x.grad, 2 * first * scale, rtol=1e-4)
+    # Gamma is 1 and beta 0, so the outputs are the normalized values.
+    assert torch.allclose(norm.weight.grad, 2 * first.square().sum() + second.sum(), rtol=1e-4)
+
+
 def test_a_better_score_at_the_same_costs_dominates():
     better, worse = Candidate((0,), 2.0, (5.0, 3.0)), Candidate((1,), 1.0, (5.0, 3.0))
     assert better.dominates(worse) and not worse.dominates(better)
