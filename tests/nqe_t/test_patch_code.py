@@ -239,8 +239,15 @@ def test_numpy_where_there_is_no_extension(
     tensors = encoder_tensors("nqe-t")
     with pytest.raises(RuntimeError, match="C extension"):
         TransformNqe(tensors, native=True)
-    codes = TransformNqe(tensors).encode_patches(PATCHES["photographs"], 64)
+    made = TransformNqe(tensors)
+    assert made.kernel == "numpy"
+    codes = made.encode_patches(PATCHES["photographs"], 64)
     assert np.array_equal(codes, encoder.encode_patches(PATCHES["photographs"], 64))
+
+
+def test_native_false_is_numpy() -> None:
+    made = TransformNqe(encoder_tensors("nqe-t"), native=False)
+    assert made.kernel == "numpy" and made.encode_patches(PATCHES["photographs"], 64).any()
 
 
 def test_no_patches(encoder: TransformNqe) -> None:
