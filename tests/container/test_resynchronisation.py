@@ -149,6 +149,26 @@ def test_any_run_of_bytes_replaced_by_any_other(data: st.DataObject) -> None:
 CUT = st.integers(0, 5000)
 
 
+def test_heads_that_were_hit_before_and_behind_a_strip_that_is_lost() -> None:
+    """Lengths of the patch mode are known: strips are found from what is whole behind them."""
+    file = make("patch")
+    places = places_of(file)
+    head = places[2][0]
+    damaged = file[:head] + bytes(8) + file[head + 8 :]
+    cut = places[1][0] + 20
+    check(file, damaged[:cut] + damaged[cut + 7 :], {1})
+
+
+@pytest.mark.parametrize("coder", ["device", "packed"])
+def test_a_rate_that_was_hit_before_a_head_that_was(coder: str) -> None:
+    """No head says that strip 1 ends where it does: its checksum does, and gives its rate too."""
+    file = make(coder)
+    places = places_of(file)
+    rate, head = places[1][0] + 2, places[2][0]
+    damaged = file[:rate] + bytes([file[rate] ^ 5]) + file[rate + 1 : head]
+    check(file, damaged + b"\xff" * 8 + file[head + 8 :], {2})
+
+
 def test_several_strips_at_once(file: bytes) -> None:
     places = places_of(file)
     for hit in ({0, 1}, {0, 2, 4}, {1, 2, 3}, {3, 4}, {0, 1, 2, 3}):
