@@ -95,8 +95,16 @@ def _by_patch(samples: Tensor) -> NDArray[np.float32]:
     return found
 
 
-def fit_trust(found: Corrections, seed: int = 0) -> dict[str, NDArray[np.float16]]:
-    """Tensors of a `heqcodec.purenet.trust.Trust`; it begins with a weight of 1 everywhere."""
+def fit_trust(
+    found: Corrections, seed: int = 0, loss_weight: float = 0.0
+) -> dict[str, NDArray[np.float16]]:
+    """Tensors of a `heqcodec.purenet.trust.Trust`; it begins with a weight of 1 everywhere.
+
+    Args:
+        found: patches to fit to.
+        seed: of the network's first weights and of the batches.
+        loss_weight: how much more it counts what a patch loses than what one gains.
+    """
     torch.manual_seed(seed)
     first, last = nn.Linear(TRUST_INPUTS, HIDDEN), nn.Linear(HIDDEN, 1)
     network = nn.Sequential(first, nn.ReLU(), last)
@@ -113,7 +121,8 @@ def fit_trust(found: Corrections, seed: int = 0) -> dict[str, NDArray[np.float16
         share = free.clamp(0, MOST) + 0.01 * (free - free.detach())
         change = (share * energy[drawn] - 2 * cross[drawn]) * share * weight[drawn]
         optimizer.zero_grad()
-        change.clamp(max=20).mean().backward()
+        change = change.clamp(max=20)
+        (change + loss_weight * change.clamp(min=0)).mean().backward()
         optimizer.step()
         falling.step()
     named = {
@@ -136,6 +145,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--decoder", default=STRONG)
     parser.add_argument("--crops", type=int, default=1500)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument(
+        "--loss-weight", type=float, default=0.0, help="what a loss counts more than a gain"
+    )
     given = parser.parse_args(arguments)
     path = given.weights / "manifest.json"
     manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
@@ -151,7 +163,7 @@ def main(arguments: list[str] | None = None) -> int:
     tiles, data_hash = load_tiles(given.data)
     codec = RateFrames(encoder, places)
     found = measure_corrections(network, codec, tiles, given.crops, given.seed)
-    tensors = {**load_file(file), **fit_trust(found, given.seed)}
+    tensors = {**load_file(file), **fit_trust(found, given.seed, given.loss_weight)}
     part |= store_tensors(given.weights, part["file"], tensors)
     part["trust"] = {"crops": given.crops, "seed": given.seed, "data_sha256": data_hash}
     write_json(path, manifest)
