@@ -366,6 +366,8 @@ def _folders(
     accepts: Callable[[Path], bool],
     files_from: str | None,
 ) -> Iterator[list[Entry]]:
+    from heqcodec.batch.locations import Place
+
     if files_from is None:
         return source.folders(accepts, target)
     if not isinstance(source, Place):
