@@ -84,6 +84,6 @@ def _template() -> str:
     if not page.is_file():
         raise HeqUnsupportedError(
             "This installation has no viewer: it is built from web/ by npm ci && npm run build "
-            "there, before heqcodec is installed."
+            "there, with a Python that has heqcodec; then install heqcodec again."
         )
     return page.read_text("utf-8")
