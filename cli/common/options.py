@@ -206,6 +206,12 @@ Photographs = Annotated[
         "--data", metavar="DIR", exists=True, help="Photographs to train on, or a pack of tiles."
     ),
 ]
+TestPhotographs = Annotated[
+    Path,
+    typer.Option(
+        "--held-out", metavar="DIR", exists=True, file_okay=False, help="Photographs to test."
+    ),
+]
 HeldOut = Annotated[
     Path | None,
     typer.Option(

@@ -12,6 +12,7 @@ from heqcodec.cli.common.options import (
     Photographs,
     Results,
     Seed,
+    TestPhotographs,
     Threads,
     TwinMinutes,
     Verbose,
@@ -24,12 +25,7 @@ from heqcodec.cli.common.terminal import refuse_existing, reports_errors, say, s
 @reports_errors
 def quantizers(
     data: Photographs,
-    held_out: Annotated[
-        Path,
-        typer.Option(
-            "--held-out", metavar="DIR", exists=True, file_okay=False, help="Photographs to test."
-        ),
-    ],
+    held_out: TestPhotographs,
     out: Results,
     cifar: Annotated[
         Path | None,

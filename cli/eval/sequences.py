@@ -11,6 +11,7 @@ from heqcodec.cli.common.options import (
     Photographs,
     Results,
     Seed,
+    TestPhotographs,
     Threads,
     Verbose,
     file_option,
@@ -23,12 +24,7 @@ LOSS_QUALITY = 60
 @reports_errors
 def sequences(
     data: Photographs,
-    held_out: Annotated[
-        Path,
-        typer.Option(
-            "--held-out", metavar="DIR", exists=True, file_okay=False, help="Photographs to test."
-        ),
-    ],
+    held_out: TestPhotographs,
     out: Results,
     cifar: Annotated[
         Path | None,

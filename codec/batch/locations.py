@@ -8,6 +8,7 @@ import os
 import secrets
 import tarfile
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path, PurePosixPath
@@ -214,11 +215,8 @@ class Place:
         elif self._protocols & _WHOLE_AT_CLOSE:
             self._files.pipe_file(path, data)
         else:
-            folder, _, file = path.rpartition("/")
-            self._files.makedirs(folder, exist_ok=True)
-            aside = f"{folder}/.heqcodec-{secrets.token_hex(6)}.tmp"
-            self._files.pipe_file(aside, data)
-            self._files.mv(aside, f"{folder}/{file}")
+            with self._aside(path) as aside:
+                self._files.pipe_file(aside, data)
 
     def take(self, path: str, name: str) -> None:
         """Move a file of this machine here; it appears whole or not at all. On a file system that
@@ -236,12 +234,18 @@ class Place:
             self._files.put_file(path, target)
             os.unlink(path)
         else:
-            folder, _, file = target.rpartition("/")
-            self._files.makedirs(folder, exist_ok=True)
-            aside = f"{folder}/.heqcodec-{secrets.token_hex(6)}.tmp"
-            self._files.put_file(path, aside)
-            self._files.mv(aside, f"{folder}/{file}")
+            with self._aside(target) as aside:
+                self._files.put_file(path, aside)
             os.unlink(path)
+
+    @contextmanager
+    def _aside(self, target: str) -> Iterator[str]:
+        """A path beside a target, whose folder is made; what was written there is moved to it."""
+        folder, _, file = target.rpartition("/")
+        self._files.makedirs(folder, exist_ok=True)
+        aside = f"{folder}/.heqcodec-{secrets.token_hex(6)}.tmp"
+        yield aside
+        self._files.mv(aside, f"{folder}/{file}")
 
     def clean(self, name: str) -> None:
         """Remove what a killed process left of this output, where files are written aside."""

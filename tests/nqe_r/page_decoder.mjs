@@ -4,6 +4,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { inflateSync } from "node:zlib";
 import { join } from "node:path";
+import { crc32, fail, readChunks } from "../support/page_file.mjs";
 
 const ARRAYS = { I8: Int8Array, U8: Uint8Array, I16: Int16Array, U16: Uint16Array, I32: Int32Array, F32: Float32Array };
 
@@ -17,17 +18,6 @@ function tensors(path) {
   }
   return found;
 }
-
-function crc32(bytes) {
-  let crc = 0xffffffff;
-  for (const byte of bytes) {
-    crc ^= byte;
-    for (let bit = 0; bit < 8; bit++) crc = crc & 1 ? (crc >>> 1) ^ 0xedb88320 : crc >>> 1;
-  }
-  return (crc ^ 0xffffffff) >>> 0;
-}
-
-function fail(text) { throw new Error(text); }
 
 // ---- Layout ------------------------------------------------------------------------------------------------------
 
@@ -47,15 +37,7 @@ function read(file) {
     strips.push({ step: u16(at + 2), payload: file.subarray(at + 8, end), rows: Math.min(stripRows, rows - i * stripRows) });
     at = end + 4;
   }
-  const chunks = {};
-  for (let name = ""; name !== "END_"; ) {
-    name = file.toString("latin1", at, at + 4);
-    const end = at + 8 + u32(at + 4);
-    if (u32(end) !== crc32(file.subarray(at, end))) fail(`${name} damaged`);
-    chunks[name] = file.subarray(at + 8, end);
-    at = end + 4;
-  }
-  return { width, height, rows, columns, planes: channels === 3 ? 3 : 1, asRgb: channels === 129, strips, alpha: chunks.ALPH };
+  return { width, height, rows, columns, planes: channels === 3 ? 3 : 1, asRgb: channels === 129, strips, alpha: readChunks(file, at).ALPH };
 }
 
 // ---- Layout of a patch -------------------------------------------------------------------------------------------
