@@ -6,10 +6,12 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
+import pytest
 from heqcodec.lab.training.device_tables import first_tables
 
 SOURCES = Path(__file__).resolve().parents[2] / "codec" / "native"
 NATIVE = find_spec("heqcodec._native") is not None
+needs_native = pytest.mark.skipif(not NATIVE, reason="the C extension is not built")
 
 
 def some_tables(seed: int = 5) -> dict[str, np.ndarray]:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
+import pytest
 from heqcodec.nqe_r.layout import LEVELS
-from heqcodec.nqe_r.packed_coder.tables import (
-    KINDS,
-    fixed_tables,
-)
+from heqcodec.nqe_r.packed_coder.tables import KINDS, fixed_tables
 from numpy.typing import NDArray
 
 Tables = dict[str, NDArray[Any]]
+NATIVE = find_spec("heqcodec._native") is not None
+needs_native = pytest.mark.skipif(not NATIVE, reason="the C extension is not built")
 
 
 def invented_tables(seed: int = 1) -> Tables:
