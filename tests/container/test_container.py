@@ -98,6 +98,17 @@ class TestReader:
         assert reader.repaired == ["strip 1"]
         assert reader.read_strip(1) == read(build())[0].read_strip(1)
 
+    def test_header_is_repaired_in_partial_mode(self) -> None:
+        data = bytearray(build())
+        data[13] ^= 8
+        with pytest.raises(HeqChecksumError, match="header is damaged"):
+            read(bytes(data))
+        reader, _ = read(bytes(data), partial=True)
+        assert (reader.header, reader.repaired) == (HEADER, ["header"])
+        data[14] ^= 8
+        with pytest.raises(HeqChecksumError, match="header is damaged"):
+            read(bytes(data), partial=True)
+
     def test_missing_strips(self) -> None:
         data = build()
         cut = data[: strip_offset(HEADER, 2) + 5]

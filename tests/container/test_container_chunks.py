@@ -72,6 +72,20 @@ class TestChunks:
         assert kept == [chunks[0], chunks[2]]
         assert len(reader.damaged_chunks) == 1
 
+    @pytest.mark.parametrize(
+        ("tail", "kept", "damaged"),
+        [
+            (b"?" + raw_chunk(b"EXIF", b"II"), [Chunk(b"EXIF", b"II")], ["?"]),
+            (raw_chunk(b"NEWS", raw_chunk(b"EXIF", b"II")), [], ["NEWS"]),
+        ],
+    )
+    def test_what_is_kept_behind_damage(
+        self, tail: bytes, kept: list[Chunk], damaged: list[str]
+    ) -> None:
+        """Also what is within a chunk that this version does not know is not for it."""
+        reader, chunks = read(STRIPS_ONLY + tail + raw_chunk(b"END_"), partial=True)
+        assert (chunks, reader.damaged_chunks) == (kept, damaged)
+
     def test_search_looks_for_lawful_types(self) -> None:
         """All octets in all places of a type, and END_ that has data."""
         names = [

@@ -3,32 +3,26 @@
 from __future__ import annotations
 
 import io
-import zlib
 from collections.abc import Iterator
 from functools import cache
-from itertools import pairwise
 
 import heqcodec
 import numpy as np
 import pytest
-from field_files import FIELD
-from heqcodec.container import Chunk, ContainerReader, Header
-from heqcodec.container.crc_ranges import CrcRanges, crc_before
-from heqcodec.container.header import MOST_STRIPS
-from heqcodec.container.record_search import Record, longest_rising
-from heqcodec.container.strips import NOT_SENT, Strip, strip_length
+from field_files import FIELD, in_the_field
+from heqcodec.container import ContainerReader
+from heqcodec.container.strips import Strip
 from heqcodec.image.images import LoadedImage
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sample_containers import HEADER, build
 from sample_rate_files import PHOTO, per_example
 
 pytestmark = pytest.mark.usefixtures("light_rate")
 STRIPS = 5
 CODERS = ("patch", "device", "packed")
 FILLS = ("00", "ff", "01", "random", "copy")
-in_the_field = pytest.mark.skipif(not FIELD.is_dir(), reason="HEQCODEC_DATA has no folder field")
 CUTS = (1, 3, 4, 8, 12, 57, 200)
+CUT = st.integers(0, 5000)
 
 
 @cache
@@ -146,9 +140,6 @@ def test_any_run_of_bytes_replaced_by_any_other(data: st.DataObject) -> None:
     check(file, file[:first] + put + file[last:], hit)
 
 
-CUT = st.integers(0, 5000)
-
-
 def test_heads_that_were_hit_before_and_behind_a_strip_that_is_lost() -> None:
     """Lengths of the patch mode are known: strips are found from what is whole behind them."""
     file = make("patch")
@@ -157,6 +148,9 @@ def test_heads_that_were_hit_before_and_behind_a_strip_that_is_lost() -> None:
     damaged = file[:head] + bytes(8) + file[head + 8 :]
     cut = places[1][0] + 20
     check(file, damaged[:cut] + damaged[cut + 7 :], {1})
+    check(file, file[:head] + bytes(15) + file[head + 8 :], set())
+    three = b"".join(bytes(8) + file[start + 8 : stop] for start, stop in places[1:4])
+    check(file, file[: places[1][0]] + b"moved" + three + file[places[4][0] :], set())
 
 
 @pytest.mark.parametrize("coder", ["device", "packed"])
@@ -213,117 +207,6 @@ def test_zeros_are_no_slices() -> None:
     assert (result.damaged_strips, result.coarse_strips) == ([2], [])
 
 
-class Counting(io.BytesIO):
-    """A file that counts reads and their bytes."""
-
-    reads = count = 0
-
-    def read(self, size: int | None = -1) -> bytes:
-        data = super().read(size)
-        self.reads, self.count = self.reads + 1, self.count + len(data)
-        return data
-
-
-def work(data: bytes, monkeypatch: pytest.MonkeyPatch) -> tuple[int, int, int]:
-    """Reads, bytes read, and checksums computed in the search, of a partial reading."""
-    checked = []
-    of = CrcRanges.of
-    with monkeypatch.context() as patched:
-        patched.setattr(
-            CrcRanges, "of", lambda self, a, b: checked.append(len(a)) or of(self, a, b)
-        )
-        stream = Counting(data)
-        reader = ContainerReader(stream, partial=True)
-        for index in range(reader.strips_present):
-            reader.read_strip(index)
-        reader.read_chunks()
-    return stream.reads, stream.count, sum(checked)
-
-
-def unknown(depth: int) -> bytes:
-    """Chunks of an unknown type one within the other, each whole."""
-    data = b""
-    for _ in range(depth):
-        body = b"XXXX" + len(data).to_bytes(4, "little") + data
-        data = body + zlib.crc32(body).to_bytes(4, "little")
-    return data
-
-
-TALL = Header(32, 32 * 60, 3, 512, b"lightrat", b"lightdev", 2, 1, strip_rows=1)
-HOSTILE = {
-    "zeros": lambda n: TALL.pack() + bytes(8 * n),
-    "ones": lambda n: TALL.pack() + b"\1" * 8 * n,
-    "heads": lambda n: TALL.pack() + b"\1\0\1\0\x10\0\0\0" * n,
-    "long heads": lambda n: (
-        TALL.pack() + b"".join(b"\1\0\0\0" + (8 * (n - i)).to_bytes(4, "little") for i in range(n))
-    ),
-    "chunk types": lambda n: TALL.pack() + b"END_ALPH" * n,
-    "duplicates": lambda n: build(HEADER)[:-12] + Chunk(b"EXIF").pack() * n,
-    "duplicates before damage": lambda n: (
-        build(HEADER)[:-12] + (Chunk(b"EXIF").pack() + b"EXIF" + (12 * n).to_bytes(4, "little")) * n
-    ),
-    "damaged types": lambda n: build(HEADER)[:-12] + b"EXIF\1\0\0\0" * n,
-    "nested": lambda n: build(HEADER)[:-12] + unknown(n),
-    "patch heads": lambda n: HEADER.pack() + b"\1\0\x40\0\x20\0\0\0" * n,
-}
-
-
-@pytest.mark.parametrize("kind", HOSTILE)
-def test_work_grows_with_the_file_and_not_faster(
-    kind: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Each byte is read a few times and begins at most one checksum in each of three searches."""
-    for count in (300, 1200):
-        data = HOSTILE[kind](count)
-        reads, read, checked = work(data, monkeypatch)
-        assert reads <= 200 + len(data)
-        assert read <= 1000 + 8 * len(data)
-        assert checked <= 3 * len(data)
-
-
-def test_duplicates_are_passed_over() -> None:
-    first, second = Chunk(b"EXIF", b"one").pack(), Chunk(b"EXIF", b"two").pack()
-    data = (
-        build(HEADER)[:-12] + first + second + Chunk(b"ICCP", b"p").pack() + Chunk(b"END_").pack()
-    )
-    reader = ContainerReader(io.BytesIO(data), partial=True)
-    assert [chunk.data for chunk in reader.read_chunks()] == [b"one", b"p"]
-    assert reader.damaged_chunks == ["EXIF"]
-
-
-@given(st.binary(max_size=2000), st.data())
-def test_checksums_of_ranges(data: bytes, draw: st.DataObject) -> None:
-    bounds = st.lists(st.integers(0, len(data)), min_size=2, max_size=2).map(sorted)
-    pairs = np.array(draw.draw(st.lists(bounds, min_size=1, max_size=20)))
-    found = CrcRanges(data).of(pairs[:, 0], pairs[:, 1])
-    assert found.tolist() == [zlib.crc32(data[start:stop]) for start, stop in pairs]
-
-
-def test_checksums_of_long_ranges() -> None:
-    data = np.random.default_rng(5).bytes((1 << 20) + 300_001)
-    starts = np.array([0, 0, 1, 65_535, 200_000, len(data)])
-    stops = np.array([len(data), 0, 65_537, 1 << 20, 1_300_000, len(data)])
-    expected = [zlib.crc32(data[a:b]) for a, b in zip(starts, stops, strict=True)]
-    assert CrcRanges(data).of(starts, stops).tolist() == expected
-
-
-@given(st.lists(st.tuples(st.integers(0, 30), st.integers(1, 9), st.integers(0, 6)), max_size=9))
-def test_longest_row(drawn: list[tuple[int, int, int]]) -> None:
-    records = sorted(Record(start, start + length, word) for start, length, word in drawn)
-    row = longest_rising(records)
-    lengths: list[int] = []
-    for place, record in enumerate(records):
-        before = [
-            lengths[i]
-            for i, other in enumerate(records[:place])
-            if other.stop <= record.start and other.word < record.word
-        ]
-        lengths.append(1 + max(before, default=0))
-    assert len(row) == max(lengths, default=0)
-    for one, other in pairwise(row):
-        assert one.stop <= other.start and one.word < other.word
-
-
 @in_the_field
 def test_the_first_strip_filled_with_zeros() -> None:
     """Of a real file: it took all four strips with it, for it holds every head of strip 0."""
@@ -332,107 +215,3 @@ def test_the_first_strip_filled_with_zeros() -> None:
     reader = ContainerReader(io.BytesIO(data), partial=True)
     found, expected = reader.read_strips(range(4)), intact.read_strips(range(4))
     assert found == expected | {0: None} and reader.damaged_strips == [0]
-
-
-@in_the_field
-def test_a_thousand_duplicates_of_a_real_file(monkeypatch: pytest.MonkeyPatch) -> None:
-    data = (FIELD / "quadratic_chunks_12k.heq").read_bytes()
-    _, read, checked = work(data, monkeypatch)
-    assert read <= 3 * len(data) and checked == 0
-
-
-def rate_file(height: int, *strips: bytes) -> bytes:
-    """A header of the device coder, 4 patches wide, and then these bytes."""
-    header = Header(
-        width=128,
-        height=height,
-        channels=1,
-        rate=500,
-        encoder_id=b"encoder.",
-        coder=2,
-        mode=1,
-        strip_rows=1,
-    )
-    return header.pack() + b"".join(strips)
-
-
-def test_the_last_of_all_strips_is_found_behind_damage() -> None:
-    data = rate_file(
-        32 * MOST_STRIPS, bytes(40), pack_strip_of(MOST_STRIPS - 1, b"payload", rate=77)
-    )
-    reader = ContainerReader(io.BytesIO(data), max_pixels=None, partial=True)
-    assert reader.read_strip(MOST_STRIPS - 1) == Strip(77, b"payload")
-    assert reader.strips_present == MOST_STRIPS
-
-
-def pack_strip_of(index: int, payload: bytes, rate: int) -> bytes:
-    """A strip, whatever the header says."""
-    body = index.to_bytes(2, "little") + rate.to_bytes(2, "little")
-    body += len(payload).to_bytes(4, "little") + payload
-    return body + zlib.crc32(body).to_bytes(4, "little")
-
-
-@given(st.binary(max_size=300), st.binary(max_size=300))
-def test_checksum_of_what_came_before(head: bytes, tail: bytes) -> None:
-    assert crc_before(zlib.crc32(head + tail), zlib.crc32(tail), len(tail)) == zlib.crc32(head)
-
-
-@pytest.mark.parametrize("rate", [0, 499, 1023, NOT_SENT])
-def test_a_rate_that_was_hit_is_known_by_the_checksum(rate: int) -> None:
-    """No other place says the step of a strip: of 1,024 that it can be, one has this checksum."""
-    payload = b"" if rate == NOT_SENT else bytes(range(200))
-    strips = [pack_strip_of(0, b"first", 500), pack_strip_of(1, payload, rate)]
-    whole = rate_file(64, *strips) + Chunk(b"END_").pack()
-    place = len(rate_file(64, strips[0]))
-    for hit in ([2], [3], [2, 3], [0, 1, 2, 3], [3, 4], range(8)):
-        damaged = bytearray(whole)
-        for offset in hit:
-            damaged[place + offset] ^= 0xA5
-        reader = ContainerReader(io.BytesIO(bytes(damaged)), partial=True)
-        assert reader.read_strip(1) == Strip(rate, payload)
-        assert (reader.damaged_strips, reader.repaired) == ([], ["strip 1"])
-
-
-@pytest.mark.parametrize("rate", [1024, 65534, NOT_SENT])
-def test_rates_that_there_are_not(rate: int) -> None:
-    """A strip with a payload was sent."""
-    data = rate_file(32, pack_strip_of(0, b"payload", rate)) + Chunk(b"END_").pack()
-    with pytest.raises(heqcodec.HeqFormatError, match=f"rate {rate}"):
-        ContainerReader(io.BytesIO(data)).read_strip(0)
-    assert ContainerReader(io.BytesIO(data), partial=True).read_strip(0) is None
-
-
-@pytest.mark.parametrize(
-    ("hit", "left"),
-    [
-        ((30,), True),
-        ((0, 30), True),  # The length says that it begins here.
-        ((4, 30), True),  # The index does.
-        ((0, 4, 30), False),
-        ((3, 30), False),  # A rate that there is not.
-    ],
-)
-def test_what_is_left_of_a_strip_between_two_whole_ones(hit: tuple[int, ...], left: bool) -> None:
-    """All of its payload, as it stands, if its index or its length is right."""
-    strips = [pack_strip_of(index, bytes(range(100)), 500) for index in range(3)]
-    damaged = bytearray(rate_file(96, *strips) + Chunk(b"END_").pack())
-    start = len(rate_file(96, strips[0]))
-    for offset in hit:
-        damaged[start + offset] ^= 0xA5
-    reader = ContainerReader(io.BytesIO(bytes(damaged)), partial=True)
-    assert reader.read_strip(1) is None
-    expected = Strip(500, bytes(damaged[start + 8 : start + 108])) if left else None
-    assert reader.read_remains(1) == expected
-
-
-@pytest.mark.parametrize("length", [0, 16, 48 * 3])
-def test_a_strip_of_another_length_is_damaged_though_its_checksum_is_right(length: int) -> None:
-    """In patch mode the header fixes the length; decoding ended with numpy's words."""
-    header = Header(width=40, height=70, channels=3, rate=64, encoder_id=b"encoder.", strip_rows=3)
-    chunk = Chunk(b"note", b"any").pack()
-    data = header.pack() + pack_strip_of(0, bytes(length), 64) + chunk + Chunk(b"END_").pack()
-    reader = ContainerReader(io.BytesIO(data), partial=True)
-    assert strip_length(header, 0) == 48
-    assert reader.read_strip(0) is None
-    assert reader.damaged_strips == [0]
-    assert [found.type for found in reader.read_chunks()] == [b"note"]

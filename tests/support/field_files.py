@@ -11,7 +11,5 @@ FIELD = (
     Path(os.environ.get("HEQCODEC_DATA", Path(__file__).parents[2] / ".." / "shared" / "data"))
     / "field"
 )
-field_data = [
-    pytest.mark.data,
-    pytest.mark.skipif(not FIELD.is_dir(), reason="HEQCODEC_DATA has no folder field"),
-]
+in_the_field = pytest.mark.skipif(not FIELD.is_dir(), reason="HEQCODEC_DATA has no folder field")
+field_data = [pytest.mark.data, in_the_field]
