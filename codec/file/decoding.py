@@ -104,7 +104,7 @@ def decode_file(
     with open_source(data) as stream:
         reader = ContainerReader(stream, max_pixels=limit, partial=partial)
         header = reader.header
-        x, y, width, height = box = _checked_region(region, header)
+        x, y, width, height = box = checked_region(region, header)
         slices = _checked_slices(slices, header)
         # Before the model loads, all that is known to be needed is verified: everything, or for a
         # region its own strips; those of the decoder's reach follow.
@@ -216,7 +216,7 @@ def _checked_slices(slices: int | None, header: Header) -> int | None:
     return number
 
 
-def _checked_region(region: Region | None, header: Header) -> Region:
+def checked_region(region: Region | None, header: Header) -> Region:
     if region is None:
         return 0, 0, header.width, header.height
     values = [whole(value) for value in region] if hasattr(region, "__len__") else []

@@ -139,7 +139,7 @@ class PatchStripDecoder:
         return self._decoder.decode_frame(grids[0], header.rate, header.channels, valid, core)
 
 
-class _Strips:
+class WindowStrips:
     """The strips around the tile that is decoded: those above are dropped, so few are held."""
 
     def __init__(self, header: Header, window: Window, read: Callable[[int], Grids | None]) -> None:
@@ -225,7 +225,7 @@ def decode_bands(
     """
     x, y, width, height = box
     grid = (slice(0, window.row1 - window.row0), slice(0, window.column1 - window.column0))
-    strips = _Strips(header, window, read)
+    strips = WindowStrips(header, window, read)
     parts = list(tiles.tiles(grid, grid[0].stop, grid[1].stop, strip_decoder.radius))
     done = 0
     for down, row in groupby(parts, key=lambda part: (part[0][0].start, part[0][0].stop)):

@@ -98,11 +98,11 @@ def exact_coefficients(
     field = matrix @ quarters @ matrix.T
     found = map_levels(field.reshape(count, channels, SUBS, QUARTER, QUARTER))
     bands = found.reshape(count, channels, BANDS, SUBS)
-    bands[:, :, 0] = bands[:, :, 0] @ (_MEANS / 2)
+    bands[:, :, 0] = bands[:, :, 0] @ (MEANS / 2)
     return found
 
 
-_MEANS = np.array([[1, 1, 1, 1], [1, -1, 1, -1], [1, 1, -1, -1], [1, -1, -1, 1]], np.float32).T
+MEANS = np.array([[1, 1, 1, 1], [1, -1, 1, -1], [1, 1, -1, -1], [1, -1, -1, 1]], np.float32).T
 """Sums and differences of the four means, by column."""
 
 
@@ -110,9 +110,9 @@ _MEANS = np.array([[1, 1, 1, 1], [1, -1, 1, -1], [1, 1, -1, -1], [1, -1, -1, 1]]
 # their widths.
 _ONE = (1 + ABOVE + LOWEST_ONE) / 2 - 1
 _MORE = (ABOVE - BELOW) / 2
-_MIDDLES = np.array([-_MORE, -_ONE, 0, _ONE, _MORE], np.float32)
-_HALVES = np.array([(ABOVE + BELOW) / 2, (1 + ABOVE - LOWEST_ONE) / 2, HIGHEST_ZERO], np.float32)
-_HALVES = np.concatenate([_HALVES, _HALVES[1::-1]])
+MIDDLES = np.array([-_MORE, -_ONE, 0, _ONE, _MORE], np.float32)
+HALVES = np.array([(ABOVE + BELOW) / 2, (1 + ABOVE - LOWEST_ONE) / 2, HIGHEST_ZERO], np.float32)
+HALVES = np.concatenate([HALVES, HALVES[1::-1]])
 
 
 def _distances(coefficients: NDArray[np.float32], levels: NDArray[np.int16]) -> NDArray[np.float32]:
@@ -122,7 +122,7 @@ def _distances(coefficients: NDArray[np.float32], levels: NDArray[np.int16]) -> 
     """
     kind = np.clip(levels, -2, 2) + 2
     coefficients -= levels
-    coefficients -= _MIDDLES[kind]
+    coefficients -= MIDDLES[kind]
     outside = np.abs(coefficients, out=coefficients)
-    outside -= _HALVES[kind]
+    outside -= HALVES[kind]
     return np.maximum(outside, 0, out=outside)

@@ -58,8 +58,8 @@ class PurenetRateDecoder:
         network: FrameNetwork | None,
         trust: Trust | None = None,
     ) -> None:
-        self._encoder, self._dequantizer = encoder, dequantizer
-        self._network, self._trust = network, trust
+        self.encoder, self.network, self.trust = encoder, network, trust
+        self._dequantizer = dequantizer
         self.radius = network.radius + GUARD_REACH if network else 0
 
     def decode_frame(
@@ -75,21 +75,33 @@ class PurenetRateDecoder:
         known = np.ones((rows, columns), dtype=bool) if valid is None else valid
 
         def run(around: Window) -> NDArray[np.float32]:
+            sizes, by_row = transform_sizes[around], steps[around[0]]
+            base, hints = self.features(levels[around], sizes, by_row, known[around])
+            features = BaseFeatures(base, hints[: self.network.hints if self.network else 1])
             flat = levels[around].reshape(-1, *levels.shape[2:])
-            by_row = steps[around[0]]
-            by_patch = by_row.repeat(known[around].shape[1])
-            pixels = self._dequantizer.pixels(flat, transform_sizes[around].reshape(-1), by_patch)
-            hints = level_hints(flat).T.reshape(LEVEL_HINTS, *known[around].shape)
-            hints = np.concatenate([transform_sizes[around].astype(np.float32)[None], hints])
-            hints *= known[around]
-            taken = self._network.hints if self._network else 1
-            features = BaseFeatures(base_frame(pixels, known[around]), hints[:taken])
-            bounds = LevelBounds(self._encoder, flat, transform_sizes[around].reshape(-1), by_patch)
-            trust = partial(self._trust.of_patches, hints, by_row) if self._trust else None
+            by_patch = by_row.repeat(sizes.shape[1])
+            bounds = LevelBounds(self.encoder, flat, sizes.reshape(-1), by_patch)
+            trust = partial(self.trust.of_patches, hints, by_row) if self.trust else None
             # One row says it all where they agree, and the network is quicker.
             rate_weights = step_weights(by_row[:1] if (by_row == by_row[0]).all() else by_row)
             return network_frame(
-                self._network, features, rate_weights, bounds, known[around], channels, trust
+                self.network, features, rate_weights, bounds, known[around], channels, trust
             )
 
         return run_tiles(run, rows, columns, channels, self.radius, core)
+
+    def features(
+        self,
+        levels: NDArray[np.int16],
+        transform_sizes: NDArray[np.uint8],
+        steps: NDArray[np.int64],
+        known: NDArray[np.bool_],
+    ) -> BaseFeatures:
+        """The plain inverse, and all hints: (1 + LEVEL_HINTS, R, C); arguments as `decode_frame`,
+        but ``known`` for ``valid``."""
+        flat = levels.reshape(-1, *levels.shape[2:])
+        by_patch = steps.repeat(levels.shape[1])
+        pixels = self._dequantizer.pixels(flat, transform_sizes.reshape(-1), by_patch)
+        hints = level_hints(flat).T.reshape(LEVEL_HINTS, *known.shape)
+        hints = np.concatenate([transform_sizes.astype(np.float32)[None], hints])
+        return BaseFeatures(base_frame(pixels, known), hints * known)

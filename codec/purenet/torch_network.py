@@ -30,29 +30,41 @@ class TorchNetwork:
 
     def __init__(self, network: Purenet, device: torch.device) -> None:
         self._network = network.eval().to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self._device = device
+        self.device = device
         self.radius, self.hints = network.radius, network.config.hints
 
     def frame(self, features: Features, rate_weights: NDArray[np.float32]) -> NDArray[np.float32]:
         """See `FrameNetwork`."""
-        base = None
-        # TF32 would move samples by more than the promised 1/255 between devices.
-        with (
-            torch.inference_mode(),
-            torch.backends.cudnn.flags(enabled=True, allow_tf32=False),
-        ):
-            if isinstance(features, CellFeatures):
-                cells = self._tensor(features.cells)
-            else:
-                base = self._tensor(features.base)
-                cells = transform_cells(base, self._tensor(features.hints))
-            cells = cells.contiguous(memory_format=torch.channels_last)
-            frame = self._network(cells, base, self._tensor(rate_weights))[0]
-        out: NDArray[np.float32] = frame.permute(1, 2, 0).contiguous().cpu().numpy()
+        weights = self._tensor(rate_weights)
+        if isinstance(features, CellFeatures):
+            frames = self._run(self._tensor(features.cells), None, weights)
+        else:
+            frames = self.frames(self._tensor(features.base), self._tensor(features.hints), weights)
+        out: NDArray[np.float32] = frames[0].permute(1, 2, 0).contiguous().cpu().numpy()
         return out
 
+    def frames(self, base: Tensor, hints: Tensor, rate_weights: Tensor) -> Tensor:
+        """Run the network on several frames at once, all on its device.
+
+        Args:
+            base: (B, 3, 32 R, 32 C), see `BaseFeatures`.
+            hints: (B, hints, R, C).
+            rate_weights: (B, R, rates), or (B, 1, rates) where all rows of a frame have the same.
+
+        Returns:
+            RGB / 255, float32 (B, 3, 32 R, 32 C), not limited to 0..1.
+        """
+        return self._run(transform_cells(base, hints), base, rate_weights)
+
+    def _run(self, cells: Tensor, base: Tensor | None, rate_weights: Tensor) -> Tensor:
+        # TF32 would move samples by more than the promised 1/255 between devices.
+        with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+            cells = cells.contiguous(memory_format=torch.channels_last)
+            frames: Tensor = self._network(cells, base, rate_weights)
+            return frames
+
     def _tensor(self, array: NDArray[np.float32]) -> Tensor:
-        return torch.from_numpy(array).to(self._device)[None]
+        return torch.from_numpy(array).to(self.device)[None]
 
 
 def load_torch_network(

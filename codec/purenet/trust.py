@@ -58,7 +58,7 @@ TENSORS = {
     "second": (HIDDEN,),
     "second_bias": (),
 }
-_LEAST_ENERGY = 1e-4
+LEAST_ENERGY = 1e-4
 
 
 def group_means(ends: tuple[int, ...]) -> NDArray[np.float32]:
@@ -96,6 +96,9 @@ class Trust:
     Args:
         tensors: floats by the names of `TENSORS`, each behind `PREFIX`; others are not looked at.
 
+    Attributes:
+        tensors: float32, by the names of `TENSORS`.
+
     Raises:
         KeyError: one is missing.
         ValueError: one has another shape.
@@ -106,7 +109,7 @@ class Trust:
         for name, shape in TENSORS.items():
             if found[name].shape != shape:
                 raise ValueError(f"{PREFIX}{name} has the shape {found[name].shape}, not {shape}")
-        self._tensors = found
+        self.tensors = found
 
     def of_patches(
         self, hints: NDArray[np.float32], steps: NDArray[np.int64], energies: NDArray[np.float32]
@@ -127,7 +130,7 @@ class Trust:
 
     def weights(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
         """Inputs (N, TRUST_INPUTS), from `trust_inputs`, to weights (N,), 0 to `MOST`."""
-        first, bias, second, second_bias = self._tensors.values()
+        first, bias, second, second_bias = self.tensors.values()
         hidden = np.maximum(inputs @ first.T + bias, 0)
         weights: NDArray[np.float32] = np.clip(hidden @ second + second_bias, 0, MOST)
         return weights
@@ -143,7 +146,7 @@ def trust_inputs(
         steps: index of each patch, int64 (N,), or of all.
         energy: mean squared correction of a sample, in squared steps, (N,).
     """
-    scaled = np.log10(_LEAST_ENERGY + energy) / 2 + 1
+    scaled = np.log10(LEAST_ENERGY + energy) / 2 + 1
     place = np.broadcast_to(2 * np.asarray(steps) / STEPS - 1, len(hints))[:, None]
     return np.concatenate([place, 2 * hints - 1, scaled[:, None]], axis=1).astype(np.float32)
 

@@ -12,6 +12,7 @@ import pytest
 import torch
 from heqcodec.base.errors import HeqError
 from heqcodec.file.reduced import decode_reduced
+from heqcodec.purenet.torch_network import TorchNetwork
 from heqcodec.torch import HeqDataset, TensorDecoder, padded_collate
 from small_models import photograph
 from torch.utils.data import DataLoader
@@ -118,6 +119,64 @@ def test_decodes_members_of_webdataset_shards(folder: Path, tmp_path: Path) -> N
     assert len(found) == 3
     for (image, label), name in zip(found, SIZES, strict=True):
         assert np.array_equal(pixels_of(image), decode_reduced(folder / name, 8)) and label == 7
+
+
+@pytest.mark.parametrize("device", ["cpu", *["cuda"] * torch.cuda.is_available()])
+def test_a_batch_on_a_device(
+    folder: Path, tmp_path: Path, device: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pixels within 1/255 of single calls, and one call of the network for images of one size."""
+    calls = []
+    run = TorchNetwork.frames
+    monkeypatch.setattr(
+        TorchNetwork, "frames", lambda *given: calls.append(len(given[1])) or run(*given)
+    )
+    other = tmp_path / "other.heq"
+    other.write_bytes(heqcodec.encode(photograph()[:80, 60:140], quality=25))
+    files = [folder / name for name in SIZES]
+    decoder = TensorDecoder(decoder="fast", channels=None, device=device)
+    loader = DataLoader(
+        HeqDataset([*files, other], decoder), batch_size=4, collate_fn=lambda images: images
+    )
+    (images,) = loader
+    assert sorted(calls) == [1, 1, 2]  # cat/a.heq and the other have 3 x 3 patches
+    monkeypatch.undo()
+    for image, path in zip(images, [*files, other], strict=True):
+        assert image.dtype == torch.uint8 and image.device.type == device
+        alone = heqcodec.decode(path, decoder="fast").astype(int)
+        assert np.abs(pixels_of(image.cpu()) - alone).max() <= 1
+
+
+def test_rectangles_on_a_device(folder: Path) -> None:
+    decoder = TensorDecoder(decoder="fast", device="cpu")
+    path = folder / "dog" / "c.heq"
+    boxes = (90, 3, 60, 30), (70, 10, 50, 20)
+    made = decoder.decode_batch([(path, box) for box in boxes])
+    whole = heqcodec.decode(path, decoder="fast").astype(int)
+    for image, (x, y, width, height) in zip(made, boxes, strict=True):
+        assert np.abs(pixels_of(image) - whole[y : y + height, x : x + width]).max() <= 1
+
+
+def test_what_a_device_gives_of_unusual_files() -> None:
+    """Alpha, gray, gray with alpha, and what comes over the CPU: patch mode, strips not sent."""
+    pixels = photograph()[:64, :64]
+    alpha = np.arange(4096, dtype=np.uint8).reshape(64, 64, 1)
+    gray = pixels[..., :1].repeat(3, 2)
+    files = [
+        heqcodec.encode(np.concatenate((pixels, alpha), 2)),
+        heqcodec.encode(pixels[..., :1]),
+        heqcodec.encode(gray),
+        heqcodec.encode(np.concatenate((gray, alpha), 2)),
+        heqcodec.encode(pixels, mode="patch"),
+        heqcodec.encode(photograph()[:256, :64], budget=250),
+    ]
+    assert heqcodec.decode_partial(files[-1], decoder="plain").unsent_strips
+    for decoder in ("strong", "best-2"):
+        wanted = TensorDecoder(decoder=decoder, channels=None, device="cpu")
+        for data in files[:4] if decoder == "best-2" else files:
+            alone = heqcodec.decode(data, decoder=decoder).astype(int)
+            made = pixels_of(wanted.decode(data))
+            assert made.shape == alone.shape and np.abs(made - alone).max() <= 1
 
 
 def test_what_is_refused(tmp_path: Path) -> None:

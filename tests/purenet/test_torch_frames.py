@@ -1,0 +1,93 @@
+"""Frames decoded together by torch are those decoded one by one in numpy."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from heqcodec.image.patches import split_patches
+from heqcodec.models import registry
+from heqcodec.nqe_r.encoder import RateNqe
+from heqcodec.purenet import torch_frames
+from heqcodec.purenet.rate_decoder import PurenetRateDecoder
+from heqcodec.purenet.torch_frames import RateFrame, TorchFrames
+from heqcodec.purenet.torch_network import TorchNetwork
+from numpy.typing import NDArray
+from small_models import photograph
+
+DEVICES = ["cpu", *["cuda"] * torch.cuda.is_available()]
+
+
+def loaded(device: str = "cpu", decoder: str = "fast") -> PurenetRateDecoder:
+    made = registry.load_rate_decoder("nqe-r", device, decoder, "torch")
+    assert isinstance(made, PurenetRateDecoder)
+    return made
+
+
+def frame_of(pixels: NDArray[np.uint8], steps: list[int]) -> RateFrame:
+    """Levels of an image whose rows of patches have these steps."""
+    encoder = registry.load_rate_encoder("nqe-r")
+    assert isinstance(encoder, RateNqe)
+    columns = pixels.shape[1] // 32
+    given = encoder.coefficients(split_patches(pixels))
+    rows = [
+        encoder.levels(given[row * columns : (row + 1) * columns], step)
+        for row, step in enumerate(steps)
+    ]
+    levels, sizes = (np.stack(part) for part in zip(*rows, strict=True))
+    return RateFrame(levels.reshape(len(steps), columns, -1, 1024), sizes, np.array(steps))
+
+
+def saturated() -> NDArray[np.uint8]:
+    """Blocks at the corners of the cube of colours, of which the guard refuses much."""
+    corners = np.array([[255, 0, 0], [0, 255, 0], [255, 255, 0], [0, 0, 255]], dtype=np.uint8)
+    index = np.random.default_rng(3).integers(0, 4, (12, 16)).repeat(8, 0).repeat(8, 1)
+    return corners[index]
+
+
+def frames(channels: int) -> list[RateFrame]:
+    images = [photograph()[:96, :128], saturated(), photograph("chelsea")[50:146, 200:328]]
+    steps = [[560] * 3, [850] * 3, [400, 600, 900]]
+    cut = [np.ascontiguousarray(image[..., :channels]) for image in images]
+    return [frame_of(image, by_row) for image, by_row in zip(cut, steps, strict=True)]
+
+
+def furthest(made: torch.Tensor, decoder: PurenetRateDecoder, given: list[RateFrame]) -> int:
+    """The largest difference to frames decoded one by one."""
+    single = np.stack([decoder.decode_frame(*frame).transpose(2, 0, 1) for frame in given])
+    return int(np.abs(made.cpu().numpy().astype(int) - single).max())
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("channels", [1, 3])
+def test_frames_together_are_those_one_by_one(channels: int, device: str) -> None:
+    decoder, given = loaded(device), frames(channels)
+    assert decoder.trust and len(np.unique(given[0].transform_sizes)) == 2
+    made = TorchFrames(decoder).decode(given)
+    assert made.dtype == torch.uint8 and made.device.type == device
+    assert furthest(made, decoder, given) <= 1
+
+
+def test_guard_and_trust_have_their_say(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A network adds what the levels do not allow, in some patches more than in others."""
+    y, x = torch.meshgrid(torch.arange(96), torch.arange(128), indexing="ij")
+    checks = (1 - 2 * ((y + x) % 2)) * (0.1 * x / 128)
+    monkeypatch.setattr(TorchNetwork, "frames", lambda self, base, *_: base + checks)
+    decoder, given = loaded(), frames(3)
+    together = TorchFrames(decoder)
+    assert furthest(together.decode(given), decoder, given) <= 1
+    for name, same in (
+        ("_violations", torch.zeros(len(given) * 12)),
+        ("_trusted", torch.ones(len(given), 3, 4)),
+    ):
+        with monkeypatch.context() as patched:
+            patched.setattr(TorchFrames, name, lambda *_, same=same: same)
+            assert furthest(together.decode(given), decoder, given) > 5
+
+
+def test_large_frames_and_many_are_cut_into_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
+    decoder = loaded()
+    given = [frame_of(photograph()[: 32 * 2, : 32 * 14], [560, 600]) for _ in range(3)]
+    monkeypatch.setattr("heqcodec.purenet.tiles.TILE", 5)
+    monkeypatch.setattr(torch_frames, "TOGETHER", 20)
+    assert furthest(TorchFrames(decoder).decode(given), decoder, given) <= 1
