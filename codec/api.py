@@ -227,7 +227,9 @@ def decode(
             :func:`decode_partial` says what was damaged.
         max_pixels: largest number of pixels of the whole image, padded to whole patches of 32 x 32,
             because work and memory follow those; None for no limit. Padding alone never refuses
-            a frame of up to 2^20 pixels.
+            a frame of up to 2^20 pixels. With a region, in a larger image, what counts is what is
+            held for it: its patches, and the strips around a row of tiles, which are as wide as
+            the image; with alpha, and where strips are filled, the whole image.
         device: "auto", "cpu", "cuda" and so on, for the decoder's network.
         slices: of packed files: decode the first so many slices of each strip alone, which gives
             a coarser image; None for all. Of progressive files 1 stands for the first part.

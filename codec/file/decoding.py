@@ -10,7 +10,7 @@ from heqcodec.base.arguments import BackendName, DecoderName, checked_limit, sho
 from heqcodec.base.errors import HeqError, HeqFormatError
 from heqcodec.container import chunks as chunk_types
 from heqcodec.container.chunks import Chunk, read_alpha
-from heqcodec.container.header import Coder, Header
+from heqcodec.container.header import Coder, Header, check_pixels
 from heqcodec.container.reader import ContainerReader
 from heqcodec.container.source import Source, open_source
 from heqcodec.container.strips import Strip
@@ -22,6 +22,7 @@ from .frame import (
     PatchStripDecoder,
     StripDecoder,
     StripReader,
+    check_window,
     decode_window,
     region_window,
     whole_window,
@@ -102,7 +103,8 @@ def decode_file(
     limit = checked_limit(max_pixels)
     device = str(device)  # a torch.device is as good
     with open_source(data) as stream:
-        reader = ContainerReader(stream, max_pixels=limit, partial=partial)
+        whole_limit = limit if region is None else None
+        reader = ContainerReader(stream, max_pixels=whole_limit, partial=partial)
         header = reader.header
         x, y, width, height = box = checked_region(region, header)
         slices = _checked_slices(slices, header)
@@ -116,9 +118,12 @@ def decode_file(
         # A region may leave metadata unread; after damage the search for chunks needs them all.
         only_alpha = region is not None and not partial and not all_chunks
         chunks = reader.read_chunks(frozenset({chunk_types.ALPHA}) if only_alpha else None)
+        if any(chunk.type == chunk_types.ALPHA for chunk in chunks):
+            check_pixels(header.width, header.height, limit)  # its plane is decoded whole
         alpha = alpha_plane(chunks, reader)
 
         strip_decoder, found = strip_decoder_of(strips, device, slices, decoder, backend)
+        check_window(header, box, strip_decoder.radius, limit)
         unsent: set[int] = set()
 
         def read(number: int) -> Grids | None:
@@ -134,6 +139,7 @@ def decode_file(
         coarse_strips, unsent_strips = sorted(found.coarse), sorted(unsent | found.unsent)
         if (damaged or unsent) and region is not None:
             # The fill reaches to the next intact rows, wherever they are.
+            check_pixels(header.width, header.height, limit)
             everything = (0, 0, header.width, header.height)
             whole = decode_window(header, whole_window(header), everything, read, strip_decoder)
             pixels = whole[y : y + height, x : x + width]

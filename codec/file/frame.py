@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from heqcodec.base.constants import PATCH
+from heqcodec.base.errors import HeqLimitError
 from heqcodec.base.progress import report
-from heqcodec.container.header import Header
+from heqcodec.container.header import SMALL_FRAME, Header
 from heqcodec.container.strips import Strip, strip_patch_rows
 from heqcodec.purenet import tiles
 
@@ -64,6 +65,35 @@ def region_window(header: Header, region: tuple[int, int, int, int], radius: int
         max(0, (x - radius) // PATCH),
         min(header.patch_columns, -(-(x + width + radius) // PATCH)),
     )
+
+
+def check_window(
+    header: Header, region: tuple[int, int, int, int], radius: int, max_pixels: int | None
+) -> None:
+    """Raise unless what decoding a region holds keeps to the limit: its patches, and the strips
+    around a row of tiles over the whole width of the image.
+
+    Args:
+        region, radius: as `region_window`.
+        max_pixels: as for `check_pixels`, which passes images that keep to it as a whole.
+
+    Raises:
+        HeqLimitError: it is too much.
+    """
+    whole = header.patch_rows * header.patch_columns * PATCH**2
+    if max_pixels is None or whole <= max(max_pixels, SMALL_FRAME):
+        return
+    window = region_window(header, region, radius)
+    around = tiles.TILE + 2 * (-(-radius // PATCH)) + 2 * header.strip_rows
+    rows = min(header.strip_rows * len(window.strips(header)), around)
+    patches = (window.row1 - window.row0) * (window.column1 - window.column0)
+    held = (patches + rows * header.patch_columns) * PATCH**2
+    if held > max_pixels:
+        raise HeqLimitError(
+            f"The region of {region[2]} x {region[3]} in an image of {header.width} x "
+            f"{header.height} takes {held} pixels, with the strips around it, and the limit is "
+            f"{max_pixels}; if you trust it, raise max_pixels to {held}."
+        )
 
 
 Grids = tuple[np.ndarray, ...]
