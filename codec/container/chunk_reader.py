@@ -153,8 +153,7 @@ class _WholeChunks:
     """Where whole chunks lie in a part of a file, found in one search."""
 
     def __init__(self, read: Read, begin: int, end: int) -> None:
-        data = read(begin, end - begin) if begin < end else b""
-        found = RecordSearch(data, begin).whole(can_be_chunk)
+        found = RecordSearch(read(begin, end - begin), begin).whole(can_be_chunk)
         self._starts = [record.start for record in found]
         self._stops = {record.start: record.stop for record in found}
 

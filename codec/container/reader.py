@@ -7,6 +7,7 @@ listed, everything else is returned.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterable
 from typing import BinaryIO
@@ -145,8 +146,7 @@ class ContainerReader:
         try:
             return check_strip(self.header, index, self._read(start, stop - start))
         except HeqError:
-            self._index = None  # The heads of the strips are the truth.
-            return None
+            return None  # The heads of the strips are the truth: from now on they are followed.
 
     def _find_index(self) -> bool:
         """Whether the file has an index that nothing has spoken against."""
@@ -206,10 +206,8 @@ class ContainerReader:
         """
         if self._places is None and self._find_index():
             assert self._index is not None
-            try:
+            with contextlib.suppress(HeqError):
                 return read_chunks(self._read, self._index[-1], self.file_size, types=types)[0]
-            except HeqError:
-                self._index = None
         begin = self._found_places().chunks_begin
         self._find_index()
         chunks, self.damaged_chunks = read_chunks(

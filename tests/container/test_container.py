@@ -19,7 +19,8 @@ from heqcodec.container import (
     strip_offset,
     total_size,
 )
-from heqcodec.container.strips import Strip, strip_length
+from heqcodec.container.header import U32_MAX
+from heqcodec.container.strips import Strip, pack_strip, strip_length
 from hypothesis import given
 from hypothesis import strategies as st
 from sample_containers import HEADER, build, patch_code, read, small_headers
@@ -67,6 +68,25 @@ class TestWriter:
         writer.finish()
         with pytest.raises(HeqFormatError, match="finished"):
             writer.write_chunk(Chunk(b"XMP_"))
+
+
+class Announced(bytes):
+    """So long by its own account, without the memory."""
+
+    length = U32_MAX
+
+    def __len__(self) -> int:
+        return self.length
+
+
+def test_lengths_of_32_bits() -> None:
+    header = replace(HEADER, rate=500, coder=2, mode=1)
+    for pack in (lambda data: Chunk(b"note", data).pack(), lambda d: pack_strip(header, 0, d)):
+        assert pack(Announced(b"data"))[4:12] == b"\xff\xff\xff\xffdata"
+        longer = Announced(b"data")
+        longer.length += 1
+        with pytest.raises(HeqFormatError, match="at most 4294967295 fit"):
+            pack(longer)
 
 
 class TestReader:

@@ -25,6 +25,7 @@ from heqcodec.container.header import (
     HEADER_LENGTH,
     MAGIC,
     MOST_STRIPS,
+    U32_MAX,
     check_pixels,
     enough_strip_rows,
     field_offsets,
@@ -33,6 +34,9 @@ from heqcodec.container.header import (
 from heqcodec.container.repair import repair_header
 from hypothesis import given
 from sample_containers import HEADER, headers
+
+RATE = Header(40, 96, 1, 500, b"encoder.", b"anything", Coder.DEVICE, Mode.RATE)
+PACKED = replace(RATE, coder=Coder.PACKED, device_rows=3)
 
 
 def with_header_field(name: str, code: str, value: object) -> bytes:
@@ -79,6 +83,40 @@ class TestHeader:
             parse_header(data)
         with pytest.raises(error):
             ContainerReader(io.BytesIO(data), partial=True)
+
+    @pytest.mark.parametrize(
+        ("base", "taken", "refused"),
+        [
+            (HEADER, {"width": 1}, {"width": 0}),
+            (HEADER, {"height": 1}, {"height": 0}),
+            (RATE, {"width": U32_MAX}, {"width": U32_MAX + 1}),
+            (RATE, {"height": 32 * MOST_STRIPS}, {"height": 32 * MOST_STRIPS + 1}),
+            (HEADER, {"strip_rows": 1}, {"strip_rows": 0}),
+            (HEADER, {"strip_rows": 255}, {"strip_rows": 256}),
+            (HEADER, {"rate": 8}, {"rate": 0}),
+            (HEADER, {"rate": 65528}, {"rate": 65536}),
+            (HEADER, {"rate": 72}, {"rate": 68}),
+            (RATE, {"rate": 0}, {"rate": -1}),
+            (RATE, {"rate": 1023}, {"rate": 1024}),
+            (PACKED, {"device_rows": 1}, {"device_rows": 0}),
+            (PACKED, {"device_rows": 255}, {"device_rows": 256}),
+            (HEADER, {"channels": 1, "gray_as_rgb": True}, {"channels": 3, "gray_as_rgb": True}),
+            (HEADER, {"coder": Coder.PATCH, "coder_id": b"anything"}, {"coder_id": b"short"}),
+            # 255 * 65,537 * 257 = 2^32 - 1
+            (
+                replace(HEADER, strip_rows=255, width=65_537 * 32),
+                {"rate": 257 * 8},
+                {"rate": 258 * 8},
+            ),
+        ],
+    )
+    def test_limits(
+        self, base: Header, taken: dict[str, object], refused: dict[str, object]
+    ) -> None:
+        header = replace(base, **taken)
+        assert parse_header(header.pack()) == header
+        with pytest.raises((HeqFormatError, HeqUnsupportedError)):
+            replace(header, **refused).pack()
 
     def test_a_strip_longer_than_its_length_field(self) -> None:
         wide = replace(HEADER, width=2**32 - 1, rate=65528, strip_rows=255)

@@ -9,7 +9,7 @@ from dataclasses import replace
 import heqcodec
 import numpy as np
 import pytest
-from heqcodec.container import Chunk, ContainerReader, Header
+from heqcodec.container import Chunk, ContainerReader, Header, strip_places
 from heqcodec.container.header import MOST_STRIPS
 from heqcodec.container.strips import NOT_SENT, Strip, lawful_rate, lawful_rates, strip_length
 from sample_containers import HEADER, build, read
@@ -52,19 +52,27 @@ def test_the_last_of_all_strips_is_found_behind_damage() -> None:
     assert reader.strips_present == MOST_STRIPS
 
 
-def test_the_first_of_two_strips_of_the_patch_mode_is_found_where_it_was_moved_to() -> None:
-    """It is longer than the last, which alone is not full."""
+@pytest.mark.parametrize("foreign", [2, 9])
+def test_the_first_of_two_strips_of_the_patch_mode_is_found_where_it_was_moved_to(
+    foreign: int,
+) -> None:
+    """It is longer than the last, which alone is not full; a strip of another file is none."""
     header = replace(HEADER, strip_rows=2)
     file = build(header)
-    for put in (b"\0", b"moved" + pack_strip_of(9, bytes(32), 64)):
-        reader, _ = read(file[:44] + put + file[44:], partial=True)
-        assert reader.strips_present == 2 and reader.damaged_strips == []
-        assert reader.read_strip(0) == read(file)[0].read_strip(0)
+    whole, _ = read(file)
+    other = pack_strip_of(foreign, bytes(64), 64)
+    reader = partly(file[:44] + b"\0" + file[44:-12] + other + END)
+    assert reader.read_strips(range(2)) == whole.read_strips(range(2))
+    assert reader.strips_present == 2
+    assert (reader.read_chunks(), reader.damaged_chunks) == ([], ["?"])
 
 
 @pytest.mark.parametrize("rate", [0, 499, 1023, NOT_SENT])
-def test_a_rate_that_was_hit_is_known_by_the_checksum(rate: int) -> None:
+def test_a_rate_that_was_hit_is_known_by_the_checksum(
+    rate: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """No other place says the step of a strip: of 1,024 that it can be, one has this checksum."""
+    monkeypatch.setattr(strip_places, "BLOCK", 64)  # Payloads are read in parts.
     payload = b"" if rate == NOT_SENT else bytes(range(200))
     strips = [pack_strip_of(0, b"first", 500), pack_strip_of(1, payload, rate)]
     whole = rate_file(64, *strips) + END
@@ -88,20 +96,40 @@ def test_rates_that_there_are_not(rate: int) -> None:
 
 
 @pytest.mark.parametrize("hit", [[0], [2], [0, 1, 2, 3]])
-def test_the_last_strip_is_repaired_where_the_file_ends_with_it(hit: list[int]) -> None:
-    strips = [pack_strip_of(index, bytes(range(9)), 500) for index in range(2)]
-    damaged = bytearray(rate_file(64, *strips))
+@pytest.mark.parametrize("last", [Strip(500, bytes(range(9))), Strip(NOT_SENT, b"")])
+def test_the_last_strip_is_repaired_where_the_file_ends_with_it(
+    hit: list[int], last: Strip
+) -> None:
+    strip = pack_strip_of(1, last.payload, last.rate)
+    damaged = bytearray(rate_file(64, pack_strip_of(0, b"first", 500), strip))
     for offset in hit:
-        damaged[len(damaged) - len(strips[1]) + offset] ^= 0xA5
+        damaged[len(damaged) - len(strip) + offset] ^= 0xA5
     reader = partly(bytes(damaged))
-    assert reader.read_strip(1) == Strip(500, bytes(range(9)))
+    assert reader.read_strip(1) == last
     assert (reader.repaired, reader.strips_present) == (["strip 1"], 2)
 
 
-def test_a_strip_that_was_not_sent_is_found_where_it_was_moved_to() -> None:
-    strips = [pack_strip_of(0, b"first", 500), b"moved", pack_strip_of(1, b"", NOT_SENT)]
-    reader = partly(rate_file(64, *strips) + END)
+@pytest.mark.parametrize("behind", [b"", END])
+def test_a_strip_that_was_not_sent_is_found_where_it_was_moved_to(behind: bytes) -> None:
+    strips = [pack_strip_of(0, b"first", 500), b"\0", pack_strip_of(1, b"", NOT_SENT)]
+    reader = partly(rate_file(64, *strips) + behind)
     assert reader.read_strip(1) == Strip(NOT_SENT, b"") and reader.damaged_strips == []
+
+
+@pytest.mark.parametrize(
+    ("left", "present", "known"), [(0, 2, 0), (11, 1, 0), (12, 2, 4), (111, 2, 100)]
+)
+def test_what_is_left_of_a_strip_that_was_cut(left: int, present: int, known: int) -> None:
+    """The strip before is damaged too; a place for head and checksum says that it begins there."""
+    strips = [pack_strip_of(index, bytes(range(100)), 500) for index in range(3)]
+    data = bytearray(rate_file(96, *strips))
+    first, last = len(data) - 224, len(data) - 112
+    data[first + 30] ^= 1
+    reader = partly(bytes(data[: last + left]))
+    reader.read_strips(range(3))
+    assert (reader.damaged_strips, reader.strips_present) == ([1, 2], present)
+    assert reader.read_remains(1) == Strip(500, bytes(data[first + 8 : first + 108]))
+    assert reader.read_remains(2) == (Strip(500, bytes(range(known))) if known else None)
 
 
 def test_a_header_alone_has_no_strips() -> None:
@@ -176,5 +204,5 @@ def test_a_strip_of_another_length_is_damaged_though_its_checksum_is_right(lengt
     reader = partly(data)
     assert strip_length(header, 0) == 48
     assert reader.read_strip(0) is None
-    assert reader.damaged_strips == [0]
+    assert reader.damaged_strips == [0] and reader.read_remains(0) is None
     assert [found.type for found in reader.read_chunks()] == [b"note"]

@@ -9,9 +9,9 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from field_files import FIELD, in_the_field
-from heqcodec.container import Chunk, ContainerReader, Header
+from heqcodec.container import Chunk, ContainerReader, Header, record_search
 from heqcodec.container.crc_ranges import CrcRanges, crc_before
-from heqcodec.container.record_search import Record, longest_rising
+from heqcodec.container.record_search import Record, RecordSearch, longest_rising
 from hypothesis import given
 from hypothesis import strategies as st
 from sample_containers import HEADER, build
@@ -83,6 +83,36 @@ def test_work_grows_with_the_file_and_not_faster(
         assert reads <= 200 + len(data)
         assert read <= 1000 + 8 * len(data)
         assert checked <= 3 * len(data)
+
+
+def test_a_whole_file_is_not_searched_and_unwanted_chunks_are_not_read() -> None:
+    stream = Counting(build(HEADER, (Chunk(b"note", bytes(10_000)),)))
+    reader = ContainerReader(stream, partial=True)
+    assert reader.read_chunks(frozenset()) == [] and reader.damaged_chunks == []
+    assert stream.count < 1000
+
+
+@given(st.lists(st.one_of(st.binary(max_size=9), st.integers(0, 30)), max_size=9))
+def test_all_whole_records_are_found(parts: list[bytes | int]) -> None:
+    """Records of so many bytes between any others; in blocks of 16 places."""
+    data = b""
+    for part in parts:
+        body = b"word" + part.to_bytes(4, "little") + bytes(part) if isinstance(part, int) else b""
+        data += body + zlib.crc32(body).to_bytes(4, "little") if body else part
+    expected = []
+    for start in range(len(data) - 11):
+        stop = start + 12 + int.from_bytes(data[start + 4 : start + 8], "little")
+        if data[start : start + 4] == b"word" and stop <= len(data):
+            assert zlib.crc32(data[start : stop - 4]) == int.from_bytes(
+                data[stop - 4 : stop], "little"
+            )
+            expected.append(Record(100 + start, 100 + stop, int.from_bytes(b"word", "little")))
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(record_search, "BLOCK", 16)
+        found = RecordSearch(data, 100).whole(
+            lambda words, lengths: (words == int.from_bytes(b"word", "little")) & (lengths < 99)
+        )
+    assert found == expected
 
 
 def test_duplicates_are_passed_over() -> None:
