@@ -1,12 +1,12 @@
 """How much memory do encoding and decoding take by the size of the image, and what time a pixel?
 
-    python benchmarks/memory.py PHOTOGRAPH [--size MPX ...] [--decoder D] [--coder C] [--rows]
+    python benchmarks/memory.py PHOTOGRAPH [--size MPX ...] [--decoder D] [--coder C] [--rows KIND]
 
 Each size is encoded in one process and decoded in another, so that the peak of the resident set
 (``ru_maxrss``) is its own: libraries, weights, the file and the pixels included. Large images are
-the photograph repeated, in the shape 4:3; with ``--rows`` they come from TIFF files and go to such,
-a band of rows at a time. Microseconds a pixel are those of the processor, of all threads together,
-which other work on the machine changes least.
+the photograph repeated, in the shape 4:3; with ``--rows`` they come from TIFF, PNG or raw files and
+go to TIFF, PNG or PPM, a band of rows at a time. Microseconds a pixel are those of the processor,
+of all threads together, which other work on the machine changes least.
 """
 
 from __future__ import annotations
@@ -15,17 +15,18 @@ import json
 import subprocess
 import sys
 import tempfile
-import zlib
 from collections.abc import Iterator
 from math import sqrt
 from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
-import tifffile
 import typer
 from heqcodec.image.images import load_image
+from heqcodec.image.rows import write_rows
+from numpy.typing import NDArray
 
+OUT = {"tif": ".tif", "png": ".png", "raw": ".ppm"}
 SIZES = [1.0, 4.0, 16.0, 64.0, 100.0]
 ENCODE = """
 photograph, width, height, coder, target = sys.argv[1:]
@@ -46,20 +47,20 @@ seconds, cpu_seconds = time.perf_counter() - start, time.process_time() - cpu
 assert pixels.shape[2] in (1, 3)
 """
 ENCODE_ROWS = """
-source, coder, target = sys.argv[1:]
+source, coder, target, raw = sys.argv[1:]
 from heqcodec.image.rows import load_rows
 start, cpu = time.perf_counter(), time.process_time()
-data = heqcodec.encode(load_rows(source, None), coder=coder, max_pixels=None)
+data = heqcodec.encode(load_rows(source, None, raw or None), coder=coder, max_pixels=None)
 open(target, "wb").write(data)
 seconds, cpu_seconds = time.perf_counter() - start, time.process_time() - cpu
 """
 DECODE_ROWS = """
-source, decoder = sys.argv[1:]
+source, decoder, target = sys.argv[1:]
 from heqcodec.file.row_decoding import decode_rows
 from heqcodec.image.rows import write_rows
 start, cpu = time.perf_counter(), time.process_time()
 with decode_rows(source, None, decoder=decoder) as image:
-    write_rows(source + ".tif", image.shape, image.bands, **vars(image.metadata))
+    write_rows(target, image.shape, image.bands, **vars(image.metadata))
 seconds, cpu_seconds = time.perf_counter() - start, time.process_time() - cpu
 """
 FRAME = """
@@ -88,37 +89,43 @@ def shape_of(megapixels: float) -> tuple[int, int]:
     return round(megapixels * 1e6 / height), height
 
 
-def write_tiff(photograph: Path, width: int, height: int, path: Path) -> None:
-    """The photograph repeated, in strips of 64 rows with deflate."""
+def write_source(photograph: Path, width: int, height: int, path: Path) -> None:
+    """The photograph repeated: in TIFF with deflate, PNG, or bare samples."""
     pixels = load_image(photograph).pixels
     across = np.tile(pixels, (1, -(-width // pixels.shape[1]), 1))[:, :width]
 
-    def strips() -> Iterator[bytes]:
+    def bands() -> Iterator[NDArray[np.uint8]]:
         for top in range(0, height, 64):
-            rows = np.arange(top, min(top + 64, height)) % len(across)
-            yield zlib.compress(across[rows].tobytes(), 1)
+            yield across[np.arange(top, min(top + 64, height)) % len(across)]
 
-    shape, dtype = (height, width, 3), np.uint8
-    tifffile.imwrite(
-        path, strips(), shape=shape, dtype=dtype, photometric="rgb", compression="zlib",
-        rowsperstrip=64, metadata=None,
-    )  # fmt: skip
+    if path.suffix != ".raw":
+        write_rows(path, (height, width, 3), bands())
+    else:
+        with path.open("wb") as stream:
+            for band in bands():
+                stream.write(band.tobytes())
 
 
 def measure(
-    photograph: Path, megapixels: float, coder: str, decoder: str, by_rows: bool
+    photograph: Path, megapixels: float, coder: str, decoder: str, rows: str | None
 ) -> dict[str, Any]:
     """One row of the table."""
     width, height = shape_of(megapixels)
     with tempfile.TemporaryDirectory() as folder:
-        file, tiff = Path(folder) / "image.heq", Path(folder) / "image.tif"
-        if by_rows:
-            write_tiff(photograph, width, height, tiff)
-            encoded = run(ENCODE_ROWS, str(tiff), coder, str(file))
+        file = Path(folder) / "image.heq"
+        if rows:
+            source, target = Path(folder) / f"image.{rows}", Path(folder) / f"out{OUT[rows]}"
+            write_source(photograph, width, height, source)
+            raw = f"{width}x{height}:rgb24" if rows == "raw" else ""
+            encoded = run(ENCODE_ROWS, str(source), coder, str(file), raw)
+            source.unlink()
         else:
             encoded = run(ENCODE, str(photograph), str(width), str(height), coder, str(file))
         size = file.stat().st_size
-        decoded = run(DECODE_ROWS if by_rows else DECODE, str(file), decoder)
+        if rows:
+            decoded = run(DECODE_ROWS, str(file), decoder, str(target))
+        else:
+            decoded = run(DECODE, str(file), decoder)
     row: dict[str, Any] = {"megapixels": megapixels, "width": width, "height": height}
     row["file_bytes"] = size
     for name, found in (("encode", encoded), ("decode", decoded)):
@@ -149,7 +156,7 @@ def main(
     size: Annotated[list[float] | None, typer.Option(help="Megapixels.")] = None,
     decoder: Annotated[str, typer.Option(help="Decoder of the variable-rate mode.")] = "strong",
     coder: Annotated[str, typer.Option(help="device or packed.")] = "device",
-    by_rows: Annotated[bool, typer.Option("--rows", help="From TIFF and to it.")] = False,
+    by_rows: Annotated[str | None, typer.Option("--rows", help="tif, png, or raw to PPM.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for memory.json and .md.")] = None,
 ) -> None:
     """Print megabytes, seconds, seconds of the processor, and those a pixel, of each size."""

@@ -147,11 +147,15 @@ def decode(
         )
         follow_file(inputs[0], output, stream, timeout, force, quiet)
         return
-    if by_rows and (rectangle or partial or slices or Path(output).suffix not in (".tif", ".tiff")):
-        raise usage_error(
-            "it writes a .tif file, and goes with neither --region, --partial nor --slices.",
-            "--rows",
-        )
+    if by_rows:
+        from heqcodec.image.rows import SUFFIXES
+
+        if rectangle or partial or slices or Path(output).suffix.lower() not in SUFFIXES:
+            raise usage_error(
+                f"it writes a file ({', '.join(SUFFIXES)}), and goes with neither --region, "
+                "--partial nor --slices.",
+                "--rows",
+            )
     plan = plan_jobs(
         inputs, output, ".png", is_heq, check_image_name, recursive=recursive, as_json=as_json
     )
@@ -221,7 +225,7 @@ def decode(
 def _by_rows(
     job: Job, options: dict[str, Any], progress: Progress | None, start: float
 ) -> dict[str, Any]:
-    """Decode a file into a TIFF file, a band of rows at a time."""
+    """Decode a file into an image file, a band of rows at a time."""
     from heqcodec.base.progress import reported_to
     from heqcodec.file.row_decoding import decode_rows
     from heqcodec.image.rows import write_rows

@@ -109,8 +109,8 @@ def encode(
     others, and the exit code is 1 in the end.
     """
     options, raw = settings.checked(), settings.raw
-    if by_rows and (raw or STANDARD in inputs):
-        raise usage_error("it reads TIFF files, and neither --raw nor standard input.", "--rows")
+    if by_rows and STANDARD in inputs:
+        raise usage_error("it reads files, and not standard input.", "--rows")
     plan = plan_jobs(
         inputs, output, ".heq", is_image, check_heq_name, recursive=recursive, as_json=as_json
     )
@@ -128,7 +128,7 @@ def encode(
         check_output(job.source, job.target, force)
         start = time.perf_counter()
         source = sys.stdin.buffer if job.source == STANDARD else job.source
-        image = load_rows(job.source, limit) if by_rows else load_image(source, limit, raw)
+        image = load_rows(job.source, limit, raw) if by_rows else load_image(source, limit, raw)
         for note in image.notes if not quiet else ():
             say(f"{job.source}: {note}")
         data = encode_image(

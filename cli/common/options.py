@@ -148,7 +148,8 @@ ByRows = Annotated[
     bool,
     typer.Option(
         "--rows",
-        help="For huge frames: read or write TIFF a band of rows at a time, in little memory.",
+        help="For huge frames: read TIFF, PNG, JPEG or a raw dump, or write TIFF, PNG, PPM or "
+        "PGM, a band of rows at a time, in little memory.",
     ),
 ]
 StripMetadata = Annotated[

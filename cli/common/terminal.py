@@ -28,6 +28,7 @@ EXTRAS = {
     **{"torch": "torch", "matplotlib": "eval"},
     **dict.fromkeys(("starlette", "uvicorn", "paho", "serial"), "receive"),
     **{"fsspec": "batch", "pyarrow": "batch", "ray": "ray", "tifffile": "tiff"},
+    **{"pyvips": "vips"},
     **{"webdataset": "shards", "braceexpand": "shards"},
 }
 """Packages that only some commands need, and what installs them."""

@@ -12,7 +12,8 @@ import tifffile
 from command_runner import run
 from heqcodec.base.errors import HeqError, HeqLimitError, HeqUnsupportedError
 from heqcodec.file.row_decoding import decode_rows
-from heqcodec.image.rows import Rows, load_rows, write_rows
+from heqcodec.image.rows import load_rows, write_rows
+from heqcodec.image.tiff_rows import TiffRows
 from PIL import Image
 from small_models import photograph
 
@@ -66,14 +67,14 @@ def test_reads_each_strip_of_the_file_once(tmp_path: Path, monkeypatch: pytest.M
     """And holds no more than those that reach into the rows at work."""
     path = written(tmp_path / "a.tif", rowsperstrip=20, compression="zlib")
     read: list[int] = []
-    decoded = Rows._decoded
+    decoded = TiffRows._decoded
 
-    def counted(rows: Rows, index: int, height: int) -> Any:
+    def counted(rows: TiffRows, index: int, height: int) -> Any:
         read.append(index)
         assert len(rows._held) <= 4
         return decoded(rows, index, height)
 
-    monkeypatch.setattr(Rows, "_decoded", counted)
+    monkeypatch.setattr(TiffRows, "_decoded", counted)
     image = load_rows(path, None)
     for top in range(0, 300, 32):
         assert np.array_equal(image.pixels[top : top + 32], PIXELS[top : top + 32])
@@ -128,7 +129,15 @@ def test_the_commands(tmp_path: Path) -> None:
     out = tmp_path / "back.tif"
     assert run("decode", tmp_path / "a.heq", out, "--rows", "--decoder", "plain").exit_code == 0
     assert np.array_equal(tifffile.imread(out), heqcodec.decode(data, decoder="plain"))
-    refused = run("decode", tmp_path / "a.heq", tmp_path / "b.png", "--rows")
+    for suffix in (".png", ".ppm"):
+        out = tmp_path / f"back{suffix}"
+        assert run("decode", tmp_path / "a.heq", out, "--rows", "--decoder", "plain").exit_code == 0
+        assert np.array_equal(np.asarray(Image.open(out)), heqcodec.decode(data, decoder="plain"))
+    (tmp_path / "a.rgb").write_bytes(PIXELS.tobytes())
+    raw = ("--rows", "--raw", "340x300:rgb24", "-q", "40")
+    assert run("encode", tmp_path / "a.rgb", tmp_path / "raw.heq", *raw).exit_code == 0
+    assert (tmp_path / "raw.heq").read_bytes() == heqcodec.encode(PIXELS, quality=40)
+    refused = run("decode", tmp_path / "a.heq", tmp_path / "b.webp", "--rows")
     assert refused.exit_code == 2 and "--rows" in refused.stderr
 
 

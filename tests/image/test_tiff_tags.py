@@ -110,7 +110,7 @@ def test_exif_goes_through_rows(tmp_path: Path, big: bool, monkeypatch: pytest.M
     exif[34853] = {1: "N", 2: (48.0, 8.0, 30.5)}
     Image.fromarray(PIXELS).save(tmp_path / "a.tif", exif=exif.tobytes())
     if big:
-        monkeypatch.setattr("heqcodec.image.rows._BIG", 0)
+        monkeypatch.setattr("heqcodec.image.tiff_rows._BIG", 0)
     assert load_rows(tmp_path / "a.tif", None).notes == []
     assert run("encode", tmp_path / "a.tif", tmp_path / "a.heq", "--rows").exit_code == 0
     how = ("--rows", "--decoder", "plain")
