@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from heqcodec.base.errors import HeqUnsupportedError
 from heqcodec.nqe_t.encoder import TransformNqe
+from hypothesis import settings
 from light_model import LightDecoder, LightEncoder
 from light_rate_model import LightRateModels
 from PIL import Image
@@ -58,6 +59,13 @@ class LightModels:
     def mode_of(self, name: str) -> str:
         self.load_encoder(name)
         return "patch"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Without the slow tests, properties are tried on fewer examples too."""
+    if config.option.markexpr == "not slow":
+        settings.register_profile("quick", max_examples=25)
+        settings.load_profile("quick")
 
 
 @pytest.fixture(autouse=True, scope="session")

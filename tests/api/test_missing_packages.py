@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+from slow_cases import slow
 from without_torch import run_without_torch
 
 COMMAND = """
@@ -30,9 +31,9 @@ RECIPES = Path(__file__).parents[2] / "weights" / "recipes"
     ("arguments", "extra"),
     [
         (("train", str(RECIPES / "nqe-t.toml"), "--data", "DIR", "--out", "DIR/run"), "train"),
-        (("export", "onnx", "--out", "DIR/onnx"), "torch"),
-        (("decode", "--device", "cuda", "FILE", "DIR/out.png"), "torch"),
-        (("eval", "complexity", "--out", "DIR/tables"), "torch"),
+        slow(("export", "onnx", "--out", "DIR/onnx"), "torch"),
+        slow(("decode", "--device", "cuda", "FILE", "DIR/out.png"), "torch"),
+        slow(("eval", "complexity", "--out", "DIR/tables"), "torch"),
     ],
     ids=lambda value: value[0] if isinstance(value, tuple) else value,
 )
@@ -49,6 +50,7 @@ def test_without_torch(arguments: tuple[str, ...], extra: str, tmp_path: Path) -
     assert len(result.stderr.splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_measuring_needs_torch_only_where_a_network_does(tmp_path: Path) -> None:
     """Also in the processes that measure: no module of the name can be imported in any."""
     blocked, images = tmp_path / "blocked", tmp_path / "images"

@@ -20,6 +20,7 @@ def test_count_is_what_was_told_or_what_is_there(monkeypatch: pytest.MonkeyPatch
     assert 1 <= thread_count() <= (os.cpu_count() or 1)
 
 
+@pytest.mark.slow
 def test_limit_reaches_every_library() -> None:
     code = """
 import numpy, threadpoolctl

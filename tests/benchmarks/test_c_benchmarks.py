@@ -13,12 +13,13 @@ from benchmark_scripts import load
 from heqcodec.export.vectors import scene
 from PIL import Image
 from sample_vgg import OTHER, random_encoder
+from slow_cases import quick_first
 from typer.testing import CliRunner
 
 pytestmark = pytest.mark.skipif(shutil.which("gcc") is None, reason="there is no gcc")
 
 
-@pytest.mark.parametrize("model", ["nqe-r", "nqe-t"])
+@pytest.mark.parametrize("model", quick_first(["nqe-t", "nqe-r"]))
 def test_speeds_of_both_kernels(model: str, tmp_path: Path) -> None:
     Image.fromarray(scene(64, 96, 3)).save(tmp_path / "image.png")
     app = typer.Typer()
@@ -36,6 +37,7 @@ def test_speeds_of_both_kernels(model: str, tmp_path: Path) -> None:
     assert "WebP" in done.output and "JPEG" in done.output
 
 
+@pytest.mark.slow
 def test_speed_of_convolutions_and_its_limit(tmp_path: Path) -> None:
     Image.fromarray(scene(40, 70, 3)).save(tmp_path / "image.png")
     speed = load("vgg_speed")
@@ -74,6 +76,7 @@ def test_other_bytes_end_the_measurement(tmp_path: Path, monkeypatch: pytest.Mon
     assert done.exit_code == 1 and "other bytes" in done.output
 
 
+@pytest.mark.slow
 def test_targets_are_built_run_and_compared(tmp_path: Path) -> None:
     portability = load("portability")
     folder = tmp_path / "c"

@@ -78,6 +78,7 @@ def test_tables_name_what_is_not_reached() -> None:
     assert "| nqe-r, m4 | JPEG | 10.0 | 15.0 | - |" in text
 
 
+@pytest.mark.slow
 def test_a_small_image_on_a_cortex_m4(peers: Any, tmp_path: Path) -> None:
     if not (shutil.which("arm-none-eabi-gcc") and shutil.which("qemu-system-arm")):
         pytest.skip("there is no compiler or no qemu for ARM")

@@ -31,6 +31,7 @@ class TestDemo:
         quiet = run("demo", large, "--out", out, "-f", "--quiet")
         assert (quiet.exit_code, quiet.stdout, quiet.stderr) == (0, "", "")
 
+    @pytest.mark.slow
     def test_its_own_photograph_needs_no_scikit_image(
         self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     ) -> None:

@@ -16,6 +16,7 @@ from heqcodec.models import registry
 from heqcodec.purenet import backends
 from heqcodec.purenet.backends import choose_backend
 from PIL import Image
+from slow_cases import quick_first, slow
 from small_models import photograph
 from without_torch import run_without_torch
 
@@ -27,7 +28,7 @@ def decoders_of(name: str) -> list[str]:
     return [registry.STRONG, *registry.manifest()["models"][name].get("decoders", {})]
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", quick_first(NAMES))
 def test_encode_and_decode_import_no_torch(name: str, tmp_path: Path) -> None:
     pixels = photograph()[100:170, 200:300]
     np.save(tmp_path / "pixels.npy", pixels)
@@ -53,7 +54,8 @@ assert "torch" not in sys.modules
 
 
 @pytest.mark.parametrize(
-    "arguments", [("models",), ("demo", "--out", "OUT"), ("encode", "--help"), ("pack", "--help")]
+    "arguments",
+    [("models",), *map(slow, [("demo", "--out", "OUT"), ("encode", "--help"), ("pack", "--help")])],
 )
 def test_commands_need_no_torch(arguments: tuple[str, ...], tmp_path: Path) -> None:
     expanded = [str(tmp_path / "out.png") if item == "OUT" else item for item in arguments]
@@ -62,6 +64,7 @@ def test_commands_need_no_torch(arguments: tuple[str, ...], tmp_path: Path) -> N
     assert result.returncode == 0, result.stderr
 
 
+@pytest.mark.slow
 def test_classify_needs_no_torch(tmp_path: Path) -> None:
     Image.fromarray(photograph()[:64, :64]).save(tmp_path / "photo.png")
     code = "import sys\nsys.argv[0] = 'heqcodec'\nfrom heqcodec.cli import main\nmain()"
@@ -80,6 +83,7 @@ def kodak_crops() -> list[np.ndarray]:
     return [crops[0], crops[1][..., 1:2], crops[2]]
 
 
+@pytest.mark.slow
 @pytest.mark.data
 @pytest.mark.parametrize("name", NAMES)
 def test_backends_agree_on_photographs(name: str, kodak_crops: list[np.ndarray]) -> None:

@@ -13,6 +13,7 @@ import heqcodec
 import pytest
 from command_runner import names
 from PIL import Image
+from slow_cases import quick_first, slow
 
 COMMAND = Path(__file__).parents[1] / "support" / "light_command.py"
 ROOT = Path(__file__).parents[2]
@@ -25,7 +26,9 @@ class TestProcess:
             [sys.executable, *arguments], capture_output=True, timeout=60, **options
         )
 
-    @pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["encode", "--help"]])
+    @pytest.mark.parametrize(
+        "arguments", quick_first([["encode", "--help"], ["--help"], ["--version"]])
+    )
     def test_help_and_version_import_neither_torch_nor_numpy_users(
         self, arguments: list[str]
     ) -> None:
@@ -91,10 +94,10 @@ class TestProcess:
 
     @pytest.mark.skipif(os.name != "posix", reason="POSIX signals")
     @pytest.mark.parametrize(
-        "begin", [["-c", START], ["-m", "heqcodec"]], ids=["command", "module"]
+        "begin", [["-c", START], slow(["-m", "heqcodec"])], ids=["command", "module"]
     )
     @pytest.mark.parametrize(
-        "module", ["heqcodec.api", "heqcodec.cli.common.sources", "rich.console"]
+        "module", ["rich.console", slow("heqcodec.api"), slow("heqcodec.cli.common.sources")]
     )
     def test_ctrl_c_while_modules_are_imported(
         self, module: str, begin: list[str], tmp_path: Path
@@ -127,9 +130,9 @@ sys.meta_path.insert(0, Waits())
     @pytest.mark.parametrize(
         ("words", "expected"),
         [
-            ("heqcodec dec", {"decode"}),
             ("heqcodec decode --decoder ", {"strong", "fast", "best", "best-2", "best-8", "plain"}),
-            ("heqcodec encode --model nqe-t", {"nqe-t"}),
+            slow("heqcodec dec", {"decode"}),
+            slow("heqcodec encode --model nqe-t", {"nqe-t"}),
         ],
     )
     def test_completion(self, words: str, expected: set[str]) -> None:

@@ -62,6 +62,7 @@ def test_results_of_a_batch_go_to_a_redirected_output(folder: Path, tmp_path: Pa
     assert b"encoding" in seen and b"2/2" in seen and b"a.heq" not in seen
 
 
+@pytest.mark.slow
 def test_both_streams_on_one_terminal(folder: Path, tmp_path: Path) -> None:
     code, _, seen = run_at_a_terminal("encode", folder, tmp_path / "out", to_terminal=True)
     assert code == 0
@@ -74,6 +75,7 @@ def test_a_single_file_shows_its_rows(photo: Path) -> None:
     assert b"encoding" in seen and b"3/3" in seen
 
 
+@pytest.mark.slow
 def test_quiet_shows_no_bar(folder: Path, tmp_path: Path) -> None:
     assert run_at_a_terminal("encode", folder, tmp_path / "out", "--quiet") == (0, b"", b"")
 

@@ -57,6 +57,7 @@ class TestTrain:
 
 @pytest.mark.usefixtures("light_training")
 class TestCommand:
+    @pytest.mark.slow
     def test_trains_and_says_where_it_goes_wrong(self, photographs: Path, tmp_path: Path) -> None:
         recipe, out = write_recipe(tmp_path / "t.toml", TRANSFORM), tmp_path / "out"
         command = ["train", str(recipe), "--data", str(photographs), "--out", str(out)]

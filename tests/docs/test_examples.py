@@ -59,6 +59,7 @@ def test_a_camera_on_udp(photo: Path, tmp_path: Path) -> None:
         assert running.get(f"images/{key}.heq") == expected
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not shutil.which("cc"), reason="no C compiler")
 def test_camera_writes_the_file_of_the_command(photo: Path, tmp_path: Path) -> None:
     heqcodec_command = [sys.executable, "-m", "heqcodec"]
@@ -80,6 +81,7 @@ def test_camera_writes_the_file_of_the_command(photo: Path, tmp_path: Path) -> N
     assert short.returncode == 1 and b"too early" in short.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not shutil.which("cc"), reason="no C compiler")
 def test_serial_camera_sends_packets(photo: Path, tmp_path: Path) -> None:
     export_c("nqe-r", tmp_path / "camera")

@@ -137,6 +137,7 @@ class TestPeers:
         weights = sum(25 * a + b for a, b in sizes) + normalizations
         assert stage_of(contender, "encoder").weight_bits == 32 * weights
 
+    @pytest.mark.slow
     def test_shipped_sizes(self) -> None:
         """Of the architectures as they are: figures that CompressAI's users know."""
         found = {c.cost.name: c for c in peer_contenders(FRAME, [])}

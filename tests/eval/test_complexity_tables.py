@@ -138,6 +138,7 @@ class TestTables:
 
 
 class TestCommand:
+    @pytest.mark.slow
     def test_counts_and_times(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("COLUMNS", "80")
         pixels = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)

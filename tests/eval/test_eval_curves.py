@@ -126,6 +126,7 @@ def test_without_an_anchor_there_are_curves_but_no_rates(tmp_path: Path) -> None
     assert "published/jpeg,mine" in (out / "bd-rate.csv").read_text()
 
 
+@pytest.mark.slow
 def test_nothing_is_written_over_unasked(results: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     out.mkdir()
@@ -233,6 +234,7 @@ def test_help_needs_neither_torch_nor_matplotlib() -> None:
 
 
 class TestPlots:
+    @pytest.mark.slow
     def test_the_same_curves_give_the_same_bytes(self, tmp_path: Path) -> None:
         curves = [curve("a"), curve("b", 1.0), published_curve("jpeg")]
         for folder in ("one", "two"):

@@ -87,6 +87,7 @@ def test_the_keys_are_those_of_a_curve() -> None:
     assert {*document} == {"name", "description", "results", "heqcodec"}
 
 
+@pytest.mark.slow
 def test_the_example_measures_its_codec(tmp_path: Path) -> None:
     (script,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
     (tmp_path / "posterize.py").write_text(script)

@@ -44,6 +44,7 @@ from sample_device_strips import NATIVE, SOURCES, some_tables
 from sample_device_strips import some_levels as device_levels
 from sample_packed_strips import TABLES as PACKED_TABLES
 from sample_packed_strips import some_levels as packed_levels
+from slow_cases import slow
 
 TABLES: DeviceTables = check_tables(some_tables())
 FLAT = np.zeros((1, 1), dtype=np.uint8)
@@ -114,7 +115,7 @@ class TestDevice:
         for mine, other in zip(native, plain, strict=True):
             np.testing.assert_array_equal(mine, other)
 
-    @pytest.mark.parametrize("scale", [0.5, 40.0, 3000.0])
+    @pytest.mark.parametrize("scale", [0.5, 40.0, slow(3000.0)])
     def test_symbols_are_those_of_the_arithmetic_coder(
         self, scale: float, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -169,7 +170,7 @@ class TestDevice:
 
 class TestPacked:
     @pytest.mark.parametrize("planes", [1, 3])
-    @pytest.mark.parametrize("scale", [0.3, 8.0, 900.0])
+    @pytest.mark.parametrize("scale", [0.3, 8.0, slow(900.0)])
     def test_counts_are_those_of_a_coder_that_is_watched(
         self, planes: int, scale: float, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -23,6 +23,7 @@ from heqcodec.eval.publications import published_curve
 from heqcodec.eval.rows import TABLE, read_table
 from PIL import Image
 from result_folder import CODECS, NAMES, Folders, write_photographs, write_results
+from slow_cases import quick_first
 
 
 @pytest.fixture(scope="module")
@@ -139,7 +140,7 @@ def test_figures_of_pictures_rows_and_curves_are_those_of_the_run(
             assert point["ms_ssim_db"] == pytest.approx(own.ms_ssim_db, rel=1e-5)
 
 
-@pytest.mark.parametrize("anchor", ["jpeg", "published/vtm"])
+@pytest.mark.parametrize("anchor", quick_first(["published/vtm", "jpeg"]))
 def test_savings_are_those_of_every_pair(folders: Folders, tmp_path: Path, anchor: str) -> None:
     page, _ = make_page(
         folders, tmp_path, "--anchor", anchor, "--range", "full", "--range", "0.3,1"
@@ -200,6 +201,7 @@ def test_large_images_are_cut_along_the_patches(tmp_path: Path) -> None:
     assert np.array_equal(decoded(grey), np.repeat(part[:, :, :1], 3, axis=2))
 
 
+@pytest.mark.slow
 def test_a_picture_of_another_file_is_left_out(folders: Folders, tmp_path: Path) -> None:
     kept = decoded_file(folders.results, "webp", 30, NAMES[0])
     before = kept.read_bytes()
@@ -229,6 +231,7 @@ def test_a_page_without_originals_or_kept_images_says_why(folders: Folders, tmp_
     assert "--keep" in viewer["notes"][0]
 
 
+@pytest.mark.slow
 def test_images_are_chosen_by_number_or_name(folders: Folders, tmp_path: Path) -> None:
     for options, names in (
         (("--images", "1"), {NAMES[2]}),
@@ -274,6 +277,7 @@ def test_an_existing_page_is_not_replaced_without_force(folders: Folders, tmp_pa
     assert out.read_text("utf-8") == "mine"
 
 
+@pytest.mark.slow
 def test_the_same_results_give_the_same_page(folders: Folders, tmp_path: Path) -> None:
     first, _ = make_page(folders, tmp_path)
     assert make_page(folders, tmp_path, "-f")[0] == first
@@ -305,6 +309,7 @@ def contrast(a: float, b: float) -> float:
     return (max(a, b) + 0.05) / (min(a, b) + 0.05)
 
 
+@pytest.mark.slow
 def test_results_of_two_folders_keep_their_pictures_apart(folders: Folders, tmp_path: Path) -> None:
     other = tmp_path / "again"
     write_results(other, write_photographs(tmp_path / "photographs"))

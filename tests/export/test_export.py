@@ -20,6 +20,7 @@ from heqcodec.purenet.decoder import PurenetDecoder
 from heqcodec.purenet.patch_readers import TransformReader
 from heqcodec.purenet.torch_network import TorchNetwork
 from rich.progress import Progress
+from slow_cases import slow
 from small_models import (
     photograph,
     small_purenet,
@@ -32,6 +33,7 @@ pytestmark = pytest.mark.usefixtures("light_training")
 
 
 class TestExport:
+    @pytest.mark.slow
     def test_installed_transform_model_decodes_like_the_network_in_memory(
         self,
         weights: Path,
@@ -80,10 +82,10 @@ class TestExport:
     @pytest.mark.parametrize(
         ("phases", "form"),
         [
-            ({"bsn_at": 1.0}, "thresholds"),
+            slow({"bsn_at": 1.0}, "thresholds"),
             ({"bsn_at": 0.5}, "shift"),
-            ({"bsn_at": 0.5, "fade_steps": 8}, "thresholds"),
-            ({"bsn_at": 1.0, "float_steps": 9}, "thresholds"),
+            slow({"bsn_at": 0.5, "fade_steps": 8}, "thresholds"),
+            slow({"bsn_at": 1.0, "float_steps": 9}, "thresholds"),
         ],
         ids=["batch-normalization", "bit-shift", "fading", "not-quantized-yet"],
     )

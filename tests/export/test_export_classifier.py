@@ -17,6 +17,7 @@ from heqcodec.models import classifiers
 from heqcodec.models.classifiers import ShippedClassifier
 from heqcodec.nqe_vgg.classifier import CODE_BITS, IntegerClassifier
 from sample_vgg import random_encoder
+from slow_cases import quick_first
 
 pytestmark = needs_compiler
 HEAD_CLASSES = 7
@@ -32,7 +33,7 @@ def some_classifier() -> ShippedClassifier:
     return ShippedClassifier("other", network, named, {"protocol": "random", "accuracy": 10.0})
 
 
-@pytest.fixture(scope="module", params=["nqe-bsn", "other"])
+@pytest.fixture(scope="module", params=quick_first(["nqe-bsn", "other"]))
 def exported(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[ShippedClassifier, Path]]:
@@ -80,7 +81,7 @@ def test_scores_are_those_of_python(
         assert name == classifier.classes[int(wanted.argmax())]
 
 
-@pytest.mark.parametrize("compiler", COMPILERS)
+@pytest.mark.parametrize("compiler", quick_first(COMPILERS))
 def test_make_test(exported: tuple[ShippedClassifier, Path], compiler: str) -> None:
     folder = exported[1]
     command = ["make", "-C", str(folder), "test", f"CC={compiler}", "CFLAGS=-O1"]

@@ -20,6 +20,7 @@ from heqcodec.export.vectors import scene
 from heqcodec.packets.framing import counted
 from heqcodec.packets.layout import parse
 from skimage.data import astronaut
+from slow_cases import quick_first
 
 pytestmark = needs_compiler
 PREFIX = "shed"
@@ -52,7 +53,8 @@ def export(tmp_path_factory: pytest.TempPathFactory) -> Export:
 
 
 @pytest.mark.parametrize(
-    ("layout", "model"), [*((layout, "nqe-t") for layout in SERIAL), ("arduino", "nqe-r")]
+    ("layout", "model"),
+    quick_first([*((layout, "nqe-t") for layout in SERIAL), ("arduino", "nqe-r")]),
 )
 def test_example_sends_the_bytes_of_heqcodec(
     export: Export, layout: str, model: str, tmp_path: Path
@@ -79,7 +81,7 @@ LORA = {
 """The example of a camera and a LoRa radio, by layout; ESP-IDF has no driver of one."""
 
 
-@pytest.mark.parametrize("layout", LORA)
+@pytest.mark.parametrize("layout", quick_first(LORA))
 def test_lora_camera_sends_what_was_lost_again(export: Export, layout: str, tmp_path: Path) -> None:
     if shutil.which("g++") is None:
         pytest.skip("there is no g++")
@@ -111,7 +113,7 @@ def test_examples_are_those_that_the_model_can_run(export: Export, tmp_path: Pat
         board(folder, "arduino", f"examples/{example}", PREFIX, tmp_path / example)
 
 
-@pytest.mark.parametrize("toolchain", CROSS)
+@pytest.mark.parametrize("toolchain", quick_first(CROSS))
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_compiles_for_microcontrollers(
     export: Export, layout: str, toolchain: str, tmp_path: Path
@@ -120,7 +122,7 @@ def test_compiles_for_microcontrollers(
     firmware(export(layout, "nqe-t"), layout, example, PREFIX, tmp_path / "build", toolchain)
 
 
-@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("layout", quick_first(LAYOUTS))
 def test_make_test_where_the_program_stands(export: Export, layout: str) -> None:
     folder = export(layout, "nqe-t")
     place = folder if layout == PLAIN else folder / "extras"

@@ -20,6 +20,7 @@ from heqcodec.packets.framing import counted
 from heqcodec.packets.layout import Kind, parse
 from numpy.typing import NDArray
 from PIL import Image
+from slow_cases import quick_first
 
 pytestmark = needs_compiler
 
@@ -45,12 +46,12 @@ def compiled(compiler: str, exported: Path, main: Path, kernel: str, flags: list
     return build(compiler, flags, sources, exported / f"{main.stem}-{kernel}")
 
 
-@pytest.fixture(scope="module", params=["FAST", "SCALAR"])
+@pytest.fixture(scope="module", params=quick_first(["FAST", "SCALAR"]))
 def heqenc(request: pytest.FixtureRequest, exported: Path) -> Path:
     return compiled(COMPILERS[0], exported, exported / "heqenc.c", request.param, ["-O1"])
 
 
-@pytest.fixture(scope="module", params=["FAST", "MULTIPLY"])
+@pytest.fixture(scope="module", params=quick_first(["FAST", "MULTIPLY"]))
 def harness(request: pytest.FixtureRequest, exported: Path) -> Path:
     """Under the sanitizers: one kernel by clang where it is there, the other by gcc."""
     main = Path(__file__).parents[1] / "support" / "packets_harness.c"
@@ -106,7 +107,7 @@ def test_program_writes_the_packets_of_python(
     assert (tmp_path / "photo.pkt").read_bytes() == stream(packets)
 
 
-@pytest.fixture(scope="module", params=["FAST", "SCALAR"])
+@pytest.fixture(scope="module", params=quick_first(["FAST", "SCALAR"]))
 def patch_programs(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Path, Path]:
@@ -233,7 +234,7 @@ def test_rows_as_they_come(harness: Path, pixels: NDArray[np.uint8]) -> None:
 
 
 @pytest.mark.parametrize("how", ["resend", "again"])
-@pytest.mark.parametrize("size", [48, 150])
+@pytest.mark.parametrize("size", quick_first([150, 48]))
 def test_packets_are_made_again(
     harness: Path, pixels: NDArray[np.uint8], how: str, size: int
 ) -> None:
@@ -265,7 +266,7 @@ def test_mistakes_are_told(harness: Path) -> None:
 
 
 @pytest.mark.skipif(ARM is None, reason="there is no arm-none-eabi-gcc")
-@pytest.mark.parametrize("level", ["-O2", "-Os"])
+@pytest.mark.parametrize("level", quick_first(["-Os", "-O2"]))
 def test_no_multiplication(exported: Path, tmp_path: Path, level: str) -> None:
     source = tmp_path / "packets.c"
     source.write_text(f'#define HEQ_PACKETS\n#include "{exported / "heq_encoder.c"}"\n')

@@ -16,6 +16,7 @@ from c_compilers import COMPILERS, build, needs_compiler
 from command_runner import names
 from heqcodec.export.c_project import READERS, export_c
 from heqcodec.export.vectors import pnm, scene
+from slow_cases import quick_first
 
 pytestmark = needs_compiler
 PIXELS = scene(70, 50, 3)
@@ -23,7 +24,7 @@ BEFORE = b"what was there"
 SYSTEM, C99 = "heqenc", "heqenc-c99"
 
 
-@pytest.fixture(scope="module", params=[SYSTEM, C99])
+@pytest.fixture(scope="module", params=quick_first([SYSTEM, C99]))
 def heqenc(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The program, with what the system has for files, and with what C99 has."""
     folder = tmp_path_factory.mktemp("programs") / "c"

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from heqcodec.models import registry
 from PIL import Image
+from slow_cases import quick_first
 
 FOLDER = Path(__file__).parents[1] / "conformance"
 
@@ -152,10 +153,11 @@ def test_every_damage_of_a_golden_file_is_a_typed_error() -> None:
         assert time.process_time() - begun < 1
 
 
-def test_what_is_intact_of_a_golden_file_decodes() -> None:
+@pytest.mark.parametrize("every", quick_first([115, 23]))
+def test_what_is_intact_of_a_golden_file_decodes(every: int) -> None:
     data = GOLDEN.read_bytes()
     whole = heqcodec.decode(data)
-    for place in range(50, len(data), 23):
+    for place in range(50, len(data), every):
         flipped = bytearray(data)
         flipped[place] ^= 0x55
         result = heqcodec.decode_partial(bytes(flipped))

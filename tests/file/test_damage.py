@@ -135,6 +135,7 @@ class TestByteFlips:
             assert facts["damaged_strips"] == lost(result)
             assert facts["repaired"] == result.repaired
 
+    @pytest.mark.slow
     def test_every_byte_of_the_heads(self, file: bytes) -> None:
         whole = heqcodec.decode(file)
         for start, _ in extents(file):

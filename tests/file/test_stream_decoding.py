@@ -142,6 +142,7 @@ def test_follow(pixels: NDArray[np.uint8], tmp_path: Path) -> None:
         assert np.array_equal(np.asarray(image), heqcodec.decode(data, decoder="plain"))
 
 
+@pytest.mark.slow
 def test_follow_gives_up(pixels: NDArray[np.uint8], tmp_path: Path) -> None:
     data = heqcodec.encode(pixels, quality=40, strip_rows=1)
     cut, out = tmp_path / "cut.heq", tmp_path / "out.png"

@@ -124,6 +124,7 @@ def test_drawings(kind) -> None:  # type: ignore[no-untyped-def]
     np.testing.assert_array_equal(made[1], kind(np.random.default_rng([5, 1])))
 
 
+@pytest.mark.slow
 def test_a_pack_is_repeatable_and_can_be_trained_on(tmp_path: Path) -> None:
     (tmp_path / "clean").mkdir()
     (tmp_path / "native").mkdir()

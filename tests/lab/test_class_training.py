@@ -131,6 +131,7 @@ def test_the_twin_in_integers_scores_alike(
     np.testing.assert_array_equal(made.scores(patches, coefficients), both.numpy())
 
 
+@pytest.mark.slow
 def test_a_linear_fit_prefers_the_wanted_class() -> None:
     generator = torch.Generator().manual_seed(0)
     levels = torch.randint(0, 20, (400, 3), generator=generator).float()

@@ -20,6 +20,7 @@ from heqcodec.quantizers.progressive_guidance import elastic_quantizers
 from heqcodec.quantizers.quantized_linear import QuantizedLinear
 from labelled_images import easy_images
 from safetensors.torch import load_file
+from slow_cases import slow
 from torch import nn
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -46,7 +47,7 @@ def rows_of(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-@pytest.mark.parametrize("network", ["vgg-small", "ornet-11", "muxornet-11"])
+@pytest.mark.parametrize("network", ["vgg-small", slow("ornet-11"), slow("muxornet-11")])
 def test_learns(network: str, tmp_path: Path) -> None:
     gated = {"active": "binary", "norm_init": "plain", "weight_decay": 0.0}
     values = {"network": network, "epochs": 5, "width": 8}
@@ -66,7 +67,7 @@ def test_learns(network: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "values", [{}, {"ema": 0.9}, {"optimizer": "adamw", "learning_rate": 1e-3}]
+    "values", [{"ema": 0.9}, slow({}), slow({"optimizer": "adamw", "learning_rate": 1e-3})]
 )
 def test_interrupted_runs_end_at_the_same_weights(
     values: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -131,6 +132,7 @@ def test_a_start_brings_its_weights(tmp_path: Path) -> None:
     assert torch.equal(begun.network.blocks[3].conv.latent, kept)
 
 
+@pytest.mark.slow
 def test_nqe_goes_on_with_bit_shifts(tmp_path: Path) -> None:
     common = {"network": "nqe", "width": 0, "weights": "mixed", "fine_epochs": 0, "batch": 32}
     first = small("first", **common, epochs=1)
@@ -144,6 +146,7 @@ def test_nqe_goes_on_with_bit_shifts(tmp_path: Path) -> None:
     assert len(results["second"]["weights_sha256"]) == 64
 
 
+@pytest.mark.slow
 def test_queue_skips_what_is_finished_and_leaves_behind_what_fails(tmp_path: Path) -> None:
     one = small("one", epochs=1, fine_epochs=0)
     lost = small("lost", epochs=1, start="nowhere")
@@ -198,6 +201,7 @@ def test_what_few_bits_refuse(tmp_path: Path) -> None:
         run_recipe(small(guidance=True), easy_images(), CPU, tmp_path / "l", tmp_path / "s")
 
 
+@pytest.mark.slow
 def test_a_guided_subnet_is_tested_with_statistics_of_its_own() -> None:
     recipe = small(guidance=True, weights="eqnet", options={"bits": 2, "elastic": True})
     images = DeviceImages(easy_images(), CPU)

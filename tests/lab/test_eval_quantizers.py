@@ -131,6 +131,7 @@ class TestSeeds:
         assert math.isnan(seed_deviation(merged([first], ["codec"]), "codec")[0])
         assert "by seed" not in markdown(merged([first], ["codec"]))
 
+    @pytest.mark.slow
     @pytest.mark.usefixtures("light_training")
     def test_command(self, photographs: Path, held_out: Path, tmp_path: Path) -> None:
         given = ("--data", photographs, "--held-out", held_out, "--out", tmp_path / "o")

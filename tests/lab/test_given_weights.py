@@ -19,6 +19,7 @@ pytestmark = pytest.mark.usefixtures("light_training")
 
 
 class TestContinuing:
+    @pytest.mark.slow
     def test_from_an_encoder_and_a_decoder_that_exist(
         self, photographs: Path, held_out: Path, encoder_file: Path, tmp_path: Path
     ) -> None:

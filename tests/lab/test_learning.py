@@ -86,6 +86,7 @@ class TestLearning:
         for key, value in task.networks["encoder"].state_dict().items():
             assert torch.equal(value, before[key]), key
 
+    @pytest.mark.slow
     def test_diverged_run_keeps_its_last_checkpoint(
         self, photographs: Path, held_out: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -104,12 +104,14 @@ def first_loss(losses: ElasticLosses) -> float:
 
 
 class TestLosses:
+    @pytest.mark.slow
     def test_distribution_is_added_over_all_layers_but_the_first(self) -> None:
         task, network = elastic(ElasticLosses())
         latents = [block.latent for _, block in task.encoder(network).reduced_blocks()]
         expected = first_loss(ElasticLosses()) + 3 * float(distribution_loss(latents[1:]))
         assert first_loss(ElasticLosses(distribution=3.0)) == pytest.approx(expected, rel=1e-5)
 
+    @pytest.mark.slow
     @torch.no_grad()
     def test_guidance_halves_the_error_to_the_picture_of_the_subnet_before(self) -> None:
         task, network = elastic(ElasticLosses(guidance=True))
@@ -144,6 +146,7 @@ class TestRecipe:
 
 @pytest.mark.usefixtures("light_training")
 class TestCommand:
+    @pytest.mark.slow
     def test_what_it_writes(self, photographs: Path, held_out: Path, tmp_path: Path) -> None:
         given = ("--data", photographs, "--held-out", held_out, "--out", tmp_path / "out")
         small = ("--minutes", "0.001", "--width", "4", "--samples", "5")

@@ -31,6 +31,7 @@ from heqcodec.purenet.rate_decoder import INPUTS, KNOTS
 from heqcodec.purenet.stored_weights import restored_weights, stored_weights
 from heqcodec.purenet.torch_network import decode_base
 from safetensors.numpy import load_file
+from slow_cases import quick_first
 from small_models import SIZES, photograph, randomised, write_recipe
 from training_runs import checkpoint_of
 
@@ -129,7 +130,7 @@ def test_an_encoder_of_another_family_is_refused(
         train(path, photographs, device="cpu", out_dir=tmp_path / "o", encoder_from=encoder_file)
 
 
-@pytest.mark.parametrize("optimizer", ["adam", "muon"])
+@pytest.mark.parametrize("optimizer", quick_first(["muon", "adam"]))
 def test_interrupted_runs_end_with_the_same_weights(
     photographs: Path, held_out: Path, tmp_path: Path, optimizer: str
 ) -> None:
@@ -275,6 +276,7 @@ def test_coders_can_be_kept_and_the_packed_one_fitted_anew(
     assert heqcodec.unpack(heqcodec.pack(data)) == data
 
 
+@pytest.mark.slow
 def test_a_run_that_is_resumed_keeps_the_places_of_its_start(
     photographs: Path, held_out: Path, tmp_path: Path
 ) -> None:
@@ -291,6 +293,7 @@ def test_a_run_that_is_resumed_keeps_the_places_of_its_start(
     np.testing.assert_array_equal(exported[PLACES], places)
 
 
+@pytest.mark.slow
 def test_a_decoder_can_be_tuned_for_ms_ssim(
     photographs: Path, held_out: Path, tmp_path: Path
 ) -> None:

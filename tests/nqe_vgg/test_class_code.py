@@ -159,6 +159,7 @@ def test_arithmetics_agree(encoder: VggNqe, patches: np.ndarray) -> None:
     assert len(np.unique(encoder.classes(patches))) > 3
 
 
+@pytest.mark.slow
 def test_scores_add_up(encoder: VggNqe, patches: np.ndarray) -> None:
     coefficients = encoder.stem.forward(patches)
     straight = band_levels(coefficients) @ encoder.bands.T.astype(int)

@@ -16,6 +16,7 @@ from heqcodec.nqe_vgg.integer import IntegerVgg
 from heqcodec.nqe_vgg.payload import RATES
 from sample_patches import photograph_patches
 from sample_vgg import OTHER, PAPER, THIRD, random_encoder
+from slow_cases import slow
 
 needs_native = pytest.mark.skipif(
     find_spec("heqcodec._native") is None, reason="the C extension is not built"
@@ -33,9 +34,9 @@ def some_patches() -> np.ndarray:
     "encoder",
     [
         pytest.param(lambda: registry.load_encoder("nqe-vgg").network, id="shipped"),
-        pytest.param(lambda: random_encoder(1, PAPER, own_cuts=True), id="thresholds"),
-        pytest.param(lambda: random_encoder(2, OTHER), id="other levels"),
-        pytest.param(lambda: random_encoder(3, THIRD, own_cuts=False), id="third levels"),
+        slow(lambda: random_encoder(1, PAPER, own_cuts=True), id="thresholds"),
+        slow(lambda: random_encoder(2, OTHER), id="other levels"),
+        slow(lambda: random_encoder(3, THIRD, own_cuts=False), id="third levels"),
     ],
 )
 def test_c_and_numpy_agree(encoder) -> None:

@@ -27,6 +27,7 @@ from heqcodec.nqe_vgg.integer import IntegerVgg
 from heqcodec.nqe_vgg.skips import SKIPPED, joined, pooled, skip_bits
 from heqcodec.onnx.session import open_session
 from safetensors.numpy import load_file
+from slow_cases import quick_first
 from small_models import write_recipe
 
 LEVELS = torch.arange(4.0)
@@ -113,8 +114,8 @@ class TestGatesOfLevels:
 
 
 class TestTwin:
-    @pytest.mark.parametrize("form", ["thresholds", "shift"])
-    @pytest.mark.parametrize("kind", KINDS)
+    @pytest.mark.parametrize("form", quick_first(["thresholds", "shift"]))
+    @pytest.mark.parametrize("kind", quick_first(KINDS))
     def test_is_exact_in_every_arithmetic(self, kind: str, form: str) -> None:
         graph, pixels = trained(kind, form), patches()
         twin = IntegerVgg.from_tensors(IntegerVgg(graph.integer_layers()).packed())
@@ -207,7 +208,7 @@ def test_reduced_encoders_have_them_too() -> None:
 
 class TestRuns:
     @pytest.mark.usefixtures("light_training")
-    @pytest.mark.parametrize("kind", KINDS)
+    @pytest.mark.parametrize("kind", quick_first(KINDS))
     def test_a_run_ships(
         self, kind: str, photographs: Path, held_out: Path, tmp_path: Path
     ) -> None:

@@ -109,6 +109,7 @@ def test_a_predictor_sees_four_fifths():
     fit_predictor(predictor, vectors[:5], accuracies[:5], epochs=1)
 
 
+@pytest.mark.slow
 def test_a_predictor_takes_a_hundred_epochs_of_256():
     """Of accuracies so far off that the hundredth epoch still comes nearer."""
     vectors = torch.rand(330, 20, generator=torch.Generator().manual_seed(2))

@@ -14,6 +14,7 @@ from heqcodec.quantizers.gradient_quantizers import (
 )
 from heqcodec.quantizers.householder import BlockHouseholderGradient, choose_blocks, reflect
 from heqcodec.quantizers.randomness import RandomSource, stochastic_round
+from slow_cases import quick_first
 from torch import nn
 from torch.nn import functional as F
 
@@ -27,7 +28,7 @@ def few_large_rows(seed=0, rows=64, columns=256, large=3, factor=300.0):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("bits", [2, 5])
+@pytest.mark.parametrize("bits", quick_first([2, 5]))
 def test_every_gradient_quantizer_is_unbiased(kind, bits):
     x = few_large_rows(rows=16, columns=32, large=2, factor=4.0)
     quantizer, draws = kind(bits, seed=7), 2000

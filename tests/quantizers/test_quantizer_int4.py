@@ -10,6 +10,7 @@ from heqcodec.quantizers.hadamard import HadamardQuantizer, hadamard, largest_bl
 from heqcodec.quantizers.lsq import LsqQuantizer, initial_step, learned_step
 from heqcodec.quantizers.quantized_linear import QuantizedLinear, best_block
 from heqcodec.quantizers.randomness import RandomSource
+from slow_cases import quick_first
 from torch.nn import functional as F
 
 
@@ -181,7 +182,7 @@ def test_sampled_rows_are_unbiased():
     assert float((factors > 0).double().sum(1).mean()) == pytest.approx(10, abs=0.3)
 
 
-@pytest.mark.parametrize("sample", [False, True])
+@pytest.mark.parametrize("sample", quick_first([True, False]))
 def test_gradients_of_a_quantized_layer_are_unbiased(sample):
     torch.manual_seed(5)
     layer, draws = QuantizedLinear(16, 6, sample=sample, seed=3), 1500
@@ -282,6 +283,7 @@ def test_first_steps_are_two_mean_magnitudes_over_root_7():
         assert float(step.detach()) == pytest.approx(2 * mean / math.sqrt(7), rel=1e-5)
 
 
+@pytest.mark.slow
 def test_rows_are_kept_by_the_lengths_of_gradient_and_input():
     """Leverage |g| for the input's gradient, |g| |x| for the weight's; signs have no say."""
     layer = identity_layer(6)

@@ -91,6 +91,7 @@ def assert_near(given: np.ndarray, data: bytes, most: int, **options: Any) -> No
     assert (apart > 0).mean() < 0.01
 
 
+@pytest.mark.slow
 @pytest.mark.data
 @pytest.mark.skipif(not (DATA / "kodak").exists(), reason="HEQCODEC_DATA has no Kodak images")
 def test_kodak_in_node_and_chromium(tmp_path: Path) -> None:
@@ -125,6 +126,7 @@ def test_golden_files_in_chromium(tmp_path: Path) -> None:
             assert_near(decoded(opened, name, decoder=decoder), data, 1, decoder=decoder)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("runtime", ["ort.webgpu.min.mjs", "ort.min.mjs"])
 def test_webgpu(tmp_path: Path, runtime: str) -> None:
     """By onnxruntime-web's two kinds of WebGPU: the second is what the package's name imports."""

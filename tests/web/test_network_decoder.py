@@ -7,6 +7,7 @@ from pathlib import Path
 import heqcodec
 import numpy as np
 import pytest
+from slow_cases import quick_first
 from web_package import WEB, as_rgba, require_package, rgba_file, run_package
 
 GOLDEN = Path(__file__).resolve().parents[1] / "conformance"
@@ -40,7 +41,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return {**{name: folder / f"{name}.heq" for name in made}, "golden": golden}
 
 
-@pytest.mark.parametrize("decoder", ["fast", "strong"])
+@pytest.mark.parametrize("decoder", quick_first(["fast", "strong"]))
 def test_networks(files: dict[str, Path], tmp_path: Path, decoder: str) -> None:
     jobs = [
         {
@@ -66,6 +67,7 @@ def test_networks(files: dict[str, Path], tmp_path: Path, decoder: str) -> None:
         assert changed > 0.15 or name == "blocks", (name, changed)
 
 
+@pytest.mark.slow
 def test_a_region_by_a_network(files: dict[str, Path], tmp_path: Path) -> None:
     region = (600, 20, 70, 50)
     job = {

@@ -95,6 +95,7 @@ def test_golden_files_and_photographs(
         assert_same_pixels(rgba_file(tmp_path / f"{i}.rgba", result), own, file.name, 0.001)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", MODELS)
 def test_networks(photographs: dict[str, Path], tmp_path: Path, model: str) -> None:
     """By PURENET: golden files of two rates, photographs, one with a lost strip, a region."""

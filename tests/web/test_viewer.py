@@ -170,6 +170,7 @@ def test_narrow_screens_need_no_scrolling(page: Any) -> None:
         wait(page, FITTED)
 
 
+@pytest.mark.slow
 def test_a_file_that_is_none_is_refused_by_name(tmp_path: Path) -> None:
     require_viewer()
     from heqcodec.cli.application import app
