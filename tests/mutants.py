@@ -70,6 +70,8 @@ FORMULA = (
 )
 HURRY = 10
 """Every mutant first meets this share of the seconds of tests; those that live meet them all."""
+LONGEST = 3.0
+"""Seconds of a test; longer ones are left out."""
 KILLED, SURVIVED, UNREACHED = "killed", "survived", "unreached"
 
 
@@ -272,6 +274,8 @@ class Loop:
             test = self.measured(item)
             if isinstance(test, str):
                 self.tell(left_out=item.nodeid, why=test)
+            elif test.seconds > LONGEST:
+                self.tell(left_out=item.nodeid, why=f"{test.seconds:.1f} s")
             elif test.reached:
                 self.tests.append(test)
         self.tests.sort(key=lambda test: test.seconds)
@@ -412,7 +416,7 @@ def main(
             "-x",
             "--assert=plain",
             "-m",
-            "not slow and not data",
+            "not data",
             "-p",
             "no:cacheprovider",
             f"--basetemp={made}/tmp",

@@ -57,6 +57,7 @@ class TestRateMode:
         report(1, 2)  # nobody listens any more
 
 
+@pytest.mark.slow
 def test_strips_and_tiles_of_the_patch_mode(monkeypatch: pytest.MonkeyPatch) -> None:
     reports: Reports = []
     data = heqcodec.encode(PHOTO, mode="patch", progress=collector(reports))

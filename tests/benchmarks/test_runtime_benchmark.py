@@ -29,6 +29,7 @@ def test_sizes_on_disk(monkeypatch: pytest.MonkeyPatch) -> None:
     assert runtime.package_bytes("numpy") > 10_000_000
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("light_rate")
 def test_both_backends_take_turns(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     runtime = load("runtime")

@@ -16,6 +16,7 @@ from heqcodec.eval.baselines import CodecMaker, codec_names, make_codec, matchin
 from heqcodec.eval.metrics import psnr
 from heqcodec.models import registry
 from PIL import Image, JpegImagePlugin, features
+from slow_cases import slow
 
 NAMES = [
     "heq", "heq-packed", "heq-patch", "jpeg", "jpeg2000", "webp", "avif", "heic", "jxl", "bpg420",
@@ -36,7 +37,9 @@ def photograph() -> np.ndarray:
     return np.ascontiguousarray(data.astronaut()[20:180, 130:322])
 
 
-@pytest.fixture(params=[*WITH_LIBRARIES, "heq-patch"])
+@pytest.fixture(
+    params=[slow(name) if name == "vvc" else name for name in (*WITH_LIBRARIES, "heq-patch")]
+)
 def codec(request: pytest.FixtureRequest) -> baselines.Codec:
     made = make_codec(request.param)
     reason = made.missing()

@@ -318,6 +318,7 @@ def patch_contenders() -> list[Contender]:
 
 
 class TestModels:
+    @pytest.mark.slow
     def test_every_model_of_the_registry(self) -> None:
         found = patch_contenders()
         assert [contender.cost.name for contender in found] == registry.model_names("patch")

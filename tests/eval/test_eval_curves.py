@@ -245,6 +245,7 @@ class TestPlots:
             assert path.read_bytes() == (tmp_path / "one" / path.name).read_bytes()
             assert b"<dc:date>" not in path.read_bytes()
 
+    @pytest.mark.slow
     def test_the_svg_holds_every_curve_and_is_not_cropped(self, tmp_path: Path) -> None:
         many = [curve(f"codec-with-a-long-name-{k}", k, border_ratio=1 + k / 9) for k in range(30)]
         plots.draw(many, tmp_path)

@@ -257,6 +257,7 @@ class TestGoingOn:
         kept = sorted(str(path.relative_to(out)) for path in out.rglob("*.*g"))
         assert len(kept) == 2 * 20
 
+    @pytest.mark.slow
     @POSIX
     def test_ctrl_c_ends_it_cleanly(
         self, images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -18,6 +18,7 @@ from heqcodec.image.images import load_image
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from slow_cases import slow
 
 NAMES = [
     "patch-jpeg2000", "patch-jpeg2000-bare", "patch-klt", "patch-dct", "patch-cs",
@@ -36,7 +37,7 @@ def photograph() -> np.ndarray:
     return np.ascontiguousarray(data.astronaut()[20:180, 130:322])
 
 
-@pytest.fixture(params=NAMES)
+@pytest.fixture(params=[slow(name) if name.endswith("-bare") else name for name in NAMES])
 def codec(request: pytest.FixtureRequest) -> PatchCodec:
     made = make_codec(request.param)
     if made.missing():

@@ -19,11 +19,10 @@ import heqcodec
 import heqcodec.models
 import numpy as np
 import pytest
+from command_runner import run
 from heqcodec.base.errors import HeqError
-from heqcodec.cli.eval import app
 from heqcodec.eval import blockiness, folder, metrics, patch_table, report
 from PIL import Image
-from typer.testing import CliRunner
 
 QUALITY = {0.0625: 5, 0.125: 15, 0.25: 30, 0.5: 60}
 
@@ -75,11 +74,14 @@ def images(tmp_path: Path) -> Path:
     return path
 
 
+def table(images: Path, out: Path, *options: str) -> Any:
+    """The result of the command."""
+    return run("eval", "patch-table", "--data", images, "--out", out, *options)
+
+
 def test_every_figure_is_of_the_file(images: Path, tmp_path: Path) -> None:
     out = tmp_path / "new" / "out"
-    options = ["--model", "better", "--bpp", "0.5", "--bpp", "0.25"]
-    command = ["patch-table", "--data", str(images), "--out", str(out), *options]
-    result = CliRunner().invoke(app, command)
+    result = table(images, out, "--model", "better", "--bpp", "0.5", "--bpp", "0.25")
     assert result.exit_code == 0, result.output
     rows = list(csv.DictReader((out / "patch-table.csv").open()))
     assert [(r["rate"], r["image"]) for r in rows] == [
@@ -103,8 +105,7 @@ def test_every_figure_is_of_the_file(images: Path, tmp_path: Path) -> None:
 
 
 def test_the_json_is_a_curve_in_compressais_schema(images: Path, tmp_path: Path) -> None:
-    command = ["patch-table", "--data", str(images), "--out", str(tmp_path)]
-    assert CliRunner().invoke(app, command).exit_code == 0
+    assert table(images, tmp_path).exit_code == 0
     rows = list(csv.DictReader((tmp_path / "patch-table.csv").open()))
     for model in ("plain", "better"):
         document = json.loads((tmp_path / f"{model}.json").read_text())
@@ -129,13 +130,12 @@ def test_the_json_is_a_curve_in_compressais_schema(images: Path, tmp_path: Path)
 
 
 def test_earlier_results_are_kept_without_force(images: Path, tmp_path: Path) -> None:
-    command = ["patch-table", "--data", str(images), "--out", str(tmp_path), "--bpp", "0.25"]
     (tmp_path / "plain.json").write_text("earlier")
-    result = CliRunner().invoke(app, command)
+    result = table(images, tmp_path, "--bpp", "0.25")
     assert result.exit_code == 1 and "plain.json exists" in result.output
     assert (tmp_path / "plain.json").read_text() == "earlier"
     assert not (tmp_path / "patch-table.csv").exists()
-    assert CliRunner().invoke(app, [*command, "-f"]).exit_code == 0
+    assert table(images, tmp_path, "--bpp", "0.25", "-f").exit_code == 0
     assert json.loads((tmp_path / "plain.json").read_text())["heqcodec"]["rates"] == [0.25]
 
 
@@ -149,25 +149,22 @@ def test_earlier_results_are_kept_without_force(images: Path, tmp_path: Path) ->
 def test_bad_requests_get_one_sentence_and_exit_1(
     images: Path, tmp_path: Path, options: list[str], message: str
 ) -> None:
-    command = ["patch-table", "--data", str(images), "--out", str(tmp_path / "out"), *options]
-    result = CliRunner().invoke(app, command)
+    result = table(images, tmp_path / "out", *options)
     assert result.exit_code == 1
     assert message in result.output and "Traceback" not in result.output
 
 
 def test_an_unknown_model_is_a_wrong_command(images: Path, tmp_path: Path) -> None:
-    command = ["patch-table", "--data", str(images), "--out", str(tmp_path / "out")]
-    result = CliRunner().invoke(app, [*command, "--model", "absent"])
+    result = table(images, tmp_path / "out", "--model", "absent")
     assert result.exit_code == 2 and "'absent' is not one of plain, better." in result.output
 
 
 def test_a_file_that_cannot_be_read_costs_the_others_nothing(images: Path, tmp_path: Path) -> None:
-    command = ["patch-table", "--data", str(images), "--out", str(tmp_path), "--bpp", "0.25"]
-    command += ["--model", "plain"]
-    assert CliRunner().invoke(app, command).exit_code == 0
+    options = ("--bpp", "0.25", "--model", "plain")
+    assert table(images, tmp_path, *options).exit_code == 0
     whole = json.loads((tmp_path / "plain.json").read_text())
     (images / "c.png").write_bytes(b"\x89PNG\r\n\x1a\nnot an image")
-    result = CliRunner().invoke(app, [*command, "-f"])
+    result = table(images, tmp_path, *options, "-f")
     assert result.exit_code == 1
     assert "1 images are not among these:" in result.stderr and "c.png" in result.stderr
     document = json.loads((tmp_path / "plain.json").read_text())
@@ -175,7 +172,7 @@ def test_a_file_that_cannot_be_read_costs_the_others_nothing(images: Path, tmp_p
     assert document["heqcodec"]["images"] == [2]
     (images / "a.PNG").unlink()
     (images / "b.png").unlink()
-    result = CliRunner().invoke(app, [*command, "-f"])
+    result = table(images, tmp_path, *options, "-f")
     assert result.exit_code == 1 and "No image could be read: " in result.output
 
 
@@ -184,8 +181,7 @@ def test_the_table_keeps_its_digits_on_a_narrow_terminal(
 ) -> None:
     monkeypatch.setenv("COLUMNS", "80")
     (images / "a.PNG").unlink()
-    command = ["patch-table", "--data", str(images), "--out", str(tmp_path)]
-    result = CliRunner().invoke(app, command)
+    result = table(images, tmp_path)
     assert result.exit_code == 0 and "…" not in result.stdout
     for row in csv.DictReader((tmp_path / "patch-table.csv").open()):
         line = [f"{float(row['bpp']):.4f}", f"{float(row['psnr']):.2f}"]

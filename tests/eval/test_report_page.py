@@ -168,6 +168,7 @@ def test_savings_are_those_of_every_pair(folders: Folders, tmp_path: Path, ancho
     assert {((0.3, 1.0), "ms_ssim_db", *pair) for pair in pairs} <= seen
 
 
+@pytest.mark.slow
 def test_a_small_page_shows_the_middle_and_says_so(folders: Folders, tmp_path: Path) -> None:
     whole, _ = make_page(folders, tmp_path, "--images", "1")
     uris = sum(len(p["src"]) for p in held(whole)["viewer"]["images"][0]["pictures"])
@@ -215,6 +216,7 @@ def test_a_picture_of_another_file_is_left_out(folders: Folders, tmp_path: Path)
     assert ("webp", 30) not in {(p["codec"], p["setting"]) for p in image["pictures"]}
 
 
+@pytest.mark.slow
 def test_a_page_without_originals_or_kept_images_says_why(folders: Folders, tmp_path: Path) -> None:
     out = tmp_path / "report.html"
     assert run("eval", "report", folders.results, "--out", out).exit_code == 0

@@ -265,7 +265,7 @@ def test_heads_with_comments(exported: Exported, heqenc: Path, tmp_path: Path) -
 
 
 @pytest.mark.skipif(ARM is None, reason="there is no arm-none-eabi-gcc")
-@pytest.mark.parametrize("level", quick_first(["-O2", "-Os"]))
+@pytest.mark.parametrize("level", quick_first(["-Os", "-O2"]))
 def test_no_multiplication_for_arm(exported: Exported, level: str) -> None:
     made = exported.folder / f"arm{level}.o"
     text = arm_code(exported.folder / "heq_encoder.c", made, level)

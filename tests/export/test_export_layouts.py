@@ -20,7 +20,7 @@ from heqcodec.export.vectors import scene
 from heqcodec.packets.framing import counted
 from heqcodec.packets.layout import parse
 from skimage.data import astronaut
-from slow_cases import quick_first
+from slow_cases import quick_first, slow
 
 pytestmark = needs_compiler
 PREFIX = "shed"
@@ -103,6 +103,7 @@ def test_lora_camera_sends_what_was_lost_again(export: Export, layout: str, tmp_
     assert image.to_heq() == heqcodec.encode(pixels, quality=25)
 
 
+@pytest.mark.slow
 def test_examples_are_those_that_the_model_can_run(export: Export, tmp_path: Path) -> None:
     assert names(export("arduino", "nqe-r") / "examples") == ["CameraToLoRa", "CameraToSerial"]
     # Whatever the model, its examples compile: of packets where it has them.
@@ -114,7 +115,7 @@ def test_examples_are_those_that_the_model_can_run(export: Export, tmp_path: Pat
 
 
 @pytest.mark.parametrize("toolchain", quick_first(CROSS))
-@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("layout", [slow(name) if name == "esp-idf" else name for name in LAYOUTS])
 def test_compiles_for_microcontrollers(
     export: Export, layout: str, toolchain: str, tmp_path: Path
 ) -> None:

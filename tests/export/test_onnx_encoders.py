@@ -26,7 +26,7 @@ from sample_cost_layers import random_cost_layer
 from slow_cases import slow
 from small_models import photograph, transform_tensors
 
-KINDS = ("rate", "transform", "vgg-shift", slow("vgg-thresholds"))
+KINDS = ("rate", "transform", slow("vgg-thresholds"), slow("vgg-shift"))
 
 
 def vgg(form: str) -> IntegerVgg:

@@ -10,6 +10,7 @@ from pathlib import Path
 import heqcodec
 import pytest
 from heqcodec.container import ContainerReader
+from slow_cases import slow
 
 FUZZ = Path(__file__).parents[1] / "fuzz"
 sys.path.insert(0, str(FUZZ / "python"))
@@ -22,9 +23,10 @@ SEEDS = [path.read_bytes() for path in seed_files()]
 LONGEST = 1000
 MUTANTS = {"patch_coder": 30, "packed_coder": 200, "metadata": 150}
 """Of each target: the slow ones get fewer."""
+QUICK = ("container", "packed_coder", "info")
 
 
-@pytest.mark.parametrize("name", TARGETS)
+@pytest.mark.parametrize("name", [name if name in QUICK else slow(name) for name in TARGETS])
 def test_seeds_and_mutants_do_no_harm(name: str) -> None:
     # The patch coder takes a tenth of a second for each file that it decodes.
     stride = 3 if name == "patch_coder" else 1

@@ -15,6 +15,7 @@ from heqcodec.file.row_decoding import decode_rows
 from heqcodec.image.rows import load_rows, write_rows
 from heqcodec.image.tiff_rows import TiffRows
 from PIL import Image
+from slow_cases import quick_first
 from small_models import photograph
 
 PIXELS = np.ascontiguousarray(np.tile(photograph()[:300, :170], (1, 2, 1)))
@@ -81,7 +82,7 @@ def test_reads_each_strip_of_the_file_once(tmp_path: Path, monkeypatch: pytest.M
     assert read == list(range(15))
 
 
-@pytest.mark.parametrize("decoder", ["plain", "fast"])
+@pytest.mark.parametrize("decoder", quick_first(["plain", "fast"]))
 def test_bands_are_the_pixels_of_decode(decoder: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("heqcodec.purenet.tiles.TILE", 3)
     data = heqcodec.encode(PIXELS, quality=40)

@@ -14,6 +14,7 @@ from heqcodec.base.errors import HeqError, HeqTruncatedError
 from heqcodec.container.header import HEADER_LENGTH
 from numpy.typing import NDArray
 from PIL import Image
+from slow_cases import slow
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +49,7 @@ def streamed(
         ("nqe-r", {"quality": 40, "strip_rows": 1}, "plain"),
         ("nqe-r", {"quality": 40, "strip_rows": 2}, "fast"),
         ("nqe-r", {"quality": 70, "pack": True}, "plain"),
-        ("nqe-t", {"bpp": 0.25, "strip_rows": 1}, "plain"),
+        slow("nqe-t", {"bpp": 0.25, "strip_rows": 1}, "plain"),
     ],
 )
 def test_rows_are_those_of_decode(

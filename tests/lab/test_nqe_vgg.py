@@ -22,6 +22,7 @@ from heqcodec.nqe_vgg.layout import VGG_LAYERS, total_bits, weight_bits
 from heqcodec.nqe_vgg.payload import CODE_CHANNELS, RATES, pack_code, unpack_code
 from heqcodec.quantizers import layer_report
 from safetensors.numpy import load_file, save_file
+from slow_cases import quick_first
 from threadpoolctl import threadpool_limits
 
 
@@ -43,7 +44,7 @@ def patches() -> np.ndarray:
     return np.concatenate([some_patches(12), adversarial_patches()])
 
 
-@pytest.fixture(scope="module", params=["thresholds", "shift"])
+@pytest.fixture(scope="module", params=quick_first(["shift", "thresholds"]))
 def encoder(request) -> NqeVgg:
     """A graph in evaluation mode with negative and zero gammas, after a step of training."""
     torch.manual_seed(1)

@@ -340,6 +340,7 @@ class TestRun:
         with pytest.raises(HeqError, match="begun with the recipe of tiny, not of other"):
             train_peer(other, photographs, out, held_out, resume=True)
 
+    @pytest.mark.slow
     def test_command(self, photographs: Path, tmp_path: Path) -> None:
         recipe = write_recipe(tmp_path / "tiny.toml", "mcucoder", steps=2)
         arguments = ["eval", "train-peer", str(recipe), "--data", str(photographs), "-j", "1"]

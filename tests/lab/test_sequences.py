@@ -262,6 +262,7 @@ class TestGatedUnit:
 
 
 class TestCommand:
+    @pytest.mark.slow
     def test_what_it_writes(
         self, photographs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -17,6 +17,7 @@ from heqcodec.lab.training.checkpoint import read_facts
 from heqcodec.lab.training.loop import TrainingLoop
 from heqcodec.lab.training.run import train
 from heqcodec.models.registry import TRANSFORM, VGG
+from slow_cases import quick_first
 from small_models import write_recipe
 from training_runs import FAMILIES, checkpoint_of, stop_after
 
@@ -33,7 +34,7 @@ VGG_STAGES = {
 """Each stage, and each phase of the quantizers, begins or ends between two steps of the run."""
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", quick_first(reversed(FAMILIES)))
 class TestRuns:
     @pytest.fixture
     def run(

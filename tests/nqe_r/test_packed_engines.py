@@ -11,6 +11,7 @@ from heqcodec.nqe_r.layout import LEVELS
 from heqcodec.nqe_r.packed_coder import PackedCoder
 from heqcodec.nqe_r.packed_coder.tables import FLAG_NETS, SEGMENT_STARTS
 from sample_packed_strips import TABLES, Tables, needs_native, some_levels
+from slow_cases import slow
 
 
 class Coded(NamedTuple):
@@ -133,10 +134,11 @@ CODED = {
     "much": much(),
     "flags": flags(),
 }
+QUICK = ("falling", "scattered", "little", "sure and wrong networks", "signs", "flags")
 
 
 @needs_native
-@pytest.mark.parametrize("name", CODED)
+@pytest.mark.parametrize("name", [name if name in QUICK else slow(name) for name in CODED])
 def test_both_engines_write_the_same(name: str) -> None:
     levels, sizes, step, tables = CODED[name]
     native, reference = PackedCoder(tables), PackedCoder(tables, native=False)

@@ -12,6 +12,7 @@ from heqcodec.nqe_r.device_coder.parts import Part
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sample_device_strips import NATIVE, some_levels, some_tables
+from slow_cases import slow
 
 needs_native = pytest.mark.skipif(not NATIVE, reason="the C extension is not built")
 KINDS = [
@@ -29,7 +30,7 @@ def strip(seed: int, shape: tuple[int, int, int], scale: float = 3.0) -> tuple[n
 
 
 @pytest.mark.parametrize("native", KINDS)
-@pytest.mark.parametrize("shape", [(1, 1, 1), (2, 3, 3), (2, 34, 1)])
+@pytest.mark.parametrize("shape", [(1, 1, 1), (2, 3, 3), slow((2, 34, 1))])
 def test_parts_together_are_the_levels(native: bool, shape: tuple[int, int, int]) -> None:
     coder = DeviceCoder(some_tables(), native=native)
     assert isinstance(coder, ProgressiveCoder)
@@ -46,6 +47,7 @@ def test_parts_together_are_the_levels(native: bool, shape: tuple[int, int, int]
     assert coder.encode_parts(other, transform_sizes, 500)[0] == low
 
 
+@pytest.mark.slow
 @needs_native
 @given(seed=st.integers(0, 2**32 - 1), scale=st.floats(0, 40), step=st.integers(0, 1023))
 @settings(max_examples=8, deadline=None)

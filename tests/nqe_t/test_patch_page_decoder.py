@@ -53,6 +53,7 @@ def own_values(path: Path, model: str) -> np.ndarray:
     return values.reshape(len(codes), 3, 32, 32)[:, : header.channels]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(NODE is None, reason="needs node")
 def test_the_pages_lead_to_values_and_plain_pixels(tmp_path: Path) -> None:
     files = golden_files()

@@ -150,6 +150,7 @@ def test_levels_of_bands() -> None:
             assert levels[0, band] == level and levels.sum() == level
 
 
+@pytest.mark.slow
 def test_arithmetics_agree(encoder: VggNqe, patches: np.ndarray) -> None:
     for made in (encoder, random_class_encoder(4), random_class_encoder(5, THIRD, own_cuts=True)):
         codes = made.encode_patches(patches, 256)

@@ -114,6 +114,7 @@ class TestGatesOfLevels:
 
 
 class TestTwin:
+    @pytest.mark.slow
     @pytest.mark.parametrize("form", quick_first(["thresholds", "shift"]))
     @pytest.mark.parametrize("kind", quick_first(KINDS))
     def test_is_exact_in_every_arithmetic(self, kind: str, form: str) -> None:

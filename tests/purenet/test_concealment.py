@@ -67,6 +67,7 @@ def test_the_network_knows_more_than_the_continuation() -> None:
     assert errors[0] < 0.8 * errors[1]
 
 
+@pytest.mark.slow
 def test_windows_give_what_one_window_gives(monkeypatch: pytest.MonkeyPatch) -> None:
     image = np.tile(photograph()[:256, :256], (2, 3, 1))
     valid = spread_losses(16, 24)
@@ -92,6 +93,7 @@ def test_both_libraries_add_the_same() -> None:
     np.testing.assert_allclose(one, other, rtol=0, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_training_goes_on_and_ships(tmp_path: Path) -> None:
     np.save(tmp_path / "tiles.npy", np.stack([photograph()[:256, :256]] * 51))
     write_rate_weights(tmp_path)

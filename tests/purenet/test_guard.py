@@ -18,6 +18,7 @@ from heqcodec.purenet.features import Features
 from heqcodec.purenet.guard import guarded, spread
 from heqcodec.purenet.rate_decoder import PurenetRateDecoder
 from numpy.typing import NDArray
+from slow_cases import quick_first
 from small_models import photograph
 
 
@@ -161,13 +162,14 @@ class TestPatches:
 
 
 class TestImages:
-    @pytest.mark.parametrize("quality", [40, 70])
+    @pytest.mark.parametrize("quality", quick_first([70, 40]))
     def test_saturated_pictures_are_no_worse_than_the_plain_inverse(self, quality: int) -> None:
         data = heqcodec.encode(saturated(), quality=quality)
         plain = psnr(saturated(), heqcodec.decode(data, decoder="plain"))
         for decoder in ("strong", "fast", "best"):
             assert psnr(saturated(), heqcodec.decode(data, decoder=decoder)) > plain - 0.1
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(("bpp", "loss"), [(0.125, 1.1), (0.5, 0.1)])
     def test_patch_mode_too(self, bpp: float, loss: float) -> None:
         data = heqcodec.encode(saturated(), bpp=bpp, model="nqe-t")

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from heqcodec.eval.metrics import psnr
 from heqcodec.image.images import load_image
+from slow_cases import quick_first
 from small_models import photograph
 
 REFUSES = """
@@ -26,7 +27,7 @@ main()
 """
 
 
-@pytest.mark.parametrize("model", ["nqe-r", "nqe-t"])
+@pytest.mark.parametrize("model", quick_first(["nqe-r", "nqe-t"]))
 def test_works_with_numpy_alone(model: str, tmp_path: Path) -> None:
     image = photograph()[:160, 64:224]
     data = heqcodec.encode(image, model=model)

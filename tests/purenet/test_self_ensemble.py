@@ -54,6 +54,7 @@ def test_what_is_lopsided_is_evened_out(views: int, rows_differ: bool) -> None:
     assert network.radius == 24
 
 
+@pytest.mark.slow
 def test_it_is_nearer_to_a_photograph_than_the_strong_decoder_alone() -> None:
     image = photograph()[:256, 64:320]
     data = heqcodec.encode(image, quality=40)

@@ -142,6 +142,7 @@ def test_fit_finds_where_corrections_help(monkeypatch: pytest.MonkeyPatch) -> No
     assert all((again[name] == fitted[name]).all() for name in fitted)
 
 
+@pytest.mark.slow
 def test_losses_may_count_more_than_gains(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(trust_fit, "ITERATIONS", 1000)
     monkeypatch.setattr(trust_fit, "BATCH", 256)

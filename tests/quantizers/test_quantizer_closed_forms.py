@@ -95,6 +95,7 @@ def test_a_printed_normalization_shows_its_phase():
     assert norm.extra_repr() == "shift=2"
 
 
+@pytest.mark.slow
 def test_a_predictor_sees_four_fifths():
     """Accuracies are powers of two, so that the mean of the seen ones says which they are."""
     vectors = torch.eye(10, 20)
@@ -169,6 +170,7 @@ def test_bits_that_never_change():
     assert code_statistics(code) == pytest.approx({"entropy": 0.25, "stuck": 0.75})
 
 
+@pytest.mark.slow
 def test_the_plot_of_the_layers(tmp_path, monkeypatch):
     from matplotlib import pyplot
 

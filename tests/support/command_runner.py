@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from typing import Any
 
+import typer.testing
 from heqcodec.cli.application import app
 from typer.testing import CliRunner
+
+typer.testing._get_command = functools.cache(typer.main.get_command)
+"""Reading the options of all commands takes ten times as long as most of the commands tested."""
 
 
 def run(*arguments: str | Path, stdin: bytes | None = None) -> Any:

@@ -59,7 +59,7 @@ class LightDecoder:
         weight = np.repeat(np.repeat(present, PATCH, 0), PATCH, 1).astype(np.int64)
         filled = filled * weight
         for axis in (0, 1):
-            filled, weight = _box(filled, axis), _box(weight, axis)
+            filled, weight = box_sum(filled, axis), box_sum(weight, axis)
         smooth = filled // np.maximum(weight, 1)
         # What a decoder shows in a lost patch is its own affair: here, something plainly wrong.
         smooth[~np.repeat(np.repeat(present, PATCH, 0), PATCH, 1)] = 255
@@ -74,13 +74,11 @@ def cropped(frame: np.ndarray, core: tuple[slice, slice] | None) -> np.ndarray:
     return frame[rows, columns]
 
 
-def _box(plane: np.ndarray, axis: int) -> np.ndarray:
-    """Sum over the nearest 2 * 40 + 1 samples along one axis, zeros past the edges."""
-    reach = LightDecoder.radius
-    padding = [(0, 0), (0, 0)]
+def box_sum(field: np.ndarray, axis: int) -> np.ndarray:
+    """Sum over the nearest 2 * radius + 1 samples along one axis, zeros past the edges."""
+    reach, length = LightDecoder.radius, field.shape[axis]
+    padding = [(0, 0)] * field.ndim
     padding[axis] = (reach + 1, reach)
-    total = np.pad(plane, padding).cumsum(axis=axis)
-    length = plane.shape[axis]
+    total = np.pad(field, padding).cumsum(axis=axis)
     high = np.take(total, range(2 * reach + 1, 2 * reach + 1 + length), axis=axis)
-    low = np.take(total, range(length), axis=axis)
-    return high - low
+    return high - np.take(total, range(length), axis=axis)

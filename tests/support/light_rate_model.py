@@ -17,7 +17,7 @@ import numpy as np
 from heqcodec.base.errors import HeqFormatError, HeqUnsupportedError
 from heqcodec.container.header import Coder
 from heqcodec.nqe_r.layout import LEVELS, QUARTERS
-from light_model import LightDecoder, LightEncoder, cropped
+from light_model import LightDecoder, LightEncoder, box_sum, cropped
 
 PATCH = 32
 SLICES = (4, 16, 64, 256, 1024)
@@ -227,20 +227,10 @@ class LightRateDecoder:
         mean = frame * weight
         total = weight
         for axis in (0, 1):
-            mean, total = _box(mean, axis), _box(total, axis)
+            mean, total = box_sum(mean, axis), box_sum(total, axis)
         # A little of the mean around: enough to show in tests how far a patch reaches.
         frame = (7 * frame + mean // np.maximum(total, 1)) // 8
         return cropped(np.where(weight > 0, frame, 255).astype(np.uint8), core)
-
-
-def _box(field: np.ndarray, axis: int) -> np.ndarray:
-    """Sum over the nearest 2 * radius + 1 samples along one axis, zeros past the edges."""
-    reach, length = LightRateDecoder.radius, field.shape[axis]
-    padding = [(0, 0)] * field.ndim
-    padding[axis] = (reach + 1, reach)
-    total = np.pad(field, padding).cumsum(axis=axis)
-    high = np.take(total, range(2 * reach + 1, 2 * reach + 1 + length), axis=axis)
-    return high - np.take(total, range(length), axis=axis)
 
 
 @dataclass

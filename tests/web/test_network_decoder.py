@@ -7,7 +7,6 @@ from pathlib import Path
 import heqcodec
 import numpy as np
 import pytest
-from slow_cases import quick_first
 from web_package import WEB, as_rgba, require_package, rgba_file, run_package
 
 GOLDEN = Path(__file__).resolve().parents[1] / "conformance"
@@ -41,18 +40,26 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return {**{name: folder / f"{name}.heq" for name in made}, "golden": golden}
 
 
-@pytest.mark.parametrize("decoder", quick_first(["fast", "strong"]))
-def test_networks(files: dict[str, Path], tmp_path: Path, decoder: str) -> None:
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("decoder", "names"),
+    [
+        ("fast", ("photograph",)),
+        ("fast", ("grey", "lost", "blocks", "tiles", "rates", "golden")),
+        ("strong", ("photograph", "golden")),
+    ],
+)
+def test_networks(
+    files: dict[str, Path], tmp_path: Path, decoder: str, names: tuple[str, ...]
+) -> None:
     jobs = [
         {
-            "file": file,
+            "file": files[name],
             "pixels": tmp_path / name,
             "options": {"decoder": decoder, "partial": name == "lost"},
         }
-        for name, file in files.items()
-        if decoder == "fast" or name in ("photograph", "golden")
+        for name in names
     ]
-    names = [job["pixels"].name for job in jobs]
     for name, result in zip(names, run_package(jobs), strict=True):
         assert "error" not in result, (name, result)
         data = files[name].read_bytes()

@@ -155,6 +155,7 @@ def test_files_of_a_constant_rate(page: Any, files: dict[str, Path]) -> None:
         assert np.abs(shown(page, "under").astype(int) - own).max() <= 1
 
 
+@pytest.mark.slow
 def test_narrow_screens_need_no_scrolling(page: Any) -> None:
     for width, dark in ((390, True), (390, False), (1000, False)):
         set_screen(page, width, dark)
