@@ -58,6 +58,7 @@ def sequences(
     refuse_existing([out / "sequences.json"], force)
     import numpy as np
     from heqcodec.base.files import write_bytes, write_json
+    from heqcodec.eval.baselines.ffmpeg import run_ffmpeg
     from heqcodec.eval.report import environment
     from heqcodec.file.options import step_of_quality
     from heqcodec.lab.classifier.images import load_images
@@ -67,6 +68,7 @@ def sequences(
     from heqcodec.lab.training.log_rows import append_rows
     from heqcodec.lab.training.photographs import TILE, load_frames, load_tiles
 
+    run_ffmpeg(["-version"])  # H.264 needs it after minutes of work
     tiles, data_hash = load_tiles(data)
     held = load_frames(held_out)[:photographs]
     places = np.linspace(0, len(tiles) - 1, chosen_on).round().astype(int)

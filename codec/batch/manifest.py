@@ -229,15 +229,11 @@ class Manifest:
         return number
 
     def _past(self, parts: list[str], run: int, present: Container[str]) -> Past:
-        import pyarrow.parquet as pq
-
         columns = ["number", "run", "source", "size", "version", "output", "error", "shard"]
-        schema = _schema()
         blocks = []
         for name in parts:
             try:
-                data = io.BytesIO(self._place.read(name))
-                table = pq.read_table(data, columns=columns, schema=schema)
+                table = _table(self._place.read(name), columns)
             except FileNotFoundError:
                 continue  # joined by whoever was here before, while a store still listed it
             except (OSError, ValueError) as error:
@@ -279,13 +275,12 @@ class Manifest:
         if len(self._small) < 2:
             return
         import pyarrow as pa
-        import pyarrow.parquet as pq
 
         small, self._small = self._small, []
         tables = []
         for name, _ in small:
             with contextlib.suppress(FileNotFoundError):
-                tables.append(pq.read_table(io.BytesIO(self._place.read(name)), schema=_schema()))
+                tables.append(_table(self._place.read(name)))
         self._write(pa.concat_tables(tables).unify_dictionaries())
         for name, _ in small:
             with contextlib.suppress(FileNotFoundError):
@@ -312,10 +307,9 @@ def read_manifest(place: Place) -> Any:
         place: the manifest's folder.
     """
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     names = [name for name in place.names("") if name.endswith(".parquet")]
-    tables = [pq.read_table(io.BytesIO(place.read(name)), schema=_schema()) for name in names]
+    tables = [_table(place.read(name)) for name in names]
     if not tables:
         return _schema().empty_table()
     table = pa.concat_tables(tables).unify_dictionaries().combine_chunks()
@@ -324,6 +318,18 @@ def read_manifest(place: Place) -> Any:
     order = np.lexsort((numbers, keys))
     latest = np.append(keys[order][1:] != keys[order][:-1], True)
     return table.take(np.sort(order[latest]))
+
+
+def _table(part: bytes, columns: list[str] | None = None) -> Any:
+    """The rows of a part, and of them some columns or all."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    # Memory of pyarrow's own: its threads give back bytes of Python's a little later, for which
+    # they need the interpreter, and a process that ends meanwhile is aborted.
+    copied = pa.BufferOutputStream()
+    copied.write(part)
+    return pq.read_table(pa.BufferReader(copied.getvalue()), columns=columns, schema=_schema())
 
 
 def _block(rows: list[dict[str, Any]], run: int, present: Container[str]) -> tuple[np.ndarray, ...]:

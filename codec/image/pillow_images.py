@@ -47,7 +47,7 @@ _limit_lock = threading.RLock()
 
 
 @contextlib.contextmanager
-def _pillow_limit(max_pixels: int | None) -> Iterator[None]:
+def pillow_limit(max_pixels: int | None) -> Iterator[None]:
     """Silence Pillow's warnings, and lift its own size limit as far as the caller's goes."""
     with _limit_lock, warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -77,7 +77,7 @@ def read_stream(stream: BinaryIO, name: str, max_pixels: int | None) -> LoadedIm
         raise HeqError(f"{name} is empty; give an image file.")
     if head == MAGIC:
         raise HeqUnsupportedError(f"{name} is a .heq file already; decode it first.")
-    with _pillow_limit(max_pixels):
+    with pillow_limit(max_pixels):
         try:
             image = Image.open(stream)
         except Image.UnidentifiedImageError as error:
@@ -121,7 +121,7 @@ def read_pillow(
         raise HeqUnsupportedError(
             f"{name} is a {image.format} drawing, not samples; convert it to PNG."
         )
-    with _pillow_limit(max_pixels):
+    with pillow_limit(max_pixels):
         try:
             return _loaded(image, name, stream or _file_of(image))
         except HeqError:

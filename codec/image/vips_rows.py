@@ -13,6 +13,7 @@ from PIL import Image
 from . import metadata
 from .arrays import LoadedImage, check_size
 from .colour_tags import colour_space, has_gain_map
+from .pillow_images import pillow_limit
 from .row_source import Rows
 
 _EXIF = b"Exif\0\0"
@@ -71,7 +72,8 @@ def load_by_vips(path: str | os.PathLike[str], max_pixels: int | None) -> Loaded
         )
     notes: list[str] = []
     icc, exif, xmp = (_block(image, f"{kind}-data") for kind in ("icc-profile", "exif", "xmp"))
-    with Image.open(name) as opened, open(name, "rb") as stream:
+    # Only its head is read, of whatever size.
+    with pillow_limit(None), Image.open(name) as opened, open(name, "rb") as stream:
         space = colour_space(opened, stream, icc, notes)
         if has_gain_map(opened, xmp):
             notes.append("The gain map for displays of a high dynamic range was left out.")

@@ -56,6 +56,15 @@ def test_files_by_rows_are_the_whole_image(tmp_path: Path, name: str) -> None:
     assert heqcodec.encode(rows, quality=40) == heqcodec.encode(whole, quality=40)
 
 
+def test_pillow_does_not_limit_files_by_rows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("pyvips")
+    Image.fromarray(PHOTO).save(tmp_path / "a.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    assert load_rows(tmp_path / "a.png", None).pixels.shape == PHOTO.shape
+
+
 def test_files_that_are_not_read_by_rows(tmp_path: Path) -> None:
     pytest.importorskip("pyvips")
 

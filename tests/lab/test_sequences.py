@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import zlib
 from io import BytesIO
 from pathlib import Path
@@ -293,3 +294,12 @@ class TestCommand:
         assert len(found["classes"]) == 10
         assert str(tmp_path) not in json.dumps(found)
         assert (tmp_path / "out" / "table.md").read_text() in result.stdout
+
+
+def test_without_ffmpeg_it_stops_before_any_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)
+    folders = ("--data", tmp_path, "--held-out", tmp_path)  # empty, which would be refused later
+    result = run("eval", "sequences", *folders, "--out", tmp_path / "out")
+    assert result.exit_code == 1 and 'pip install "heqcodec[baselines]"' in result.stderr
