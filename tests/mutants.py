@@ -20,20 +20,21 @@ import functools
 import gc
 import importlib
 import json
+import multiprocessing
 import os
 import random
 import resource
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import IO, Annotated, Any, NamedTuple
+from typing import IO, Annotated, Any, NamedTuple, cast
 
 import hypothesis
 import libcst
@@ -143,7 +144,8 @@ def run_tests(tests: list[Test], begun: IO[str]) -> str | None:
     for test, next_item in zip(tests, following, strict=True):
         most = round(time.process_time() + 3 * test.seconds) + 2
         resource.setrlimit(resource.RLIMIT_CPU, (most, resource.RLIM_INFINITY))
-        signal.alarm(20 * most + 60)  # A test that only waits takes no time of the processor.
+        # A test that only waits takes no time of the processor; others get little of it for hours.
+        signal.alarm(100 * most + 300)
         print(test.item.nodeid, file=begun, flush=True)
         reports = runtestprotocol(test.item, log=False, nextitem=next_item)
         if any(report.failed for report in reports):
@@ -231,20 +233,49 @@ def in_child(mutant: str, tests: list[Test], places: Sequence[Switch] = ()) -> O
     return Outcome(failed, set(reached), seconds, modules)
 
 
+# Processes that import the package anew are forked from one that has imported the rest.
+FRESH = multiprocessing.get_context("forkserver")
+FRESH.set_forkserver_preload(["__main__", "numpy", "safetensors.numpy", "PIL.Image", "torch"])
+
+
+class Failures:
+    """A plugin of pytest that keeps which tests failed."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.failed:
+            self.names.append(report.nodeid)
+
+
+def run_by_name(mutant: str, names: list[str], seconds: int, answer: Connection) -> None:
+    """Run tests in a process that has not imported the package, and send which failed first."""
+    os.environ["MUTANT_UNDER_TEST"] = mutant
+    resource.setrlimit(resource.RLIMIT_CPU, (seconds, resource.RLIM_INFINITY))
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    os.dup2(nowhere, 2)
+    failures = Failures()
+    code = pytest.main(["-x", "-q", "-p", "no:cacheprovider", *names], plugins=[failures])
+    answer.send(None if code == 0 else (failures.names or ["an import"])[0])
+
+
 def in_new_process(mutant: str, tests: list[Test]) -> str | None:
     """What failed where modules are imported with the mutant: their constants depend on it."""
     names = [test.item.nodeid for test in tests]
-    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *names]
-    environment = {**os.environ, "MUTANT_UNDER_TEST": mutant}
-    seconds = 60 + 60 * sum(test.seconds for test in tests)
+    seconds = 30 + round(3 * sum(test.seconds for test in tests))
+    reading, writing = FRESH.Pipe(duplex=False)
+    process = FRESH.Process(target=run_by_name, args=(mutant, names, seconds, writing))
+    process.start()
+    writing.close()
     try:
-        done = subprocess.run(
-            command, env=environment, capture_output=True, text=True, timeout=seconds
-        )
-    except subprocess.TimeoutExpired:
-        return "time"
-    failed = [line.split()[1] for line in done.stdout.splitlines() if line.startswith("FAILED ")]
-    return None if done.returncode == 0 else (failed or ["an import"])[0]
+        return cast("str | None", reading.recv())
+    except EOFError:
+        process.join()
+        return f"process ended with {process.exitcode}"
+    finally:
+        process.join()
 
 
 class Loop:

@@ -6,12 +6,19 @@ import io
 import zlib
 from dataclasses import replace
 
-import heqcodec
 import numpy as np
 import pytest
+from heqcodec.base.errors import HeqFormatError
 from heqcodec.container import Chunk, ContainerReader, Header, strip_places
 from heqcodec.container.header import MOST_STRIPS
-from heqcodec.container.strips import NOT_SENT, Strip, lawful_rate, lawful_rates, strip_length
+from heqcodec.container.strips import (
+    NOT_SENT,
+    Strip,
+    lawful_rate,
+    lawful_rates,
+    pack_strip,
+    strip_length,
+)
 from sample_containers import HEADER, build, read
 
 END = Chunk(b"END_").pack()
@@ -77,6 +84,9 @@ def test_a_rate_that_was_hit_is_known_by_the_checksum(
     strips = [pack_strip_of(0, b"first", 500), pack_strip_of(1, payload, rate)]
     whole = rate_file(64, *strips) + END
     place = len(rate_file(64, strips[0]))
+    strict = ContainerReader(io.BytesIO(whole))
+    assert strict.read_strip(1) == Strip(rate, payload)
+    assert pack_strip(strict.header, 1, payload, rate) == strips[1]
     for hit in ([2], [3], [2, 3], [0, 1, 2, 3], [3, 4], range(8)):
         damaged = bytearray(whole)
         for offset in hit:
@@ -86,13 +96,21 @@ def test_a_rate_that_was_hit_is_known_by_the_checksum(
         assert (reader.damaged_strips, reader.repaired) == ([], ["strip 1"])
 
 
-@pytest.mark.parametrize("rate", [1024, 65534, NOT_SENT])
-def test_rates_that_there_are_not(rate: int) -> None:
+@pytest.mark.parametrize(("index", "rate"), [(0, 1024), (0, 65534), (0, NOT_SENT), (3, 500)])
+def test_heads_that_there_are_not(index: int, rate: int) -> None:
     """A strip with a payload was sent."""
-    data = rate_file(32, pack_strip_of(0, b"payload", rate)) + Chunk(b"END_").pack()
-    with pytest.raises(heqcodec.HeqFormatError, match=f"rate {rate}"):
+    data = rate_file(32, pack_strip_of(index, b"payload", rate)) + END
+    with pytest.raises(HeqFormatError, match=f"At byte 44 strip 0 .*{index} with rate {rate}"):
         ContainerReader(io.BytesIO(data)).read_strip(0)
     assert partly(data).read_strip(0) is None
+
+
+def test_nothing_is_left_of_an_empty_strip() -> None:
+    strips = [pack_strip_of(index, b"", 500) for index in range(3)]
+    data = bytearray(rate_file(96, *strips) + END)
+    data[44 + 23] ^= 1
+    reader = partly(bytes(data))
+    assert reader.read_strip(1) is None and reader.read_remains(1) is None
 
 
 @pytest.mark.parametrize("hit", [[0], [2], [0, 1, 2, 3]])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -42,6 +43,7 @@ def test_fixed_tables_are_the_logistic_function_and_its_inverse() -> None:
         ("weights", np.full((tables.SETS, tables.INPUTS), -65, np.int8)),
         ("widths", np.full((128, 8), 7, np.uint16)),
         ("widths", np.full((128, 8), 32768, np.uint16)),
+        ("widths", np.full((128, 8), [32767, *[32769] * 7], np.uint16)),
         ("widths", np.zeros((128, 8), np.uint16)),
         ("widths", np.full((128, 8), 65535, np.uint16)),
         ("squash", np.zeros(256, np.int32)),
@@ -49,11 +51,13 @@ def test_fixed_tables_are_the_logistic_function_and_its_inverse() -> None:
 )
 def test_unfit_tables_are_refused(name: str, value: np.ndarray | None) -> None:
     made = some_tables()
-    if value is None:
-        del made[name]
-    else:
+    right = made.pop(name)
+    words = "not none"
+    if value is not None:
         made[name] = value
-    with pytest.raises(HeqFormatError, match="device coder"):
+        as_it_should_be = (value.dtype, value.shape) == (right.dtype, right.shape)
+        words = "out of range" if as_it_should_be else f"not {value.dtype} {value.shape}"
+    with pytest.raises(HeqFormatError, match=f"device coder.*{re.escape(words)}"):
         DeviceCoder(made)
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import itertools
+import math
 from pathlib import Path
 
 import numpy as np
 import pytest
 from heqcodec.base.errors import HeqError
+from heqcodec.nqe_r.layout import band_frequencies
 from heqcodec.nqe_r.packed_coder import PackedCoder, borders, mixing
 from heqcodec.nqe_r.packed_coder import tables as tables_module
 from heqcodec.nqe_r.packed_coder.tables import (
@@ -100,6 +102,17 @@ def test_fixed_tables_are_those_that_ship() -> None:
     # The halves of 32 points are orthonormal to the 16-point transform of each half.
     halves = made["halves"] / 4096
     np.testing.assert_allclose(halves @ halves.T, np.eye(32), atol=2e-3)
+
+
+def test_angles_are_quarters_by_threes_and_rings_are_whole_radii() -> None:
+    bands = [tuple(band) for band in band_frequencies().tolist()]
+    found = dict(zip(bands, tables_module.angles_and_rings().tolist(), strict=True))
+    assert {band: ring for band, (_, ring) in found.items()} == {
+        band: math.isqrt(band[0] ** 2 + band[1] ** 2) for band in bands
+    }
+    angles = {(0, 0): 0, (0, 1): 0, (1, 3): 0, (1, 2): 1, (3, 8): 1, (3, 4): 1}
+    angles |= {(1, 1): 2, (7, 7): 2, (2, 1): 2, (8, 3): 2, (3, 1): 3, (1, 0): 3}
+    assert {band: found[band][0] for band in angles} == angles
 
 
 def _page_rows(heading: str) -> list[list[str]]:

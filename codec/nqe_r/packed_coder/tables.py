@@ -194,5 +194,5 @@ def angles_and_rings() -> NDArray[np.int64]:
     """Angle 0..3 and ring 0..21 of each band, int64 (BANDS, 2)."""
     u, v = band_frequencies().T
     angle = np.select([v >= 3 * u, v > u, u < 3 * v], [0, 1, 2], 3)
-    ring = np.searchsorted(np.arange(32) ** 2, u**2 + v**2, side="right") - 1
+    ring = np.sqrt(u**2 + v**2).astype(np.int64)
     return np.stack([angle, ring], axis=1)
