@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +22,7 @@ from .work import Item, Outcome, Task, Worker
 __all__ = ["RayEngine", "cluster_workers"]
 
 _FALSE_STARTS = 3
+_PATIENCE = 10.0
 
 
 @dataclass
@@ -67,9 +69,12 @@ def cluster_workers(address: str | None) -> int:
     import ray
 
     if not ray.is_initialized():
+        host, _, port = (address or "").removeprefix("ray://").rpartition(":")
         try:
+            if port.isdigit():  # Ray itself would try for minutes
+                socket.create_connection((host, int(port)), _PATIENCE).close()
             ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
-        except (ConnectionError, ValueError) as error:
+        except (OSError, ValueError) as error:
             raise HeqError(f"No Ray cluster at {address}: {error}") from error
     return int(ray.cluster_resources().get("CPU", 1))
 

@@ -6,6 +6,7 @@ import logging
 import os
 import random
 import signal
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from PIL import Image
 from small_models import photograph
 
 ray = pytest.importorskip("ray", reason="needs the extra ray")
-from heqcodec.batch.ray_engine import RayEngine  # noqa: E402
+from heqcodec.batch.ray_engine import RayEngine, cluster_workers  # noqa: E402
 
 pytestmark = [
     pytest.mark.slow,
@@ -50,6 +51,16 @@ def cluster() -> Iterator[Any]:
         yield made
         ray.shutdown()
         made.shutdown()
+
+
+def test_an_address_without_a_cluster() -> None:
+    if ray.is_initialized():
+        pytest.skip("a cluster is connected already")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    for address in (f"127.0.0.1:{port}", f"ray://127.0.0.1:{port}"):
+        with pytest.raises(HeqError, match="No Ray cluster"):
+            cluster_workers(address)
 
 
 def test_every_output_is_right_though_actors_are_killed(cluster: Any, tmp_path: Path) -> None:
