@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 CELLS = 4
 """Cells along a side of a patch."""
@@ -21,6 +24,8 @@ class PurenetConfig:
     local_blocks: residual blocks of patch upsampling.
     mid_width, mid_blocks: the same at 1/4 resolution; 0 blocks leave the stage out.
     fine_width, fine_blocks: the same at 1/2 resolution.
+    hidden: channels between the two convolutions of each block, in the order local, 1/8, 1/4, 1/2;
+        empty where they are as many as the block has outside.
     """
 
     inputs: int
@@ -33,10 +38,33 @@ class PurenetConfig:
     mid_blocks: int = 0
     fine_width: int = 48
     fine_blocks: int = 3
+    hidden: Sequence[int] = ()
 
-    def as_dict(self) -> dict[str, int | bool]:
+    def as_dict(self) -> dict[str, Any]:
         """Plain values for JSON and TOML."""
-        return asdict(self)
+        return {**asdict(self), "hidden": list(self.hidden)}
+
+    @property
+    def stages(self) -> dict[str, tuple[int, tuple[int, ...]]]:
+        """Width of each stage of blocks, and channels inside each of its blocks.
+
+        Raises:
+            ValueError: `hidden` has another number of blocks.
+        """
+        sizes = {
+            "local": (self.width, self.local_blocks),
+            "coarse": (self.width, self.blocks),
+            "mid": (self.mid_width, self.mid_blocks),
+            "fine": (self.fine_width, self.fine_blocks),
+        }
+        inside = [width for width, count in sizes.values() for _ in range(count)]
+        if self.hidden and len(self.hidden) != len(inside):
+            raise ValueError(f"{len(self.hidden)} hidden widths for {len(inside)} blocks")
+        each = iter(self.hidden or inside)
+        return {
+            name: (width, tuple(itertools.islice(each, count)))
+            for name, (width, count) in sizes.items()
+        }
 
     @property
     def hints(self) -> int:

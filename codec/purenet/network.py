@@ -43,14 +43,14 @@ BASE_SPREAD, BASE_GREY = 0.02, 0.45
 class RateBlock(nn.Module):
     """``x + conv(relu(gain_rate * conv(x) + shift_rate))``, 3x3 convolutions."""
 
-    def __init__(self, width: int, rates: int) -> None:
+    def __init__(self, width: int, hidden: int, rates: int) -> None:
         super().__init__()
-        self.first = nn.Conv2d(width, width, 3, padding=1)
-        self.second = nn.Conv2d(width, width, 3, padding=1)
-        self.gain = nn.Parameter(torch.ones(rates, width))
-        self.shift = nn.Parameter(torch.zeros(rates, width))
+        self.first = nn.Conv2d(width, hidden, 3, padding=1)
+        self.second = nn.Conv2d(hidden, width, 3, padding=1)
+        self.gain = nn.Parameter(torch.ones(rates, hidden))
+        self.shift = nn.Parameter(torch.zeros(rates, hidden))
         nn.init.kaiming_normal_(self.first.weight, nonlinearity="relu")
-        nn.init.normal_(self.second.weight, std=0.1 * (2 / (9 * width)) ** 0.5)
+        nn.init.normal_(self.second.weight, std=0.1 * (2 / (9 * hidden)) ** 0.5)
         nn.init.zeros_(self.first.bias)  # type: ignore[arg-type]
         nn.init.zeros_(self.second.bias)  # type: ignore[arg-type]
 
@@ -79,20 +79,24 @@ class Purenet(nn.Module):
     def __init__(self, config: PurenetConfig) -> None:
         super().__init__()
         self.config = config
-        width, fine, rates = config.width, config.fine_width, config.rates
+        width, fine = config.width, config.fine_width
+        blocks = {
+            stage: nn.ModuleList(RateBlock(outside, inside, config.rates) for inside in each)
+            for stage, (outside, each) in config.stages.items()
+        }
         self.enter = nn.Conv2d(config.inputs, width, 1)
-        self.local = nn.ModuleList(RateBlock(width, rates) for _ in range(config.local_blocks))
+        self.local = blocks["local"]
         self.base = None if config.has_base else nn.Conv2d(config.inputs, 3 * CELL * CELL, 1)
-        self.coarse = nn.ModuleList(RateBlock(width, rates) for _ in range(config.blocks))
+        self.coarse = blocks["coarse"]
         self.coarse_out = nn.Conv2d(width, 3 * CELL * CELL, 1)
         mid = config.mid_width if config.mid_blocks else 0
         if mid:
             self.to_mid = nn.Conv2d(width, mid * 4, 1)
             self.mid_in = nn.Conv2d(mid + 48, mid, 3, padding=1)
-        self.mid = nn.ModuleList(RateBlock(mid, rates) for _ in range(config.mid_blocks))
+        self.mid = blocks["mid"]
         self.to_fine = nn.Conv2d(mid or width, fine * config.fine_factor**2, 1)
         self.fine_in = nn.Conv2d(fine + 12, fine, 3, padding=1)
-        self.fine = nn.ModuleList(RateBlock(fine, rates) for _ in range(config.fine_blocks))
+        self.fine = blocks["fine"]
         self.fine_out = nn.Conv2d(fine, 12, 3, padding=1)
         for last in (self.coarse_out, self.fine_out):
             nn.init.zeros_(last.weight)

@@ -68,15 +68,15 @@ class _Builder:
         """(1, inputs, 4 R, 4 C), (1, 3, 32 R, 32 C) to (1, 3, 32 R, 32 C)."""
         config, graph = self._config, self._graph
         x = self._patches_upsampled(cells)
-        x = self._blocks(x, "coarse", config.blocks)
+        x = self._blocks(x, "coarse")
         frame = graph.add("Add", base, self._shuffled(self._convolution(x, "coarse_out"), CELL))
         if config.mid_blocks:
             x = self._finer(x, frame, "to_mid", 2, CELL // 2)
             x = graph.add("Relu", self._convolution(x, "mid_in", padding=1))
-            x = self._blocks(x, "mid", config.mid_blocks)
+            x = self._blocks(x, "mid")
         x = self._finer(x, frame, "to_fine", config.fine_factor, 2)
         x = graph.add("Relu", self._convolution(x, "fine_in", padding=1))
-        x = self._blocks(x, "fine", config.fine_blocks)
+        x = self._blocks(x, "fine")
         x = self._convolution(x, "fine_out", padding=1)
         return graph.add("Add", frame, self._shuffled(x, 2))
 
@@ -110,38 +110,33 @@ class _Builder:
         grid = graph.add("Concat", ahead, rows, side, columns, side, axis=0)
         x = graph.add("Transpose", graph.add("Reshape", entered, grid), perm=(0, 2, 4, 1, 3, 5))
         x = graph.add("Reshape", x, graph.numbers(-1, width, CELLS, CELLS))
-        # Each row of weights is that of so many patches, one after the other.
-        patches = graph.add("Concat", self._weight_rows(), graph.numbers(-1, width, 16), axis=0)
-        x = self._blocks(x, "local", self._config.local_blocks, patches, (1, 3))
+        x = self._blocks(x, "local", patches=True)
         patch = graph.numbers(width, CELLS, CELLS)
         grid = graph.add("Concat", graph.numbers(1), rows, columns, patch, axis=0)
         x = graph.add("Transpose", graph.add("Reshape", x, grid), perm=(0, 3, 1, 4, 2, 5))
         return graph.add("Reshape", x, graph.add("Shape", entered))
 
-    def _blocks(
-        self, x: str, stage: str, count: int, grid: str = "", axes: tuple[int, int] = (0, 3)
-    ) -> str:
-        """``x + conv(relu(gain_rate * conv(x) + shift_rate))``, ``count`` times.
+    def _blocks(self, x: str, stage: str, patches: bool = False) -> str:
+        """``x + conv(relu(gain_rate * conv(x) + shift_rate))``, for each block of a stage.
 
         Args:
-            grid: shape that has the rows of weights as a dimension, and width as another; empty for
-                that of a frame, whose lines are divided among them.
-            axes: its other dimensions.
+            patches: whether x is a batch of patches, row after row, and not a frame.
         """
         graph = self._graph
-        frame = not grid
-        if frame:
-            width = graph.add("Shape", x, start=1, end=2)
-            grid = graph.add(
-                "Concat", graph.numbers(1), width, self._weight_rows(), graph.numbers(-1), axis=0
-            )
-        for index in range(count):
+        axes = (1, 3) if patches else (0, 3)
+        for index, hidden in enumerate(self._config.stages[stage][1]):
             block = f"{stage}.{index}"
+            # Each row of weights is that of so many patches, or of so many lines of a frame.
+            grid = (
+                (self._weight_rows(), graph.numbers(-1, hidden, CELLS * CELLS))
+                if patches
+                else (graph.numbers(1, hidden), self._weight_rows(), graph.numbers(-1))
+            )
             y = self._convolution(x, f"{block}.first", padding=1)
             shape = graph.add("Shape", y)
-            y = graph.add("Reshape", y, grid)
-            y = graph.add("Mul", y, self._of_rate(f"{block}.gain", frame, axes))
-            y = graph.add("Add", y, self._of_rate(f"{block}.shift", frame, axes))
+            y = graph.add("Reshape", y, graph.add("Concat", *grid, axis=0))
+            y = graph.add("Mul", y, self._of_rate(f"{block}.gain", not patches, axes))
+            y = graph.add("Add", y, self._of_rate(f"{block}.shift", not patches, axes))
             y = graph.add("Relu", graph.add("Reshape", y, shape))
             x = graph.add("Add", x, self._convolution(y, f"{block}.second", padding=1))
         return x

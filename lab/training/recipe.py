@@ -90,7 +90,7 @@ class Recipe:
     ema: float = key(SHARE, 0.999)
     seed: int = key(whole(0), 1)
     border: float = key(number(0), 0.0)
-    purenet: dict[str, int] = field(default_factory=dict, metadata={"check": TABLE})
+    purenet: dict[str, Any] = field(default_factory=dict, metadata={"check": TABLE})
 
     @staticmethod
     def load(path: Path) -> Recipe:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -347,13 +348,15 @@ class TestModels:
             sizes = entry["decoder"]["config"]
             width, fine = sizes["width"], sizes["fine_width"]
             cell = sizes["inputs"] * width
-            cell += 18 * width**2 * (sizes["blocks"] + sizes["local_blocks"])
-            blocks = sizes.get("mid_blocks", 0)
-            mid = sizes["mid_width"] if blocks else 0
+            mid = sizes["mid_width"] if sizes["mid_blocks"] else 0
+            counts = [sizes["local_blocks"] + sizes["blocks"], sizes["mid_blocks"]]
+            hidden = iter(sizes["hidden"])
+            at_cells, at_mid = (sum(islice(hidden, count)) for count in counts)
+            cell += 18 * width * at_cells
             cell += width * 192 + (width * mid * 4 if mid else width * fine * 16)
             cell += 0 if sizes["has_base"] else sizes["inputs"] * 192
-            middle = 9 * (mid + 48) * mid + 18 * mid**2 * blocks + mid * fine * 4 if mid else 0
-            quarter = 9 * (fine + 12) * fine + 18 * fine**2 * sizes["fine_blocks"] + 9 * fine * 12
+            middle = 9 * (mid + 48) * mid + 18 * mid * at_mid + mid * fine * 4 if mid else 0
+            quarter = 9 * (fine + 12) * fine + 18 * fine * sum(hidden) + 9 * fine * 12
             inverse = 2 * 32 * 3 + 9 if sizes["has_base"] else 0
             expected = cell / 64 + middle / 16 + quarter / 4 + inverse
             assert work_of(contender, "decoder").multiply_accumulates == pytest.approx(expected)

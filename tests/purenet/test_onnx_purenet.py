@@ -26,6 +26,9 @@ CONFIGS = {
     "base": PurenetConfig(inputs=192 + 42, has_base=True, **SIZES),
     "base-mid": PurenetConfig(inputs=193, has_base=True, rates=9, mid_blocks=2, **SIZES),
     "nothing-local": PurenetConfig(inputs=193, has_base=True, local_blocks=0, **SIZES),
+    "hidden": PurenetConfig(
+        inputs=193, has_base=True, mid_blocks=1, hidden=[3, 11, 1, 5, 9], **SIZES
+    ),
 }
 CPU = torch.device("cpu")
 
