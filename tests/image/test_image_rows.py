@@ -56,6 +56,15 @@ def test_files_by_rows_are_the_whole_image(tmp_path: Path, name: str) -> None:
     assert heqcodec.encode(rows, quality=40) == heqcodec.encode(whole, quality=40)
 
 
+def test_a_tall_file_is_read_again_from_its_top(tmp_path: Path) -> None:
+    pytest.importorskip("pyvips")
+    tall = np.tile(PHOTO, (40, 1, 1))
+    Image.fromarray(tall).save(tmp_path / "a.png", compress_level=1)
+    rows = load_rows(tmp_path / "a.png", None).pixels
+    for start in (0, 2000, 4000, 0, 3000, 2990):
+        assert np.array_equal(rows[start : start + 32], tall[start : start + 32])
+
+
 def test_pillow_does_not_limit_files_by_rows(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

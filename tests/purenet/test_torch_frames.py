@@ -87,7 +87,8 @@ def test_guard_and_trust_have_their_say(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_large_frames_and_many_are_cut_into_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
     decoder = loaded()
-    given = [frame_of(photograph()[: 32 * 2, : 32 * 14], [560, 600]) for _ in range(3)]
+    steps = [460 + 40 * row for row in range(14)]
+    given = [frame_of(photograph()[: 32 * 14, left : left + 192], steps) for left in (0, 99)]
     monkeypatch.setattr("heqcodec.purenet.tiles.TILE", 5)
     monkeypatch.setattr(torch_frames, "TOGETHER", 20)
     assert furthest(TorchFrames(decoder).decode(given), decoder, given) <= 1
