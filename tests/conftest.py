@@ -13,6 +13,7 @@ import heqcodec
 import numpy as np
 import pytest
 from heqcodec.base.errors import HeqUnsupportedError
+from heqcodec.base.threads import limit_threads, thread_count
 from heqcodec.nqe_t.encoder import TransformNqe
 from hypothesis import settings
 from light_model import LightDecoder, LightEncoder
@@ -62,7 +63,11 @@ class LightModels:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Without the slow tests, properties are tried on fewer examples too."""
+    """Processes of pytest-xdist share the cores out: with a thread for each core in each they
+    wait for one another. Without the slow tests, properties are tried on fewer examples too."""
+    workers = os.environ.get("PYTEST_XDIST_WORKER_COUNT")
+    if workers and "OMP_NUM_THREADS" not in os.environ:
+        limit_threads(max(1, thread_count() // int(workers)))
     if config.option.markexpr == "not slow":
         settings.register_profile("quick", max_examples=25)
         settings.load_profile("quick")

@@ -66,6 +66,7 @@ def test_torch_codes_like_the_integers() -> None:
         np.testing.assert_array_equal(codes, encoder.encode_patches(patches, 512))
 
 
+@pytest.mark.slow
 def test_other_bytes_end_the_measurement(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     speed = load("c_speed")
     Image.fromarray(scene(32, 32, 3)).save(tmp_path / "image.png")

@@ -109,6 +109,7 @@ def test_seconds_are_of_the_call_that_took_them(
     assert (row.encode_seconds, row.decode_seconds) == (0.5, 0.125)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="only Linux resets peaks")
 def test_peak_memory_is_of_the_call_and_forgets_what_was_before(
     picture: np.ndarray, tmp_path: Path

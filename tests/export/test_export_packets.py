@@ -274,6 +274,7 @@ def test_no_multiplication(exported: Path, tmp_path: Path, level: str) -> None:
     assert not [line for line in text.splitlines() if FORBIDDEN.search(line)]
 
 
+@pytest.mark.slow
 def test_memory_without_packets_is_none(exported: Path, tmp_path: Path) -> None:
     """Who does not ask for packets has no code of them."""
     if shutil.which("nm") is None:

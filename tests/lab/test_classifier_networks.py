@@ -225,6 +225,7 @@ def test_bit_shifts_stand_for_the_quantile_of_the_scales(quantile: dict, shift: 
     assert recipe("nqe").bsn_quantile == 0.9
 
 
+@pytest.mark.slow
 def test_a_head_sees_a_quarter_of_the_code_and_an_eighth_of_the_features() -> None:
     torch.manual_seed(0)
     network = build_network(recipe("nqe"), 3)

@@ -91,6 +91,7 @@ def test_only_the_ternary_and_quinary_layers_have_a_zero():
     assert [report["collapsed"] for report in layer_report(graph, 0)] == [False] * 7
 
 
+@pytest.mark.slow
 def test_every_arithmetic_gives_the_same_code(encoder, twin, patches):
     graph = encoder(as_tensor(patches)).numpy() > 0
     for arithmetic, some in (("float32", 1), ("float64", 1), ("int64", 4)):

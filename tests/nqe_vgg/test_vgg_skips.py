@@ -158,6 +158,7 @@ class TestTwin:
         assert sum(mux.weight_bits().values()) == mux.bits <= BUDGET_BITS
         assert mux.packed()["selects"].nbytes * 8 == skip_bits("mux")
 
+    @pytest.mark.slow
     def test_work(self) -> None:
         works = [vgg_work(trained(kind).integer_layers()) for kind in ("none", *KINDS)]
         places = sum(

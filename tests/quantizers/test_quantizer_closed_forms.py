@@ -124,6 +124,7 @@ def test_a_predictor_takes_a_hundred_epochs_of_256():
     assert error(10, epochs=99) > error(10) == error(10, epochs=100) > error(10, epochs=101)
 
 
+@pytest.mark.slow
 def test_the_first_of_equally_good_states_is_kept():
     """The last layer is 0, so the predictions stay, while weight decay changes the others."""
 

@@ -230,6 +230,7 @@ def test_folded_thresholds_equal_the_affine_comparison_for_every_integer(scale, 
     assert thresholds.max() <= bound + 1
 
 
+@pytest.mark.slow
 def test_report_finds_collapse_and_feeds_the_plot(tmp_path):
     torch.manual_seed(0)
     model = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Conv2d(8, 8, 3))
