@@ -70,7 +70,7 @@ class TorchFrames:
         maps = np.arange(LEVELS).reshape(SUBS, QUARTER, QUARTER)
         self._orders = [self._given(cell_places()), self._given(map_levels(maps))]
 
-    @torch.inference_mode()
+    @torch.no_grad()  # not inference mode, whose tensors training may not change
     def decode(self, frames: Sequence[RateFrame]) -> Tensor:
         """Pixels of whole frames.
 
