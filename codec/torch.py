@@ -71,7 +71,7 @@ class TensorDecoder:
         """A file, or a rectangle of it, as uint8 (channels, H, W).
 
         Args:
-            data: bytes, a path, or a binary file object.
+            data: bytes, a path, or a binary file object; with a device one that can seek.
             region: (x, y, width, height), at scale 1.
 
         Raises:
