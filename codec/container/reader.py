@@ -114,11 +114,6 @@ class ContainerReader:
             return indexed
         extent = self._found_places().extent(index)
         if extent is None or not extent.closed or extent.stop > self.file_size:
-            if not self.partial and extent is not None:
-                raise HeqTruncatedError(
-                    f"The file ends at byte {self.file_size}, inside strip {index}, which ends at "
-                    f"{extent.stop}; get a complete copy, or decode with partial."
-                )
             self._damaged_strips.add(index)
             return None
         data = self._read(extent.start, extent.stop - extent.start)

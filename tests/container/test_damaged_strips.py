@@ -18,6 +18,7 @@ from heqcodec.container.strips import (
     lawful_rates,
     pack_strip,
     strip_length,
+    strip_offset,
 )
 from sample_containers import HEADER, build, read
 
@@ -60,18 +61,24 @@ def test_the_last_of_all_strips_is_found_behind_damage() -> None:
 
 
 @pytest.mark.parametrize("foreign", [2, 9])
-def test_the_first_of_two_strips_of_the_patch_mode_is_found_where_it_was_moved_to(
-    foreign: int,
-) -> None:
-    """It is longer than the last, which alone is not full; a strip of another file is none."""
+def test_strips_of_the_patch_mode_are_found_where_they_were_moved_to(foreign: int) -> None:
+    """The last, which alone is not full, or those before it; a strip of another file is none."""
     header = replace(HEADER, strip_rows=2)
     file = build(header)
     whole, _ = read(file)
-    other = pack_strip_of(foreign, bytes(64), 64)
-    reader = partly(file[:44] + b"\0" + file[44:-12] + other + END)
-    assert reader.read_strips(range(2)) == whole.read_strips(range(2))
-    assert reader.strips_present == 2
-    assert (reader.read_chunks(), reader.damaged_chunks) == ([], ["?"])
+    cut = strip_offset(header, 1)
+    first, last = file[44:cut], file[cut:-12]
+    behind = pack_strip_of(foreign, bytes(64), 64) + END
+    for strips, lost in (
+        (b"\0" + first + last, []),
+        (first + b"\0" + last, []),
+        (b"\0" + first + last[:-9] + b"?" + last[-8:], [1]),
+    ):
+        reader = partly(file[:44] + strips + behind)
+        expected = whole.read_strips(range(2)) | dict.fromkeys(lost)
+        assert (reader.read_strips(range(2)), reader.damaged_strips) == (expected, lost)
+        assert reader.strips_present == 2
+        assert (reader.read_chunks(), reader.damaged_chunks) == ([], [] if lost else ["?"])
 
 
 @pytest.mark.parametrize("rate", [0, 499, 1023, NOT_SENT])
