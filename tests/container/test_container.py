@@ -97,6 +97,7 @@ class TestReader:
         assert reader.header == HEADER
         codes = b"".join(patch_code(HEADER, 2, c) for c in range(4))
         assert reader.read_strip(2) == Strip(HEADER.rate, codes)
+        assert reader.damaged_chunks == reader.read_chunks() == []
 
     def test_strip_with_a_lawful_checksum_and_a_wrong_head(self) -> None:
         data = bytearray(build())
@@ -105,7 +106,10 @@ class TestReader:
         struct.pack_into("<I", data, stop - 4, zlib.crc32(data[start : stop - 4]))
         with pytest.raises(HeqFormatError, match="number 7"):
             read(bytes(data))
-        assert read(bytes(data), partial=True)[0].damaged_strips == [1]
+        reader, _ = read(bytes(data), partial=True)
+        assert reader.damaged_strips == [1]
+        reader.mark_damaged(0)
+        assert reader.damaged_strips == [0, 1]
 
     @pytest.mark.parametrize("offset", range(8))
     def test_strip_head_is_repaired_in_partial_mode(self, offset: int) -> None:
@@ -163,8 +167,8 @@ class TestChain:
     def whole(self, *lengths: int) -> bytes:
         stream = io.BytesIO()
         writer = ContainerWriter(stream, self.header)
-        for length in lengths:
-            writer.write_strip(bytes(length))
+        for index, length in enumerate(lengths):
+            writer.write_strip(bytes(length), 500 + index)
         writer.finish()
         return stream.getvalue()
 
@@ -184,6 +188,6 @@ class TestChain:
     def test_a_file_may_end_where_its_last_strip_does(self, last: int) -> None:
         data = self.whole(100, 7, last)[:-12]
         reader = ContainerReader(io.BytesIO(data))
-        assert reader.read_strip(2) == Strip(500, bytes(last))
+        assert reader.read_strip(2) == Strip(502, bytes(last))
         with pytest.raises(HeqTruncatedError, match="without its END_ chunk"):
             reader.read_chunks()

@@ -77,6 +77,7 @@ class TestChunks:
         [
             (b"?" + raw_chunk(b"EXIF", b"II") + raw_chunk(END), [Chunk(b"EXIF", b"II")], ["?"]),
             (raw_chunk(b"NEWS", raw_chunk(b"EXIF", b"II")) + raw_chunk(END), [], ["NEWS"]),
+            (raw_chunk(END) + b"more", [], ["after END_"]),
             (b"EX", [], ["?"]),
         ],
     )
@@ -108,7 +109,8 @@ class TestChunks:
 class TestAlpha:
     def test_round_trip(self) -> None:
         alpha = np.random.default_rng(1).integers(0, 256, (31, 47), np.uint8)
-        assert np.array_equal(read_alpha(alpha_chunk(alpha).data, 47, 31), alpha)
+        chunk = alpha_chunk(alpha)
+        assert chunk.name == "ALPH" and np.array_equal(read_alpha(chunk.data, 47, 31), alpha)
 
     def test_is_compressed_as_well_as_zlib_can(self) -> None:
         alpha = np.add.outer(np.arange(99), np.arange(99) // 3).astype(np.uint8)

@@ -159,8 +159,9 @@ class TestPixelLimit:
     def test_at_and_over(self) -> None:
         check_pixels(10, 10, 100)
         check_pixels(2**32 - 1, 2**32 - 1, None)
-        with pytest.raises(HeqLimitError, match="max_pixels"):
-            check_pixels(101, 1, 100)
+        for size in ((101, 1), (1, 101)):
+            with pytest.raises(HeqLimitError, match=r"= 101 pixels.*raise max_pixels"):
+                check_pixels(*size, 100)
 
     def test_padding_counts(self) -> None:
         check_pixels(1, 1, 1)
@@ -199,3 +200,4 @@ def test_strips_are_as_high_as_their_number_asks() -> None:
     assert [enough_strip_rows(1, height) for height in (1, most, most + 1)] == [1, 1, 2]
     assert [enough_strip_rows(8, height) for height in (most + 1, 8 * most + 1)] == [8, 9]
     assert [enough_strip_rows(1, height, parts=2) for height in (most // 2, most)] == [1, 2]
+    assert isinstance(enough_strip_rows(1, most + 1), int)

@@ -60,33 +60,30 @@ def test_the_last_of_all_strips_is_found_behind_damage() -> None:
     assert reader.strips_present == MOST_STRIPS
 
 
-@pytest.mark.parametrize("foreign", [2, 9])
+@pytest.mark.parametrize("foreign", [3, 9])
 def test_strips_of_the_patch_mode_are_found_where_they_were_moved_to(foreign: int) -> None:
     """The last, which alone is not full, or those before it; a strip of another file is none."""
-    header = replace(HEADER, strip_rows=2)
+    header = replace(HEADER, height=160, strip_rows=2)
     file = build(header)
     whole, _ = read(file)
-    cut = strip_offset(header, 1)
+    cut = strip_offset(header, 2)
     first, last = file[44:cut], file[cut:-12]
     behind = pack_strip_of(foreign, bytes(64), 64) + END
     for strips, lost in (
         (b"\0" + first + last, []),
         (first + b"\0" + last, []),
-        (b"\0" + first + last[:-9] + b"?" + last[-8:], [1]),
+        (b"\0" + first + last[:-9] + b"?" + last[-8:], [2]),
     ):
         reader = partly(file[:44] + strips + behind)
-        expected = whole.read_strips(range(2)) | dict.fromkeys(lost)
-        assert (reader.read_strips(range(2)), reader.damaged_strips) == (expected, lost)
-        assert reader.strips_present == 2
+        expected = whole.read_strips(range(3)) | dict.fromkeys(lost)
+        assert (reader.read_strips(range(3)), reader.damaged_strips) == (expected, lost)
+        assert reader.strips_present == 3
         assert (reader.read_chunks(), reader.damaged_chunks) == ([], [] if lost else ["?"])
 
 
 @pytest.mark.parametrize("rate", [0, 499, 1023, NOT_SENT])
-def test_a_rate_that_was_hit_is_known_by_the_checksum(
-    rate: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_rate_that_was_hit_is_known_by_the_checksum(rate: int) -> None:
     """No other place says the step of a strip: of 1,024 that it can be, one has this checksum."""
-    monkeypatch.setattr(strip_places, "BLOCK", 64)  # Payloads are read in parts.
     payload = b"" if rate == NOT_SENT else bytes(range(200))
     strips = [pack_strip_of(0, b"first", 500), pack_strip_of(1, payload, rate)]
     whole = rate_file(64, *strips) + END
@@ -123,8 +120,9 @@ def test_nothing_is_left_of_an_empty_strip() -> None:
 @pytest.mark.parametrize("hit", [[0], [2], [0, 1, 2, 3]])
 @pytest.mark.parametrize("last", [Strip(500, bytes(range(9))), Strip(NOT_SENT, b"")])
 def test_the_last_strip_is_repaired_where_the_file_ends_with_it(
-    hit: list[int], last: Strip
+    hit: list[int], last: Strip, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(strip_places, "BLOCK", 4)  # Payloads are read in parts.
     strip = pack_strip_of(1, last.payload, last.rate)
     damaged = bytearray(rate_file(64, pack_strip_of(0, b"first", 500), strip))
     for offset in hit:
