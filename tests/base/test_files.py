@@ -12,6 +12,7 @@ import pytest
 from command_runner import names
 from heqcodec.base import files
 from heqcodec.base.files import replaced_file, write_bytes
+from slow_cases import quick_first
 
 COMMAND = Path(__file__).parents[1] / "support" / "light_command.py"
 WRITER = """
@@ -79,7 +80,7 @@ class TestKilled:
         if point != "before the rename":  # which never came there
             assert names(tmp_path) == ["another", "out.bin"]
 
-    @pytest.mark.parametrize("number", ["SIGTERM", "SIGHUP", "SIGINT"])
+    @pytest.mark.parametrize("number", quick_first(["SIGTERM", "SIGHUP", "SIGINT"]))
     def test_the_command_cleans_up_when_it_is_ended(
         self, number: str, photo: Path, tmp_path: Path
     ) -> None:

@@ -165,6 +165,7 @@ class TestPackedExactness:
         digest = hashlib.sha256(b"".join(streams)).hexdigest()
         assert output.count(f"SHA-256 of all streams {digest}") == 2
 
+    @pytest.mark.slow
     def test_sees_a_dependence_on_the_batch(
         self, photographs: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -174,6 +175,7 @@ class TestPackedExactness:
         assert output.count("Difference(") == output.count("what='batches of 7 ") == 4
         assert "; decoded" not in output
 
+    @pytest.mark.slow
     def test_sees_a_dependence_on_threads(
         self, photographs: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -189,6 +191,7 @@ class TestPackedExactness:
         assert code == 1 and "6 DIFFERENT" in output
         assert "threads 1'" not in output
 
+    @pytest.mark.slow
     def test_sees_a_dependence_on_the_arithmetic(
         self, photographs: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -224,6 +227,7 @@ class TestPackedExactness:
         code, output = run_packed(photographs, "--no-decode")
         assert code == 1 and output.count("what='packed coder in Python', amount=1)") == 2
 
+    @pytest.mark.slow
     def test_sees_files_that_do_not_come_back(
         self, photographs: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:

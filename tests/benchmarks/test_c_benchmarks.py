@@ -13,13 +13,13 @@ from benchmark_scripts import load
 from heqcodec.export.vectors import scene
 from PIL import Image
 from sample_vgg import OTHER, random_encoder
-from slow_cases import quick_first
 from typer.testing import CliRunner
 
 pytestmark = pytest.mark.skipif(shutil.which("gcc") is None, reason="there is no gcc")
 
 
-@pytest.mark.parametrize("model", quick_first(["nqe-t", "nqe-r"]))
+@pytest.mark.slow
+@pytest.mark.parametrize("model", ["nqe-r", "nqe-t"])
 def test_speeds_of_both_kernels(model: str, tmp_path: Path) -> None:
     Image.fromarray(scene(64, 96, 3)).save(tmp_path / "image.png")
     app = typer.Typer()

@@ -37,7 +37,7 @@ def photograph() -> np.ndarray:
     return np.ascontiguousarray(data.astronaut()[20:180, 130:322])
 
 
-@pytest.fixture(params=[slow(name) if name.endswith("-bare") else name for name in NAMES])
+@pytest.fixture(params=[slow(name) if "jpeg2000" in name else name for name in NAMES])
 def codec(request: pytest.FixtureRequest) -> PatchCodec:
     made = make_codec(request.param)
     if made.missing():

@@ -265,8 +265,9 @@ def test_mistakes_are_told(harness: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(ARM is None, reason="there is no arm-none-eabi-gcc")
-@pytest.mark.parametrize("level", quick_first(["-Os", "-O2"]))
+@pytest.mark.parametrize("level", ["-O2", "-Os"])
 def test_no_multiplication(exported: Path, tmp_path: Path, level: str) -> None:
     source = tmp_path / "packets.c"
     source.write_text(f'#define HEQ_PACKETS\n#include "{exported / "heq_encoder.c"}"\n')

@@ -118,6 +118,7 @@ def test_kodak_in_node_and_chromium(tmp_path: Path) -> None:
         assert_near(given, job["file"].read_bytes(), 1, decoder=job["options"]["decoder"])
 
 
+@pytest.mark.slow
 def test_golden_files_in_chromium(tmp_path: Path) -> None:
     files = golden_files()
     with page(tmp_path, "ort.wasm.min.mjs", files) as opened:

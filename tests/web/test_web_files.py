@@ -76,6 +76,7 @@ def assert_same_pixels(given: np.ndarray, own: np.ndarray, name: str) -> None:
     assert (apart > 0).mean() < 0.001, name
 
 
+@pytest.mark.slow
 def test_golden_files_and_photographs(photographs: dict[str, Path], tmp_path: Path) -> None:
     files = [*golden_files(), *photographs.values()]
     assert len(files) == 29
