@@ -8,11 +8,10 @@ from pathlib import Path
 import heqcodec
 import numpy as np
 import pytest
-from heqcodec.cli.application import app
+from command_runner import run as run_command
 from heqcodec.packets.framing import counted
 from heqcodec.packets.layout import parse
 from PIL import Image
-from typer.testing import CliRunner
 
 
 @pytest.fixture
@@ -25,7 +24,7 @@ def image(tmp_path: Path) -> Path:
 
 
 def run(*arguments: object, code: int = 0) -> str:
-    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    result = run_command(*map(str, arguments))
     assert result.exit_code == code, result.output
     return result.output
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from clock import Clock
-from heqcodec.cli.application import app
+from command_runner import run
 from heqcodec.eval.complexity import speed
 from heqcodec.eval.complexity.contender import Contender, Networks
 from heqcodec.eval.complexity.frame import noise_frame
@@ -27,7 +27,6 @@ from heqcodec.eval.complexity.tables import (
 from heqcodec.eval.complexity.work import Cost, Stage, Work
 from heqcodec.models import registry
 from PIL import Image
-from typer.testing import CliRunner
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -145,8 +144,8 @@ class TestCommand:
         image = tmp_path / "noise.png"
         Image.fromarray(pixels).save(image)
         out = tmp_path / "out"
-        arguments = ["eval", "complexity", "--image", str(image), "-j", "1", "--out", str(out)]
-        result = CliRunner().invoke(app, [*arguments, "--rounds", "1"])
+        arguments = ["eval", "complexity", "--image", image, "-j", "1", "--out", out]
+        result = run(*arguments, "--rounds", "1")
         assert result.exit_code == 0, result.output
         # Counting takes minutes on a photograph: each codec is named when its turn comes.
         for name in ("nqe-r", "nqe-vgg", REFERENCE, "mcucoder"):
@@ -168,7 +167,7 @@ class TestCommand:
             cells = [cell.strip() for cell in row.split("|")[1:-1]]
             assert any(all(cell in line for cell in cells) for line in result.stdout.splitlines())
         assert "## Encoder" in text and "## Megapixels a second" in text
-        again = CliRunner().invoke(app, arguments)
+        again = run(*arguments)
         assert again.exit_code == 1
 
 

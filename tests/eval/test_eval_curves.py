@@ -13,14 +13,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from command_runner import run as run_command
 from heqcodec.base.errors import HeqError
-from heqcodec.cli.eval import app
 from heqcodec.eval import bd_table, plots
 from heqcodec.eval.curves import Curve, Point
 from heqcodec.eval.datasets import DATASETS
 from heqcodec.eval.publications import anchor_curve, published_curve
 from PIL import Image
-from typer.testing import CliRunner
 
 RATES = (0.125, 0.25, 0.5, 1.0)
 KODAK_SHA256 = next(d.sha256 for d in DATASETS if d.name == "kodak")
@@ -63,7 +62,7 @@ def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def run(*arguments: Any, code: int = 0) -> Any:
-    outcome = CliRunner().invoke(app, ["curves", *map(str, arguments)])
+    outcome = run_command("eval", "curves", *map(str, arguments))
     assert outcome.exit_code == code, outcome.output
     return outcome
 

@@ -17,14 +17,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from command_runner import run
 from heqcodec.base.errors import HeqError
-from heqcodec.cli.eval import app
 from heqcodec.eval import datasets, download
 from heqcodec.eval.datasets import DATASETS, Dataset, verify
 from heqcodec.eval.download import fetch
 from heqcodec.eval.folder import data_hash, image_files
 from PIL import Image
-from typer.testing import CliRunner
 
 DATA = Path(os.environ.get("HEQCODEC_DATA", Path(__file__).parents[2] / "../shared/data"))
 KODAK = next(dataset for dataset in DATASETS if dataset.name == "kodak")
@@ -116,7 +115,7 @@ def packed(server: Server) -> Dataset:
 def command(monkeypatch: pytest.MonkeyPatch, single: Dataset, server: Server) -> Callable[..., Any]:
     """The command over Kodak and the set of single files."""
     monkeypatch.setattr(datasets, "DATASETS", (KODAK, single))
-    return lambda *options: CliRunner().invoke(app, ["datasets", *map(str, options)])
+    return lambda *options: run("eval", "datasets", *map(str, options))
 
 
 def ignore(count: int) -> None:

@@ -8,12 +8,11 @@ from pathlib import Path
 import heqcodec
 import numpy as np
 import pytest
-from heqcodec.cli.eval import app
+from command_runner import run as run_command
 from heqcodec.eval.gain import measure, versions
 from heqcodec.eval.metrics import psnr
 from PIL import Image
 from small_models import photograph
-from typer.testing import CliRunner
 
 
 @pytest.fixture
@@ -25,7 +24,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def run(*arguments: object) -> tuple[int, str]:
-    found = CliRunner().invoke(app, ["gain", *(str(argument) for argument in arguments)])
+    found = run_command("eval", "gain", *map(str, arguments))
     return found.exit_code, found.output
 
 

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from command_runner import run
 from heqcodec.base.errors import HeqError
-from heqcodec.cli.application import app
 from heqcodec.eval.peers.factorized import Factorized
 from heqcodec.eval.peers.load import ARCHITECTURES, build, load_peer
 from heqcodec.lab.peers.recipe import SIZES, PeerRecipe
@@ -25,7 +25,6 @@ from rich.progress import Progress
 from safetensors.torch import load_file
 from small_models import photograph, write_photographs
 from torch.nn import functional as F
-from typer.testing import CliRunner
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -343,12 +342,12 @@ class TestRun:
     @pytest.mark.slow
     def test_command(self, photographs: Path, tmp_path: Path) -> None:
         recipe = write_recipe(tmp_path / "tiny.toml", "mcucoder", steps=2)
-        arguments = ["eval", "train-peer", str(recipe), "--data", str(photographs), "-j", "1"]
-        result = CliRunner().invoke(app, [*arguments, "--out", str(tmp_path / "run")])
+        arguments = ["eval", "train-peer", recipe, "--data", photographs, "-j", "1"]
+        result = run(*arguments, "--out", tmp_path / "run")
         assert result.exit_code == 0, result.output
         assert (tmp_path / "run/weights/tiny.safetensors").is_file()
         assert (tmp_path / "run/log.csv").is_file()
-        result = CliRunner().invoke(app, [*arguments, "--out", str(tmp_path / "run")])
+        result = run(*arguments, "--out", tmp_path / "run")
         assert result.exit_code == 1
 
 

@@ -12,8 +12,8 @@ import heqcodec
 import numpy as np
 import pytest
 from chromium import browser, console, requests, set_screen
+from command_runner import run
 from PIL import Image
-from typer.testing import CliRunner
 from web_package import as_rgba, require_viewer
 
 FITTED = """(([image, stage]) => image.width <= stage.width &&
@@ -45,10 +45,8 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 @pytest.fixture(scope="module")
 def written(files: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     require_viewer()
-    from heqcodec.cli.application import app
-
     out = tmp_path_factory.mktemp("page") / "view.html"
-    done = CliRunner().invoke(app, ["view", *map(str, files.values()), "--out", str(out)])
+    done = run("view", *files.values(), "--out", out)
     assert done.exit_code == 0, done.output
     assert done.stdout.strip() == str(out)
     return out
@@ -174,11 +172,7 @@ def test_narrow_screens_need_no_scrolling(page: Any) -> None:
 @pytest.mark.slow
 def test_a_file_that_is_none_is_refused_by_name(tmp_path: Path) -> None:
     require_viewer()
-    from heqcodec.cli.application import app
-
     (tmp_path / "none.heq").write_bytes(b"none")
-    done = CliRunner().invoke(
-        app, ["view", str(tmp_path / "none.heq"), "--out", str(tmp_path / "view.html")]
-    )
+    done = run("view", tmp_path / "none.heq", "--out", tmp_path / "view.html")
     assert done.exit_code == 1 and "none.heq" in done.stderr
     assert not (tmp_path / "view.html").exists()
