@@ -10,7 +10,7 @@ import heqcodec
 import numpy as np
 import pytest
 from field_files import FIELD, in_the_field
-from heqcodec.container import ContainerReader
+from heqcodec.container import ContainerReader, strip_places
 from heqcodec.container.strips import Strip
 from heqcodec.image.images import LoadedImage
 from hypothesis import given, settings
@@ -141,8 +141,11 @@ def test_any_run_of_bytes_replaced_by_any_other(data: st.DataObject) -> None:
     check(file, file[:first] + put + file[last:], hit)
 
 
-def test_heads_that_were_hit_before_and_behind_a_strip_that_is_lost() -> None:
+def test_heads_that_were_hit_before_and_behind_a_strip_that_is_lost(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """Lengths of the patch mode are known: strips are found from what is whole behind them."""
+    monkeypatch.setattr(strip_places, "BLOCK", 16)  # Payloads are read in parts.
     file = make("patch")
     places = places_of(file)
     head = places[2][0]
