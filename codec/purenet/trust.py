@@ -2,14 +2,18 @@
 
 ::
 
-    hints of a patch, place of the step, energy of the correction ──► 24 ──► weight, 0 to 1.2
+    hints of a patch ───────────────────────┐
+      mean over it and the 8 around it ─────┼──► 48 ──► weight, 0 to 1.2
+    place of the step                       │
+    energy of the network's correction ─────┘
     plain inverse + weight * (network - plain inverse) ──► frame
 
 A network tends to remove noise and JPEG blocks that the source image has; its correction then costs
 more than it gains. Statistics of a patch's levels (`level_hints`) and the size of
 the correction in steps separate such patches from others (our choice; with one weight for all, a
 decoder trained on clean photographs was 0.16 dB below its plain inverse on camera images at fine
-steps, with these 0.05 above it, and clean photographs gained 0.03 dB). Fitted by
+steps, with these 0.05 above it, and clean photographs gained 0.03 dB). Noise lies on the neighbours
+of a patch too, detail often does not, so their hints count. Fitted by
 `heqcodec.lab.training.trust_fit`.
 
 What the levels of a patch say about the picture under them:
@@ -47,9 +51,11 @@ LEVEL_HINTS = 2 * len(LUMA_ENDS) + 2 * len(CHROMA_ENDS)
 """Hints of a patch."""
 PREFIX = "trust."
 """Of the tensors' names in the file of the network's weights."""
-HIDDEN = 24
-TRUST_INPUTS = 1 + LEVEL_HINTS + 2
-"""Size of the patch, hints of its levels, place of the step, energy."""
+HIDDEN = 48
+PATCH_HINTS = 1 + LEVEL_HINTS
+"""Size of the transform of a patch, and hints of its levels."""
+TRUST_INPUTS = 1 + 2 * PATCH_HINTS + 1
+"""Place of the step, hints of the patch and of its neighbourhood, energy."""
 MOST = 1.2
 """The largest weight: a correction may also be too small."""
 TENSORS = {
@@ -117,11 +123,11 @@ class Trust:
         """Weights of the patches of a window, (R, C).
 
         Args:
-            hints: (1 + LEVEL_HINTS, R, C), see `trust_inputs`.
+            hints: (PATCH_HINTS, R, C), 0..1.
             steps: indices of the rows, int64 (R,).
             energies: from `patch_energy`, (R, C).
         """
-        flat = hints.reshape(len(hints), -1).T
+        flat = with_neighbours(hints).reshape(2 * len(hints), -1).T
         squares = [(255 / step_size(step)) ** 2 for step in steps.tolist()]
         relative = energies * np.array(squares, np.float32)[:, None]
         by_patch = steps.repeat(energies.shape[1])
@@ -136,13 +142,25 @@ class Trust:
         return weights
 
 
+def with_neighbours(hints: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Hints (H, R, C), then their means over 3 x 3 patches, (2 H, R, C).
+
+    Outside of the window lies what lies at its border.
+    """
+    rows, columns = hints.shape[1:]
+    around = np.pad(hints, ((0, 0), (1, 1), (1, 1)), mode="edge")
+    across = around[..., :columns] + around[..., 1:-1] + around[..., 2:]
+    summed = across[:, :rows] + across[:, 1:-1] + across[:, 2:]
+    return np.concatenate([hints, summed / np.float32(9)])
+
+
 def trust_inputs(
     hints: NDArray[np.float32], steps: NDArray[np.int64] | int, energy: NDArray[np.float32]
 ) -> NDArray[np.float32]:
     """Inputs of the weights' network, float32 (N, TRUST_INPUTS).
 
     Args:
-        hints: transform_sizes of patches and hints of their levels, (N, 1 + LEVEL_HINTS), 0..1.
+        hints: of patches and their neighbourhoods, (N, 2 * PATCH_HINTS), 0..1.
         steps: index of each patch, int64 (N,), or of all.
         energy: mean squared correction of a sample, in squared steps, (N,).
     """

@@ -28,7 +28,14 @@ from heqcodec.nqe_r.quantizer import step_size
 from heqcodec.purenet.config import PurenetConfig
 from heqcodec.purenet.network import Purenet
 from heqcodec.purenet.torch_network import decode_base
-from heqcodec.purenet.trust import HIDDEN, MOST, PREFIX, TRUST_INPUTS, trust_inputs
+from heqcodec.purenet.trust import (
+    HIDDEN,
+    MOST,
+    PREFIX,
+    TRUST_INPUTS,
+    trust_inputs,
+    with_neighbours,
+)
 from numpy.typing import NDArray
 from safetensors.numpy import load_file
 from torch import Tensor, nn
@@ -43,7 +50,7 @@ CROP = 192
 QUANTIZER_STEPS = (112, 904)
 FLOOR = 1.0
 """Added to a patch's error, in squared steps, before it divides: half a millistep a sample."""
-ITERATIONS = 3000
+ITERATIONS = 4000
 BATCH = 1024
 LEARNING_RATE = 4e-3
 
@@ -83,7 +90,8 @@ def measure_corrections(
         wrong, change = (pixels / 255 - plain) / unit, (frame.clamp(0, 1) - plain) / unit
         sums = [_by_patch(a * b) for a, b in ((wrong, wrong), (wrong, change), (change, change))]
         mean = sums[2] / np.float32(3 * PATCH**2)
-        inputs = trust_inputs(hints[0].flatten(1).numpy().T, int(step), mean)
+        around = with_neighbours(hints[0].numpy())
+        inputs = trust_inputs(around.reshape(len(around), -1).T, int(step), mean)
         parts.append((inputs, *sums))
     return Corrections(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
 
@@ -165,7 +173,12 @@ def main(arguments: list[str] | None = None) -> int:
     found = measure_corrections(network, codec, tiles, given.crops, given.seed)
     tensors = {**load_file(file), **fit_trust(found, given.seed, given.loss_weight)}
     part |= store_tensors(given.weights, part["file"], tensors)
-    part["trust"] = {"crops": given.crops, "seed": given.seed, "data_sha256": data_hash}
+    part["trust"] = {
+        "crops": given.crops,
+        "seed": given.seed,
+        "loss_weight": given.loss_weight,
+        "data_sha256": data_hash,
+    }
     write_json(path, manifest)
     return 0
 

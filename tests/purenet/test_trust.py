@@ -31,6 +31,7 @@ from heqcodec.purenet.trust import (
     between_patches,
     patch_energy,
     trust_inputs,
+    with_neighbours,
 )
 from numpy.typing import NDArray
 from small_models import SIZES, photograph, randomised
@@ -122,6 +123,36 @@ def test_energy_is_the_mean_square_of_what_is_seen() -> None:
     np.testing.assert_allclose(
         patch_energy(frame, plain), [[0, (2 * 0.1**2 + 0.5**2) / 3]], atol=1e-6
     )
+
+
+def test_neighbourhoods_are_means_over_nine_patches() -> None:
+    hints = np.zeros((2, 3, 4), dtype=np.float32)
+    hints[0, 0, 0], hints[1, 1, 2] = 9, 18
+    given = with_neighbours(hints)
+    np.testing.assert_array_equal(given[:2], hints)
+    # A corner is repeated outside: it counts four times at itself.
+    np.testing.assert_allclose(given[2], [[4, 2, 0, 0], [2, 1, 0, 0], [0, 0, 0, 0]])
+    np.testing.assert_allclose(given[3], np.tile(np.float32([0, 2, 2, 2]), (3, 1)))
+
+
+def test_weights_by_hand() -> None:
+    """One hidden unit, one input after the other."""
+    rng = np.random.default_rng(1)
+    hints = rng.random((17, 2, 3), dtype=np.float32)
+    around = with_neighbours(hints)[:, 1, 2]
+    energies = np.full((2, 3), 1e-4, dtype=np.float32)
+    steps = np.array([100, 640])
+    relative = 1e-4 * (255 / 64) ** 2  # the step of index 640 is 2 * 2^5
+    given = [2 * 640 / 1024 - 1, *(2 * around - 1), np.log10(1e-4 + relative) / 2 + 1]
+    for place, value in enumerate(given):
+        tensors = {PREFIX + name: np.zeros(shape, np.float32) for name, shape in TENSORS.items()}
+        tensors[PREFIX + "first"][7, place] = 0.25
+        tensors[PREFIX + "first_bias"][7] = 0.5
+        tensors[PREFIX + "second"][7] = 0.8
+        tensors[PREFIX + "second_bias"] = np.float32(0.1)
+        weights = Trust(tensors).of_patches(hints, steps, energies)
+        assert weights.shape == (2, 3)
+        assert weights[1, 2] == pytest.approx(0.1 + 0.8 * (0.5 + 0.25 * value), abs=1e-5)
 
 
 def test_fit_finds_where_corrections_help(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,6 @@
 // Weights of patches, and how they go over into weights of pixels; see docs/DECODER.md.
 
-const PATCH = 32, HIDDEN = 24, HINTS = 17, INPUTS = HINTS + 2, RAMP = 8;
+const PATCH = 32, HIDDEN = 48, HINTS = 17, INPUTS = 2 * HINTS + 2, RAMP = 8;
 
 /** Mean squared difference of each patch of frames [planes][32 rows][32 columns], within 0..1. */
 export function patchEnergy(frame, base, planes, rows, columns) {
@@ -15,11 +15,21 @@ export function patchEnergy(frame, base, planes, rows, columns) {
 
 /** Weights of patches, 0 to 1.2. hints: [17][patches]. */
 export function trustWeights({ first, first_bias: bias, second, second_bias: last }, hints, steps, energies, columns) {
-  const patches = energies.length, given = new Float64Array(INPUTS);
+  const patches = energies.length, rows = patches / columns, given = new Float64Array(INPUTS);
+  const within = (place, count) => Math.min(Math.max(place, 0), count - 1);
   return Float32Array.from({ length: patches }, (_, patch) => {
-    const step = steps[Math.floor(patch / columns)], relative = energies[patch] * (255 / (2 * 2 ** (step / 128))) ** 2;
+    const row = Math.floor(patch / columns), step = steps[row], relative = energies[patch] * (255 / (2 * 2 ** (step / 128))) ** 2;
     given[0] = (2 * step) / 1024 - 1;
-    for (let hint = 0; hint < HINTS; hint++) given[1 + hint] = 2 * hints[hint * patches + patch] - 1;
+    for (let hint = 0; hint < HINTS; hint++) {
+      let sum = 0;
+      for (let y = row - 1; y <= row + 1; y++) {
+        for (let x = (patch % columns) - 1; x <= (patch % columns) + 1; x++) {
+          sum += hints[hint * patches + within(y, rows) * columns + within(x, columns)];
+        }
+      }
+      given[1 + hint] = 2 * hints[hint * patches + patch] - 1;
+      given[1 + HINTS + hint] = (2 * sum) / 9 - 1;
+    }
     given[INPUTS - 1] = Math.log10(1e-4 + relative) / 2 + 1;
     let weight = last[0];
     for (let j = 0; j < HIDDEN; j++) {
