@@ -132,9 +132,10 @@ class TorchFrames:
         squares = np.vectorize(lambda step: (255 / step_size(int(step))) ** 2, otypes=[np.float32])
         scaled = (LEAST_ENERGY + energy * self._given(squares(steps))[..., None]).log10() / 2 + 1
         place = self._given((2 * steps / STEPS - 1).astype(np.float32))[..., None]
+        means = F.avg_pool2d(F.pad(hints, (1, 1, 1, 1), mode="replicate"), 3, stride=1)
         inputs = [
             place.expand_as(scaled)[..., None],
-            2 * hints.movedim(1, 3) - 1,
+            2 * torch.cat([hints, means], 1).movedim(1, 3) - 1,
             scaled[..., None],
         ]
         first, bias, second, second_bias = map(self._given, self._decoder.trust.tensors.values())

@@ -50,9 +50,17 @@ CROP = 192
 QUANTIZER_STEPS = (112, 904)
 FLOOR = 1.0
 """Added to a patch's error, in squared steps, before it divides: half a millistep a sample."""
-ITERATIONS = 4000
-BATCH = 1024
-LEARNING_RATE = 4e-3
+
+
+class Schedule(NamedTuple):
+    """Of the fit: iterations, patches in each, and the peak learning rate, which falls to 0."""
+
+    iterations: int = 4000
+    batch: int = 2048
+    learning_rate: float = 3e-3
+
+
+SCHEDULE = Schedule()
 
 
 class Corrections(NamedTuple):
@@ -104,7 +112,10 @@ def _by_patch(samples: Tensor) -> NDArray[np.float32]:
 
 
 def fit_trust(
-    found: Corrections, seed: int = 0, loss_weight: float = 0.0
+    found: Corrections,
+    seed: int = 0,
+    loss_weight: float = 0.0,
+    schedule: Schedule = SCHEDULE,
 ) -> dict[str, NDArray[np.float16]]:
     """Tensors of a `heqcodec.purenet.trust.Trust`; it begins with a weight of 1 everywhere.
 
@@ -112,6 +123,7 @@ def fit_trust(
         found: patches to fit to.
         seed: of the network's first weights and of the batches.
         loss_weight: how much more it counts what a patch loses than what one gains.
+        schedule: of the fit.
     """
     torch.manual_seed(seed)
     first, last = nn.Linear(TRUST_INPUTS, HIDDEN), nn.Linear(HIDDEN, 1)
@@ -120,10 +132,10 @@ def fit_trust(
     nn.init.constant_(last.bias, 1.0)
     inputs, plain, cross, energy = (torch.from_numpy(array) for array in found)
     weight = 1 / (plain + FLOOR)
-    optimizer = torch.optim.AdamW(network.parameters(), lr=LEARNING_RATE)
-    falling = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, ITERATIONS)
-    for _ in range(ITERATIONS):
-        drawn = torch.randint(len(inputs), (BATCH,))
+    optimizer = torch.optim.AdamW(network.parameters(), lr=schedule.learning_rate)
+    falling = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, schedule.iterations)
+    for _ in range(schedule.iterations):
+        drawn = torch.randint(len(inputs), (schedule.batch,))
         free = network(inputs[drawn])[:, 0]
         # A weight at a limit still feels where it would go.
         share = free.clamp(0, MOST) + 0.01 * (free - free.detach())
@@ -156,7 +168,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--loss-weight", type=float, default=0.0, help="what a loss counts more than a gain"
     )
+    for name, value in SCHEDULE._asdict().items():
+        parser.add_argument(f"--{name.replace('_', '-')}", type=type(value), default=value)
     given = parser.parse_args(arguments)
+    schedule = Schedule(given.iterations, given.batch, given.learning_rate)
     path = given.weights / "manifest.json"
     manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     model = manifest["models"][given.model]
@@ -171,12 +186,13 @@ def main(arguments: list[str] | None = None) -> int:
     tiles, data_hash = load_tiles(given.data)
     codec = RateFrames(encoder, places)
     found = measure_corrections(network, codec, tiles, given.crops, given.seed)
-    tensors = {**load_file(file), **fit_trust(found, given.seed, given.loss_weight)}
+    tensors = {**load_file(file), **fit_trust(found, given.seed, given.loss_weight, schedule)}
     part |= store_tensors(given.weights, part["file"], tensors)
     part["trust"] = {
         "crops": given.crops,
         "seed": given.seed,
         "loss_weight": given.loss_weight,
+        **schedule._asdict(),
         "data_sha256": data_hash,
     }
     write_json(path, manifest)

@@ -13,7 +13,7 @@ from heqcodec.eval.metrics import psnr
 from heqcodec.image.patches import split_patches
 from heqcodec.lab.training import trust_fit
 from heqcodec.lab.training.rate_frames import RateFrames
-from heqcodec.lab.training.trust_fit import Corrections, fit_trust, measure_corrections
+from heqcodec.lab.training.trust_fit import Corrections, Schedule, fit_trust, measure_corrections
 from heqcodec.models.manifest import encoder_tensors
 from heqcodec.nqe_r.encoder import RateNqe
 from heqcodec.nqe_r.quantizer import step_size
@@ -49,6 +49,7 @@ def constant(weight: float) -> Trust:
     return Trust({**tensors, PREFIX + "second_bias": np.float32(weight)})
 
 
+QUICK = Schedule(300, 1024, 4e-3)
 STEP = 850
 """So coarse that levels allow the network below what it adds."""
 
@@ -155,8 +156,7 @@ def test_weights_by_hand() -> None:
         assert weights[1, 2] == pytest.approx(0.1 + 0.8 * (0.5 + 0.25 * value), abs=1e-5)
 
 
-def test_fit_finds_where_corrections_help(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(trust_fit, "ITERATIONS", 300)
+def test_fit_finds_where_corrections_help() -> None:
     rng = np.random.default_rng(0)
     hints = rng.random((4000, TRUST_INPUTS - 2)).astype(np.float32)
     energy = np.full(4000, 50.0, dtype=np.float32)
@@ -164,33 +164,29 @@ def test_fit_finds_where_corrections_help(monkeypatch: pytest.MonkeyPatch) -> No
     cross = np.where(helps, 45.0, 5.0).astype(np.float32)
     inputs = trust_inputs(hints, 500, energy / 3072)
     found = Corrections(inputs, np.full(4000, 100.0, np.float32), cross, energy)
-    fitted = fit_trust(found)
+    fitted = fit_trust(found, schedule=QUICK)
     weights = Trust(fitted).weights(inputs)
     clear = np.abs(hints[:, 3] - 0.5) > 0.2
     # The best weight is that of the product in the energy.
     assert np.abs(weights - np.where(helps, 0.9, 0.1))[clear].mean() < 0.1
-    again = fit_trust(found)
+    again = fit_trust(found, schedule=QUICK)
     assert all((again[name] == fitted[name]).all() for name in fitted)
 
 
 @pytest.mark.slow
-def test_losses_may_count_more_than_gains(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(trust_fit, "ITERATIONS", 1000)
-    monkeypatch.setattr(trust_fit, "BATCH", 256)
+def test_losses_may_count_more_than_gains() -> None:
     energy = np.full(4000, 50.0, dtype=np.float32)
     # Patches that look alike: half of the corrections are right, half are of something else.
     cross = np.where(np.arange(4000) % 2 == 0, energy, 0).astype(np.float32)
     inputs = np.full((4000, TRUST_INPUTS), 0.5, dtype=np.float32)
     found = Corrections(inputs, np.full(4000, 100.0, np.float32), cross, energy)
-    weights = Trust(fit_trust(found, loss_weight=3.0)).weights(inputs)
+    fitted = fit_trust(found, loss_weight=3.0, schedule=Schedule(1000, 256, 4e-3))
+    weights = Trust(fitted).weights(inputs)
     # The least of (w^2 - 2 w) + (1 + 3) w^2.
     assert weights[0] == pytest.approx(0.2, abs=0.04)
 
 
-def test_corrections_say_the_error_of_any_weight(
-    encoder: RateNqe, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(trust_fit, "ITERATIONS", 300)
+def test_corrections_say_the_error_of_any_weight(encoder: RateNqe) -> None:
     torch.manual_seed(1)
     config = PurenetConfig(inputs=193, has_base=True, rates=KNOTS, **SIZES)
     network = randomised(Purenet(config), scale=0.2)
@@ -202,7 +198,9 @@ def test_corrections_say_the_error_of_any_weight(
     np.testing.assert_array_equal(found.cross, again.cross)
     # Where the network is right, the product is the energy.
     exact = Corrections(found.inputs, found.energy, found.energy, found.energy)
-    assert np.mean(Trust(fit_trust(exact)).weights(exact.inputs)) == pytest.approx(1, abs=0.05)
+    assert np.mean(Trust(fit_trust(exact, schedule=QUICK)).weights(exact.inputs)) == pytest.approx(
+        1, abs=0.05
+    )
     error = found.plain - 2 * found.cross + found.energy
     assert (error > -1e-3 * found.plain).all()
     step = torch.tensor([560])
@@ -226,12 +224,13 @@ def test_command_puts_weights_into_the_network_file(
 ) -> None:
     write_rate_weights(tmp_path)
     np.save(tmp_path / "tiles.npy", photograph()[None, :256, :256])
-    monkeypatch.setattr(trust_fit, "ITERATIONS", 40)
     options = ["--data", str(tmp_path / "tiles.npy"), "--weights", str(tmp_path), "--crops", "2"]
+    options += ["--iterations", "40"]
     for decoder in ("strong", "fast"):
         assert trust_fit.main([*options, "--model", "r", "--decoder", decoder]) == 0
     entry = json.loads((tmp_path / "manifest.json").read_text())["models"]["r"]
-    assert entry["decoder"]["trust"]["crops"] == 2 and "trust" in entry["decoders"]["fast"]
+    assert entry["decoder"]["trust"]["crops"] == 2 and entry["decoder"]["trust"]["batch"] == 2048
+    assert "trust" in entry["decoders"]["fast"]
     image = photograph()[:96, 160:288]
     with only_weights(tmp_path, monkeypatch):
         data = heqcodec.encode(image, model="r", quality=60)
