@@ -80,23 +80,25 @@ class Purenet(nn.Module):
         super().__init__()
         self.config = config
         width, fine = config.width, config.fine_width
-        blocks = {
-            stage: nn.ModuleList(RateBlock(outside, inside, config.rates) for inside in each)
-            for stage, (outside, each) in config.stages.items()
-        }
+
+        def blocks(stage: str) -> nn.ModuleList:
+            outside, each = config.stages[stage]
+            return nn.ModuleList(RateBlock(outside, inside, config.rates) for inside in each)
+
+        # In this order a seed gives the weights that it gave to the models that ship.
         self.enter = nn.Conv2d(config.inputs, width, 1)
-        self.local = blocks["local"]
+        self.local = blocks("local")
         self.base = None if config.has_base else nn.Conv2d(config.inputs, 3 * CELL * CELL, 1)
-        self.coarse = blocks["coarse"]
+        self.coarse = blocks("coarse")
         self.coarse_out = nn.Conv2d(width, 3 * CELL * CELL, 1)
         mid = config.mid_width if config.mid_blocks else 0
         if mid:
             self.to_mid = nn.Conv2d(width, mid * 4, 1)
             self.mid_in = nn.Conv2d(mid + 48, mid, 3, padding=1)
-        self.mid = blocks["mid"]
+        self.mid = blocks("mid")
         self.to_fine = nn.Conv2d(mid or width, fine * config.fine_factor**2, 1)
         self.fine_in = nn.Conv2d(fine + 12, fine, 3, padding=1)
-        self.fine = blocks["fine"]
+        self.fine = blocks("fine")
         self.fine_out = nn.Conv2d(fine, 12, 3, padding=1)
         for last in (self.coarse_out, self.fine_out):
             nn.init.zeros_(last.weight)
