@@ -15,11 +15,12 @@ from heqcodec.base.arguments import (
     TuneName,
     checked_limit,
 )
+from heqcodec.base.metadata import Metadata
 from heqcodec.base.progress import Progress, reported_to
 from heqcodec.container.header import DEFAULT_MAX_PIXELS, check_pixels
 from heqcodec.container.reader import ContainerReader
 from heqcodec.container.source import Source, open_source
-from heqcodec.file.decoding import Metadata, PartialImage, Region, collect_metadata, decode_file
+from heqcodec.file.decoding import PartialImage, Region, collect_metadata, decode_file
 from heqcodec.file.info import ChunkInfo, FileInfo, file_info
 from heqcodec.file.options import BITS_PER_PIXEL, DEFAULT_BPP, EncodeOptions
 from numpy.typing import NDArray

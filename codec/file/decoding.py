@@ -8,6 +8,7 @@ from typing import cast
 import numpy as np
 from heqcodec.base.arguments import BackendName, DecoderName, checked_limit, shown, whole
 from heqcodec.base.errors import HeqError, HeqFormatError
+from heqcodec.base.metadata import Metadata
 from heqcodec.container import chunks as chunk_types
 from heqcodec.container.chunks import Chunk, read_alpha
 from heqcodec.container.header import Coder, Header, check_pixels
@@ -29,23 +30,6 @@ from .frame import (
 )
 
 Region = tuple[int, int, int, int]
-
-
-@dataclass(frozen=True)
-class Metadata:
-    """ICC profile, EXIF, XMP and georeferencing tags of a file; None where it has none.
-
-    Attributes:
-        icc: ICC profile.
-        exif: EXIF as a bare TIFF structure.
-        xmp: XMP packet.
-        geo: a TIFF structure of the tags of GeoTIFF, for the pixels of the whole image.
-    """
-
-    icc: bytes | None = None
-    exif: bytes | None = None
-    xmp: bytes | None = None
-    geo: bytes | None = None
 
 
 @dataclass(frozen=True)

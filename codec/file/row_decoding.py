@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from heqcodec.base.arguments import BackendName, DecoderName, checked_limit
+from heqcodec.base.metadata import Metadata
 from heqcodec.container.header import DEFAULT_MAX_PIXELS
 from heqcodec.container.reader import ContainerReader
 from heqcodec.container.source import Source, open_source
@@ -16,7 +17,6 @@ from numpy.typing import NDArray
 from .concealment import fill_rows
 from .decoding import (
     HeldStrips,
-    Metadata,
     all_channels,
     alpha_plane,
     collect_metadata,

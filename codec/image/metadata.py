@@ -15,6 +15,7 @@ from PIL import ExifTags, Image
 from PIL.PngImagePlugin import PngInfo
 
 __all__ = [
+    "EXIF_PREFIX",
     "exif_block",
     "icc_space",
     "orientation",

@@ -7,11 +7,12 @@ import struct
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
 from heqcodec.base.errors import HeqUnsupportedError
 from heqcodec.base.files import replaced_file
+from heqcodec.base.metadata import Metadata
 from numpy.typing import NDArray
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -24,25 +25,22 @@ def write_png(
     target: str | os.PathLike[str],
     shape: tuple[int, int, int],
     bands: Iterator[NDArray[np.uint8]],
-    icc: bytes | None = None,
-    exif: bytes | None = None,
-    xmp: bytes | None = None,
-    geo: bytes | None = None,
+    metadata: Metadata,
 ) -> None:
     """A PNG file; arguments and errors as `heqcodec.image.rows.write_rows`. PNG has no place for
-    ``geo``."""
+    georeferencing tags."""
     height, width, channels = shape
     packer = zlib.compressobj()
     with replaced_file(target) as stream:
         stream.write(_SIGNATURE)
         kind = struct.pack(">IIBBBBB", width, height, 8, _COLOUR_TYPES[channels], 0, 0, 0)
         _write_chunk(stream, b"IHDR", kind)
-        if icc:
-            _write_chunk(stream, b"iCCP", b"ICC profile\0\0" + zlib.compress(icc))
-        if exif:
-            _write_chunk(stream, b"eXIf", exif)
-        if xmp:
-            _write_chunk(stream, b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + xmp)
+        if metadata.icc:
+            _write_chunk(stream, b"iCCP", b"ICC profile\0\0" + zlib.compress(metadata.icc))
+        if metadata.exif:
+            _write_chunk(stream, b"eXIf", metadata.exif)
+        if metadata.xmp:
+            _write_chunk(stream, b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + metadata.xmp)
         above = np.zeros((1, width, channels), np.uint8)
         for band in bands:
             data = packer.compress(_filtered(band, above))
@@ -58,7 +56,7 @@ def write_netpbm(
     target: str | os.PathLike[str],
     shape: tuple[int, int, int],
     bands: Iterator[NDArray[np.uint8]],
-    **metadata: Any,
+    metadata: Metadata,
 ) -> None:
     """Bare samples after a line of text: PGM or PPM; arguments and errors as
     `heqcodec.image.rows.write_rows`. There is no place for metadata."""

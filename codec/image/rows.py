@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from heqcodec.base.errors import HeqUnsupportedError
+from heqcodec.base.metadata import Metadata
 from numpy.typing import NDArray
 
 from .arrays import LoadedImage
@@ -87,11 +88,11 @@ def write_rows(
         shape: height, width and channels: 1, 3 or 4.
         bands: uint8 (rows, width, channels) from top to bottom, together the height; all but the
             last have a multiple of 32 rows.
-        metadata: ``icc``, ``exif``, ``xmp`` and ``geo`` as in `LoadedImage`, written where the
-            format has a place; EXIF that is damaged is left out.
+        metadata: attributes of a `Metadata`, written where the format has a place; EXIF that
+            is damaged is left out.
 
     Raises:
         HeqUnsupportedError: the format cannot hold the channels.
         OSError: it cannot be written.
     """
-    _WRITERS[Path(target).suffix.lower()](target, shape, bands, **metadata)
+    _WRITERS[Path(target).suffix.lower()](target, shape, bands, Metadata(**metadata))

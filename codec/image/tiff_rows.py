@@ -10,6 +10,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from heqcodec.base.errors import HeqError, HeqUnsupportedError
 from heqcodec.base.files import replaced_file
+from heqcodec.base.metadata import Metadata
 from numpy.typing import NDArray
 
 from .arrays import LoadedImage, check_size
@@ -142,10 +143,7 @@ def write_tiff(
     target: str | os.PathLike[str],
     shape: tuple[int, int, int],
     bands: Iterator[NDArray[np.uint8]],
-    icc: bytes | None = None,
-    exif: bytes | None = None,
-    xmp: bytes | None = None,
-    geo: bytes | None = None,
+    metadata: Metadata,
 ) -> None:
     """A TIFF file with deflate; arguments and errors as `heqcodec.image.rows.write_rows`."""
     import tifffile
@@ -159,6 +157,7 @@ def write_tiff(
                 yield zlib.compress(differences.tobytes())
             del band, strip, differences  # before the next band is made
 
+    xmp, geo, exif = metadata.xmp, metadata.geo, metadata.exif
     size = shape[0] * shape[1] * shape[2]
     tags: list[tuple[Any, ...]] = [(_XMP, 1, len(xmp), xmp, True)] if xmp else []
     tags += [_tag(tag, value) for tag, value in (geo_values(geo) if geo else {}).items()]
@@ -177,7 +176,7 @@ def write_tiff(
             rowsperstrip=_STRIP,
             compression="zlib",
             predictor=True,
-            iccprofile=icc,
+            iccprofile=metadata.icc,
             software=software,
             extratags=tags + exif_tags,
             metadata=None,

@@ -16,7 +16,6 @@ from .colour_tags import colour_space, has_gain_map
 from .pillow_images import pillow_limit
 from .row_source import Rows
 
-_EXIF = b"Exif\0\0"
 _TYPES = {"uchar": np.uint8, "ushort": np.uint16}
 
 
@@ -86,7 +85,11 @@ def load_by_vips(path: str | os.PathLike[str], max_pixels: int | None) -> Loaded
         icc = None
         notes.append("The ICC profile is for another kind of samples and was left out.")
     try:
-        exif = metadata.without_exif_orientation(exif.removeprefix(_EXIF)) if exif else None
+        exif = (
+            metadata.without_exif_orientation(exif.removeprefix(metadata.EXIF_PREFIX))
+            if exif
+            else None
+        )
     except Exception:  # of whatever kind Pillow raises
         exif = None
         notes.append("The EXIF data are damaged and were left out.")

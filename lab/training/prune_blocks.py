@@ -28,10 +28,12 @@ import heqcodec
 import numpy as np
 import torch
 from heqcodec.base.arguments import DecoderName
+from heqcodec.base.constants import PATCH
 from heqcodec.base.errors import HeqError
 from heqcodec.base.files import write_json
 from heqcodec.models.manifest import decoder_entry
 from heqcodec.models.registry import RATE_MODE, STRONG, mode_of
+from heqcodec.nqe_t.encoder import RATES
 from heqcodec.purenet.config import PurenetConfig
 from heqcodec.purenet.network import Purenet, RateBlock
 from heqcodec.purenet.stored_weights import SCALE
@@ -45,7 +47,6 @@ from .photographs import image_files
 
 Tensors = dict[str, NDArray[Any]]
 QUALITIES = (20, 45, 65, 85)
-BITS_PER_PIXEL = (0.0625, 0.125, 0.25, 0.5)
 SHARES = (0.99, 0.999, 0.9999)
 STAGE_SIZES = {
     "local": "local_blocks",
@@ -93,7 +94,7 @@ def measure_parts(
     rates: list[dict[str, Any]] = (
         [{"quality": quality} for quality in QUALITIES]
         if mode_of(model) == RATE_MODE
-        else [{"bpp": bpp, "mode": "patch"} for bpp in BITS_PER_PIXEL]
+        else [{"bpp": bits / PATCH**2, "mode": "patch"} for bits in RATES]
     )
     with ChannelParts() as parts:
         for file in files:
