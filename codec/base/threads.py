@@ -11,7 +11,8 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from math import ceil
 from pathlib import Path, PurePosixPath
 
@@ -49,6 +50,26 @@ def limit_threads(count: int) -> None:
     threadpool_limits(count)
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(count)
+
+
+def run_batches(run: Callable[[slice], None], count: int, batch: int) -> None:
+    """Run a function on slices of ``batch`` of ``count`` items, by `thread_count` threads.
+
+    Args:
+        run: writes what it makes of a slice where no other slice's goes; it should spend its time
+            in numpy or C, which let go of Python's lock.
+        count: of items.
+        batch: items in a slice; in the last one fewer.
+    """
+    parts = [slice(first, min(first + batch, count)) for first in range(0, count, batch)]
+    threads = min(thread_count(), len(parts))
+    if threads < 2:
+        for part in parts:
+            run(part)
+        return
+    with ThreadPoolExecutor(threads) as pool:
+        # A list, so that an error of any slice is raised here.
+        list(pool.map(run, parts))
 
 
 def cpu_quota(root: Path = Path("/")) -> float | None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 from heqcodec.base.colour import COLOUR, PIXEL_OFFSET
+from heqcodec.base.threads import run_batches
 from numpy.typing import NDArray
 
 from .cost_layer import INDICES
@@ -60,14 +61,17 @@ class LevelBounds:
         count, planes = self._levels.shape[:2]
         steps = self._steps.astype(np.float32)[:, :, :planes, None]
         sums = np.zeros(count, dtype=np.float32)
-        for size in np.unique(self._transform_sizes):
+        for size in np.unique(self._transform_sizes).tolist():
             of_size = np.flatnonzero(self._transform_sizes == size)
-            for first in range(0, len(of_size), BATCH):
-                chosen = of_size[first : first + BATCH]
-                found = exact_coefficients(self._encoder, samples[chosen], int(size))
+
+            def run(part: slice, size: int = size, of_size: NDArray[np.int64] = of_size) -> None:
+                chosen = of_size[part]
+                found = exact_coefficients(self._encoder, samples[chosen], size)
                 found /= steps[chosen, size]
                 outside = _distances(found, self._levels[chosen])
                 sums[chosen] = np.einsum("ncl,ncl->n", outside, outside)
+
+            run_batches(run, len(of_size), BATCH)
         return sums
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from heqcodec.base.colour import COLOUR
 from heqcodec.base.constants import STEPS
+from heqcodec.base.threads import run_batches
 from heqcodec.nqe_r.encoder import RateNqe
 from heqcodec.nqe_r.layout import (
     BANDS,
@@ -118,8 +119,8 @@ class Dequantizer:
         indices = np.broadcast_to(steps, count)
         frames = np.empty((count, 3, side, side), dtype=np.float32)
         inverse = _means(self._large, scale)
-        for first in range(0, count, BATCH):
-            part = slice(first, first + BATCH)
+
+        def run(part: slice) -> None:
             given = self.coefficients(levels[part], transform_sizes[part], indices[part])
             planes = np.zeros((len(given), 3, side, side), dtype=np.float32)
             whole = transform_sizes[part] != QUARTERS
@@ -130,6 +131,8 @@ class Dequantizer:
             planes[~whole, :channels] = self._quarters(given[~whole], scale)
             planes[:, 0] += 384
             frames[part] = np.einsum("dc,nchw->ndhw", self._colour, planes)
+
+        run_batches(run, count, BATCH)
         return frames
 
     def _quarters(self, given: NDArray[np.float32], scale: int) -> NDArray[np.float32]:

@@ -28,10 +28,15 @@ class OnnxNetwork:
     def __init__(self, tensors: Mapping[str, NDArray[Any]], config: PurenetConfig) -> None:
         self._session = open_session(purenet_model("purenet", config, tensors))
         self.radius, self.hints = config.radius, config.hints
+        self._last_shapes: tuple[tuple[int, ...], ...] = ()
 
     def frame(self, features: Features, rate_weights: NDArray[np.float32]) -> NDArray[np.float32]:
         """See `FrameNetwork`."""
         inputs = {name: array[None] for name, array in features._asdict().items()}
         inputs["rate_weights"] = rate_weights
-        frame: NDArray[np.float32] = self._session.run(["frame"], inputs, run_options())[0]
+        shapes = tuple(array.shape for array in inputs.values())
+        # Frames of one size follow each other in an archive, and tiles in a frame.
+        options = run_options(keep_memory=shapes == self._last_shapes)
+        self._last_shapes = shapes
+        frame: NDArray[np.float32] = self._session.run(["frame"], inputs, options)[0]
         return np.ascontiguousarray(frame[0].transpose(1, 2, 0))

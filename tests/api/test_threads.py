@@ -6,8 +6,10 @@ import os
 import subprocess
 import sys
 
+import numpy as np
 import pytest
-from heqcodec.base.threads import thread_count
+from heqcodec.base.threads import run_batches, thread_count
+from numpy.typing import NDArray
 
 
 def test_count_is_what_was_told_or_what_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -40,3 +42,26 @@ print(thread_count(), torch.get_num_threads(), options.intra_op_num_threads, *se
         [sys.executable, "-c", code], capture_output=True, text=True, env=environment
     )
     assert result.stdout.split() == ["1"] * 4, result.stderr
+
+
+@pytest.mark.parametrize("threads", ["1", "3"])
+def test_batches_cover_every_item_once_and_pass_errors_on(
+    monkeypatch: pytest.MonkeyPatch, threads: str
+) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", threads)
+    for count in (0, 1, 7, 8, 9, 30):
+        visits = np.zeros(count, int)
+
+        def visit(part: slice, visits: NDArray[np.int64] = visits) -> None:
+            assert 0 < part.stop - part.start <= 8
+            visits[part] += 1
+
+        run_batches(visit, count, 8)
+        assert (visits == 1).all()
+
+    def fail_at_the_end(part: slice) -> None:
+        if part.stop == 30:
+            raise ValueError("the last one")
+
+    with pytest.raises(ValueError, match="the last one"):
+        run_batches(fail_at_the_end, 30, 8)

@@ -8,6 +8,7 @@ import pytest
 import torch
 from heqcodec.models import registry
 from heqcodec.models.manifest import stored_tensors
+from heqcodec.onnx.session import run_options
 from heqcodec.purenet.backends import network_tensors
 from heqcodec.purenet.config import PurenetConfig
 from heqcodec.purenet.features import BaseFeatures, CellFeatures, Features
@@ -31,6 +32,9 @@ CONFIGS = {
     ),
 }
 CPU = torch.device("cpu")
+SHAPES = [(1, 2), (1, 2), (2, 1), (1, 2), (1, 2)]
+"""Of frames in a row, in patches."""
+SHRINKAGE = "memory.enable_memory_arena_shrinkage"
 
 
 def some_features(config: PurenetConfig, rows: int, columns: int) -> Features:
@@ -145,3 +149,21 @@ def test_step_weights_lie_between_knots() -> None:
     assert rate_weights[0].tolist() == [1] + [0] * 8
     assert rate_weights[1].tolist() == [0.5, 0.5] + [0] * 7
     np.testing.assert_allclose(rate_weights @ np.arange(9), [0, 0.5, 1, 1000 / 128, 1023 / 128])
+
+
+def test_memory_is_kept_between_frames_of_one_shape_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    config = CONFIGS["base"]
+    network = OnnxNetwork(stored_weights(randomised(Purenet(config)).state_dict()), config)
+    kept: list[bool] = []
+
+    def noted(keep_memory: bool) -> object:
+        kept.append(keep_memory)
+        return run_options(keep_memory)
+
+    monkeypatch.setattr("heqcodec.purenet.onnx_network.run_options", noted)
+    frames = [network.frame(some_features(config, *size), some_rate_weights(4)) for size in SHAPES]
+    assert kept == [False, True, False, False, True]
+    assert np.array_equal(frames[0], frames[1]) and np.array_equal(frames[0], frames[3])
+    with pytest.raises(RuntimeError):
+        run_options(keep_memory=True).get_run_config_entry(SHRINKAGE)
+    assert run_options().get_run_config_entry(SHRINKAGE) == "cpu:0"
