@@ -3,15 +3,10 @@
 #include <string.h>
 
 #include "heq_gains.h"
-#include "heq_shifts.h"
-#include "heq_zones.h"
+#include "heq_patch_contexts.h"
 
-enum { TOP_PLANE = 17, LAST_PLANE = 5, NEGATIVE = 0x8000 };
-enum { LUMA_ZONES = 28, CHROMA_ZONES = 7, EVEN = 127, NOW = 4 };
+enum { NEGATIVE = 0x8000 };
 
-typedef char planes_agree[TOP_PLANE - HEQ_BIT_PLANES + 1 == LAST_PLANE ? 1 : -1];
-typedef char levels_in_fours[3 * HEQ_CODE_CELLS % 4 == 0 ? 1 : -1];
-typedef char zones_agree[LUMA_ZONES + 2 * CHROMA_ZONES == HEQ_ZONES ? 1 : -1];
 typedef char shifts_floor[(-1 >> 1) == -1 ? 1 : -1];
 
 /* A coefficient as the coder holds it: a magnitude below 2^18, without the bits below the last bit
@@ -94,46 +89,7 @@ static void code_symbol(heq_patch_coder *coder, int state, int bit)
     }
 }
 
-/* ---- Zones ------------------------------------------------------------------------------- */
-
-typedef struct {
-    const uint16_t *places; /* frequencies, 32 u + v: the even half, then the odd one */
-    int even, odd;          /* how many of each */
-    int plane;
-    int number;
-} zone;
-
-static zone zone_of(int number)
-{
-    int plane = number < LUMA_ZONES ? 0 : number < LUMA_ZONES + CHROMA_ZONES ? 1 : 2;
-    int within = number - (plane == 0   ? 0
-                           : plane == 1 ? LUMA_ZONES
-                                        : LUMA_ZONES + CHROMA_ZONES);
-    const uint16_t *starts = (plane == 0 ? luma_halves : chroma_halves) + (within << 1);
-    zone made;
-    made.places = (plane == 0 ? luma_places : chroma_places) + starts[0];
-    made.even = starts[1] - starts[0];
-    made.odd = starts[2] - starts[1];
-    made.plane = plane;
-    made.number = number;
-    return made;
-}
-
-static int cells_before(int plane)
-{
-    return heq_two_shifts(plane, 10, 8) + (plane << 4); /* HEQ_CODE_CELLS each */
-}
-
-/* The levels of a plane, whose places are at `cell_of`. */
-static uint8_t *levels_of(heq_patch_coder *coder, int plane)
-{
-    return coder->level + cells_before(plane) + (2 * HEQ_CODE_SIDE + 2);
-}
-
-static int cell_of(int place)
-{
-    return place + (place >> 5 << 2);
-}
+/* ---- Passes ------------------------------------------------------------------------------ */
 
 static int magnitude_of(int coefficient)
 {
@@ -156,53 +112,15 @@ static void prepare(heq_patch_coder *coder, int planes)
     }
 }
 
-/* ---- Contexts ---------------------------------------------------------------------------- */
-
-static int activity(heq_patch_coder *coder, int number)
-{
-    const uint8_t *near = zones_near[number];
-    int total = 0, each;
-    for (each = 0; each < 4 && near[each] != NO_ZONE; each++) {
-        zone there = zone_of(near[each]);
-        if (there.even + there.odd > 1) {
-            total += coder->zone_level[near[each]];
-        } else {
-            int level = levels_of(coder, there.plane)[cell_of(there.places[0])];
-            total += level < 2 ? level : 2;
-        }
-    }
-    return total < 7 ? total : 7;
-}
-
-/* Which bin the levels around a cell give; what became significant in this half is not seen yet. */
-static int near_bin(const uint8_t *level)
-{
-    const uint8_t *up = level - HEQ_CODE_SIDE, *down = level + HEQ_CODE_SIDE;
-    int edges = (up[0] & 3) + (down[0] & 3) + (level[-1] & 3) + (level[1] & 3);
-    int sum = edges + edges + (up[-1] & 3) + (up[1] & 3) + (down[-1] & 3) + (down[1] & 3) +
-              (level[-2] & 3) + (level[2] & 3) + (level[-2 * HEQ_CODE_SIDE] & 3) +
-              (level[2 * HEQ_CODE_SIDE] & 3);
-    return sum < 3 ? sum : sum < 5 ? 3 : sum < 8 ? 4 : sum < 12 ? 5 : sum < 18 ? 6 : 7;
-}
-
-/* The larger of the levels at the same place in the other planes, at most 2. */
-static int cross_bin(int first, int second)
-{
-    int larger = first > second ? first : second;
-    return larger < 2 ? larger : 2;
-}
-
-/* ---- Passes ------------------------------------------------------------------------------ */
-
 static void code_half(heq_patch_coder *coder, const zone *here, const uint16_t *places, int count,
                       const uint8_t *states, int planes, int least)
 {
     const int16_t *coefficients = coder->coefficients[here->plane];
-    uint8_t *levels = levels_of(coder, here->plane);
-    const uint8_t *first = levels_of(coder, here->plane == 0 ? 1 : 0);
-    const uint8_t *second = levels_of(coder, here->plane == 2 ? 1 : 2);
+    uint8_t *levels = levels_of(&coder->levels, here->plane);
+    const uint8_t *first = levels_of(&coder->levels, here->plane == 0 ? 1 : 0);
+    const uint8_t *second = levels_of(&coder->levels, here->plane == 2 ? 1 : 2);
     int place;
-    states += coder->zone_level[here->number] == 1 ? 24 : 0;
+    states += coder->levels.zones[here->number] == 1 ? 24 : 0;
     for (place = 0; place < count; place++) {
         int cell = cell_of(places[place]);
         uint8_t *level = levels + cell;
@@ -217,10 +135,7 @@ static void code_half(heq_patch_coder *coder, const zone *here, const uint16_t *
             }
         }
     }
-    for (place = 0; place < count; place++) {
-        uint8_t *level = levels + cell_of(places[place]);
-        *level = *level == NOW ? 1 : *level;
-    }
+    end_half(levels, places, count);
 }
 
 /* The flag of a zone, and what becomes significant in it. */
@@ -230,17 +145,15 @@ static void code_significance(heq_patch_coder *coder, const heq_patch_tables *ta
     zone here = zone_of(number);
     int step = TOP_PLANE - bit_plane;
     int least = 1 << (bit_plane - LAST_PLANE);
-    const uint8_t *states = tables->significance + heq_two_shifts(number, 9, 6) +
-                            heq_two_shifts(number, 5, 4) + heq_two_shifts(step, 5, 4);
+    const uint8_t *states = significance_states(tables, number, step);
     if (here.even + here.odd > 1) {
-        if (coder->zone_level[number] == 0) {
-            const uint8_t *flags =
-                tables->flag + heq_two_shifts(number, 6, 5) + (number << 3) + (step << 3);
+        if (coder->levels.zones[number] == 0) {
+            const uint8_t *flags = flag_states(tables, number, step);
             int active = coder->any[number] >= least;
-            code_symbol(coder, flags[activity(coder, number)], active);
-            coder->zone_level[number] = (uint8_t)active;
+            code_symbol(coder, flags[activity(&coder->levels, number)], active);
+            coder->levels.zones[number] = (uint8_t)active;
         }
-        if (coder->zone_level[number] == 0) {
+        if (coder->levels.zones[number] == 0) {
             return;
         }
     }
@@ -254,10 +167,9 @@ static void code_refinement(heq_patch_coder *coder, const heq_patch_tables *tabl
 {
     zone here = zone_of(number);
     int step = TOP_PLANE - bit_plane, place;
-    const uint8_t *levels = levels_of(coder, here.plane);
-    const uint8_t *states =
-        tables->refinement + heq_two_shifts(number, 4, 3) + (number << 1) + (step << 1);
-    if (here.even + here.odd > 1 && coder->zone_level[number] < 2) {
+    const uint8_t *levels = levels_of(&coder->levels, here.plane);
+    const uint8_t *states = refinement_states(tables, number, step);
+    if (here.even + here.odd > 1 && coder->levels.zones[number] < 2) {
         return; /* nothing of it was significant */
     }
     for (place = 0; place < here.even + here.odd; place++) {
@@ -266,21 +178,6 @@ static void code_refinement(heq_patch_coder *coder, const heq_patch_tables *tabl
             int value = coder->coefficients[here.plane][here.places[place]];
             code_symbol(coder, states[level == 2], value >> (bit_plane - LAST_PLANE) & 1);
         }
-    }
-}
-
-static void next_plane(heq_patch_coder *coder)
-{
-    size_t each;
-    /* Levels of 1 and 2 become 2 and 3, four at a time: the bits of no others differ. */
-    for (each = 0; each < sizeof coder->level; each += sizeof(uint32_t)) {
-        uint32_t four;
-        memcpy(&four, coder->level + each, sizeof four);
-        four += (four ^ four >> 1) & 0x01010101u;
-        memcpy(coder->level + each, &four, sizeof four);
-    }
-    for (each = 0; each < HEQ_ZONES; each++) {
-        coder->zone_level[each] = coder->zone_level[each] != 0 ? 2 : 0;
     }
 }
 
@@ -298,15 +195,14 @@ HEQ_INTERNAL void heq_patch_encode(heq_patch_coder *coder, const heq_patch_table
                                    int planes, int length)
 {
     int bit_plane, each, last = planes == 1 ? LUMA_ZONES : HEQ_ZONES;
-    memset(coder->level, 0, sizeof coder->level);
-    memset(coder->zone_level, 0, sizeof coder->zone_level);
+    memset(&coder->levels, 0, sizeof coder->levels);
     memset(coder->code, 0, sizeof coder->code);
     coder->range = 0xFFFF;
     coder->fixed = 0;
     coder->lps = tables->lps;
     prepare(coder, planes);
     for (bit_plane = TOP_PLANE; bit_plane > TOP_PLANE - HEQ_BIT_PLANES; bit_plane--) {
-        next_plane(coder);
+        next_plane(&coder->levels);
         for (each = 0; each < HEQ_ZONES && !is_settled(coder, length); each++) {
             if (tables->order[each] < last) {
                 code_significance(coder, tables, tables->order[each], planes, bit_plane);

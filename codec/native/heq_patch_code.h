@@ -29,12 +29,16 @@ typedef struct {
 } heq_patch_tables;
 
 typedef struct {
+    uint8_t cells[3 * HEQ_CODE_CELLS]; /* 0 not significant, 1 to 3 since how many planes, 4 now */
+    uint8_t zones[HEQ_ZONES];          /* 0 not active, 1 since this plane, 2 longer */
+} heq_patch_levels;
+
+typedef struct {
     /* By vertical, then horizontal frequency: the bits of the magnitude that are coded, and the
      * sign in bit 15. The kernels without vectors have samples here first. */
     int16_t coefficients[3][HEQ_SIDE * HEQ_SIDE];
     uint16_t any[HEQ_ZONES]; /* bits that any magnitude of a zone has */
-    uint8_t level[3 * HEQ_CODE_CELLS]; /* 0 not significant, 1 to 3 since how many planes, 4 now */
-    uint8_t zone_level[HEQ_ZONES];     /* 0 not active, 1 since this plane, 2 longer */
+    heq_patch_levels levels;
     uint8_t code[HEQ_CODE_BITS / 8 + 2]; /* low end of the interval, and what will not be sent */
     uint32_t range;                      /* 2^15..2^16-1 */
     int fixed;                           /* bits of the code that only a carry can change */

@@ -1,4 +1,4 @@
-/* Fixed tables of the patch code; tests/test_patch_code_c.py derives them anew. */
+/* Fixed tables of the patch code; tests/export/test_export_sources.py derives them anew. */
 #ifndef HEQ_ZONES_H
 #define HEQ_ZONES_H
 

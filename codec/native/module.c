@@ -275,6 +275,7 @@ static PyMethodDef methods[] = {
      "device_trace(tables, levels, sizes, rows, columns, planes, step) -> decisions, for training"},
     {"rate_coefficients", heq_coefficients_call, METH_VARARGS, HEQ_COEFFICIENTS_DOC},
     {"patch_codes", heq_patch_codes_call, METH_VARARGS, HEQ_PATCH_CODES_DOC},
+    {"patch_intervals", heq_patch_intervals_call, METH_VARARGS, HEQ_PATCH_INTERVALS_DOC},
     {"rate_levels", heq_levels_call, METH_VARARGS, HEQ_LEVELS_DOC},
     {"packed_encode", heq_packed_encode_call, METH_VARARGS, HEQ_PACKED_ENCODE_DOC},
     {"packed_decode", heq_packed_decode_call, METH_VARARGS, HEQ_PACKED_DECODE_DOC},

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from . import zones as geometry
 from .code_bounds import CodeBounds
 from .contexts import PLANES
+from .native_decoder import native_decode_coefficients, native_patch_intervals
 from .native_encoder import native_patch_encoder
 from .patch_code import Coefficients, PatchCoderTables
 from .patch_decoder import decode_coefficients
@@ -118,18 +119,23 @@ class TransformCodeReader:
 
     Args:
         encoder: the encoder whose codes are read.
+        native: use the C extension where it is built? What comes out is the same.
     """
 
     hints = len(geometry.zones())
     """Numbers a patch in addition to the pixels: how far each zone was coded."""
 
-    def __init__(self, encoder: TransformNqe) -> None:
+    def __init__(self, encoder: TransformNqe, native: bool = True) -> None:
         self._encoder = encoder
+        self._intervals = native_patch_intervals() if native else None
 
     def coefficients(self, codes: NDArray[np.uint8], channels: int) -> Coefficients:
         """What codes, uint8 (N, bytes), tell of the coefficients; channels 1 or 3."""
+        tables = self._encoder.tables
+        if self._intervals:
+            return native_decode_coefficients(self._intervals, codes, channels, tables)
         parts = [
-            decode_coefficients(codes[start : start + _BATCH], channels, self._encoder.tables)
+            decode_coefficients(codes[start : start + _BATCH], channels, tables)
             for start in range(0, len(codes), _BATCH)
         ]
         return Coefficients(

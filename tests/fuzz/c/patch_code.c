@@ -1,23 +1,8 @@
-/* The patch code of coefficients of any kind: a shorter code is the beginning of a longer one.
+/* The patch code of coefficients of any kind: a shorter code is the beginning of a longer one, and
+ * what it tells holds the coefficients.
  *
  * Input: planes and length; then runs: how many coefficients to go on, and one of four bytes. */
-#include "harness.h"
-#include "heq_patch_code.h"
-
-static const heq_patch_tables *patch_tables(void)
-{
-    static heq_patch_tables tables;
-    if (tables.lps == NULL) {
-        FILE *file = open_tables(TABLES "/patch.bin");
-        tables.significance = next_table(file, HEQ_ZONES * HEQ_BIT_PLANES * 48);
-        tables.flag = next_table(file, HEQ_ZONES * HEQ_BIT_PLANES * 8);
-        tables.refinement = next_table(file, HEQ_ZONES * HEQ_BIT_PLANES * 2);
-        tables.lps = next_table(file, 128 * 8 * 2);
-        tables.order = next_table(file, HEQ_ZONES);
-        fclose(file);
-    }
-    return &tables;
-}
+#include "patch_tables.h"
 
 static void fill(heq_patch_coder *coder, input from, int planes)
 {
@@ -33,9 +18,28 @@ static void fill(heq_patch_coder *coder, input from, int planes)
         value = take_byte(&from);
         value = value << 8 | take_byte(&from);
         shift = (int)(take_byte(&from) & 15);
-        /* Of what the transforms can give; see codec/native/transform_packing.py. */
-        coder->coefficients[place >> 10][place & 1023] = ((int32_t)value - 32768) >> (15 - shift);
+        /* A magnitude of 13 bits, and the sign in bit 15. */
+        coder->coefficients[place >> 10][place & 1023] =
+            (((int32_t)value - 32768) >> (15 - shift)) & ~0x6000;
     }
+}
+
+/* Of what the coder leaves out, five bits, a decoder is told that they are any. */
+static void expect_intervals(const heq_patch_coder *coder, int planes, int length)
+{
+    heq_patch_intervals told = decoded_patch(coder->code, (size_t)length, planes);
+    int place;
+    for (place = 0; place < planes * HEQ_SIDE * HEQ_SIDE; place++) {
+        int value = coder->coefficients[place >> 10][place & 1023];
+        int plane = place >> 10, row = place >> 5 & 31, column = place & 31;
+        int cell = (plane * HEQ_CODE_SIDE + row + 2) * HEQ_CODE_SIDE + column + 2;
+        int32_t low = (value & 0x7FFF) << 5;
+        if (told.width[cell] > 0) {
+            EXPECT(told.low[cell] <= low && low + 31 < told.low[cell] + told.width[cell]);
+            EXPECT(told.negative[cell] == (value < 0));
+        }
+    }
+    drop_intervals(&told);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -49,5 +53,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     heq_patch_encode(&whole, patch_tables(), planes, HEQ_CODE_BITS / 8);
     heq_patch_encode(&part, patch_tables(), planes, length);
     EXPECT(memcmp(whole.code, part.code, (size_t)length) == 0);
+    expect_intervals(&whole, planes, HEQ_CODE_BITS / 8);
+    expect_intervals(&part, planes, length);
     return 0;
 }

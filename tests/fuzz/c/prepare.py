@@ -107,6 +107,13 @@ def write_seeds(folder: Path) -> None:
         write("encode_image_patch", image, image_seed(pixels, kind, pixel_bytes, b""))
         write("read_head", image, pnm(pixels[:1, :1]))
     write("read_head", "comments", b"P5 # a comment\n# 7 7\n3\t2 #\n255\n123456")
+    for file in sorted(GOLDEN.glob("*-nqe-t-*.heq")):
+        with file.open("rb") as stream:
+            reader = ContainerReader(stream)
+            strip, header = reader.read_strip(0), reader.header
+        assert strip is not None
+        code = strip.payload[: header.patch_bytes]
+        write("decode_patch", file.stem, bytes((header.channels >> 1,)) + code)
     # Runs of coefficients that fall off: a place, two bytes of value, and its width in bits.
     falling = ((3, 128 + 9 * place % 60, 40 * place % 256, 15 - place // 5) for place in range(60))
     write("patch_code", "falling", bytes((1, 63)) + b"".join(map(bytes, falling)))

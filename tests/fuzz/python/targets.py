@@ -26,8 +26,8 @@ from heqcodec.models import registry
 from heqcodec.nqe_r.device_coder.coder import DeviceCoder
 from heqcodec.nqe_r.levels import StripLevels
 from heqcodec.nqe_r.packed_coder.coder import PackedCoder
-from heqcodec.nqe_t.encoder import TransformNqe
-from heqcodec.nqe_t.patch_code import Coefficients, PatchCoderTables
+from heqcodec.nqe_t.encoder import TransformCodeReader, TransformNqe
+from heqcodec.nqe_t.patch_code import Coefficients
 from heqcodec.nqe_t.patch_decoder import decode_coefficients
 from heqcodec.packets import ImageState
 from heqcodec.packets.codes import Codes
@@ -233,21 +233,26 @@ def _check_same(results: list[StripLevels | None]) -> None:
 
 
 @cache
-def patch_tables() -> PatchCoderTables:
-    """Of the shipped model."""
+def patch_encoder() -> TransformNqe:
+    """The shipped model."""
     encoder = registry.load_encoder("nqe-t")
     assert isinstance(encoder, TransformNqe)
-    return encoder.tables
+    return encoder
 
 
 def patch_coder(data: bytes) -> None:
-    """Patch codes: any bytes decode; a shorter code tells less of the same coefficients."""
+    """Patch codes: any bytes decode, by C and by numpy to the same; a shorter code tells less of
+    the same coefficients."""
+    tables = patch_encoder().tables
+    reader = TransformCodeReader(patch_encoder())
     for strip, (rows, columns, channels) in strips_of(data, Coder.PATCH)[:1]:
         codes = np.frombuffer(strip.payload, np.uint8).reshape(rows * columns, -1)
         codes = codes[:MOST_CODES, :MOST_CODE_BYTES]
-        parsed = decode_coefficients(codes, channels, patch_tables())
+        parsed = decode_coefficients(codes, channels, tables)
+        by_c = reader.coefficients(codes, channels)
+        assert all(np.array_equal(*both) for both in zip(by_c, parsed, strict=True))
         _check_intervals(parsed)
-        shorter = decode_coefficients(codes[:, : codes.shape[1] // 2], channels, patch_tables())
+        shorter = decode_coefficients(codes[:, : codes.shape[1] // 2], channels, tables)
         _check_intervals(shorter)
         known = shorter.width > 0
         low, high = parsed.low, parsed.low + parsed.width
