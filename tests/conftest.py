@@ -259,12 +259,13 @@ def driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 @pytest.fixture
 def page(driver: Any, address: str) -> Iterator[Any]:
     """The page, newly opened at 1280 pixels; whatever a test does, it must raise no error."""
-    from chromium import console, requests, set_screen
+    from chromium import console, requests, set_screen, wait_for_frame
     from page_reader import column
 
     set_screen(driver, 1280)
     console(driver), requests(driver)
     driver.get(address)
-    assert column(driver, "#sources-table", "curve")  # the last thing that the script draws
+    assert column(driver, "#sources-table", "curve")  # the last thing that the script makes
+    wait_for_frame(driver)  # charts are drawn once they have a size
     yield driver
     assert console(driver) == []

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from chromium import console, pixels, requests, set_screen
+from chromium import console, pixels, requests, set_screen, wait_for_frame
 from heqcodec.eval.curves import load_results
 from heqcodec.eval.rows import TABLE, read_table
 from page_reader import CSS, choose, column, one, press_heading, scroll_to
@@ -225,10 +225,13 @@ def test_savings_follow_the_anchor_chosen(page: Any) -> None:
 def test_the_page_fits_the_screen(page: Any, width: int, dark: bool) -> None:
     set_screen(page, width, dark)
     page.refresh()
+    wait_for_frame(page)
     assert page.execute_script("return document.documentElement.scrollWidth") <= width
     ground = page.find_element(CSS, "body").value_of_css_property("background-color")
     assert ("255, 255, 255" in ground) != dark
-    for chart in page.find_elements(CSS, ".chart"):
+    charts = page.find_elements(CSS, ".chart")
+    assert len(charts) == 4
+    for chart in charts:
         ends = page.execute_script(
             """const box = arguments[0].getBoundingClientRect();
             return [...arguments[0].querySelectorAll("text")].map((text) => {
@@ -237,6 +240,7 @@ def test_the_page_fits_the_screen(page: Any, width: int, dark: bool) -> None:
             });""",
             chart,
         )
+        assert ends
         assert all(left >= 0 and right >= 0 and height >= 10 for left, right, height in ends)
 
 
@@ -244,6 +248,7 @@ def test_the_page_fits_the_screen(page: Any, width: int, dark: bool) -> None:
 def test_a_phone_shows_every_column_of_bd_rates(page: Any, width: int) -> None:
     set_screen(page, width)
     page.refresh()
+    wait_for_frame(page)
     region = one(page, "#savings-table .scroll")
     assert region.get_property("scrollWidth") <= region.get_property("clientWidth")
     overflowing = page.execute_script(

@@ -52,13 +52,27 @@ def browser(profile: Path, *more: str) -> Iterator[Any]:
 
 
 def set_screen(driver: Any, width: int, dark: bool = False) -> None:
-    """Lay pages out at this width in CSS pixels, in the light or dark scheme."""
+    """Lay pages out at this width in CSS pixels, in the light or dark scheme, and wait until that
+    was drawn."""
     driver.execute_cdp_cmd(
         "Emulation.setDeviceMetricsOverride",
         {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False},
     )
     scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
     driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [scheme]})
+    wait_for_frame(driver, width)
+
+
+def wait_for_frame(driver: Any, width: int | None = None) -> None:
+    """Wait until the page was drawn, at this width. Observers of sizes are called once a frame:
+    two changes within one frame are none for them, if the second takes back the first."""
+    driver.execute_async_script(
+        """const [width, done] = arguments;
+        const look = () => requestAnimationFrame(
+          width === null || innerWidth === width ? () => requestAnimationFrame(done) : look);
+        look();""",
+        width,
+    )
 
 
 def console(driver: Any) -> list[str]:

@@ -17,13 +17,10 @@ def scroll_to(page: Any, element: Any) -> None:
 
 
 def choose(page: Any, label: str, text: str) -> None:
-    """Choose an option of the select that has this label."""
-    for field in page.find_elements(CSS, "label"):
-        if field.text.split("\n")[0].startswith(label):
-            scroll_to(page, field)
-            field.find_element("xpath", f".//option[normalize-space()={literal(text)}]").click()
-            return
-    raise AssertionError(f"no field {label}")
+    """Choose an option of the select whose label begins so."""
+    field = page.find_element("xpath", f"//label[starts-with(normalize-space(), {literal(label)})]")
+    scroll_to(page, field)
+    field.find_element("xpath", f".//option[normalize-space()={literal(text)}]").click()
 
 
 def literal(text: str) -> str:
@@ -45,9 +42,13 @@ def column(page: Any, table: str, heading: str) -> list[str]:
 
 def press_heading(page: Any, table: str, heading: str) -> str:
     """Press a heading; its ``aria-sort`` then."""
-    for cell in page.find_elements(CSS, f"{table} thead th"):
-        if cell.get_property("textContent") == heading:
-            scroll_to(page, cell)
-            cell.find_element(CSS, "button").click()
-            return str(cell.get_attribute("aria-sort"))
-    raise AssertionError(f"no heading {heading}")
+    cell = page.execute_script(
+        """const cells = document.querySelectorAll(arguments[0] + " thead th");
+        const cell = [...cells].find((cell) => cell.textContent === arguments[1]);
+        cell.scrollIntoView({ block: "center" });
+        return cell;""",
+        table,
+        heading,
+    )
+    cell.find_element(CSS, "button").click()
+    return str(cell.get_attribute("aria-sort"))

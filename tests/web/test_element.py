@@ -50,7 +50,7 @@ def site() -> Iterator[Site]:
 @pytest.fixture(scope="module")
 def page(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     with browser(tmp_path_factory.mktemp("profile")) as driver:
-        driver.set_script_timeout(60)
+        driver.set_script_timeout(300)
         set_screen(driver, 800)
         driver.get(f"{site.address}/")
         yield driver

@@ -55,7 +55,7 @@ def written(files: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) ->
 @pytest.fixture(scope="module")
 def page(written: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     with browser(tmp_path_factory.mktemp("profile")) as driver:
-        driver.set_script_timeout(60)
+        driver.set_script_timeout(300)
         set_screen(driver, 1000)
         requests(driver)
         driver.get(written.as_uri())
