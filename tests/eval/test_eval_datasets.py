@@ -9,7 +9,6 @@ import json
 import os
 import shutil
 import socket
-import threading
 import zipfile
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -23,6 +22,7 @@ from heqcodec.eval import datasets, download
 from heqcodec.eval.datasets import DATASETS, Dataset, verify
 from heqcodec.eval.download import fetch
 from heqcodec.eval.folder import data_hash, image_files
+from loopback import running
 from PIL import Image
 
 DATA = Path(os.environ.get("HEQCODEC_DATA", Path(__file__).parents[2] / "../shared/data"))
@@ -74,14 +74,9 @@ def server() -> Iterator[Server]:
         def log_message(self, *_: Any) -> None:
             pass
 
-    http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    served = Server(f"http://127.0.0.1:{http.server_port}", {}, [])
-    thread = threading.Thread(target=http.serve_forever, daemon=True)
-    thread.start()
-    yield served
-    http.shutdown()
-    http.server_close()
-    thread.join()
+    with running(ThreadingHTTPServer(("127.0.0.1", 0), Handler)) as address:
+        served = Server(address, {}, [])
+        yield served
 
 
 @pytest.fixture

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+from loopback import running
 
 
 class RangeServer(ThreadingHTTPServer):
@@ -58,11 +59,6 @@ class _Handler(BaseHTTPRequestHandler):
 
 @contextmanager
 def range_server(files: dict[str, bytes]) -> Iterator[RangeServer]:
-    with RangeServer(files) as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.shutdown()
-            thread.join()
+    server = RangeServer(files)
+    with running(server):
+        yield server

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
+
+from loopback import running
 
 
 class Request(NamedTuple):
@@ -44,15 +45,8 @@ def s3_server() -> Iterator[S3Server]:
     counted = S3Server()
     application = DomainDispatcherApplication(create_backend_app)
     server = make_server("127.0.0.1", 0, _counting(application, counted), threaded=True)
-    counted.url = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
+    with running(server) as counted.url:
         yield counted
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 def _counting(application: Any, counted: S3Server) -> Callable[[dict[str, Any], Any], Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import threading
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -11,6 +10,8 @@ from dataclasses import dataclass, field
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+
+from loopback import running
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -57,11 +58,5 @@ def serving(pages: Mapping[str, str | bytes]) -> Iterator[Site]:
             """Nothing."""
 
     handler = functools.partial(Handler, directory=str(ROOT))
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    site.address = f"http://127.0.0.1:{server.server_port}"
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
+    with running(ThreadingHTTPServer(("127.0.0.1", 0), handler)) as site.address:
         yield site
-    finally:
-        server.shutdown()
-        server.server_close()
