@@ -22,10 +22,6 @@ from PIL import Image
 from s3_server import S3Server, s3_server
 from small_models import photograph
 
-pytest.importorskip("s3fs", reason="fsspec reads and writes s3:// by s3fs")
-pytest.importorskip("moto", reason="moto serves the API of S3 (pip install moto[server])")
-pytest.importorskip("flask_cors", reason="moto's server needs flask (pip install moto[server])")
-
 pytestmark = pytest.mark.slow
 COUNT = 24
 
@@ -33,8 +29,10 @@ COUNT = 24
 @pytest.fixture(scope="module")
 def server() -> Iterator[S3Server]:
     """A store with a bucket, that this process and its children take for S3."""
+    s3fs = pytest.importorskip("s3fs", reason="fsspec reads and writes s3:// by s3fs")
+    for name in ("moto", "flask_cors"):
+        pytest.importorskip(name, reason="moto serves the API of S3 (pip install moto[server])")
     import boto3
-    import s3fs
 
     with s3_server() as counted, pytest.MonkeyPatch.context() as patch:
         patch.setenv("AWS_ENDPOINT_URL", counted.url)

@@ -19,13 +19,11 @@ from heqcodec.base.errors import HeqError
 from heqcodec.batch.dispatch import dispatch
 from heqcodec.batch.locations import Place
 from heqcodec.batch.manifest import Manifest, read_manifest
+from heqcodec.batch.ray_engine import RayEngine, cluster_workers
 from heqcodec.batch.run import Summary, run_batch
 from heqcodec.batch.work import Item, Task
 from PIL import Image
 from small_models import photograph
-
-ray = pytest.importorskip("ray", reason="needs the extra ray")
-from heqcodec.batch.ray_engine import RayEngine, cluster_workers  # noqa: E402
 
 pytestmark = [
     pytest.mark.slow,
@@ -36,7 +34,12 @@ MEMORY = 80 << 20
 
 
 @pytest.fixture(scope="module")
-def cluster() -> Iterator[Any]:
+def ray() -> Any:
+    return pytest.importorskip("ray", reason="needs the extra ray")
+
+
+@pytest.fixture(scope="module")
+def cluster(ray: Any) -> Iterator[Any]:
     from ray.cluster_utils import Cluster
 
     # Actors look for the operations of tests where this process does.
@@ -53,7 +56,7 @@ def cluster() -> Iterator[Any]:
         made.shutdown()
 
 
-def test_an_address_without_a_cluster() -> None:
+def test_an_address_without_a_cluster(ray: Any) -> None:
     if ray.is_initialized():
         pytest.skip("a cluster is connected already")
     with socket.create_server(("127.0.0.1", 0)) as taken:

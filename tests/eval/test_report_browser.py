@@ -12,6 +12,7 @@ from heqcodec.eval.curves import load_results
 from heqcodec.eval.rows import TABLE, read_table
 from page_reader import CSS, choose, column, one, press_heading, scroll_to
 from result_folder import CODECS, NAMES, Folders
+from slow_cases import quick_first, slow
 
 Keys = pytest.importorskip("selenium.webdriver.common.keys").Keys
 ActionChains = pytest.importorskip("selenium.webdriver").ActionChains
@@ -220,8 +221,17 @@ def test_savings_follow_the_anchor_chosen(page: Any) -> None:
 # ---- screens and paper
 
 
-@pytest.mark.parametrize("width", [360, 800, 1280])
-@pytest.mark.parametrize("dark", [False, True])
+@pytest.mark.parametrize(
+    ("width", "dark"),
+    [
+        (360, False),
+        (1280, True),
+        slow(360, True),
+        slow(1280, False),
+        slow(800, True),
+        slow(800, False),
+    ],
+)
 def test_the_page_fits_the_screen(page: Any, width: int, dark: bool) -> None:
     set_screen(page, width, dark)
     page.refresh()
@@ -244,7 +254,7 @@ def test_the_page_fits_the_screen(page: Any, width: int, dark: bool) -> None:
         assert all(left >= 0 and right >= 0 and height >= 10 for left, right, height in ends)
 
 
-@pytest.mark.parametrize("width", [320, 360, 412])
+@pytest.mark.parametrize("width", quick_first([320, 360, 412]))
 def test_a_phone_shows_every_column_of_bd_rates(page: Any, width: int) -> None:
     set_screen(page, width)
     page.refresh()

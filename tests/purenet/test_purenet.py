@@ -19,6 +19,7 @@ from heqcodec.purenet.device import find_device
 from heqcodec.purenet.network import Purenet, PurenetConfig
 from heqcodec.purenet.patch_readers import BinaryReader, Reader, TransformReader
 from heqcodec.purenet.torch_network import TorchNetwork
+from slow_cases import quick_first
 from small_models import photograph, randomised, small_purenet, transform_tensors
 
 RATES = (64, 128, 256, 512)
@@ -136,7 +137,7 @@ class TestReach:
                     alone = network.upsample_patches(cells[box], rate)
                     torch.testing.assert_close(whole[box], alone)
 
-    @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+    @pytest.mark.parametrize("path", quick_first(RECIPES), ids=lambda path: path.stem)
     def test_of_the_recipes_is_bounded_and_wide(self, path: Path) -> None:
         depth = {
             key: value for key, value in Recipe.load(path).purenet.items() if "width" not in key

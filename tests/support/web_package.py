@@ -30,8 +30,13 @@ def _built() -> str:
         return "needs clang and lld (Debian: clang lld wasi-libc)"
     if not Path("/usr/include/wasm32-wasi").exists():
         return "needs wasi-libc (Debian: wasi-libc)"
-    subprocess.run([node, str(WEB / "build.mjs"), "--assets"], check=True, env=_ENVIRONMENT)
+    assets = [] if _has_bundler() else ["--assets"]
+    subprocess.run([node, str(WEB / "build.mjs"), *assets], check=True, env=_ENVIRONMENT)
     return ""
+
+
+def _has_bundler() -> bool:
+    return (WEB / "node_modules" / "esbuild").exists()
 
 
 def require_package() -> None:
@@ -44,15 +49,9 @@ def require_package() -> None:
 def require_viewer() -> Path:
     """The folder of the built package, with its viewer; skips where a bundler is missing."""
     require_package()
-    if not (WEB / "node_modules" / "esbuild").exists():
+    if not _has_bundler():
         pytest.skip("needs esbuild (npm ci in web/)")
-    _build_all()
     return WEB / "dist"
-
-
-@cache
-def _build_all() -> None:
-    subprocess.run(["node", str(WEB / "build.mjs")], check=True, env=_ENVIRONMENT)
 
 
 def run_package(jobs: list[dict[str, Any]]) -> list[dict[str, Any]]:
