@@ -9,6 +9,7 @@ import numpy as np
 from heqcodec.base.ids import tensors_id
 from heqcodec.base.numerics import Arithmetic
 from heqcodec.base.patch_protocols import CODER_PATCH
+from heqcodec.base.threads import run_batches
 from heqcodec.native.loader import native_extension
 from numpy.typing import NDArray
 
@@ -28,6 +29,8 @@ LONGEST = RATES[-1]
 CENTROID = 0.42
 """Where in its interval a coefficient is put: its mean over the validation photographs."""
 _BATCH = 1024
+_SMALL_BATCH = 64
+"""Patches of which all that pixels take on the way stays in a processor's cache."""
 
 
 STEM_TENSORS = ("coarse", "fine")
@@ -179,16 +182,27 @@ class TransformCodeReader:
         Returns:
             RGB samples float32 (N, 3, 32, 32), around 0..255 but not limited to it.
         """
+        parts = coefficients.low, coefficients.width, coefficients.negative
+        low, width, negative = (geometry.by_patch(part) for part in parts)
+        made = np.empty(low.shape, dtype=np.float32)
+
+        def run(part: slice) -> None:
+            planes = width[part].astype(np.float32)
+            planes *= np.float32(CENTROID)
+            planes += low[part].astype(np.float32)
+            np.negative(planes, out=planes, where=negative[part])
+            made[part] = self._inverse(planes)
+
+        run_batches(run, len(made), _SMALL_BATCH)
+        return made
+
+    def _inverse(self, planes: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Coefficients (N, 3, 32, 32), which are overwritten, to samples of the same shape."""
         stem = self._encoder.stem
-        magnitude = coefficients.low + np.float32(CENTROID) * coefficients.width
-        signed = np.where(coefficients.negative, -magnitude, magnitude)[geometry.cell_map()]
-        count = signed.shape[1]
-        planes: NDArray[np.float32] = signed.T.reshape(
-            count, 3, geometry.SIZE, geometry.SIZE
-        ).astype(np.float32)
-        planes /= np.asarray(CHANNEL_GAIN, dtype=np.float32)[None, :, None, None]
+        planes /= np.asarray(CHANNEL_GAIN, dtype=np.float32)[:, None, None]
         colours: NDArray[np.float32] = np.matmul(
             stem.inverse_matrix @ planes, stem.inverse_matrix.T, dtype=np.float32
         )
         colours[:, 0] += 384
-        return np.einsum("dc,nchw->ndhw", stem.colour_inverse, colours, optimize=True)
+        samples: NDArray[np.float32] = stem.colour_inverse @ colours.reshape(len(planes), 3, -1)
+        return samples.reshape(planes.shape)

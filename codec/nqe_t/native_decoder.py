@@ -6,12 +6,15 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from heqcodec.base.threads import run_batches
 from heqcodec.native.loader import native_extension
 from numpy.typing import NDArray
 
 from . import zones as geometry
 from .contexts import ZONE_COUNT
 from .patch_code import Coefficients, PatchCoderTables
+
+_BATCH = 64
 
 
 def native_decode_coefficients(
@@ -41,8 +44,13 @@ def native_decode_coefficients(
         negative=np.zeros((count, geometry.CELLS), dtype=bool),
         reached=np.zeros((count, ZONE_COUNT), dtype=np.uint8),
     )
-    arrays = [np.ascontiguousarray(array) for array in (*tables, codes)]
-    intervals(*arrays, count, channels, *told)
+    given = [np.ascontiguousarray(array) for array in (*tables, codes)]
+
+    def run(part: slice) -> None:
+        patches = given[-1][part]
+        intervals(*given[:-1], patches, len(patches), channels, *(array[part] for array in told))
+
+    run_batches(run, count, _BATCH)
     return Coefficients(told.low.T, told.width.T, told.negative.T, told.reached.T)
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from functools import cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,6 +65,12 @@ def cell_map() -> NDArray[np.int64]:
         np.arange(CHANNELS), np.arange(SIZE), np.arange(SIZE), indexing="ij"
     )
     return ((channel * SIDE + u + MARGIN) * SIDE + v + MARGIN).reshape(-1)
+
+
+def by_patch(cells: NDArray[Any]) -> NDArray[Any]:
+    """A view of (CELLS, N) as (N, 3, 32, 32): patch, channel, u, v."""
+    planes = cells.T.reshape(-1, CHANNELS, SIDE, SIDE)
+    return planes[:, :, MARGIN:-MARGIN, MARGIN:-MARGIN]
 
 
 def neighbour_steps(offsets: tuple[tuple[int, int], ...]) -> tuple[int, ...]:

@@ -146,3 +146,11 @@ def test_inverse_restores_the_pixels(encoder: TransformNqe, channels: int) -> No
     error = restored - patches.transpose(0, 3, 1, 2).astype(np.float64)
     assert np.abs(error).max() < 1
     assert np.sqrt((error**2).mean()) < 0.2
+
+
+def test_cells_by_patch_are_frequencies_of_planes() -> None:
+    cells = np.arange(2 * geometry.CELLS).reshape(geometry.CELLS, 2)
+    found = geometry.by_patch(cells)
+    assert found.shape == (2, 3, 32, 32) and np.shares_memory(found, cells)
+    for place in ((0, 0, 0), (1, 31, 5), (2, 7, 31)):
+        assert found[(slice(None), *place)].tolist() == cells[geometry.cell(*place)].tolist()
