@@ -15,10 +15,10 @@ from typing import Annotated
 import torch
 import typer
 from heqcodec.base.errors import HeqError
-from rich.console import Console
 from safetensors.torch import save_file
 from torch import Tensor
 
+from .command_options import console, reported_errors
 from .networks import read_tensors
 from .run import FINAL, WEIGHTS
 
@@ -88,12 +88,8 @@ def main(
     seed: Annotated[int, typer.Option("--seed", min=0)] = 1,
 ) -> None:
     """Make latent weights of the levels of RUN, as runs start from them, in the folder OUT."""
-    console = Console(stderr=True)
-    try:
+    with reported_errors():
         console.print(str(dither_run(run, out, seed)), highlight=False)
-    except HeqError as error:
-        console.print(str(error), style="red", highlight=False)
-        raise typer.Exit(1) from error
 
 
 if __name__ == "__main__":

@@ -15,10 +15,9 @@ import typer
 from heqcodec.base.errors import HeqError
 from heqcodec.base.files import write_bytes, write_json
 from heqcodec.models.classifiers import INDEX
-from rich.console import Console
 from safetensors.numpy import save
 
-from .command_options import Data
+from .command_options import Data, console, reported_errors
 from .images import LabelledImages, load_images
 from .networks import load_classifier
 from .nqe_classifier import NqeClassifier
@@ -97,12 +96,8 @@ def export(
 
     --data is what the run was tested on.
     """
-    console = Console(stderr=True)
-    try:
+    with reported_errors():
         entry = export_classifier(run, load_images(data), name, out)
-    except HeqError as error:
-        console.print(str(error), style="red", highlight=False)
-        raise typer.Exit(1) from error
     entry_text = f"{entry['file']}: {entry['bytes']} bytes, {entry['accuracy']:.2f} %"
     console.print(entry_text, highlight=False)
 

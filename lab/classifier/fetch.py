@@ -12,8 +12,8 @@ from typing import Annotated
 
 import typer
 from heqcodec.base.errors import HeqError
-from rich.console import Console
 
+from .command_options import console, reported_errors
 from .images import LabelledImages, load_images
 
 
@@ -54,12 +54,8 @@ def main(
     folder: Annotated[Path, typer.Argument(metavar="DIR", file_okay=False)],
 ) -> None:
     """Fetch a data set into DIR, which --data of the training commands then takes."""
-    console = Console(stderr=True)
-    try:
+    with reported_errors():
         images = fetch_images(name, folder)
-    except HeqError as error:
-        console.print(str(error), style="red", highlight=False)
-        raise typer.Exit(1) from error
     count = f"{len(images.train):,} images to train on, {len(images.test):,} to test"
     console.print(f"{folder}: {count}. SHA-256: {images.digest()}", highlight=False)
 

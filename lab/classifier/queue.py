@@ -24,11 +24,11 @@ from heqcodec.lab.training.recipe_values import tomllib
 from heqcodec.purenet.device import find_device
 
 from .batches import DeviceImages
-from .command_options import Data, Device, Minutes, Out, State
+from .command_options import Data, Device, Minutes, Out, State, console, reported_errors
 from .images import LabelledImages, load_images
 from .recipe import ClassifierRecipe
 from .run import RESULT, WEIGHTS, run_recipe
-from .train import console, say_row
+from .train import say_row
 
 SUMMARY, EPOCHS, ERROR = "summary.json", "epochs.csv", "error.txt"
 
@@ -193,7 +193,7 @@ def queue(
     from dataclasses import replace
 
     begun = time.monotonic()
-    try:
+    with reported_errors():
         runs = read_list(recipes)
         if only:
             wanted = only.split(",")
@@ -221,9 +221,6 @@ def queue(
             say_row,
             packed,
         )
-    except HeqError as error:
-        console.print(str(error), style="red", highlight=False)
-        raise typer.Exit(1) from error
     for name, result in results.items():
         console.print(f"{name}: {result['accuracy']:.2f} %", highlight=False)
     if len(results) < len(runs):

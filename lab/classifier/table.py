@@ -15,8 +15,8 @@ from typing import Annotated, Any
 import typer
 from heqcodec.base.errors import HeqError
 from heqcodec.base.files import write_bytes
-from rich.console import Console
 
+from .command_options import console, reported_errors
 from .learning_curves import draw
 from .queue import read_list
 from .recipe import ClassifierRecipe
@@ -123,12 +123,8 @@ def main(
     ] = "",
 ) -> None:
     """Write the table and the learning curves of the runs in RESULTS."""
-    console = Console(stderr=True)
-    try:
+    with reported_errors():
         written = write_table(results, order, against)
-    except HeqError as error:
-        console.print(str(error), style="red", highlight=False)
-        raise typer.Exit(1) from error
     for path in written:
         console.print(str(path), highlight=False)
 

@@ -8,16 +8,12 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from heqcodec.base.errors import HeqError
 from heqcodec.purenet.device import find_device
-from rich.console import Console
 
-from .command_options import Data, Device, Minutes, Out, State
+from .command_options import Data, Device, Minutes, Out, State, console, reported_errors
 from .images import load_images
 from .recipe import ClassifierRecipe
 from .run import run_recipe
-
-console = Console(stderr=True)
 
 
 def say_row(row: dict[str, Any]) -> None:
@@ -39,7 +35,7 @@ def train(
 ) -> None:
     """Train a classifier from RECIPE; the same command again goes on where it stopped."""
     begun = time.monotonic()
-    try:
+    with reported_errors():
         wanted = ClassifierRecipe.load(recipe)
         result = run_recipe(
             wanted,
@@ -50,9 +46,6 @@ def train(
             math.inf if minutes is None else begun + 60 * minutes,
             say_row,
         )
-    except HeqError as error:
-        console.print(str(error), style="red", highlight=False)
-        raise typer.Exit(1) from error
     if result is None:
         console.print("stopped; the same command goes on")
         return

@@ -94,15 +94,8 @@ def _some_patches(tiles: NDArray[np.uint8], count: int, seed: int) -> NDArray[np
 
 
 class ClassTask(CodeTask):
-    """See `heqcodec.lab.training.tasks.CodeTask`.
-
-    Args:
-        recipe: of the run.
-        tiles: training photographs, uint8 (N, S, S, 3).
-        frames: held-out photographs, uint8 (H, W, 3) each.
-        tensors: of the encoder.
-        device: where the network lives.
-    """
+    """See `heqcodec.lab.training.tasks.CodeTask`; ``tiles`` are training photographs, uint8
+    (N, S, S, 3)."""
 
     def __init__(
         self,

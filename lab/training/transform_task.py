@@ -45,11 +45,8 @@ class TransformTask(CodeTask):
     """See `heqcodec.lab.training.tasks.CodeTask`.
 
     Args:
-        recipe: of the run.
+        recipe, frames, tensors, device: as those of `CodeTask`; the codes live there too.
         tiles: training photographs, uint8 (N, S, S, 3).
-        frames: held-out photographs, uint8 (H, W, 3) each.
-        tensors: of the encoder.
-        device: where the cached codes and the network live.
         cache: folder for the cached codes.
         progress: shows the coding of the tiles.
     """

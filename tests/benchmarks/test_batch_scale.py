@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from benchmark_scripts import load
 from heqcodec.batch.dispatch import dispatch
 from heqcodec.batch.work import Item
+from scripts import load
 
 script = load("batch_scale")
 

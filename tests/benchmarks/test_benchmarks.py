@@ -14,9 +14,9 @@ import heqcodec
 import heqcodec.models
 import numpy as np
 import pytest
-from benchmark_scripts import load
 from light_model import LightEncoder
 from PIL import Image
+from scripts import load
 from typer.testing import CliRunner
 
 

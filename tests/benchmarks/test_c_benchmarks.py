@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import typer
-from benchmark_scripts import load
 from heqcodec.export.vectors import scene
 from PIL import Image
 from sample_vgg import OTHER, random_encoder
+from scripts import load
 from typer.testing import CliRunner
 
 pytestmark = pytest.mark.skipif(shutil.which("gcc") is None, reason="there is no gcc")

@@ -11,9 +11,9 @@ from typing import Any
 import heqcodec
 import numpy as np
 import pytest
-from benchmark_scripts import SCRIPTS, load
 from heqcodec.export.c_project import export_c
 from heqcodec.export.vectors import scene
+from scripts import SCRIPTS, load
 
 
 @pytest.fixture(scope="module")

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import typer
-from benchmark_scripts import SCRIPTS, load
 from PIL import Image
+from scripts import SCRIPTS, load
 from typer.testing import CliRunner
 
 

@@ -99,15 +99,10 @@ class TestEntropyBottleneck:
         with torch.no_grad():
             yield
 
-    def test_likelihoods_of_all_integers_sum_to_one(self) -> None:
-        density = spread_density()
-        values = torch.arange(-3000, 3001).float().expand(5, 1, -1)
-        total = density.likelihood(values).double().sum(-1)
-        torch.testing.assert_close(total, torch.ones_like(total), atol=1e-4, rtol=0)
-
-    def test_likelihoods_of_all_shifted_integers_sum_to_one(self) -> None:
+    @pytest.mark.parametrize("shift", [0.0, 0.37])
+    def test_likelihoods_of_all_shifted_integers_sum_to_one(self, shift: float) -> None:
         density = spread_density(seed=2)
-        values = torch.arange(-3000, 3001).float().expand(5, 1, -1) + 0.37
+        values = torch.arange(-3000, 3001).float().expand(5, 1, -1) + shift
         total = density.likelihood(values).double().sum(-1)
         torch.testing.assert_close(total, torch.ones_like(total), atol=1e-4, rtol=0)
 

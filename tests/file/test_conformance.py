@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import json
 import shutil
 import time
@@ -16,21 +15,12 @@ import numpy as np
 import pytest
 from heqcodec.models import registry
 from PIL import Image
+from scripts import load
 from slow_cases import quick_first
 
 FOLDER = Path(__file__).parents[1] / "conformance"
-
-
-def load_maker() -> Any:
-    """The script that makes the golden files."""
-    spec = importlib.util.spec_from_file_location("conformance_make", FOLDER / "make.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-MAKE = load_maker()
+MAKE = load("make", FOLDER)
+"""The script that makes the golden files."""
 INDEX: list[dict[str, Any]] = json.loads((FOLDER / "index.json").read_text(encoding="utf-8"))
 
 

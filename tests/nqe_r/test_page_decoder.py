@@ -11,8 +11,7 @@ from pathlib import Path
 import heqcodec
 import numpy as np
 import pytest
-from heqcodec.container.reader import ContainerReader
-from heqcodec.container.strips import strip_patch_rows
+from file_levels import own_levels
 from heqcodec.models import registry
 from heqcodec.purenet.config import PurenetConfig
 from heqcodec.purenet.rate_decoder import KNOTS
@@ -43,21 +42,6 @@ def photographs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
         made.append(folder / f"{name}.heq")
         made[-1].write_bytes(heqcodec.encode(image, quality=quality, coder="device"))
     return made
-
-
-def own_levels(path: Path) -> np.ndarray:
-    """Of each patch its size, then the levels of its planes, int16."""
-    with path.open("rb") as stream:
-        reader = ContainerReader(stream, max_pixels=None, partial=False)
-        header = reader.header
-        coder = registry.load_strip_coder("nqe-r", header.coder)
-        parts = []
-        for index, strip in reader.read_strips(range(header.strip_count)).items():
-            shape = (strip_patch_rows(header, index), header.patch_columns, header.channels)
-            levels, sizes = coder.decode(strip.payload, *shape, strip.rate)
-            flat = levels.reshape(sizes.size, -1)
-            parts.append(np.concatenate([sizes.reshape(-1, 1).astype(np.int16), flat], axis=1))
-    return np.concatenate(parts).reshape(-1)
 
 
 @pytest.mark.skipif(NODE is None, reason="needs node")

@@ -11,10 +11,8 @@ from typing import Any
 import heqcodec
 import numpy as np
 import pytest
+from file_levels import own_levels
 from heqcodec.base import errors
-from heqcodec.container.reader import ContainerReader
-from heqcodec.file.progressive import decoded_strips
-from heqcodec.models import registry
 from slow_cases import quick_first
 from web_package import as_rgba, require_package, rgba_file, run_package
 
@@ -52,20 +50,6 @@ def photographs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     made["progressive packed"] = folder / "progressive-packed.heq"
     made["progressive packed"].write_bytes(heqcodec.pack(made["progressive"].read_bytes()))
     return made
-
-
-def own_levels(path: Path) -> np.ndarray:
-    """Of each patch its size, then the levels of its planes, int16."""
-    with path.open("rb") as stream:
-        reader = ContainerReader(stream, max_pixels=None)
-        header = reader.header
-        coder = registry.load_strip_coder("nqe-r", header.coder)
-        strips = reader.read_strips(range(header.strip_count))
-        parts = []
-        for levels, sizes, _ in decoded_strips(header, strips, coder):
-            flat = levels.reshape(sizes.size, -1)
-            parts.append(np.concatenate([sizes.reshape(-1, 1).astype(np.int16), flat], axis=1))
-    return np.concatenate(parts).reshape(-1)
 
 
 def assert_same_pixels(given: np.ndarray, own: np.ndarray, name: str) -> None:
