@@ -66,6 +66,23 @@ def test_distance_from_the_interval_in_its_widths(
     assert bounds.violations(coefficients).tolist() == [wanted]
 
 
+def test_what_is_unseen_is_bounded_by_its_own_zone(
+    encoder: TransformNqe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A patch a zone, each with one coefficient in it, half a step too large."""
+    monkeypatch.setattr(code_bounds, "exact_coefficients", lambda stem, samples: samples)
+    count = len(zones.zones())
+    reached = np.arange(count) % 5
+    nothing = np.zeros((zones.CELLS, count), dtype=np.int32)
+    coefficients = np.zeros((count, *nothing.shape[:1]), dtype=np.float32)
+    for index, zone in enumerate(zones.zones()):
+        coefficients[index, zone.cells[-1]] = 1.5 * 2 ** (TOP_PLANE + 1 - reached[index])
+    every = np.tile(reached.astype(np.uint8)[:, None], (1, count))
+    bounds = CodeBounds(encoder.stem, Coefficients(nothing, nothing, nothing > 0, every), 3)
+    found = bounds.violations(coefficients[:, zones.cell_map()].reshape(-1, 3, 32, 32))
+    assert found.tolist() == [0.25] * count
+
+
 @pytest.mark.parametrize("channels", [1, 3])
 def test_exact_coefficients_are_those_of_the_encoder_without_rounding(
     encoder: TransformNqe, channels: int
