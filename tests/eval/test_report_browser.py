@@ -10,12 +10,11 @@ import pytest
 from chromium import console, pixels, requests, set_screen, wait_for_frame
 from heqcodec.eval.curves import load_results
 from heqcodec.eval.rows import TABLE, read_table
-from page_reader import CSS, choose, column, one, press_heading, scroll_to
+from page_reader import CSS, choose, column, one, pointer, press_heading, scroll_to
 from result_folder import CODECS, NAMES, Folders
 from slow_cases import quick_first, slow
 
 Keys = pytest.importorskip("selenium.webdriver.common.keys").Keys
-ActionChains = pytest.importorskip("selenium.webdriver").ActionChains
 
 
 def test_the_page_opens_from_disk_and_asks_for_nothing_else(page: Any, address: str) -> None:
@@ -59,7 +58,7 @@ def test_pointing_at_a_curve_names_the_point(page: Any, folders: Folders) -> Non
         assert not tip.is_displayed()
         marker = chart.find_elements(CSS, "g[data-curve=webp] .marker")[0]
         scroll_to(page, marker)
-        ActionChains(page).move_to_element_with_offset(marker, 2, -2).perform()
+        pointer(page).move_to_element_with_offset(marker, 2, -2).perform()
         assert tip.is_displayed()
         value = getattr(webp.points[0], measure)
         digits = {"psnr": 2, "ms_ssim_db": 2, "border_ratio": 3, "bef32": 2}[measure]
@@ -69,7 +68,7 @@ def test_pointing_at_a_curve_names_the_point(page: Any, folders: Folders) -> Non
         assert float(shown.split()[0]) == pytest.approx(value, abs=0.51 * 10**-digits)
         box, frame = tip.rect, chart.rect
         assert frame["x"] <= box["x"] and box["x"] + box["width"] <= frame["x"] + frame["width"]
-        ActionChains(page).move_to_element(one(page, "h1")).perform()
+        pointer(page).move_to_element(one(page, "h1")).perform()
         assert not tip.is_displayed()
 
 

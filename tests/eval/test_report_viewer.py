@@ -12,11 +12,11 @@ from chromium import pixels
 from heqcodec.eval.folder import read_pixels
 from heqcodec.eval.kept_files import decoded_file
 from heqcodec.eval.rows import TABLE, read_table
-from page_reader import CSS, choose, one, scroll_to
+from page_reader import CSS, choose, one, pointer, scroll_to
 from result_folder import Folders
+from slow_cases import quick_first
 
 Keys = pytest.importorskip("selenium.webdriver.common.keys").Keys
-ActionChains = pytest.importorskip("selenium.webdriver").ActionChains
 
 
 def shown_share(page: Any) -> float:
@@ -36,10 +36,10 @@ def test_the_divider_follows_the_pointer_and_the_keys(page: Any, folders: Folder
     scroll_to(page, frame)
     assert shown_share(page) == 50
     width = frame.rect["width"]
-    drag = ActionChains(page).click_and_hold(divider).move_by_offset(round(width / 4), 5)
+    drag = pointer(page).click_and_hold(divider).move_by_offset(round(width / 4), 5)
     drag.release().perform()
     assert shown_share(page) == pytest.approx(75, abs=1)
-    ActionChains(page).move_by_offset(-100, 0).perform()
+    pointer(page).move_by_offset(-100, 0).perform()
     assert shown_share(page) == pytest.approx(75, abs=1)  # the button is up
     for key, share in (
         (Keys.ARROW_LEFT, 74),
@@ -54,7 +54,7 @@ def test_the_divider_follows_the_pointer_and_the_keys(page: Any, folders: Folder
         assert float(divider.get_attribute("aria-valuenow")) == pytest.approx(share, abs=1)
 
 
-@pytest.mark.parametrize("share", [30, 70])
+@pytest.mark.parametrize("share", quick_first([30, 70]))
 def test_each_side_of_the_divider_shows_its_own_picture(
     page: Any, folders: Folders, share: int
 ) -> None:
@@ -64,7 +64,7 @@ def test_each_side_of_the_divider_shows_its_own_picture(
     scroll_to(page, frame)
     box = frame.rect
     offset = round((share / 100 - 0.5) * box["width"])
-    ActionChains(page).move_to_element_with_offset(frame, offset, 20).click().perform()
+    pointer(page).move_to_element_with_offset(frame, offset, 20).click().perform()
     page.execute_script(
         "for (const s of ['.outline', '.divider'])"
         " document.querySelector(s).style.visibility = 'hidden'"
@@ -148,7 +148,7 @@ def test_the_crop_zooms_and_pans(page: Any, folders: Folders) -> None:
         expected = original[row : row + part.shape[0], column : column + part.shape[1]]
         assert np.abs(part - expected).max() <= 2
     before = places[-1]
-    ActionChains(page).click_and_hold(panes[1]).move_by_offset(-50, -25).release().perform()
+    pointer(page).click_and_hold(panes[1]).move_by_offset(-50, -25).release().perform()
     after = seen(panes[0], 5)  # both panes move
     assert (places[-1][0] - before[0], places[-1][1] - before[1]) == (5, 10)
     row, column = places[-1]

@@ -16,6 +16,13 @@ def scroll_to(page: Any, element: Any) -> None:
     page.execute_script("arguments[0].scrollIntoView({block: 'center'})", element)
 
 
+def pointer(page: Any) -> Any:
+    """Actions of the pointer, whose moves take no time, where selenium takes 250 ms for each."""
+    from selenium.webdriver import ActionChains
+
+    return ActionChains(page, duration=0)
+
+
 def choose(page: Any, label: str, text: str) -> None:
     """Choose an option of the select whose label begins so."""
     field = page.find_element("xpath", f"//label[starts-with(normalize-space(), {literal(label)})]")
