@@ -14,7 +14,7 @@ from heqcodec.models import registry
 from heqcodec.models.registry import FAMILIES, TRANSFORM
 from heqcodec.purenet.backends import network_tensors
 from heqcodec.purenet.dequantizer import PLACES
-from heqcodec.purenet.network import Purenet
+from heqcodec.purenet.network import Purenet, RateBlock
 from heqcodec.purenet.stored_weights import restored_weights
 from numpy.typing import NDArray
 from safetensors import SafetensorError
@@ -78,11 +78,11 @@ def encoder_ids(tensors: Mapping[str, NDArray[Any]], family: str = TRANSFORM) ->
 
 
 def read_purenet(path: Path, network: Purenet) -> NDArray[np.float32] | None:
-    """Put stored weights into a network.
+    """Put stored weights into a network, which may be larger.
 
-    A network of more inputs than the stored one has weights of 0 for those that are new, so that
-    it decodes as the stored one does until it has learned to use them. One of fewer has other
-    hints: then weights of 0 for all of them.
+    It decodes as the stored one does until it has learned to use what is new: weights are 0 behind
+    blocks at the end of its stages and channels inside its blocks that the stored one has not, and
+    for further inputs. One of fewer inputs has other hints: then weights of 0 for all of them.
 
     Returns:
         The reconstruction points stored with the weights; None if there are none.
@@ -95,7 +95,7 @@ def read_purenet(path: Path, network: Purenet) -> NDArray[np.float32] | None:
         places = stored.get(PLACES)
         state = restored_weights(network_tensors(stored))
         state["enter.weight"] = _widened(state["enter.weight"], network.config.inputs)
-        network.load_state_dict(state)
+        network.load_state_dict(_grown(state, network))
     except (OSError, SafetensorError, RuntimeError, TypeError, KeyError) as error:
         reason = " ".join(str(error).split())[:200]
         raise HeqError(
@@ -103,6 +103,29 @@ def read_purenet(path: Path, network: Purenet) -> NDArray[np.float32] | None:
             "model with the same [purenet] table."
         ) from error
     return None if places is None else places.astype(np.float32)
+
+
+def _grown(state: Mapping[str, Tensor], network: Purenet) -> dict[str, Tensor]:
+    """Weights of a network that adds blocks, and channels inside blocks, to stored ones."""
+    grown = dict(state)
+    for name, block in network.named_modules():
+        if not isinstance(block, RateBlock):
+            continue
+        own = {f"{name}.{key}": value for key, value in block.state_dict().items()}
+        stored = state.get(f"{name}.second.weight")
+        inside = 0 if stored is None else stored.shape[1]
+        if inside == block.second.in_channels:
+            continue
+        second = f"{name}.second.weight", f"{name}.second.bias"
+        for key, value in own.items():
+            value = torch.zeros_like(value) if key in second else value.clone()
+            if key in state:
+                # Channels inside are the last dimension of gains and shifts, the inputs of the
+                # second convolution, and the first dimension of all else.
+                part = state[key]
+                value[tuple(slice(length) for length in part.shape)] = part
+            grown[key] = value
+    return grown
 
 
 def _widened(weight: Tensor, inputs: int) -> Tensor:

@@ -10,6 +10,7 @@ from heqcodec.base.constants import STEPS
 from heqcodec.base.errors import HeqError
 from heqcodec.models.registry import DECODERS, PLAIN, RATE, TRANSFORM, VGG, VGG_CLASS
 from heqcodec.nqe_vgg.skips import SKIPS
+from heqcodec.purenet.config import PurenetConfig
 
 from .recipe_values import (
     ABOVE_ZERO,
@@ -116,12 +117,23 @@ class Recipe:
     def own_faults(cls, values: dict[str, Any]) -> list[str]:
         """What is wrong with values that one field alone cannot tell."""
         sizes = values.get("purenet", {})
-        return [
+        sizes = dict(sizes) if isinstance(sizes, dict) else {}
+        hidden = sizes.pop("hidden", [])
+        found = [
             f"purenet.{name} must be one of {', '.join(PURENET_SIZES)}, a whole number from "
             f"{PURENET_SIZES.get(name, 0)}"
-            for name, value in (sizes.items() if isinstance(sizes, dict) else ())
+            for name, value in sizes.items()
             if name not in PURENET_SIZES or not is_number(value, PURENET_SIZES[name], kind=int)
         ]
+        if not isinstance(hidden, list) or not all(is_number(w, 1, kind=int) for w in hidden):
+            return [*found, "purenet.hidden must be a list of whole numbers from 1"]
+        try:
+            if not found:
+                # A size that is left out is that of `PurenetConfig`.
+                _ = PurenetConfig(inputs=1, has_base=True, hidden=hidden, **sizes).stages
+        except ValueError as error:
+            found.append(f"purenet.hidden does not fit the blocks: {error}")
+        return found
 
 
 @dataclass(frozen=True)

@@ -148,6 +148,23 @@ def test_a_pack_is_repeatable_and_can_be_trained_on(tmp_path: Path) -> None:
         load_tiles(tmp_path / "text.npy")
 
 
+def test_shares_of_a_pack(tmp_path: Path) -> None:
+    (tmp_path / "clean").mkdir()
+    Image.fromarray(photograph()).save(tmp_path / "clean/a.png")
+    own = {tile.tobytes() for tile in load_tiles(tmp_path / "clean")[0]}
+    options = [str(tmp_path / "p.npy"), "--clean", str(tmp_path / "clean"), "--count", "8"]
+    assert make_pack([*options, "--camera-share", "0", "--drawn-share", "0"]) == 0
+    assert {tile.tobytes() for tile in load_tiles(tmp_path / "p.npy")[0]} <= own
+    native = ["--native", str(tmp_path / "clean"), "--cuts", "40"]
+    assert make_pack([*options, *native, "--camera-share", "0", "--drawn-share", "0"]) == 0
+    # Ten cuts of the reduced photograph for each tile of its own, of which a few are drawn.
+    assert sum(t.tobytes() not in own for t in load_tiles(tmp_path / "p.npy")[0]) >= 5
+    assert make_pack([*options, "--camera-share", "0", "--drawn-share", "1"]) == 0
+    assert not own & {tile.tobytes() for tile in load_tiles(tmp_path / "p.npy")[0]}
+    with pytest.raises(SystemExit):
+        make_pack([*options, "--camera-share", "0.6", "--drawn-share", "0.5"])
+
+
 def test_held_out_photographs_by_folder(tmp_path: Path) -> None:
     for folder in ("a", "b"):
         (tmp_path / folder).mkdir()

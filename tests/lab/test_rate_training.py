@@ -193,6 +193,36 @@ def test_a_network_of_more_inputs_begins_as_the_stored_one(tmp_path: Path) -> No
         torch.testing.assert_close(decode_base(wide, base, hints, steps), before)
 
 
+def test_a_network_of_more_blocks_and_channels_begins_as_the_stored_one(tmp_path: Path) -> None:
+    stages = {"blocks": 1, "local_blocks": 1, "mid_blocks": 1, "fine_blocks": 1}
+    sizes = {"inputs": INPUTS, "has_base": True, "rates": KNOTS, **MID, **stages}
+    small = randomised(Purenet(PurenetConfig(**sizes, hidden=[5, 5, 6, 4])), scale=0.7)
+    write_tensors(tmp_path / "small.safetensors", stored_weights(small.state_dict()))
+    small.load_state_dict(restored_weights(stored_weights(small.state_dict())))
+    sizes |= {"mid_blocks": 3, "fine_blocks": 2}
+    large = Purenet(PurenetConfig(**sizes, hidden=[5, 9, 6, 6, 6, 4, 7]))
+    read_purenet(tmp_path / "small.safetensors", large)
+    base, hints = torch.rand(1, 3, 64, 96), torch.rand(1, large.config.hints, 2, 3)
+    steps = torch.tensor([500])
+    with torch.no_grad():
+        before = decode_base(small.eval(), base, hints, steps)
+        assert (before - base).abs().max() > 0.01
+    after = decode_base(large, base, hints, steps)
+    torch.testing.assert_close(after.detach(), before)
+    (after - torch.rand_like(after)).pow(2).sum().backward()
+    # What is new can learn.
+    for name, inputs in (
+        ("mid.2", slice(0, 6)),
+        ("fine.1", slice(0, 7)),
+        ("coarse.0", slice(5, 9)),
+    ):
+        learning = large.get_parameter(f"{name}.second.weight").grad
+        assert learning is not None and learning[:, inputs].abs().max() > 0
+    shorter = Purenet(PurenetConfig(**{**sizes, "mid_blocks": 0, "fine_blocks": 1}))
+    with pytest.raises(HeqError, match="no PURENET of the recipe's sizes"):
+        read_purenet(tmp_path / "small.safetensors", shorter)
+
+
 def test_orthogonalized_matrices_keep_their_directions() -> None:
     generator = torch.Generator().manual_seed(0)
     for shape in ((30, 50), (64, 24)):

@@ -43,6 +43,9 @@ class TestRecipe:
             ({"purenet": {"depth": 3}}, "purenet.depth must be one of width, blocks"),
             ({"purenet": {"inputs": 3}}, "purenet.inputs must be one of width, blocks"),
             ({"purenet": {"width": 0}}, "purenet.width must be"),
+            ({"purenet": {"hidden": [0]}}, "purenet.hidden must be a list of whole numbers from 1"),
+            ({"purenet": {"hidden": 16}}, "purenet.hidden must be a list of whole numbers from 1"),
+            ({"purenet": {"blocks": 1, "hidden": [8]}}, "purenet.hidden does not fit the blocks"),
         ],
         ids=str,
     )

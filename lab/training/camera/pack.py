@@ -4,10 +4,11 @@
 
     python -m heqcodec.lab.training.camera.pack tiles.npy --clean tiles/ --native photographs/
 
-Of the tiles, half are clean, 35 in a hundred as cameras give them, 15 drawn; of the camera images,
-a third are cuts of photographs at their own resolution, as they are. The pack is one array, uint8
-(N, 256, 256, 3), which ``heqcodec train --data tiles.npy`` reads. Tile ``i`` is drawn from the seed
-and ``i`` alone, so processes do not matter.
+Of the tiles, half are clean, 35 in a hundred as cameras give them, 15 drawn (``--camera-share``,
+``--drawn-share``); of the camera images, a third are cuts of photographs at their own resolution,
+as they are. Of the clean ones, half are cut from these photographs, reduced by 2; ``--cuts`` takes
+more. The pack is one array, uint8 (N, 256, 256, 3), which ``heqcodec train --data tiles.npy``
+reads. Tile ``i`` is drawn from the seed and ``i`` alone, so processes do not matter.
 """
 
 from __future__ import annotations
@@ -80,22 +81,42 @@ def make_tile(
     return photographed(clean, rng) if kind == "camera" else clean
 
 
-def make_pack(out: Path, clean_dir: Path, native_dir: Path | None, count: int, seed: int) -> None:
-    """Write a pack of ``count`` tiles; see the module."""
+def make_pack(
+    out: Path,
+    clean_dir: Path,
+    native_dir: Path | None,
+    count: int,
+    seed: int,
+    camera_share: float = CAMERA_SHARE,
+    drawn_share: float = DRAWN_SHARE,
+    cuts: int | None = None,
+) -> None:
+    """Write a pack of ``count`` tiles; see the module.
+
+    Args:
+        out: uint8 (count, 256, 256, 3), ``.npy``.
+        clean_dir: photographs without noise.
+        native_dir: photographs at their own resolution.
+        count: of tiles.
+        seed: of all that is drawn.
+        camera_share: of the tiles, 0 to 1.
+        drawn_share: the same; what is left is clean.
+        cuts: clean tiles to cut from ``native_dir``; None: as many as ``clean_dir`` has.
+    """
     rng = np.random.default_rng(seed)
     clean, _ = load_tiles(clean_dir)
     native = np.empty((0, TILE, TILE, 3), np.uint8)
     if native_dir:
         paths = image_files(native_dir)
-        # As many clean tiles again, from what is half as large.
-        clean = np.concatenate([clean, _cuts(paths, len(clean), True, seed)])
-        native = _cuts(paths, int(count * CAMERA_SHARE * NATIVE_SHARE), False, seed + 1)
+        wanted = len(clean) if cuts is None else cuts
+        clean = np.concatenate([clean, _cuts(paths, wanted, True, seed)])
+        native = _cuts(paths, int(count * camera_share * NATIVE_SHARE), False, seed + 1)
     kinds = rng.choice(
         ["clean", "camera", "drawn"],
         count,
-        p=[1 - CAMERA_SHARE - DRAWN_SHARE, CAMERA_SHARE, DRAWN_SHARE],
+        p=[1 - camera_share - drawn_share, camera_share, drawn_share],
     )
-    order = rng.permutation(np.resize(np.arange(len(clean)), count))
+    order = rng.permutation(np.resize(np.arange(len(clean)), max(count, len(clean))))
     camera = np.flatnonzero(kinds == "camera")
     kept = dict(zip(camera[: len(native)].tolist(), native, strict=False))
     pack = open_memmap(out, mode="w+", dtype=np.uint8, shape=(count, TILE, TILE, 3))
@@ -127,8 +148,14 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--native", type=Path, help="photographs at their own resolution")
     parser.add_argument("--count", type=int, default=9000)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--camera-share", type=float, default=CAMERA_SHARE)
+    parser.add_argument("--drawn-share", type=float, default=DRAWN_SHARE)
+    parser.add_argument("--cuts", type=int, help="clean tiles from --native (as many as --clean)")
     given = parser.parse_args(arguments)
-    make_pack(given.out, given.clean, given.native, given.count, given.seed)
+    shares = given.camera_share, given.drawn_share
+    if min(shares) < 0 or sum(shares) > 1:
+        parser.error("--camera-share and --drawn-share must be from 0 on, together at most 1")
+    make_pack(given.out, given.clean, given.native, given.count, given.seed, *shares, given.cuts)
     return 0
 
 
