@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -29,10 +30,13 @@ from heqcodec.purenet.config import PurenetConfig
 from heqcodec.purenet.network import Purenet
 from heqcodec.purenet.torch_network import decode_base
 from heqcodec.purenet.trust import (
+    CHROMA_ENDS,
     HIDDEN,
     MOST,
     PREFIX,
+    TENSORS,
     TRUST_INPUTS,
+    Trust,
     trust_inputs,
     with_neighbours,
 )
@@ -48,6 +52,8 @@ from .rate_task import JPEG_BLOCK
 
 CROP = 192
 QUANTIZER_STEPS = (112, 904)
+GRAY_PLACE = 0.2
+"""Patches of steps below 55 are gray where no level of chroma around them is other than 0."""
 FLOOR = 1.0
 """Added to a patch's error, in squared steps, before it divides: half a millistep a sample."""
 
@@ -116,6 +122,8 @@ def fit_trust(
     seed: int = 0,
     loss_weight: float = 0.0,
     schedule: Schedule = SCHEDULE,
+    gray_loss_weight: float | None = None,
+    start: Mapping[str, NDArray[Any]] | None = None,
 ) -> dict[str, NDArray[np.float16]]:
     """Tensors of a `heqcodec.purenet.trust.Trust`; it begins with a weight of 1 everywhere.
 
@@ -124,14 +132,30 @@ def fit_trust(
         seed: of the network's first weights and of the batches.
         loss_weight: how much more it counts what a patch loses than what one gains.
         schedule: of the fit.
+        gray_loss_weight: the same of patches without colour, see `GRAY_PLACE`; None for no other.
+            Infrared images of night cameras are gray, and few: what they lose hardly counts else.
+        start: tensors of a `Trust` to go on from.
     """
     torch.manual_seed(seed)
     first, last = nn.Linear(TRUST_INPUTS, HIDDEN), nn.Linear(HIDDEN, 1)
     network = nn.Sequential(first, nn.ReLU(), last)
     nn.init.zeros_(last.weight)
     nn.init.constant_(last.bias, 1.0)
+    named = {
+        "first": first.weight,
+        "first_bias": first.bias,
+        "second": last.weight,
+        "second_bias": last.bias,
+    }
+    if start is not None:
+        with torch.no_grad():
+            for name, value in Trust(start).tensors.items():
+                named[name].copy_(torch.from_numpy(value).view_as(named[name]))
     inputs, plain, cross, energy = (torch.from_numpy(array) for array in found)
     weight = 1 / (plain + FLOOR)
+    losses = torch.full_like(weight, loss_weight)
+    if gray_loss_weight is not None:
+        losses[_are_gray(inputs)] = gray_loss_weight
     optimizer = torch.optim.AdamW(network.parameters(), lr=schedule.learning_rate)
     falling = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, schedule.iterations)
     for _ in range(schedule.iterations):
@@ -142,35 +166,54 @@ def fit_trust(
         change = (share * energy[drawn] - 2 * cross[drawn]) * share * weight[drawn]
         optimizer.zero_grad()
         change = change.clamp(max=20)
-        (change + loss_weight * change.clamp(min=0)).mean().backward()
+        (change + losses[drawn] * change.clamp(min=0)).mean().backward()
         optimizer.step()
         falling.step()
-    named = {
-        "first": first.weight,
-        "first_bias": first.bias,
-        "second": last.weight[0],
-        "second_bias": last.bias[0],
-    }
     return {
-        PREFIX + name: value.detach().numpy().astype(np.float16) for name, value in named.items()
+        PREFIX + name: named[name].detach().numpy().astype(np.float16).reshape(shape)
+        for name, shape in TENSORS.items()
     }
+
+
+def _are_gray(inputs: Tensor) -> Tensor:
+    """Of `Corrections.inputs`, bool (N,)."""
+    # Before the energy stand the means of the chroma hints over 3 x 3 patches; -1 is none.
+    chroma = inputs[:, -1 - 2 * len(CHROMA_ENDS) : -1]
+    return (chroma <= -1).all(1) & (inputs[:, 0] < GRAY_PLACE)
 
 
 def main(arguments: list[str] | None = None) -> int:
     """See the module."""
     parser = argparse.ArgumentParser(prog="python -m heqcodec.lab.training.trust_fit")
-    parser.add_argument("--data", type=Path, required=True, help="tiles: a pack, or photographs")
+    parser.add_argument(
+        "--data",
+        type=Path,
+        action="append",
+        required=True,
+        help="tiles: a pack, or photographs; may be repeated",
+    )
     parser.add_argument("--weights", type=Path, required=True, help="folder of manifest.json")
     parser.add_argument("--model", default="nqe-r")
     parser.add_argument("--decoder", default=STRONG)
-    parser.add_argument("--crops", type=int, default=1500)
+    parser.add_argument(
+        "--crops", type=int, action="append", help="for each --data (1500); may be repeated"
+    )
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument(
         "--loss-weight", type=float, default=0.0, help="what a loss counts more than a gain"
     )
+    parser.add_argument(
+        "--gray-loss-weight", type=float, help="the same of patches without colour, at fine steps"
+    )
+    parser.add_argument(
+        "--go-on", action="store_true", help="begin with the weights that are stored there"
+    )
     for name, value in SCHEDULE._asdict().items():
         parser.add_argument(f"--{name.replace('_', '-')}", type=type(value), default=value)
     given = parser.parse_args(arguments)
+    counts = given.crops or [1500] * len(given.data)
+    if len(counts) != len(given.data):
+        parser.error("give --crops for each --data, in the same order, or for none")
     schedule = Schedule(given.iterations, given.batch, given.learning_rate)
     path = given.weights / "manifest.json"
     manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
@@ -183,17 +226,25 @@ def main(arguments: list[str] | None = None) -> int:
     prefix = model["encoder"].get("prefix", "")
     stored = load_file(given.weights / model["encoder"]["file"])
     encoder = RateNqe({name.removeprefix(prefix): value for name, value in stored.items()})
-    tiles, data_hash = load_tiles(given.data)
     codec = RateFrames(encoder, places)
-    found = measure_corrections(network, codec, tiles, given.crops, given.seed)
-    tensors = {**load_file(file), **fit_trust(found, given.seed, given.loss_weight, schedule)}
-    part |= store_tensors(given.weights, part["file"], tensors)
+    parts, hashes = [], []
+    for data, count in zip(given.data, counts, strict=True):
+        tiles, data_hash = load_tiles(data)
+        parts.append(measure_corrections(network, codec, tiles, count, given.seed))
+        hashes.append(data_hash)
+    found = Corrections(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
+    kept = load_file(file)
+    losses = given.loss_weight, schedule, given.gray_loss_weight
+    fitted = fit_trust(found, given.seed, *losses, kept if given.go_on else None)
+    part |= store_tensors(given.weights, part["file"], {**kept, **fitted})
     part["trust"] = {
-        "crops": given.crops,
+        "crops": counts,
         "seed": given.seed,
         "loss_weight": given.loss_weight,
+        "went_on_from": part.get("trust") if given.go_on else None,
+        "gray_loss_weight": given.gray_loss_weight,
         **schedule._asdict(),
-        "data_sha256": data_hash,
+        "data_sha256": hashes,
     }
     write_json(path, manifest)
     return 0

@@ -186,6 +186,23 @@ def test_losses_may_count_more_than_gains() -> None:
     assert weights[0] == pytest.approx(0.2, abs=0.04)
 
 
+@pytest.mark.slow
+def test_losses_of_gray_patches_at_fine_steps_may_count_more() -> None:
+    energy = np.full(4000, 50.0, dtype=np.float32)
+    cross = np.where(np.arange(4000) % 2 == 0, energy, 0).astype(np.float32)
+    inputs = np.full((4000, TRUST_INPUTS), 0.5, dtype=np.float32)
+    chroma = slice(TRUST_INPUTS - 7, TRUST_INPUTS - 1)
+    inputs[:, 0] = -0.5
+    inputs[1000:, chroma] = -1
+    inputs[2000:, 0] = 0.5
+    inputs[3000:, chroma] = 0.5
+    found = Corrections(inputs, np.full(4000, 100.0, np.float32), cross, energy)
+    fitted = fit_trust(found, schedule=Schedule(1500, 512, 6e-3), gray_loss_weight=3.0)
+    weights = Trust(fitted).weights(inputs)[::1000]
+    # Without losses that count more, the least of (w^2 - 2 w) + w^2; see the test before.
+    np.testing.assert_allclose(weights, [0.5, 0.2, 0.5, 0.5], atol=0.06)
+
+
 def test_corrections_say_the_error_of_any_weight(encoder: RateNqe) -> None:
     torch.manual_seed(1)
     config = PurenetConfig(inputs=193, has_base=True, rates=KNOTS, **SIZES)
@@ -229,8 +246,14 @@ def test_command_puts_weights_into_the_network_file(
     for decoder in ("strong", "fast"):
         assert trust_fit.main([*options, "--model", "r", "--decoder", decoder]) == 0
     entry = json.loads((tmp_path / "manifest.json").read_text())["models"]["r"]
-    assert entry["decoder"]["trust"]["crops"] == 2 and entry["decoder"]["trust"]["batch"] == 2048
+    assert entry["decoder"]["trust"]["crops"] == [2] and entry["decoder"]["trust"]["batch"] == 2048
     assert "trust" in entry["decoders"]["fast"]
+    twice = [*options, "--data", str(tmp_path / "tiles.npy"), "--crops", "3", "--model", "r"]
+    assert trust_fit.main(twice) == 0
+    entry = json.loads((tmp_path / "manifest.json").read_text())["models"]["r"]
+    assert entry["decoder"]["trust"]["crops"] == [2, 3]
+    with pytest.raises(SystemExit):
+        trust_fit.main([*twice, "--data", str(tmp_path / "tiles.npy")])
     image = photograph()[:96, 160:288]
     with only_weights(tmp_path, monkeypatch):
         data = heqcodec.encode(image, model="r", quality=60)
