@@ -4,8 +4,6 @@ of heqcodec and its plain pixels."""
 from __future__ import annotations
 
 import json
-import shutil
-import subprocess
 from pathlib import Path
 
 import heqcodec
@@ -15,13 +13,10 @@ from file_levels import own_levels
 from heqcodec.models import registry
 from heqcodec.purenet.config import PurenetConfig
 from heqcodec.purenet.rate_decoder import KNOTS
+from page_decoders import GOLDEN, PAGE, decode_by_page, needs_node, run_page_decoder
 from PIL import Image
 
-ROOT = Path(__file__).resolve().parents[2]
 DECODER = Path(__file__).with_name("page_decoder.mjs")
-GOLDEN = ROOT / "tests" / "conformance"
-PAGE = (ROOT / "docs" / "DECODER.md").read_text("utf-8")
-NODE = shutil.which("node")
 
 
 def golden_files() -> list[Path]:
@@ -44,35 +39,21 @@ def photographs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     return made
 
 
-@pytest.mark.skipif(NODE is None, reason="needs node")
+@needs_node
 def test_the_pages_lead_to_levels_and_plain_pixels(photographs: list[Path], tmp_path: Path) -> None:
     files = golden_files() + photographs
     assert len(files) == 12
-    jobs = [
-        str(path)
-        for file in files
-        for path in (file, tmp_path / f"{file.stem}.levels", tmp_path / f"{file.stem}.pixels")
-    ]
-    command = [str(NODE), str(DECODER), str(ROOT / "weights"), *jobs]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    for file in files:
-        levels = np.fromfile(tmp_path / f"{file.stem}.levels", np.int16)
-        assert np.array_equal(levels, own_levels(file)), file.name
-        own = heqcodec.decode(file.read_bytes(), decoder="plain")
-        given = np.fromfile(tmp_path / f"{file.stem}.pixels", np.uint8).reshape(own.shape)
-        assert np.abs(given.astype(int) - own).max() <= 1, file.name
-        assert (given == own).mean() > 0.99, file.name
+    for file, levels in zip(files, decode_by_page(DECODER, files, tmp_path), strict=True):
+        assert np.array_equal(np.fromfile(levels, np.int16), own_levels(file)), file.name
 
 
-@pytest.mark.skipif(NODE is None, reason="needs node")
+@needs_node
 def test_the_decoder_of_the_pages_refuses_damage(tmp_path: Path) -> None:
     data = bytearray((GOLDEN / "colour-nqe-r-device-60.heq").read_bytes())
     data[60] ^= 1
     damaged = tmp_path / "damaged.heq"
     damaged.write_bytes(data)
-    command = [str(NODE), str(DECODER), str(ROOT / "weights"), str(damaged), "levels", "pixels"]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    done = run_page_decoder(DECODER, damaged, tmp_path / "levels", tmp_path / "pixels")
     assert done.returncode and "strip 0 damaged" in done.stderr
 
 
