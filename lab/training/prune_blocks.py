@@ -18,7 +18,7 @@ meant for channels that died in training. Measure PSNR before and after (`heqcod
 from __future__ import annotations
 
 import argparse
-import json
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -30,20 +30,17 @@ import torch
 from heqcodec.base.arguments import DecoderName
 from heqcodec.base.constants import PATCH
 from heqcodec.base.errors import HeqError
-from heqcodec.base.files import write_json
-from heqcodec.models.manifest import decoder_entry
 from heqcodec.models.registry import RATE_MODE, STRONG, mode_of
 from heqcodec.nqe_t.encoder import RATES
 from heqcodec.purenet.config import PurenetConfig
 from heqcodec.purenet.network import Purenet, RateBlock
 from heqcodec.purenet.stored_weights import SCALE
 from numpy.typing import NDArray
-from safetensors.numpy import load_file
 from torch import nn
 from torch.nn.modules.module import register_module_forward_pre_hook
 
-from .export import store_tensors
 from .photographs import image_files
+from .stored_decoder import StoredDecoder
 
 Tensors = dict[str, NDArray[Any]]
 QUALITIES = (20, 45, 65, 85)
@@ -190,18 +187,19 @@ def main(arguments: list[str] | None = None) -> int:
         keep = {name: int(count) for name, count in (item.split("=") for item in given.keep)}
     except ValueError:
         parser.error("--keep takes BLOCK=N, such as coarse.0=16")
-    parts = measure_parts(given.model, given.decoder, image_files(given.images))
-    print(_table(parts))
-    if keep:
-        path = given.weights / "manifest.json"
-        manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        part = decoder_entry(manifest["models"][given.model], given.decoder)
-        tensors = load_file(given.weights / part["file"])
-        kept, config = keep_channels(tensors, PurenetConfig(**part["config"]), parts, keep)
-        part |= store_tensors(given.weights, part["file"], kept)
-        part["config"] = config.as_dict()
-        part["parameters"] = sum(value.numel() for value in Purenet(config).parameters())
-        write_json(path, manifest)
+    try:
+        stored = StoredDecoder(given.weights, given.model, given.decoder)
+        parts = measure_parts(given.model, given.decoder, image_files(given.images))
+        print(_table(parts))
+        if keep:
+            config = PurenetConfig(**stored.entry["config"])
+            kept, config = keep_channels(stored.tensors, config, parts, keep)
+            stored.entry["config"] = config.as_dict()
+            stored.entry["parameters"] = sum(v.numel() for v in Purenet(config).parameters())
+            stored.store(kept)
+    except (HeqError, OSError) as error:
+        print(f"heqcodec: {error}", file=sys.stderr)
+        return 1
     return 0
 
 

@@ -13,7 +13,7 @@ make the mean of the errors, each over the plain inverse's, least.
 from __future__ import annotations
 
 import argparse
-import json
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,8 +21,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from heqcodec.base.constants import PATCH
-from heqcodec.base.files import write_json
-from heqcodec.models.manifest import decoder_entry
+from heqcodec.base.errors import HeqError
 from heqcodec.models.registry import STRONG
 from heqcodec.nqe_r.encoder import RateNqe
 from heqcodec.nqe_r.quantizer import step_size
@@ -41,14 +40,13 @@ from heqcodec.purenet.trust import (
     with_neighbours,
 )
 from numpy.typing import NDArray
-from safetensors.numpy import load_file
 from torch import Tensor, nn
 
-from .export import store_tensors
 from .given_weights import read_purenet
 from .photographs import CropSource, load_tiles
 from .rate_frames import RateFrames
 from .rate_task import JPEG_BLOCK
+from .stored_decoder import StoredDecoder
 
 CROP = 192
 QUANTIZER_STEPS = (112, 904)
@@ -215,38 +213,34 @@ def main(arguments: list[str] | None = None) -> int:
     if len(counts) != len(given.data):
         parser.error("give --crops for each --data, in the same order, or for none")
     schedule = Schedule(given.iterations, given.batch, given.learning_rate)
-    path = given.weights / "manifest.json"
-    manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    model = manifest["models"][given.model]
-    part = decoder_entry(model, given.decoder)
-    file = given.weights / part["file"]
-    network = Purenet(PurenetConfig(**part["config"]))
-    places = read_purenet(file, network)
-    assert places is not None
-    prefix = model["encoder"].get("prefix", "")
-    stored = load_file(given.weights / model["encoder"]["file"])
-    encoder = RateNqe({name.removeprefix(prefix): value for name, value in stored.items()})
-    codec = RateFrames(encoder, places)
-    parts, hashes = [], []
-    for data, count in zip(given.data, counts, strict=True):
-        tiles, data_hash = load_tiles(data)
-        parts.append(measure_corrections(network, codec, tiles, count, given.seed))
-        hashes.append(data_hash)
-    found = Corrections(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
-    kept = load_file(file)
-    losses = given.loss_weight, schedule, given.gray_loss_weight
-    fitted = fit_trust(found, given.seed, *losses, kept if given.go_on else None)
-    part |= store_tensors(given.weights, part["file"], {**kept, **fitted})
-    part["trust"] = {
-        "crops": counts,
-        "seed": given.seed,
-        "loss_weight": given.loss_weight,
-        "went_on_from": part.get("trust") if given.go_on else None,
-        "gray_loss_weight": given.gray_loss_weight,
-        **schedule._asdict(),
-        "data_sha256": hashes,
-    }
-    write_json(path, manifest)
+    try:
+        stored = StoredDecoder(given.weights, given.model, given.decoder)
+        network = Purenet(PurenetConfig(**stored.entry["config"]))
+        places = read_purenet(stored.file, network)
+        assert places is not None
+        codec = RateFrames(RateNqe(stored.encoder_tensors()), places)
+        parts, hashes = [], []
+        for data, count in zip(given.data, counts, strict=True):
+            tiles, data_hash = load_tiles(data)
+            parts.append(measure_corrections(network, codec, tiles, count, given.seed))
+            hashes.append(data_hash)
+        found = Corrections(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
+        losses = given.loss_weight, schedule, given.gray_loss_weight
+        start = stored.tensors if given.go_on else None
+        fitted = fit_trust(found, given.seed, *losses, start)
+        stored.entry["trust"] = {
+            "crops": counts,
+            "seed": given.seed,
+            "loss_weight": given.loss_weight,
+            "went_on_from": stored.entry.get("trust") if given.go_on else None,
+            "gray_loss_weight": given.gray_loss_weight,
+            **schedule._asdict(),
+            "data_sha256": hashes,
+        }
+        stored.store({**stored.tensors, **fitted})
+    except (HeqError, OSError) as error:
+        print(f"heqcodec: {error}", file=sys.stderr)
+        return 1
     return 0
 
 

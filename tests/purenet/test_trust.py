@@ -236,6 +236,23 @@ def test_corrections_say_the_error_of_any_weight(encoder: RateNqe) -> None:
     assert predicted == pytest.approx(direct, rel=1e-4)
 
 
+def test_errors_of_the_command_are_a_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_rate_weights(tmp_path)
+    before = (tmp_path / "manifest.json").read_bytes()
+    np.save(tmp_path / "tiles.npy", photograph()[None, :256, :256])
+    options = ["--data", str(tmp_path / "tiles.npy"), "--weights", str(tmp_path)]
+    for wrong, message in (
+        (["--model", "x"], 'has no model "x"; it has r.'),
+        (["--model", "r", "--decoder", "best"], '"r" has no decoder "best" with weights of its'),
+        (["--model", "r", "--weights", str(tmp_path / "no")], "cannot be read as a manifest"),
+    ):
+        assert trust_fit.main([*options, *wrong, "--iterations", "1"]) == 1
+        assert message in capsys.readouterr().err
+    assert (tmp_path / "manifest.json").read_bytes() == before
+
+
 def test_command_puts_weights_into_the_network_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
