@@ -1,4 +1,4 @@
-/* What encoder and decoder of the patch code both hold of a patch, and the contexts read from it. */
+/* What encoder and decoder of the patch code both hold of a patch, and its contexts. */
 #ifndef HEQ_PATCH_CONTEXTS_H
 #define HEQ_PATCH_CONTEXTS_H
 
