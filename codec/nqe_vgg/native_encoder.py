@@ -8,12 +8,11 @@ heq_vgg_fast.c). On x86-64 the extension holds the fast one three times, for vec
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 from heqcodec.base.errors import HeqError
-from heqcodec.base.threads import thread_count
+from heqcodec.base.threads import run_batches, thread_count
 from heqcodec.native.loader import native_extension
 from numpy.typing import NDArray
 
@@ -64,13 +63,8 @@ class NativeVgg:
     def _by_threads(self, patches: NDArray[np.uint8], codes: NDArray[Any]) -> NDArray[Any]:
         given = np.ascontiguousarray(patches)
         threads = max(1, min(thread_count(), len(given) // LEAST))
-        if threads == 1:
-            self._code(given, codes)
-            return codes
-        size = -(-len(given) // threads)
-        parts = [slice(start, start + size) for start in range(0, len(given), size)]
-        with ThreadPoolExecutor(threads) as pool:
-            list(pool.map(lambda part: self._code(given[part], codes[part]), parts))
+        size = max(1, -(-len(given) // threads))
+        run_batches(lambda part: self._code(given[part], codes[part]), len(given), size)
         return codes
 
     def _code(self, patches: NDArray[np.uint8], codes: NDArray[Any]) -> None:

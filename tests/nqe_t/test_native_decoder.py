@@ -82,18 +82,6 @@ def test_no_codes(encoder: TransformNqe) -> None:
 
 @needs_extension
 @pytest.mark.parametrize(
-    ("name", "value"), [("significance", 128), ("flag", 128), ("refinement", 200), ("order", 42)]
-)
-def test_c_does_not_read_beyond_a_table(name: str, value: int) -> None:
-    tensors = dict(encoder_tensors("nqe-t"))
-    tensors[name] = tensors[name].copy()
-    tensors[name].flat[-1] = value
-    with pytest.raises(ValueError, match="values too large"):
-        TransformCodeReader(TransformNqe(tensors)).coefficients(np.zeros((2, 8), np.uint8), 3)
-
-
-@needs_extension
-@pytest.mark.parametrize(
     ("change", "message"),
     [
         ({"channels": 2}, "1 or 3 planes"),

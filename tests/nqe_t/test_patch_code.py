@@ -229,8 +229,11 @@ def test_c_does_not_read_beyond_a_table(name: str, value: int) -> None:
     tensors = dict(encoder_tensors("nqe-t"))
     tensors[name] = tensors[name].copy()
     tensors[name].flat[-1] = value
+    wrong = TransformNqe(tensors, native=True)
     with pytest.raises(ValueError, match="values too large"):
-        TransformNqe(tensors, native=True).encode_patches(PATCHES["photographs"], 64)
+        wrong.encode_patches(PATCHES["photographs"], 64)
+    with pytest.raises(ValueError, match="values too large"):
+        TransformCodeReader(wrong).coefficients(np.zeros((2, 8), np.uint8), 3)
 
 
 def test_numpy_where_there_is_no_extension(

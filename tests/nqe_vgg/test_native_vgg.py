@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from adversarial import adversarial_patches
 from command_runner import run
+from heqcodec.base import threads
 from heqcodec.export.vectors import pnm, scene
 from heqcodec.models import registry
 from heqcodec.nqe_vgg.integer import IntegerVgg
@@ -72,13 +73,13 @@ def test_threads_change_no_byte(monkeypatch: pytest.MonkeyPatch) -> None:
     alone = encoder.encode_patches(patches, 512)
     used = []
 
-    class Pool(native_vgg.ThreadPoolExecutor):
-        def __init__(self, threads: int) -> None:
-            used.append(threads)
-            super().__init__(threads)
+    class Pool(threads.ThreadPoolExecutor):
+        def __init__(self, count: int) -> None:
+            used.append(count)
+            super().__init__(count)
 
-    monkeypatch.setattr(native_vgg, "ThreadPoolExecutor", Pool)
-    monkeypatch.setattr(native_vgg, "thread_count", lambda: 3)
+    monkeypatch.setattr(threads, "ThreadPoolExecutor", Pool)
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
     np.testing.assert_array_equal(encoder.encode_patches(patches, 512), alone)
     assert used == [min(3, len(patches) // native_vgg.LEAST)]
     assert used[0] > 1
