@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import c_compilers
 import heqcodec
 import numpy as np
 import pytest
@@ -91,6 +92,15 @@ def interruptible() -> None:
     """Let Ctrl-C work, here and in child processes, also where the shell started us in the
     background with it ignored."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def objects_folder(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """C is compiled once for all processes of pytest-xdist, whose folders lie beside each other."""
+    own = tmp_path_factory.getbasetemp()
+    shared = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+    c_compilers.objects_folder = shared / "objects"
+    c_compilers.objects_folder.mkdir(exist_ok=True)
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ import heqcodec
 import numpy as np
 import pytest
 from adversarial import adversarial_patches
-from c_compilers import ARM, COMPILERS, STRICT, build, needs_compiler, sanitized
+from c_compilers import ARM, COMPILERS, STRICT, build, needs_compiler, sanitized, sanitizer
 from c_toolchains import FORBIDDEN, arm_code
 from command_runner import run
 from heqcodec.container.header import GRAY_AS_RGB
@@ -115,14 +115,13 @@ def heqenc(request: pytest.FixtureRequest, exported: Exported) -> Path:
     return exported.build(compiler, flags, exported.folder / "heqenc.c", program)
 
 
-@pytest.fixture(scope="module", params=COMPILERS[-1:])
-def harness(request: pytest.FixtureRequest, exported: Exported) -> Path:
-    """The harness under the sanitizers, of clang where it is there."""
+@pytest.fixture(scope="module")
+def harness(exported: Exported) -> Path:
+    """The harness under the sanitizers, of clang where they are there."""
     main = Path(__file__).parents[1] / "support" / "export_harness.c"
-    flags = sanitized(request.param)
-    if exported.deep:
-        flags.append("-DHEQ_KERNEL_FAST")
-    return exported.build(request.param, flags, main, f"harness-{request.param}")
+    compiler = sanitizer()
+    flags = [*sanitized(compiler), "-DHEQ_KERNEL_FAST", "-DHEQ_PACKETS"]  # as in other modules
+    return exported.build(compiler, flags, main, "harness")
 
 
 def hard_image(seed: int) -> np.ndarray:
@@ -216,7 +215,7 @@ def test_make_test(exported: Exported, compiler: str, kernel: str) -> None:
             "-s",
             f"CC={compiler}",
             f"KERNEL={kernel}",
-            f"CFLAGS=-O{1 + exported.deep} {' '.join(STRICT)}",
+            f"CFLAGS=-O{2 * exported.deep} {' '.join(STRICT)}",
             "test",
         ],
         cwd=exported.folder,

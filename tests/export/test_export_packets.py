@@ -10,7 +10,7 @@ from pathlib import Path
 import heqcodec
 import numpy as np
 import pytest
-from c_compilers import ARM, COMPILERS, build, needs_compiler, sanitized
+from c_compilers import ARM, COMPILERS, build, needs_compiler, sanitized, sanitizer
 from c_toolchains import FORBIDDEN, arm_code
 from heqcodec.export.c_project import READERS, export_c
 from heqcodec.export.vectors import pnm
@@ -48,14 +48,14 @@ def compiled(compiler: str, exported: Path, main: Path, kernel: str, flags: list
 
 @pytest.fixture(scope="module", params=quick_first(["FAST", "SCALAR"]))
 def heqenc(request: pytest.FixtureRequest, exported: Path) -> Path:
-    return compiled(COMPILERS[0], exported, exported / "heqenc.c", request.param, ["-O1"])
+    return compiled(COMPILERS[0], exported, exported / "heqenc.c", request.param, [])
 
 
 @pytest.fixture(scope="module", params=quick_first(["FAST", "MULTIPLY"]))
 def harness(request: pytest.FixtureRequest, exported: Path) -> Path:
     """Under the sanitizers: one kernel by clang where it is there, the other by gcc."""
     main = Path(__file__).parents[1] / "support" / "packets_harness.c"
-    compiler = COMPILERS[-1] if request.param == "FAST" else COMPILERS[0]
+    compiler = sanitizer() if request.param == "FAST" else COMPILERS[0]
     return compiled(compiler, exported, main, request.param, sanitized(compiler))
 
 
@@ -114,10 +114,10 @@ def patch_programs(
     """heqenc of nqe-t, and the harness under the sanitizers."""
     folder = tmp_path_factory.mktemp("packets-patch") / "c"
     export_c("nqe-t", folder)
-    compiler = COMPILERS[-1] if request.param == "FAST" else COMPILERS[0]
+    compiler = sanitizer() if request.param == "FAST" else COMPILERS[0]
     main = Path(__file__).parents[1] / "support" / "packets_harness.c"
     return (
-        compiled(COMPILERS[0], folder, folder / "heqenc.c", request.param, ["-O1"]),
+        compiled(COMPILERS[0], folder, folder / "heqenc.c", request.param, []),
         compiled(compiler, folder, main, request.param, sanitized(compiler)),
     )
 

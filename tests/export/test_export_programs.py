@@ -29,7 +29,7 @@ def heqenc(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     """The program, with what the system has for files, and with what C99 has."""
     folder = tmp_path_factory.mktemp("programs") / "c"
     export_c("nqe-t", folder)
-    flags = ["-O1", *(["-U__unix__", "-U__APPLE__"] if request.param == C99 else [])]
+    flags = ["-U__unix__", "-U__APPLE__"] if request.param == C99 else []
     sources = [folder / name for name in ("heqenc.c", "heq_encoder.c", *READERS)]
     return build(COMPILERS[0], flags, sources, folder / request.param)
 

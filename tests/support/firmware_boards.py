@@ -98,9 +98,10 @@ def _as_arduino(
 ) -> list[Path]:
     """All C of ``src``, and the sketch or the C++ of ``src`` of an example; the objects."""
     objects = []
+    level = "-O1" if tools else "-O0"  # for this machine they are run once
     for source in sorted((folder / "src").glob("*.c")):
         objects.append(build / f"{source.stem}.o")
-        _run([f"{tools}gcc", "-std=gnu11", *options, "-O1", "-c", source, "-o", objects[-1]])
+        _run([f"{tools}gcc", "-std=gnu11", *options, level, "-c", source, "-o", objects[-1]])
     sketch = next(iter([*(folder / example).glob("*.ino"), *(folder / example).glob("src/*.cpp")]))
     objects.append(build / "sketch.o")
     includes = [f"-I{place}" for place in (PLATFORMS / "arduino", folder / "src", sketch.parent)]
