@@ -18,6 +18,7 @@ from heqcodec.base.errors import HeqUnsupportedError
 from heqcodec.base.threads import limit_threads, thread_count
 from heqcodec.nqe_t.encoder import TransformNqe
 from hypothesis import settings
+from hypothesis_profiles import QUICK_EXAMPLES
 from light_model import LightDecoder, LightEncoder
 from light_rate_model import LightRateModels
 from PIL import Image
@@ -71,7 +72,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if workers and "OMP_NUM_THREADS" not in os.environ:
         limit_threads(max(1, thread_count() // int(workers)))
     if config.option.markexpr == "not slow":
-        settings.register_profile("quick", max_examples=25)
+        settings.register_profile("quick", max_examples=QUICK_EXAMPLES)
         settings.load_profile("quick")
 
 

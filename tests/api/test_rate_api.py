@@ -18,6 +18,7 @@ from heqcodec.models import registry
 from heqcodec.nqe_r import levels
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis_profiles import most
 from light_rate_model import LightRateModels
 from sample_rate_files import PHOTO, extents, per_example
 
@@ -62,7 +63,7 @@ class TestRoundTrip:
         assert one != other
         assert np.array_equal(heqcodec.decode(one), heqcodec.decode(other))
 
-    @settings(per_example, max_examples=30)
+    @settings(per_example, max_examples=most(30))
     @given(
         st.integers(1, 80),
         st.integers(1, 300),
@@ -138,7 +139,7 @@ class TestTarget:
         data = heqcodec.encode(PHOTO, target_size=size, coder=coder)
         assert 0.98 * size <= len(data) <= size
 
-    @settings(per_example, max_examples=30)
+    @settings(per_example, max_examples=most(30))
     @given(st.integers(1500, 100_000), st.integers(1, 60), st.integers(1, 100))
     def test_never_above(self, size: int, width: int, height: int) -> None:
         image = np.ascontiguousarray(PHOTO[:height, :width])
@@ -250,7 +251,7 @@ class TestOptions:
 
 @pytest.mark.usefixtures("light_rate")
 class TestRegion:
-    @settings(per_example, max_examples=40)
+    @settings(per_example, max_examples=most(40))
     @given(st.data())
     def test_is_the_crop_of_the_whole(self, data: st.DataObject) -> None:
         y, x = data.draw(st.integers(0, 199)), data.draw(st.integers(0, 269))

@@ -11,8 +11,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from command_runner import run
 from heqcodec.cli.common.names import as_json, shown
-from slow_cases import quick_first, slow
+from slow_cases import quick_first
 
 COMMAND = Path(__file__).parents[1] / "support" / "light_command.py"
 LATIN = b"caf\xe9.png"
@@ -77,9 +78,10 @@ class TestCommands:
             name.replace(b".png", b".heq") for name in (LATIN, ESCAPE, JAPANESE)
         )
 
+    @pytest.mark.usefixtures("light")
     def test_json(self, folder: bytes, tmp_path: Path) -> None:
-        done = command("encode", folder, tmp_path / "out", b"--json")
-        report = json.loads(done.stdout.decode("ascii"))
+        done = run("encode", os.fsdecode(folder), tmp_path / "out", "--json")
+        report = json.loads(done.stdout_bytes.decode("ascii"))
         found = {
             base64.b64decode(entry["input_base64"])
             if "input_base64" in entry
@@ -92,15 +94,16 @@ class TestCommands:
         "arguments",
         [
             (b"info", ESCAPE),
-            slow((b"info", b"a.heq", ESCAPE)),
-            slow((b"encode", ESCAPE, b"x.heq", b"--\x1b[31m", b"-")),
-            slow((b"encode", ESCAPE, b"\x1b[31m.jpg")),
+            (b"info", b"a.heq", ESCAPE),
+            (b"encode", ESCAPE, b"x.heq", b"--\x1b[31m", b"-"),
+            (b"encode", ESCAPE, b"\x1b[31m.jpg"),
             (ESCAPE,),
-            slow((b"decode", ESCAPE, b"\x1b[31m.gif")),
+            (b"decode", ESCAPE, b"\x1b[31m.gif"),
         ],
         ids=range(6),
     )
-    def test_wrong_commands(self, arguments: tuple[bytes, ...], tmp_path: Path) -> None:
-        done = command(*arguments)
-        assert done.returncode in (1, 2) and done.stderr
-        assert b"\x1b]" not in done.stderr and b"\x1b[31m" not in done.stderr
+    @pytest.mark.usefixtures("light")
+    def test_wrong_commands(self, arguments: tuple[bytes, ...]) -> None:
+        done = run(*map(os.fsdecode, arguments))
+        assert done.exit_code in (1, 2) and done.stderr
+        assert "\x1b]" not in done.stderr and "\x1b[31m" not in done.stderr

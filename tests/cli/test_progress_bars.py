@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from command_runner import run
 
 pty = pytest.importorskip("pty", reason="needs pseudo-terminals")
 
@@ -80,11 +81,10 @@ def test_quiet_shows_no_bar(folder: Path, tmp_path: Path) -> None:
     assert run_at_a_terminal("encode", folder, tmp_path / "out", "--quiet") == (0, b"", b"")
 
 
-def test_no_bar_without_a_terminal(folder: Path, tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, COMMAND, "encode", folder, tmp_path / "out"],
-        capture_output=True,
-        check=True,
-        env={**os.environ, "FORCE_COLOR": "1"},
-    )
-    assert done.stderr == b"" and len(done.stdout.splitlines()) == 2
+@pytest.mark.usefixtures("light")
+def test_no_bar_without_a_terminal(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    done = run("encode", folder, tmp_path / "out")
+    assert done.exit_code == 0 and done.stderr == "" and len(done.stdout.splitlines()) == 2

@@ -15,6 +15,7 @@ from heqcodec.container.strips import Strip
 from heqcodec.image.images import LoadedImage
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis_profiles import most
 from sample_rate_files import PHOTO, per_example
 from slow_cases import slow
 
@@ -120,7 +121,7 @@ def test_bytes_inserted(file: bytes, kind: str, index: int) -> None:
                 check(file, file[:place] + put + file[place:], {index})
 
 
-@settings(per_example, max_examples=100)
+@settings(per_example, max_examples=most(100))
 @given(st.data())
 def test_any_run_of_bytes_replaced_by_any_other(data: st.DataObject) -> None:
     file = make(data.draw(st.sampled_from(CODERS)))

@@ -11,6 +11,7 @@ from heqcodec.eval.bjontegaard import Pchip, compare, front
 from heqcodec.eval.publications import published_curve
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis_profiles import most
 
 Curve = list[tuple[float, float]]
 
@@ -54,7 +55,7 @@ def test_further_known_values_over_the_full_range(
     assert delta.rate is not None and round(delta.rate, 1) == full
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=most(40))
 @given(st.floats(0.2, 5.0), st.floats(0.3, 0.9))
 def test_a_curve_scaled_in_rate_differs_by_that_scale(scale: float, start: float) -> None:
     anchor = logarithmic([0.05, 0.1, 0.3, 1.0, 2.0])
@@ -126,7 +127,7 @@ def test_an_empty_range_is_refused(rates: tuple[float, float]) -> None:
         compare(logarithmic([0.1, 1.0]), logarithmic([0.1, 1.0]), rates)
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=most(100))
 @given(st.integers(2, 12), st.integers(0, 2**32 - 1), st.booleans())
 def test_pchip_is_scipys(count: int, seed: int, flat: bool) -> None:
     interpolate = pytest.importorskip("scipy.interpolate")

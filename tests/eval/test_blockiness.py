@@ -11,6 +11,7 @@ from heqcodec.base.errors import HeqError
 from heqcodec.eval import blockiness, metrics
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis_profiles import most
 from PIL import Image
 
 IMAGES = st.tuples(
@@ -32,7 +33,7 @@ def squared_steps(levels: np.ndarray, block: int) -> tuple[list[float], list[flo
     return border, inside
 
 
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=most(40))
 @given(IMAGES, st.sampled_from([2, 8, 32]), st.integers(0, 60))
 def test_bef_is_the_formula_of_the_paper_pair_by_pair(
     image: tuple[int, int, int, int], block: int, jump: int
@@ -121,7 +122,7 @@ def test_psnr_b_agrees_with_one_built_on_scikit_image(photograph: np.ndarray) ->
     assert blockiness.psnr_b(photograph, decoded, 8) == pytest.approx(expected, abs=1e-6)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=most(30))
 @given(
     width=st.integers(33, 80),
     patch=st.sampled_from([8, 16, 32]),
@@ -133,7 +134,7 @@ def test_a_ramp_steps_alike_on_borders_and_elsewhere(width: int, patch: int, slo
     assert blockiness.border_step_ratio(row[:, None], patch) == 1.0
 
 
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=most(30))
 @given(st.integers(1, 70), st.integers(33, 70), st.sampled_from([8, 32]), st.integers(0, 2**32 - 1))
 def test_border_step_ratio_agrees_with_a_loop_over_pairs(
     height: int, width: int, patch: int, seed: int

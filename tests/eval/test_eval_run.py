@@ -12,7 +12,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -63,18 +64,26 @@ def images(tmp_path: Path) -> Path:
     return make_images(tmp_path / "images")
 
 
+@contextmanager
+def light_registry() -> Iterator[None]:
+    """Cheap codecs in the place of those that there are."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in light_codecs.REPLACED:
+            patch.setattr(baselines, name, getattr(light_codecs, name))
+        yield
+
+
 @pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, images: Path, tmp_path: Path) -> Run:
+def run(images: Path, tmp_path: Path) -> Iterator[Run]:
     """Run the command on the images in this process; its workers are processes of their own."""
-    for name in light_codecs.REPLACED:
-        monkeypatch.setattr(baselines, name, getattr(light_codecs, name))
 
     def call(*options: str, codecs: tuple[str, ...] = ("light-jpeg",), out: str = "out") -> Any:
         named = [word for name in codecs for word in ("--codec", name)]
         folders = ["--data", str(images), "--out", str(tmp_path / out)]
         return CliRunner().invoke(app, ["run", *folders, *named, *options])
 
-    return call
+    with light_registry():
+        yield call
 
 
 @pytest.fixture(scope="module")
@@ -82,8 +91,10 @@ def finished_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Images, and the results of light-jpeg on them."""
     folder = tmp_path_factory.mktemp("finished")
     make_images(folder / "images")
-    process = start(folder / "images", folder / "out", "--codec", "light-jpeg", "--jobs", "1")
-    assert process.wait(300) == 0
+    command = ["run", "--data", str(folder / "images"), "--out", str(folder / "out")]
+    with light_registry():
+        made = CliRunner().invoke(app, [*command, "--codec", "light-jpeg", "--jobs", "1"])
+    assert made.exit_code == 0, made.output
     return folder
 
 

@@ -17,6 +17,7 @@ from heqcodec.models import registry
 from PIL import Image
 from scripts import load
 from slow_cases import quick_first
+from small_rate_model import only_weights, write_rate_weights
 
 FOLDER = Path(__file__).parents[1] / "conformance"
 MAKE = load("make", FOLDER)
@@ -64,20 +65,26 @@ def test_packed_golden_files_unpack_to_those_of_the_device(entry: dict[str, Any]
     assert heqcodec.unpack(packed) == device and heqcodec.pack(device) == packed
 
 
+@pytest.fixture(scope="module")
+def made_once(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """The weights of a small model of variable rate, and what the script makes with them."""
+    weights, made = (tmp_path_factory.mktemp(name) for name in ("weights", "made"))
+    write_rate_weights(weights)
+    with pytest.MonkeyPatch.context() as patch, only_weights(weights, patch):
+        MAKE.main([], made)
+    return weights, made
+
+
 class TestMaking:
     """The script, with a small model of variable rate."""
 
     @pytest.fixture
-    def folder(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-        from small_rate_model import only_weights, write_rate_weights
-
-        weights, made = tmp_path / "weights", tmp_path / "made"
-        weights.mkdir()
-        made.mkdir()
-        write_rate_weights(weights)
+    def folder(
+        self, made_once: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> Iterator[Path]:
+        weights, made = made_once
         with only_weights(weights, monkeypatch):
-            MAKE.main([], made)
-            yield made
+            yield shutil.copytree(made, tmp_path / "made")
 
     def test_both_coders_of_every_source(self, folder: Path) -> None:
         index = json.loads((folder / "index.json").read_text())

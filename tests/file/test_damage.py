@@ -19,7 +19,7 @@ from heqcodec.file.concealment import fill_rows
 from heqcodec.image.images import LoadedImage
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from hypothesis_profiles import quick
+from hypothesis_profiles import most, quick
 from light_rate_model import LightRateModels
 from sample_rate_files import PHOTO, extents, flipped, lost, per_example
 
@@ -147,7 +147,7 @@ class TestByteFlips:
 
 
 @each_coder
-@settings(per_example, max_examples=60)
+@settings(per_example, max_examples=most(60))
 @given(st.data())
 def test_any_damage(light_rate: LightRateModels, coder: str, data: st.DataObject) -> None:
     file = make(coder)
@@ -188,7 +188,7 @@ def plausible(mode: str, name: str, size: int) -> st.SearchStrategy[int]:
 
 
 @pytest.mark.parametrize("mode", HEADERS)
-@settings(per_example, max_examples=100)
+@settings(per_example, max_examples=most(100))
 @given(st.data(), st.binary(max_size=300))
 def test_hostile_headers_with_a_right_checksum(
     light_rate: LightRateModels, mode: str, data: st.DataObject, rest: bytes
@@ -279,7 +279,7 @@ class TestConcealment:
 
     @pytest.mark.slow
     @each_coder
-    @settings(per_example, max_examples=60)
+    @settings(per_example, max_examples=most(60))
     @given(st.data())
     def test_region_is_the_crop_of_the_whole(
         self, light_rate: LightRateModels, coder: str, data: st.DataObject

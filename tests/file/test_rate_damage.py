@@ -13,6 +13,7 @@ from heqcodec.container import Coder, ContainerReader, Header, Mode
 from heqcodec.image.images import LoadedImage
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis_profiles import most
 from light_rate_model import SLICES, LightRateModels
 from sample_rate_files import PHOTO, extents, flipped, lost, per_example
 
@@ -50,7 +51,7 @@ def test_whole_slices_of_a_cut_strip_are_used() -> None:
 
 
 class TestResynchronisation:
-    @settings(per_example, max_examples=60)
+    @settings(per_example, max_examples=most(60))
     @given(st.data())
     def test_bytes_lost_or_added_cost_one_strip(self, data: st.DataObject) -> None:
         file = heqcodec.encode(IMAGE, quality=8, strip_rows=1)

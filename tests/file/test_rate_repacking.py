@@ -12,6 +12,7 @@ from heqcodec.container import Chunk, ContainerReader, ContainerWriter
 from heqcodec.image.images import LoadedImage
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis_profiles import most
 from light_rate_model import LightDeviceCoder, LightRateModels
 from sample_rate_files import PHOTO, extents, per_example
 
@@ -36,7 +37,7 @@ def with_strips(data: bytes, payloads: list[bytes], chunks: list[Chunk]) -> byte
     return stream.getvalue()
 
 
-@settings(per_example, max_examples=40)
+@settings(per_example, max_examples=most(40))
 @given(
     st.integers(1, 100),
     st.integers(1, 300),

@@ -12,6 +12,7 @@ from heqcodec.image.images import load_image, save_image
 from heqcodec.image.metadata import without_exif_orientation
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis_profiles import most
 from PIL import Image
 from sample_images import ALPHA, COLOURS, GRAY, SRGB, file_of
 
@@ -66,7 +67,7 @@ class TestMetadata:
         assert shorter[end_of_directory:] == exif[end_of_directory:]
         assert without_exif_orientation(shorter) == shorter
 
-    @settings(max_examples=200, deadline=None)
+    @settings(max_examples=most(200), deadline=None)
     @given(st.binary(max_size=60), st.sampled_from([b"II*\0", b"MM\0*", b""]))
     def test_damaged_exif_gives_a_value_error_or_bytes(self, data: bytes, head: bytes) -> None:
         with contextlib.suppress(ValueError):

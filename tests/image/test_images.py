@@ -16,6 +16,7 @@ from heqcodec.image.output_formats import SUFFIXES
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from hypothesis_profiles import most
 from PIL import Image
 from sample_images import ALPHA, COLOURS, GRAY, file_of, png
 from small_models import photograph
@@ -52,7 +53,7 @@ class TestArrays:
             load_image(load_image(COLOURS), max_pixels=53)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=most(40), deadline=None)
 @given(
     st.tuples(st.integers(1, 40), st.integers(1, 40), st.integers(1, 4)).flatmap(
         lambda shape: arrays(np.uint8, shape)

@@ -10,6 +10,7 @@ from heqcodec.image.images import load_image
 from heqcodec.image.transparency import MID_GRAY, fill_transparent
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis_profiles import most
 from skimage import data
 
 PHOTO = data.astronaut()[:200, 100:330]
@@ -78,7 +79,7 @@ def test_every_sample_is_that_of_plain_integers(share: float) -> None:
     assert np.array_equal(fill_transparent(pixels, alpha)[..., 0], expected)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=most(60))
 @given(st.integers(1, 70), st.integers(1, 70), st.sampled_from([1, 3]), st.integers(0, 2**32 - 1))
 def test_visible_samples_stay_and_others_lie_between(
     height: int, width: int, channels: int, seed: int

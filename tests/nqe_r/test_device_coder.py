@@ -18,6 +18,7 @@ from heqcodec.nqe_r.layout import band_frequencies
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sample_device_strips import NATIVE, SOURCES, needs_native, some_levels, some_tables
+from slow_cases import slow
 
 CODERS = [
     pytest.param(DeviceCoder(some_tables(), native=False), id="python"),
@@ -50,13 +51,15 @@ def test_levels_come_back(
     assert back_sizes.dtype == np.uint8
 
 
+@pytest.mark.parametrize("planes", [1, slow(3)])
 @pytest.mark.parametrize("coder", CODERS)
-def test_extreme_levels_come_back(coder: DeviceCoder) -> None:
+def test_extreme_levels_come_back(coder: DeviceCoder, planes: int) -> None:
     random = np.random.default_rng(1)
-    levels = np.where(random.integers(0, 2, (1, 3, 3, 1024)) > 0, 32767, -32767).astype(np.int16)
+    signs = random.integers(0, 2, (1, 3, planes, 1024))
+    levels = np.where(signs > 0, 32767, -32767).astype(np.int16)
     levels[0, 1] = 0
     transform_sizes = np.array([[0, 1, 1]], dtype=np.uint8)
-    back, _ = coder.decode(coder.encode(levels, transform_sizes, 7), 1, 3, 3, 7)
+    back, _ = coder.decode(coder.encode(levels, transform_sizes, 7), 1, 3, planes, 7)
     np.testing.assert_array_equal(back, levels)
 
 

@@ -14,6 +14,7 @@ from heqcodec.nqe_r.packed_coder.slices import join_slices, split_slices
 from heqcodec.nqe_r.packed_coder.tables import SLICE_STARTS, SLICES
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis_profiles import most
 from sample_packed_strips import NATIVE, TABLES, needs_native, some_levels
 
 
@@ -40,7 +41,7 @@ def test_levels_come_back(coder: PackedCoder, planes: int, scale: float) -> None
 
 
 @needs_native
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=most(60), deadline=None)
 @given(
     st.integers(1, 3),
     st.integers(1, 3),
@@ -127,7 +128,7 @@ def test_damage_is_an_error_and_leaves_the_slices_before(coder: PackedCoder) -> 
         coder.decode(coder.encode(levels, transform_sizes, 300) + b"\0", 1, 2, 1, 300)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=most(60), deadline=None)
 @given(st.lists(st.binary(max_size=400), min_size=SLICES, max_size=SLICES), st.integers(0, 1023))
 @needs_native
 def test_hostile_bytes_do_no_harm(slices: list[bytes], step: int) -> None:

@@ -11,6 +11,7 @@ from heqcodec.lab.training.coder_tables import state_probabilities
 from heqcodec.nqe_t.arithmetic import EVEN, NO_SYMBOL, ArithmeticDecoder, ArithmeticEncoder
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis_profiles import most
 from slow_cases import slow
 
 USED_STATES = (0, 1, 2, EVEN)
@@ -75,7 +76,7 @@ def table_of(chances: list[float]) -> np.ndarray:
     return lps_table(full)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=most(60), deadline=None)
 @given(
     st.lists(probabilities, min_size=3, max_size=3),
     st.lists(columns, min_size=1, max_size=3),

@@ -23,6 +23,7 @@ from heqcodec.quantizers import (
 from heqcodec.quantizers.bsn import fold_thresholds, power_of_two_exponent
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis_profiles import most
 from torch import nn
 from torch.nn.utils import parametrize
 
@@ -79,7 +80,7 @@ def test_wider_level_sets_follow_the_outer_quantiles(gaussian):
     assert occupancy[0] == pytest.approx(1 / 7, abs=1e-3)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=most(50), deadline=None)
 @given(
     scale=st.floats(1e-3, 1e3),
     levels=st.sampled_from([3, 5, 9]),
@@ -161,7 +162,7 @@ def test_hwmsb_gradient_is_three_on_the_unit_interval():
     assert x.grad.tolist() == [0, 3, 3, 3, 0]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=most(100), deadline=None)
 @given(total=st.integers(-5000, 5000), shift=st.integers(0, 14))
 def test_hwmsb_behind_a_power_of_two_is_a_shift(total, shift):
     y = half_wave_msb(torch.tensor(float(total)) * 2.0**-shift)
@@ -210,7 +211,7 @@ def test_bsn_switch_replaces_the_normalization_and_survives_a_state_dict():
         norm.switch_to_bsn()
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=most(200), deadline=None)
 @given(
     scale=st.one_of(st.just(0.0), st.floats(-0.1, 0.1), st.sampled_from([0.25, -0.25, 1 / 8])),
     bias=st.one_of(st.floats(-3, 3), st.sampled_from([0.0, 0.25, 0.5])),

@@ -67,8 +67,8 @@ def build(compiler: str, flags: list[str], sources: list[Path], program: Path) -
 
 
 def _compiled(compiler: str, flags: list[str], source: Path) -> Path:
-    """The object file of a source, made once a session: it is named by a hash of what it is made of,
-    which is the source, the headers beside it and in folders of `-I`, and the flags."""
+    """The object file of a source, made once a session: it is named by a hash of the source, of the
+    headers beside it and in folders of `-I`, and of the flags."""
     folders = [source.parent, *(Path(flag[2:]) for flag in flags if flag.startswith("-I"))]
     headers = {path.name: path for folder in folders for path in folder.glob("*.h")}
     options = [flag for flag in flags if not flag.startswith("-I")]
