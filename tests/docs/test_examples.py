@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import runpy
 import shutil
 import subprocess
 import sys
@@ -32,13 +33,23 @@ def photo(tmp_path: Path) -> Path:
     return path
 
 
-def test_encode_and_decode_region(photo: Path, tmp_path: Path) -> None:
+def test_encode_and_decode_region(
+    photo: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def started(name: str, *arguments: str | Path) -> str:
+        monkeypatch.setattr(sys, "argv", [name, *map(str, arguments)])
+        runpy.run_path(str(EXAMPLES / name), run_name="__main__")
+        return capsys.readouterr().out
+
     file, part = tmp_path / "out.heq", tmp_path / "part.png"
-    output = run(sys.executable, EXAMPLES / "encode.py", photo, file)
+    output = started("encode.py", photo, file)
     data = heqcodec.encode(photo, quality=40)
     assert f"quality 40: {len(data)} bytes" in output
     assert file.read_bytes() == heqcodec.encode(photo, target_size=len(data) // 2)
-    run(sys.executable, EXAMPLES / "decode_region.py", file, part, "20", "31", "50", "40")
+    started("decode_region.py", file, part, "20", "31", "50", "40")
     crop = heqcodec.decode(file)[31:71, 20:70]
     assert np.array_equal(np.asarray(Image.open(part)), crop)
 

@@ -220,6 +220,7 @@ def test_missing_matplotlib_is_said(
     assert 'pip install "heqcodec[eval]"' in outcome.stderr
 
 
+@pytest.mark.slow
 def test_help_needs_neither_torch_nor_matplotlib() -> None:
     code = (
         "import sys; from heqcodec.cli.eval import app\n"

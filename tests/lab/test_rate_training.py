@@ -31,7 +31,6 @@ from heqcodec.purenet.rate_decoder import INPUTS, KNOTS
 from heqcodec.purenet.stored_weights import restored_weights, stored_weights
 from heqcodec.purenet.torch_network import decode_base
 from safetensors.numpy import load_file
-from slow_cases import quick_first
 from small_models import SIZES, photograph, randomised, write_recipe
 from training_runs import checkpoint_of
 
@@ -130,7 +129,8 @@ def test_an_encoder_of_another_family_is_refused(
         train(path, photographs, device="cpu", out_dir=tmp_path / "o", encoder_from=encoder_file)
 
 
-@pytest.mark.parametrize("optimizer", quick_first(["muon", "adam"]))
+@pytest.mark.slow
+@pytest.mark.parametrize("optimizer", ["muon", "adam"])
 def test_interrupted_runs_end_with_the_same_weights(
     photographs: Path, held_out: Path, tmp_path: Path, optimizer: str
 ) -> None:

@@ -123,6 +123,7 @@ class TestRuns:
             assert again == first
         assert all(torch.equal(stored[k], v) for k, v in checkpoint_of(tmp_path / "out").items())
 
+    @pytest.mark.slow
     def test_minutes_0_exports_an_unfinished_run(
         self,
         run: Callable[..., dict[str, Any]],
