@@ -17,6 +17,7 @@ from heqcodec.eval.metrics import psnr
 from heqcodec.image.images import load_image
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from hypothesis_profiles import most
 from PIL import Image
 from slow_cases import slow
 
@@ -133,7 +134,7 @@ def test_a_higher_rate_is_a_better_picture(
 
 
 @settings(
-    max_examples=25,
+    max_examples=most(25),
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )

@@ -16,6 +16,7 @@ from heqcodec.lab.training.run import train
 from heqcodec.models.registry import TRANSFORM, VGG
 from heqcodec.nqe_vgg.integer import IntegerVgg
 from heqcodec.quantizers.registry import quantizer_names
+from slow_cases import slow
 from small_models import write_recipe
 
 FLOATS = ("lsq", "eqnet", "int4-hadamard", "codeq", "q2d2", "tinyllava")
@@ -81,7 +82,7 @@ class TestEncoder:
         "table",
         [
             {"early": {"name": "heq", "levels": 8}, "conv3": "twn"},
-            {"conv1": {"name": "heq", "levels": 4}, "late": "bnn++", "conv4": "binary"},
+            slow({"conv1": {"name": "heq", "levels": 4}, "late": "bnn++", "conv4": "binary"}),
         ],
         ids=str,
     )

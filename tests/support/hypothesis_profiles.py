@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from hypothesis import settings
 
-QUICK_EXAMPLES = 25
+QUICK_EXAMPLES = 15
 """Of each property, where the slow tests are left out."""
 
 

@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import c_compilers
 import numpy as np
 import pytest
 
@@ -31,7 +32,14 @@ def _built() -> str:
     if not Path("/usr/include/wasm32-wasi").exists():
         return "needs wasi-libc (Debian: wasi-libc)"
     assets = [] if _has_bundler() else ["--assets"]
-    subprocess.run([node, str(WEB / "build.mjs"), *assets], check=True, env=_ENVIRONMENT)
+    import fcntl  # which all systems have that have wasi-libc there
+
+    # Processes of a session write to the same folder: the first one builds, the others wait.
+    with open(c_compilers.objects_folder / "web", "a+") as built:
+        fcntl.flock(built, fcntl.LOCK_EX)
+        if not os.fstat(built.fileno()).st_size:
+            subprocess.run([node, str(WEB / "build.mjs"), *assets], check=True, env=_ENVIRONMENT)
+            built.write("built")
     return ""
 
 
