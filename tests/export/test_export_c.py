@@ -276,6 +276,7 @@ def test_no_multiplication_for_arm(exported: Exported, level: str) -> None:
     assert set(needed) <= {"U", "memset", "memcpy"}
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(ARM is None, reason="there is no arm-none-eabi-gcc")
 def test_two_products_at_a_time_by_default_for_a_cortex_m4(exported: Exported) -> None:
     if exported.deep:

@@ -115,7 +115,9 @@ def test_examples_are_those_that_the_model_can_run(export: Export, tmp_path: Pat
 
 
 @pytest.mark.parametrize("toolchain", quick_first(CROSS))
-@pytest.mark.parametrize("layout", [slow(name) if name == "esp-idf" else name for name in LAYOUTS])
+@pytest.mark.parametrize(
+    "layout", [slow(name) if name in ("esp-idf", "zephyr") else name for name in LAYOUTS]
+)
 def test_compiles_for_microcontrollers(
     export: Export, layout: str, toolchain: str, tmp_path: Path
 ) -> None:
