@@ -72,7 +72,7 @@ const decodersOf = ({ decoder, decoders = {} }) => ({ strong: decoder, ...decode
 
 /** Tensors of nqe-r that are a part of the package. */
 const rateTables = ({ encoder, coders, ...networks }) => gathered([
-  [coders.device.file, ["start", "weights", "stretch", "squash", "widths"]],
+  [coders.device.file, ["start", "weights", "scores", "places", "stretch", "squash", "widths"]],
   [encoder.file, ["layers", "steps"]],
   ...Object.entries(decodersOf(networks)).map(([kind, { file }]) => [file, OF_NETWORK, `${kind}.`]),
 ]);

@@ -93,6 +93,10 @@ def rate_parts(tensors: Tensors, default_quality: float) -> CParts:
             "device_start", tensors["start"], "log odds of each context at the start of a strip"
         ),
         CTable("device_weights", tensors["weights"], "weights of a decision's contexts, by set"),
+        CTable("device_scores", tensors["scores"], "log odds of a level by bins of sums around it"),
+        CTable(
+            "device_places", tensors["places"], "log odds of a level by plane, size, band and level"
+        ),
         CTable("device_stretch", tensors["stretch"], "log odds by probability"),
         CTable("device_squash", tensors["squash"], "probability by log odds"),
         CTable("device_widths", tensors["widths"], "width of the rarer bit by log odds and range"),
@@ -100,8 +104,8 @@ def rate_parts(tensors: Tensors, default_quality: float) -> CParts:
     words = {
         "STRIP_ROWS": str(OWN.strip_rows),
         "DEFAULT_RATE": str(step_of_quality(default_quality)),
-        "ENCODER_BYTES": "22588",
-        "WIDE_BYTES": "22648",  # where addresses have 64 bits
+        "ENCODER_BYTES": "22480",
+        "WIDE_BYTES": "22540",  # where addresses have 64 bits
     }
     return CParts(
         Mode.RATE,

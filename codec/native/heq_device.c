@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "heq_device_around.h"
 #include "heq_device_borders.h"
 #include "heq_device_levels.h"
 
@@ -68,59 +69,62 @@ static int code_more(heq_device_strip *strip, int plane, int size, int group, in
 
 /* Where the contexts of a band's levels begin, and what they have in common. */
 typedef struct {
-    int row;   /* of the tables by kind and zone */
+    int kind;  /* luma or chroma, by size */
+    int score; /* of both kinds of scores: those of the kind and group */
     int set;   /* of weights */
-    int both, other, band, lower;
+    int both, other, first;
+    score_tables tables;
 } band_contexts;
 
-static band_contexts contexts_of(int plane, int size, int band, int lower)
+static band_contexts contexts_of(const heq_device_strip *strip, int plane, int size, int band)
 {
-    int area = zone(band), merged = ((plane > 0) << 1) + size;
+    int area = zone(band), kind = ((plane > 0) << 1) + size;
     band_contexts made;
-    made.row = times_18(merged) + area;
+    made.kind = kind;
+    made.score = (times_6(kind) + group_of(band)) << 4;
     made.set = SET_ZERO + ((times_18((plane << 1) + size) + area) << 2);
-    made.both = AT_ZERO_BOTH + times_10(times_10(merged));
+    made.both = AT_ZERO_BOTH + times_10(times_10(kind));
     made.other = AT_ZERO_OTHER + (times_6(times_9(plane) + (area >> 1)) << 2);
-    made.band = AT_ZERO_BAND + ((plane > 0) << 7) + (band < 64 ? band : 64 + third[band - 64]);
-    made.lower = AT_ZERO_LOWER + times_7(times_7((plane > 0 ? 7 : 0) + bin7(lower)));
+    made.first = AT_ZERO_FIRST + (times_6(kind) << 4);
+    made.tables = scores_of(strip->tables, plane, size, band);
     return made;
 }
 
 /* The contexts of "is a level not 0?" where nothing around it is. */
-static void quiet_contexts(const band_contexts *band, int *contexts)
+static void quiet_contexts(const band_contexts *band, int sub, int *contexts)
 {
-    contexts[0] = AT_ZERO + times_10(band->row);
-    contexts[1] = AT_ZERO_SAME + times_10(band->row);
-    contexts[2] = band->both;
-    contexts[3] = band->other;
-    contexts[4] = band->band;
-    contexts[5] = band->lower;
+    int score = score_bin(band->tables.places[sub]);
+    contexts[0] = AT_ZERO_SCORE + band->score + score;
+    contexts[1] = band->both;
+    contexts[2] = band->other;
+    contexts[3] = band->first + score;
 }
 
-/* And in general, from what is there without surroundings. Returns the set of weights. */
-static int zero_contexts(const band_contexts *band, const surroundings *around, int *contexts)
+/* And in general. Returns the set of weights. */
+static int zero_contexts(const band_contexts *band, const surroundings *around, int plane,
+                         int sub, int *contexts)
 {
-    int near = bin10(around->near), same = bin10(around->same);
-    int both = bin4(around->near + around->same);
-    quiet_contexts(band, contexts);
-    contexts[0] += near;
-    contexts[1] += same;
-    contexts[2] += times_10(near) + same;
-    contexts[3] += (bin6(around->other) << 2) + both;
-    contexts[5] += times_7(bin7(around->close)) + bin7(around->rest);
+    int both = bin4(around->near + around->same), other = bin6(around->other);
+    int score = score_of(band->tables.scores, band->tables.places[sub], around, plane);
+    contexts[0] = AT_ZERO_SCORE + band->score + score;
+    contexts[1] = band->both + times_10(bin10(around->near)) + bin10(around->same);
+    contexts[2] = band->other + (other << 2) + both;
+    contexts[3] = band->first + (other << 4) + score;
     return band->set + both;
 }
 
 /* A magnitude of 1 or more. */
 static int code_larger(heq_device_strip *strip, const band_contexts *band,
-                       const surroundings *around, int plane, int value)
+                       const surroundings *around, int plane, int sub, int value)
 {
     int near = bin10(around->near >> 1), same = bin10(around->same >> 1);
     int half = (around->near + around->same) >> 1, other = bin6(around->other >> 1);
     int both = bin10(half), set = SET_LARGER + bin4(half), contexts[3], coded;
+    int score = score_of(band->tables.scores + LARGER_SCORES,
+                         band->tables.places[LARGER_PLACES + sub], around, plane);
     for (coded = 1; coded < UNARY; coded++) {
         int level = coded < 4 ? coded - 1 : coded < 8 ? 3 : 4;
-        contexts[0] = AT_LARGER + times_5(band->row) + level;
+        contexts[0] = AT_LARGER_SCORE + (times_3(level) << 7) + band->score + score;
         contexts[1] = AT_LARGER_BOTH + times_10(times_10(level) + near) + same;
         contexts[2] = AT_LARGER_OTHER + times_6(times_10(level) + both) + other;
         if (!decide(strip, set + ((times_3(level) + plane) << 2), 3, contexts, FAST,
@@ -167,78 +171,6 @@ static int code_sign(heq_device_strip *strip, int plane, int size, int index, in
     return decide(strip, SET_SIGN + row, 2, contexts, FAST, bit);
 }
 
-/* The bands around a band, four magnitudes each; of those outside all are 0. */
-typedef struct {
-    const uint32_t *up, *left, *up_left, *up_right, *down_left, *down, *right, *up_up, *left_left;
-    const uint32_t *base_own, *base_up, *base_left; /* of plane 0 */
-    const uint32_t *other_own;                      /* of plane 1, for plane 2 */
-} band_neighbours;
-
-static band_neighbours neighbours_of(heq_device_strip *strip, int plane, int band)
-{
-    int u = band_frequency[band] >> 4, v = band_frequency[band] & 15;
-    const uint16_t *rank = band_rank + times_18(u + 1) + v + 1;
-    const uint32_t *bands = bands_of(strip, plane), *base = strip->magnitude;
-    band_neighbours made;
-    made.up = bands + rank[-18];
-    made.left = bands + rank[-1];
-    made.up_left = bands + rank[-19];
-    made.up_right = bands + rank[-17];
-    made.down_left = bands + rank[17];
-    made.down = bands + rank[18];
-    made.right = bands + rank[1];
-    made.up_up = bands + (u > 1 ? rank[-36] : HEQ_DEVICE_BANDS - 1);
-    made.left_left = bands + (v > 1 ? rank[-2] : HEQ_DEVICE_BANDS - 1);
-    made.base_own = base + band;
-    made.base_up = base + rank[-18];
-    made.base_left = base + rank[-1];
-    made.other_own = plane > 1 ? bands_of(strip, 1) + band : base + HEQ_DEVICE_BANDS - 1;
-    return made;
-}
-
-/* Is a band surrounded by nothing but levels of 0, `own` ones of the left patch among them? */
-static int is_quiet(const band_neighbours *near, uint32_t own, int plane)
-{
-    uint32_t any = own | *near->up | *near->left | *near->up_left | *near->up_right |
-                   *near->down_left | *near->down | *near->right | *near->up_up |
-                   *near->left_left;
-    if (plane > 0) {
-        any |= *near->base_own | *near->base_up | *near->base_left | *near->other_own;
-    }
-    return any == 0;
-}
-
-static int at(const uint32_t *band, int sub)
-{
-    return ((const uint8_t *)band)[sub];
-}
-
-/* What surrounds a level; `done` is the sum of the levels of this band before it. */
-static surroundings surroundings_of(const band_neighbours *near, const uint8_t *own, int plane,
-                                    int sub, int done)
-{
-    int beside = sub & 1 ? own[sub - 1] : own[sub + 1], above = sub & 2 ? own[sub - 2] : 0;
-    int higher = at(near->down, sub) + at(near->right, sub);
-    int edges = at(near->up, sub) + at(near->left, sub);
-    surroundings made;
-    made.near = (edges << 1) + at(near->up_left, sub) + at(near->up_up, sub) +
-                at(near->left_left, sub) + at(near->up_right, sub) + at(near->down_left, sub);
-    made.same = ((beside + above) << 1) + done + own[sub] + own[sub ^ 1];
-    made.other = higher;
-    if (plane > 0) {
-        int same = at(near->base_own, sub) + at(near->other_own, sub);
-        made.other = (same << 1) + at(near->base_up, sub) + at(near->base_left, sub);
-    }
-    made.close = edges << 1;
-    made.rest = (done << 1) + higher;
-    return made;
-}
-
-static int sum_of(const uint32_t *band)
-{
-    return at(band, 0) + at(band, 1) + at(band, 2) + at(band, 3);
-}
-
 /* Keep what later levels are expected from. Returns the magnitude as it is kept. */
 static inline int keep_level(heq_device_strip *strip, int plane, int size, int band, int sub,
                              int level, int *means)
@@ -265,32 +197,35 @@ static void code_band(heq_device_strip *strip, int plane, int size, int band,
 {
     uint8_t *own = magnitudes_of(strip, plane) + (band << 2);
     band_neighbours near = neighbours_of(strip, plane, band);
-    band_contexts places;
+    band_contexts places = contexts_of(strip, plane, size, band);
     int contexts[HEQ_DEVICE_INPUTS];
     int done = 0; /* sum of the levels of this band so far */
+    int ahead = sum_of(bands_of(strip, plane) + band); /* of those to come, of the left patch */
     int means[4] = {0, 0, 0, 0};
     int quiet = is_quiet(&near, bands_of(strip, plane)[band], plane), sub;
-    surroundings around = {0, 0, 0, 0, 0};
-    int set;
-    places = contexts_of(plane, size, band, quiet ? 0 : sum_of(near.up) + sum_of(near.left));
-    set = places.set;
-    quiet_contexts(&places, contexts);
+    surroundings around;
+    begin_surroundings(&around, &near);
     for (sub = band == 0; sub < 4; sub++) {
         int index = (band << 2) + sub;
         int level = DECODING(strip) ? 0 : level_of(levels, size, band, sub);
         int value = level < 0 ? -level : level;
+        int set = places.set;
+        ahead -= own[sub];
         if (!quiet || done > 0) {
-            around = surroundings_of(&near, own, plane, sub, done);
-            set = zero_contexts(&places, &around, contexts);
+            surround(&around, &near, own, plane, sub, done, ahead);
+            set = zero_contexts(&places, &around, plane, sub, contexts);
+        } else {
+            quiet_contexts(&places, sub, contexts);
         }
-        if (!decide(strip, set, 6, contexts, SLOW, value > 0)) {
+        TRACE_SCORE(strip, places.tables.places + sub, around.bins);
+        if (!decide(strip, set, 4, contexts, SLOW, value > 0)) {
             own[sub] = 0;
             if (band < SIGNED_BANDS) {
                 signs_of(strip, plane)[index] = 0;
             }
             continue;
         }
-        value = code_larger(strip, &places, &around, plane, value);
+        value = code_larger(strip, &places, &around, plane, sub, value);
         level = code_sign(strip, plane, size, index, value, level > 0) ? value : -value;
         if (value > 32767) {
             strip->failed = 1;
@@ -303,6 +238,7 @@ static void code_band(heq_device_strip *strip, int plane, int size, int band,
     if (plane == 0 && band == 0 && size != 0) {
         add_means(strip, means);
     }
+    TRACE_SCORE(strip, NULL, NULL);
     *before += done;
 }
 

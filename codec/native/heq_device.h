@@ -2,8 +2,8 @@
  *
  * Codes the levels of a strip patch by patch, each patch when it comes, and decodes them again.
  * C99, integers only: additions, shifts, comparisons and tables; no multiplication or division,
- * no memory of its own, nothing of libc but memset. The state of a strip, some 16,300 bytes, is the
- * caller's; so are the trained tables, some 38 KB, which may lie in flash.
+ * no memory of its own, nothing of libc but memset. The state of a strip, some 16,200 bytes, is the
+ * caller's; so are the trained tables, some 57 KB, which may lie in flash.
  *
  *     heq_device_begin_encode(&strip, &tables, planes, step, bytes, room);
  *     for each patch, row by row:
@@ -34,9 +34,12 @@
 #endif
 #define HEQ_DEVICE_SIDE 32    /* of a profile: 16 of a whole patch, or 8 of each quarter */
 #define HEQ_DEVICE_SCRATCH 64 /* as many bytes as four profiles */
-#define HEQ_DEVICE_CONTEXTS 6131
+#define HEQ_DEVICE_CONTEXTS 6077
 #define HEQ_DEVICE_SETS 532
-#define HEQ_DEVICE_INPUTS 6
+#define HEQ_DEVICE_INPUTS 4
+#define HEQ_DEVICE_SUMS 12   /* that a score is made of */
+#define HEQ_DEVICE_CLASSES 36 /* of levels: 3 planes, 2 sizes, 6 groups of bands */
+#define HEQ_DEVICE_PLACES 128 /* of bands; from 64 on three bands each */
 #define HEQ_DEVICE_KNOTS 5
 
 /* What holds the levels of a patch. */
@@ -54,6 +57,8 @@ typedef int16_t heq_device_levels;
 typedef struct {
     const int8_t *start;     /* [KNOTS][CONTEXTS] log odds of bit 1 at the start, sixteenths */
     const int8_t *weights;   /* [SETS][INPUTS] thirty-seconds */
+    const int8_t *scores;    /* [2][CLASSES][SUMS][16] log odds by bins of sums, sixteenths */
+    const int8_t *places;    /* [2][6][PLACES][4] log odds by plane, size, band and level */
     const int8_t *stretch;   /* [2048] log odds of a probability, sixteenths */
     const uint16_t *squash;  /* [256] probability (of 65536) of log odds - 128 */
     const uint16_t *widths;  /* [128][8] width of the rarer bit by state and range */
@@ -111,6 +116,8 @@ typedef struct {
     uint16_t state[HEQ_DEVICE_CONTEXTS];        /* probability of bit 1, of 65536 */
 #ifdef HEQ_DEVICE_TRACE
     void *trace; /* not NULL: records every decision, for training */
+    const uint8_t *traced;      /* bins of the sums around the level; not NULL within a band */
+    const int8_t *traced_place; /* where it stands in `places` */
 #endif
 } heq_device_strip;
 
@@ -138,8 +145,8 @@ int heq_device_end_decode(heq_device_strip *strip);
 #endif
 
 #ifdef HEQ_DEVICE_TRACE
-void heq_device_trace(void *trace, int set, int inputs, const int *contexts, const int *logits,
-                      int bit);
+void heq_device_trace(const heq_device_strip *strip, int set, int inputs, const int *contexts,
+                      const int *logits, int bit);
 #endif
 
 #endif

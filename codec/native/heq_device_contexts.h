@@ -35,7 +35,7 @@ static inline uint16_t learned(int state, int rate, int bit)
 HEQ_INLINE int decide(heq_device_strip *strip, int set, int inputs, const int *contexts, int rate,
                       int bit)
 {
-    const int8_t *weights = strip->tables->weights + times_6(set);
+    const int8_t *weights = strip->tables->weights + (set << 2); /* HEQ_DEVICE_INPUTS each */
     const int8_t *stretch = strip->tables->stretch;
     int logits[HEQ_DEVICE_INPUTS], states[HEQ_DEVICE_INPUTS];
     int32_t sum = 16;
@@ -54,21 +54,17 @@ HEQ_INLINE int decide(heq_device_strip *strip, int set, int inputs, const int *c
     PREDICT(1)
     PREDICT(2)
     PREDICT(3)
-    PREDICT(4)
-    PREDICT(5)
     odds = (int)(sum < -4064 ? -127 : sum > 4079 ? 127 : sum >> 5);
     bit = code_bit(strip, odds, bit);
 #ifdef HEQ_DEVICE_TRACE
     if (strip->trace != NULL) {
-        heq_device_trace(strip->trace, set, inputs, contexts, logits, bit);
+        heq_device_trace(strip, set, inputs, contexts, logits, bit);
     }
 #endif
     LEARN(0)
     LEARN(1)
     LEARN(2)
     LEARN(3)
-    LEARN(4)
-    LEARN(5)
 #undef PREDICT
 #undef LEARN
     return bit;
@@ -79,6 +75,12 @@ static int decide_one(heq_device_strip *strip, int context, int bit)
 {
     return decide(strip, 0, 1, &context, FAST, bit);
 }
+
+#ifdef HEQ_DEVICE_TRACE
+#define TRACE_SCORE(strip, place, bins) ((strip)->traced = (bins), (strip)->traced_place = (place))
+#else
+#define TRACE_SCORE(strip, place, bins) ((void)0)
+#endif
 
 enum {
     MAGNITUDES = 5, /* classes of "larger than 1, 2, 3, 4 to 7, 8 and more" */
@@ -92,14 +94,12 @@ enum {
  * of bin10 and its like; "kind" is luma or chroma by size, four in all. */
 enum {
     AT_SIZE = 0,
-    AT_ZERO = AT_SIZE + 2, /* is a level not 0? 4 kinds, 18 zones, 10 of near */
-    AT_ZERO_SAME = AT_ZERO + 4 * 18 * 10, /* 4 kinds, 18 zones, 10 of same */
-    AT_ZERO_BOTH = AT_ZERO_SAME + 4 * 18 * 10, /* 4 kinds, 10 of near, 10 of same */
+    AT_ZERO_SCORE = AT_SIZE + 2, /* is a level not 0? 4 kinds, 6 groups, 16 scores */
+    AT_ZERO_BOTH = AT_ZERO_SCORE + 4 * 6 * 16, /* 4 kinds, 10 of near, 10 of same */
     AT_ZERO_OTHER = AT_ZERO_BOTH + 4 * 10 * 10, /* 3 planes, 9 zone pairs, 6 of other, 4 of both */
-    AT_ZERO_BAND = AT_ZERO_OTHER + 3 * 9 * 6 * 4, /* luma or chroma, 128 bands or groups */
-    AT_ZERO_LOWER = AT_ZERO_BAND + 2 * 128, /* luma or chroma, 7 of lower, of close, of rest */
-    AT_LARGER = AT_ZERO_LOWER + 2 * 7 * 7 * 7, /* larger yet? 4 kinds, 18 zones, 5 magnitudes */
-    AT_LARGER_BOTH = AT_LARGER + 4 * 18 * 5, /* 5 magnitudes, 10 of near, 10 of same */
+    AT_ZERO_FIRST = AT_ZERO_OTHER + 3 * 9 * 6 * 4, /* 4 kinds, 6 of other, 16 scores */
+    AT_LARGER_SCORE = AT_ZERO_FIRST + 4 * 6 * 16, /* larger yet? 5 magnitudes, 4 kinds, 6, 16 */
+    AT_LARGER_BOTH = AT_LARGER_SCORE + 5 * 4 * 6 * 16, /* 5 magnitudes, 10 of near, 10 of same */
     AT_LARGER_OTHER = AT_LARGER_BOTH + 5 * 10 * 10, /* 5 magnitudes, 10 of both, 6 of other */
     AT_ESCAPE = AT_LARGER_OTHER + 5 * 10 * 6, /* prefixes of Exp-Golomb codes */
     AT_SIGN = AT_ESCAPE +
@@ -135,11 +135,20 @@ static int times_7(int value)
 }
 
 /* Bins of sums; the last one has all larger sums, too. */
+static const uint8_t bins_16[61] = {
+    0,  1,  2,  3,  4,  5,  6,  7,  8,  8,  9,  9,  10, 10, 10, 11, 11, 11, 11, 11, 12,
+    12, 12, 12, 12, 12, 12, 12, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 13, 14, 14,
+    14, 14, 14, 14, 14, 14, 14, 14, 14, 14, 14, 14, 14, 14, 14, 14, 14, 14, 15};
 static const uint8_t bins_10[25] = {0, 1, 2, 3, 4, 5, 5, 6, 6, 6, 7, 7, 7,
                                     7, 7, 8, 8, 8, 8, 8, 8, 8, 8, 8, 9};
 static const uint8_t bins_7[11] = {0, 1, 2, 3, 4, 4, 5, 5, 5, 5, 6};
 static const uint8_t bins_6[10] = {0, 1, 2, 3, 3, 4, 4, 4, 4, 5};
 static const uint8_t bins_4[11] = {0, 1, 1, 1, 2, 2, 2, 2, 2, 2, 3};
+
+static inline int bin16(int sum)
+{
+    return bins_16[sum < 60 ? sum : 60];
+}
 
 static inline int bin10(int sum)
 {
@@ -176,15 +185,6 @@ static int sign_of(int value)
 {
     return (value > 0) - (value < 0);
 }
-
-/* What a level is expected to be, from those around it; see surroundings_of. */
-typedef struct {
-    int near; /* weighted sum over neighbouring frequencies of the same quarter */
-    int same; /* over the same frequency of other quarters, and of the left patch */
-    int other; /* over the other colour planes; in plane 0, higher bands of the left patch */
-    int close; /* the next lower frequencies of this quarter */
-    int rest; /* lower levels of the same band, and higher bands of the left patch */
-} surroundings;
 
 /* Magnitudes of the planes follow one another, the four of a band in a word. Those of bands not
  * coded yet are still the left patch's. */

@@ -33,7 +33,7 @@ static int take_array(PyObject *object, Py_buffer *view, int writable, const cha
 /* ---- Device coder ------------------------------------------------------------------------ */
 
 typedef struct {
-    Py_buffer views[5];
+    Py_buffer views[7];
     int held;
     heq_device_tables tables;
 } device_tables;
@@ -45,30 +45,38 @@ static void release_tables(device_tables *taken)
     }
 }
 
-/* From a tuple (start, weights, stretch, squash, widths). */
+/* From a tuple (start, weights, scores, places, stretch, squash, widths). */
 static int take_tables(PyObject *tuple, device_tables *taken)
 {
-    static const char *const names[5] = {"start", "weights", "stretch", "squash", "widths"};
-    static const Py_ssize_t counts[5] = {HEQ_DEVICE_KNOTS * HEQ_DEVICE_CONTEXTS,
-                                         HEQ_DEVICE_SETS * HEQ_DEVICE_INPUTS, 2048, 256, 1024};
+    static const char *const names[7] = {"start",   "weights", "scores", "places",
+                                         "stretch", "squash",  "widths"};
+    static const Py_ssize_t counts[7] = {HEQ_DEVICE_KNOTS * HEQ_DEVICE_CONTEXTS,
+                                         HEQ_DEVICE_SETS * HEQ_DEVICE_INPUTS,
+                                         2 * HEQ_DEVICE_CLASSES * HEQ_DEVICE_SUMS * 16,
+                                         2 * 6 * HEQ_DEVICE_PLACES * 4,
+                                         2048,
+                                         256,
+                                         1024};
     taken->held = 0;
-    if (!PyTuple_Check(tuple) || PyTuple_GET_SIZE(tuple) != 5) {
-        PyErr_SetString(PyExc_TypeError, "tables must be a tuple of five arrays");
+    if (!PyTuple_Check(tuple) || PyTuple_GET_SIZE(tuple) != 7) {
+        PyErr_SetString(PyExc_TypeError, "tables must be a tuple of seven arrays");
         return -1;
     }
-    for (; taken->held < 5; taken->held++) {
+    for (; taken->held < 7; taken->held++) {
         int index = taken->held;
         if (take_array(PyTuple_GET_ITEM(tuple, index), &taken->views[index], 0, names[index],
-                       counts[index], index < 3 ? 1 : 2) < 0) {
+                       counts[index], index < 5 ? 1 : 2) < 0) {
             release_tables(taken);
             return -1;
         }
     }
     taken->tables.start = taken->views[0].buf;
     taken->tables.weights = taken->views[1].buf;
-    taken->tables.stretch = taken->views[2].buf;
-    taken->tables.squash = taken->views[3].buf;
-    taken->tables.widths = taken->views[4].buf;
+    taken->tables.scores = taken->views[2].buf;
+    taken->tables.places = taken->views[3].buf;
+    taken->tables.stretch = taken->views[4].buf;
+    taken->tables.squash = taken->views[5].buf;
+    taken->tables.widths = taken->views[6].buf;
     return 0;
 }
 
@@ -82,8 +90,9 @@ static int check_shape(Py_ssize_t rows, Py_ssize_t columns, int planes, int step
     return 0;
 }
 
-/* Decisions of a strip, one row of 16-bit numbers each: set, bit, inputs, contexts, logits. */
-#define TRACE_ROW (3 + 2 * HEQ_DEVICE_INPUTS)
+/* Decisions of a strip, one row of 16-bit numbers each: set, bit, inputs, contexts, logits; of
+ * the level that is coded its place in the tables of scores, and the bins of the sums around. */
+#define TRACE_ROW (4 + 2 * HEQ_DEVICE_INPUTS + HEQ_DEVICE_SUMS)
 
 typedef struct {
     int16_t *rows;
@@ -92,10 +101,10 @@ typedef struct {
     int failed;
 } device_trace;
 
-void heq_device_trace(void *trace, int set, int inputs, const int *contexts, const int *logits,
-                      int bit)
+void heq_device_trace(const heq_device_strip *strip, int set, int inputs, const int *contexts,
+                      const int *logits, int bit)
 {
-    device_trace *kept = trace;
+    device_trace *kept = strip->trace;
     int16_t *row;
     int input;
     if (kept->count == kept->room) {
@@ -116,6 +125,13 @@ void heq_device_trace(void *trace, int set, int inputs, const int *contexts, con
     for (input = 0; input < inputs; input++) {
         row[3 + input] = (int16_t)contexts[input];
         row[3 + HEQ_DEVICE_INPUTS + input] = (int16_t)logits[input];
+    }
+    if (strip->traced != NULL) {
+        row += 3 + 2 * HEQ_DEVICE_INPUTS;
+        row[0] = (int16_t)(strip->traced_place - strip->tables->places);
+        for (input = 0; input < HEQ_DEVICE_SUMS; input++) {
+            row[1 + input] = strip->traced[input];
+        }
     }
 }
 

@@ -16,9 +16,10 @@ from heqcodec.native.loader import native_extension
 from heqcodec.nqe_r.device_coder.arithmetic import BitEncoder
 from heqcodec.nqe_r.device_coder.borders import COLUMNS
 from heqcodec.nqe_r.device_coder.contexts import (
+    BAND_GROUPS,
     CONTEXT_AT,
     CONTEXT_KINDS,
-    LARGER_CLASSES,
+    SCORES,
     SET_AT,
     SET_KINDS,
     SIGNED_BANDS,
@@ -27,7 +28,7 @@ from heqcodec.nqe_r.device_coder.contexts import (
     Decisions,
 )
 from heqcodec.nqe_r.device_coder.patch import BORDER_BANDS, GROUP_BANDS, GROUPS, PatchCoder
-from heqcodec.nqe_r.device_coder.tables import CONTEXTS, INPUTS, DeviceTables
+from heqcodec.nqe_r.device_coder.tables import CONTEXTS, INPUTS, SUMS, DeviceTables
 from heqcodec.nqe_r.layout import LEVELS
 from numpy.typing import NDArray
 
@@ -36,15 +37,15 @@ from .work import Work
 
 _native = native_extension()
 
-FIXED_BYTES = 256 + 2 * 18 * 18 + 192 + 2 * 383 + (25 + 11 + 10 + 11)
+FIXED_BYTES = 256 + 2 * 18 * 18 + 192 + 2 * 383 + (61 + 25 + 11 + 10 + 11)
 """Tables of codec/native/heq_device_layout.h, and of bins in heq_device_contexts.h, the same
 for every model."""
 
 CONTEXT_STARTED = Work(additions=13, shifts=1)
 """A context at the start of a strip: two products by quarter squares (five each), their sum,
 rounding, the place in the table of probabilities."""
-DECIDED = Work(additions=5, shifts=3) + CODED_SYMBOL
-"""Any decision: its row of weights (``6 set``), two limits of the sum, ``>> 5``, magnitude and sign
+DECIDED = Work(additions=4, shifts=2) + CODED_SYMBOL
+"""Any decision: its row of weights (``4 set``), two limits of the sum, ``>> 5``, magnitude and sign
 of the odds, and the coded symbol."""
 MIXED = Work(additions=7, shifts=2)
 """Each context of a decision: its place in the table of log odds, a product by quarter squares and
@@ -52,7 +53,7 @@ its sum; and its probability, moved by a shifted difference."""
 MOVED_UP = Work(additions=1)
 """Each context where the bit is 1: the difference is to 65535."""
 
-BIN10, BIN7, BIN6, BIN4 = ((1,) * bins for bins in (10, 7, 6, 4))
+BIN16, BIN10, BIN7, BIN6, BIN4 = ((1,) * bins for bins in (16, 10, 7, 6, 4))
 """Comparisons that each value of a bin takes: one with the last place of its table."""
 
 KINDS = (*(kind for kind in SET_KINDS if kind != "one"), "size", "escape")
@@ -60,16 +61,23 @@ KINDS += ("dc", "dc_escape", "dc_sign", "border")
 ALONE = {"border": "sign_border"}
 """Kinds that are named otherwise than their contexts, which other decisions have, too."""
 
+SCORE = Work(additions=2 * 9 + 3, shifts=1)
+"""The score of a level: nine places in tables and sums, two limits, 64 more before ``>> 3``."""
+SCORED_PLANES = (0, 6, 6)
+"""Additions for the sums over the planes before, by plane."""
+SCORED_BINS = (7, 10, 10)
+"""Sums of a level whose bins a score takes, by plane; the two of the band are in `BAND`."""
+
 OWN = {
     # Size of the patch before.
     "size": Work(additions=1),
-    # Indices of six contexts (3, 3, 3, 3, 1, 3) and of the set (3); near + same; zone >> 1; the
-    # sums of levels around: higher, edges (1 each), near (6), same (4, a shift), close (a shift),
-    # rest (1, a shift); magnitude, its two limits, its comparison, and three running sums.
-    "zero": Work(additions=16 + 3 + 1 + 13 + 7, shifts=1 + 4),
-    # Indices of three contexts (3, 2, 2) and of the set (2, a shift); its class (2), its
+    # Indices of four contexts (3 each) and of the set (3); near + same; zone >> 1; the sums of
+    # levels around: higher, edges, ahead (1 each), far (3), near (2, a shift), same (4, a shift);
+    # magnitude, its two limits, its comparison, and three running sums.
+    "zero": SCORE + Work(additions=12 + 3 + 1 + 12 + 7, shifts=1 + 2),
+    # Indices of three contexts (4, 2, 2) and of the set (2, a shift); its class (2), its
     # comparison; two sums halved.
-    "larger": Work(additions=7 + 2 + 3, shifts=3),
+    "larger": Work(additions=8 + 2 + 3, shifts=3),
     # Indices of two contexts (5, 3) and of the set; the two signs around from 0 on, and which.
     "sign": Work(additions=8 + 1 + 3),
     # The same of one context, and of the set (2); the other context is in GAP.
@@ -85,10 +93,10 @@ OWN = {
     "dc_escape": Work(additions=1 + 1 + 1, shifts=1),
 }
 """A decision of each kind without its bins, with what is prepared for it alone."""
-OTHER_PLANES = (0, 3, 4)
+OTHER_PLANES = (0, 3, 3)
 """Additions for the sum over the planes before, by plane."""
-BAND = Work(additions=7)
-"""Once a band: the sum over the lower frequencies."""
+BAND = Work(additions=2 * 8 + 3)
+"""Once a band: two sums over lower frequencies and their bins; that of the left patch's levels."""
 PLANE = Work(additions=25, shifts=1)
 """Once a plane: the expected level 0 (8) and the gradient (5), as where the patch above is known;
 the difference (1), its magnitude (1) and sign (2), level 0 from it (1) and its limits (2); the
@@ -99,8 +107,9 @@ NONZERO = Work(additions=2)
 """Each level that is not 0: is its band among those whose signs have contexts? is it positive?"""
 LOW_SIGN = Work(additions=2)
 """The sign that is kept of a level of the lowest bands."""
-LARGER = Work(additions=1, shifts=2)
-"""Once a level that is not 0: near and same halved; the bin of their sum that chooses weights."""
+LARGER = SCORE + Work(additions=1, shifts=2)
+"""Once a level that is not 0: its other score; near and same halved; the bin of their sum that
+chooses weights."""
 GAP = Work(additions=20, shifts=7)
 """A sign that is expected from the borders: frequencies (2, 4 shifts), two limits, the gaps at two
 sides (4), magnitude and bin (5), area and limited magnitude (4), index (3, 3 shifts). As in a patch
@@ -122,8 +131,8 @@ class Trace(NamedTuple):
     Attributes:
         sets: (N,) number of the set of weights.
         bits: (N,).
-        inputs: (N,) number of contexts, 1..6.
-        contexts: (N, 6); those beyond ``inputs`` are 0.
+        inputs: (N,) number of contexts, 1..4.
+        contexts: (N, 4); those beyond ``inputs`` are 0.
     """
 
     sets: NDArray[np.int64]
@@ -166,7 +175,7 @@ def trace_strip(
     if native and _native is not None:
         given = np.ascontiguousarray(levels), np.ascontiguousarray(transform_sizes)
         data = _native.device_trace(tuple(tables), *given, rows, columns, planes, step)
-        noted = np.frombuffer(data, dtype=np.int16).reshape(-1, 3 + 2 * INPUTS).astype(np.int64)
+        noted = np.frombuffer(data, dtype=np.int16).reshape(-1, 4 + 2 * INPUTS + SUMS)
     else:
         recorder = _Recorder(tables, step)
         patches = PatchCoder(recorder, planes)
@@ -175,7 +184,8 @@ def trace_strip(
                 levels[row, column].tolist(), int(transform_sizes[row, column]), column == 0
             )
         noted = np.array(recorder.rows, dtype=np.int64).reshape(-1, 3 + INPUTS)
-    return Trace(noted[:, 0], noted[:, 1], noted[:, 2], noted[:, 3 : 3 + INPUTS])
+    noted = noted[:, : 3 + INPUTS].astype(np.int64)
+    return Trace(noted[:, 0], noted[:, 1], noted[:, 2], noted[:, 3:])
 
 
 def decisions_of(trace: Trace, kind: str) -> Trace:
@@ -213,6 +223,8 @@ def strip_work(trace: Trace, levels: NDArray[np.int16]) -> Work:
     total = total + PLANE_AFTER.times(planes - planes // levels.shape[2])
     nonzero = int(kinds["zero"].bits.sum())
     total = total + (NONZERO + LARGER).times(nonzero)
+    scored = _planes(kinds["zero"])[kinds["zero"].bits == 1]
+    total = total + Work(additions=int(np.array(SCORED_PLANES)[scored].sum()))
     first = int(np.count_nonzero(levels[:, :, 0, 1:]))
     total = total + ADDED.times(first) + GAP.times(_gaps(kinds["sign"], levels))
     total = total + EDGES.times(levels.shape[0] * levels.shape[1])
@@ -249,19 +261,18 @@ def _compared(table: tuple[int, ...], values: NDArray[np.int64]) -> int:
 
 
 def _zero_bins(trace: Trace) -> int:
-    """near, same, other, near + same, and the three of lower frequencies."""
-    near, same, _, other, _, lower = (
-        trace.contexts[:, place] - CONTEXT_AT[kind]
-        for place, kind in enumerate(kind for kind in CONTEXT_KINDS if kind.startswith("zero"))
-    )
-    total = _compared(BIN10, near % 10) + _compared(BIN10, same % 10)
+    """near, same, other, near + same, and the sums of the score."""
+    both = trace.contexts[:, 1] - CONTEXT_AT["zero_both"]
+    other = trace.contexts[:, 2] - CONTEXT_AT["zero_other"]
+    total = _compared(BIN10, both // 10 % 10) + _compared(BIN10, both % 10)
     total += _compared(BIN6, other // 4 % 6) + _compared(BIN4, other % 4)
-    return total + sum(_compared(BIN7, lower // part % 7) for part in (49, 7, 1))
+    return total + int(np.array(SCORED_BINS)[_planes(trace)].sum()) * BIN16[0]
 
 
 def _larger_bins(trace: Trace) -> int:
     """near and same once a level; near + same, and other, in each decision."""
-    classes = (trace.contexts[:, 0] - CONTEXT_AT["larger_zone"]) % LARGER_CLASSES
+    scores = trace.contexts[:, 0] - CONTEXT_AT["larger_score"]
+    classes = scores // (4 * BAND_GROUPS * SCORES)
     both = (trace.contexts[:, 1] - CONTEXT_AT["larger_both"])[classes == 0]
     other = trace.contexts[:, 2] - CONTEXT_AT["larger_other"]
     total = _compared(BIN10, both // 10 % 10) + _compared(BIN10, both % 10)
@@ -283,8 +294,12 @@ def _dc_bins(trace: Trace) -> int:
 
 
 def _other_sums(trace: Trace) -> int:
-    planes = (trace.sets - SET_AT["zero"]) // (4 * 2 * ZONES)
-    return int(np.array(OTHER_PLANES)[planes].sum())
+    planes = _planes(trace)
+    return int((np.array(OTHER_PLANES) + SCORED_PLANES)[planes].sum())
+
+
+def _planes(trace: Trace) -> NDArray[np.int64]:
+    return (trace.sets - SET_AT["zero"]) // (4 * 2 * ZONES)
 
 
 def _group_sums(trace: Trace) -> int:

@@ -6,9 +6,10 @@ One call does it::
     tables = fit_tables(strips)
     tensors = tables._asdict()        # name -> array, for the model's safetensors
 
-Every decision of every strip is traced by the C extension; counting gives the start states, and
-logistic regression on the traced log odds the weights. The first does not depend on any table, the
-second on the start states alone, so nothing has to be repeated.
+Every decision of every strip is traced by the C extension; logistic regression on the
+bins of the sums around a level gives the scores (an additive model), counting the start states, and
+another regression on the traced log odds the weights. The first does not depend on any table, each
+of the others on those before alone, so nothing has to be repeated.
 """
 
 from __future__ import annotations
@@ -18,18 +19,32 @@ from importlib import import_module
 from typing import NamedTuple
 
 import numpy as np
-from heqcodec.nqe_r.device_coder.contexts import SET_AT, SET_INPUTS, SET_KINDS
+from heqcodec.nqe_r.device_coder.around import GROUP_STARTS
+from heqcodec.nqe_r.device_coder.contexts import (
+    BAND_GROUPS,
+    CONTEXT_AT,
+    LARGER_CLASSES,
+    SCORES,
+    SET_AT,
+    SET_INPUTS,
+    SET_KINDS,
+)
 from heqcodec.nqe_r.device_coder.tables import (
+    CLASSES,
     CONTEXTS,
     FIRST_KNOT,
     INPUTS,
     KNOTS,
     ODDS_STEP,
+    PLACES,
     SETS,
+    SUM_BINS,
+    SUMS,
     WEIGHT_STEP,
     DeviceTables,
     curves,
 )
+from heqcodec.nqe_r.layout import SUBS
 from numpy.typing import NDArray
 
 START_WEIGHT = 0.35
@@ -38,8 +53,17 @@ PRIOR_COUNT = 20.0
 RIDGE = 50.0
 """Pull of the weights to START_WEIGHT, in units of the regression's curvature."""
 NEWTON_STEPS = 8
-SAMPLES = 6_000_000
-"""Decisions kept for the regression."""
+SAMPLES = 10_000_000
+"""Decisions kept for each regression."""
+QUESTIONS = (("zero", "zero_score", 2.0), ("larger", "larger_score", -0.5))
+"""What is asked of a level: sets of weights, contexts, and what is added to its log odds, so that
+16 bins of half a natural logarithm hold most scores."""
+PASSES = 6
+BATCH = 1 << 13
+FIRST_RATE = 0.3
+PLACE_BANDS = [place if place < 64 else 3 * place - 128 for place in range(PLACES)]
+"""First band of each place."""
+PLACE_TERMS = 6 * PLACES * SUBS
 
 
 class Strip(NamedTuple):
@@ -82,6 +106,8 @@ class _Trace(NamedTuple):
     inputs: NDArray[np.int16]
     contexts: NDArray[np.int16]
     logits: NDArray[np.int16]
+    places: NDArray[np.int16]
+    bins: NDArray[np.int16]
 
 
 def _trace(strip: Strip, tables: DeviceTables) -> _Trace:
@@ -100,10 +126,86 @@ def _trace(strip: Strip, tables: DeviceTables) -> _Trace:
     data = native.device_trace(
         tuple(tables), levels, transform_sizes, rows, columns, planes, strip.step
     )
-    table = np.frombuffer(data, dtype=np.int16).reshape(-1, 3 + 2 * INPUTS)
-    return _Trace(
-        table[:, 0], table[:, 1], table[:, 2], table[:, 3 : 3 + INPUTS], table[:, 3 + INPUTS :]
+    table = np.frombuffer(data, dtype=np.int16).reshape(-1, 4 + 2 * INPUTS + SUMS)
+    contexts, logits, places, bins = np.split(
+        table[:, 3:], np.cumsum([INPUTS, INPUTS, 1]).tolist(), axis=1
     )
+    return _Trace(table[:, 0], table[:, 1], table[:, 2], contexts, logits, places[:, 0], bins)
+
+
+def _chosen(trace: _Trace, which: NDArray[np.bool_], most: int, seed: int) -> _Trace:
+    """So many of the decisions at most, by chance."""
+    chosen = np.flatnonzero(which)
+    if len(chosen) > most:
+        chosen = np.random.default_rng(seed).choice(chosen, most, replace=False)
+    return _Trace(*(column[chosen] for column in trace))
+
+
+def _score_terms(trace: _Trace, first_context: int) -> NDArray[np.int16]:
+    """Which unknowns each decision's log odds are the sum of, int16 (N, SUMS + 2); -1 is none.
+
+    Unknowns are the scores by class, sum and bin, then those by plane, size, band and level of it,
+    then one for each class and magnitude, which the tables leave out: contexts tell them.
+    """
+    row = (trace.contexts[:, 0] - first_context) // SCORES
+    group, magnitude = row % BAND_GROUPS, row // (4 * BAND_GROUPS)
+    place = trace.places % PLACE_TERMS
+    of_class = place // (SUBS * PLACES) * BAND_GROUPS + group
+    sums = (of_class[:, None] * SUMS + np.arange(SUMS)) * SUM_BINS + trace.bins
+    sums[trace.bins == 0] = -1
+    end = CLASSES * SUMS * SUM_BINS
+    others = end + place, end + PLACE_TERMS + of_class * LARGER_CLASSES + magnitude
+    return np.column_stack([sums, *others]).astype(np.int16)
+
+
+def _fit_terms(terms: NDArray[np.int16], bits: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The unknowns of an additive logistic model, by AdaGrad on batches in random order."""
+    random = np.random.default_rng(0)
+    unknowns = CLASSES * SUMS * SUM_BINS + PLACE_TERMS + CLASSES * LARGER_CLASSES
+    values, seen = np.zeros(unknowns + 1), np.full(unknowns + 1, 1e-9)
+    for step in range(PASSES):
+        order = random.permutation(len(terms))
+        for first in range(0, len(order), BATCH):
+            batch = order[first : first + BATCH]
+            own = terms[batch].astype(np.int64)
+            error = bits[batch] - 1 / (1 + np.exp(-values[own].sum(axis=1)))
+            weights = np.repeat(error, own.shape[1])
+            slope = np.bincount(own.reshape(-1) % (unknowns + 1), weights, unknowns + 1)
+            seen += np.square(slope)
+            values += FIRST_RATE / (1 + step) * slope / np.sqrt(seen)
+            values[-1] = 0
+    return values[:-1]
+
+
+def _fit_scores(strips: Sequence[Strip], tables: DeviceTables) -> DeviceTables:
+    share = max(SAMPLES // max(len(strips), 1), 1)
+    kept: list[list[tuple[NDArray[np.int16], NDArray[np.int16]]]] = [[] for _ in QUESTIONS]
+    for index, strip in enumerate(strips):
+        trace = _trace(strip, tables)
+        for question, (sets, contexts, _) in enumerate(QUESTIONS):
+            after = trace.sets - SET_AT[sets]
+            asked = _chosen(trace, (after >= 0) & (after < SET_KINDS[sets]), share, index)
+            kept[question].append((_score_terms(asked, CONTEXT_AT[contexts]), asked.bits))
+    scores, places = np.zeros(tables.scores.shape), np.zeros(tables.places.shape)
+    for question, (_, _, offset) in enumerate(QUESTIONS):
+        terms, bits = (np.concatenate(column) for column in zip(*kept[question], strict=True))
+        values = _fit_terms(terms, bits.astype(np.float64))
+        end = scores[question].size
+        scores[question] = values[:end].reshape(scores[question].shape)
+        by_place = values[end : end + PLACE_TERMS].reshape(6, PLACES, SUBS)
+        counts = np.bincount(terms[:, -1] - end - PLACE_TERMS, minlength=CLASSES * LARGER_CLASSES)
+        # Means over the magnitudes of what the tables leave out, by class; a place has the class
+        # of its first band.
+        left = values[end + PLACE_TERMS :].reshape(6, BAND_GROUPS, LARGER_CLASSES)
+        weight = counts.reshape(left.shape) + 1e-9
+        mean = (left * weight).sum(axis=2) / weight.sum(axis=2)
+        group = np.searchsorted(GROUP_STARTS, PLACE_BANDS, side="right") - 1
+        places[question] = by_place + mean[:, group, None] + offset
+
+    def limited(table: NDArray[np.float64]) -> NDArray[np.int8]:
+        return np.clip(np.rint(ODDS_STEP * table), -127, 127).astype(np.int8)
+
+    return tables._replace(scores=limited(scores), places=limited(places))
 
 
 def _count(strips: Sequence[Strip], tables: DeviceTables) -> NDArray[np.float64]:
@@ -158,14 +260,10 @@ def _regress(logits: NDArray[np.float64], bits: NDArray[np.float64]) -> NDArray[
 
 def _fit_weights(strips: Sequence[Strip], tables: DeviceTables) -> NDArray[np.int8]:
     share = max(SAMPLES // max(len(strips), 1), 1)
-    random = np.random.default_rng(0)
     kept: list[_Trace] = []
-    for strip in strips:
+    for index, strip in enumerate(strips):
         trace = _trace(strip, tables)
-        chosen = np.flatnonzero(trace.inputs > 1)
-        if len(chosen) > share:
-            chosen = random.choice(chosen, share, replace=False)
-        kept.append(_Trace(*(column[chosen] for column in trace)))
+        kept.append(_chosen(trace, trace.inputs > 1, share, index))
     together = _Trace(*(np.concatenate(column) for column in zip(*kept, strict=True)))
     weights = tables.weights.copy()
     for index in np.unique(together.sets):
@@ -180,7 +278,7 @@ def _fit_weights(strips: Sequence[Strip], tables: DeviceTables) -> NDArray[np.in
 
 
 def first_tables() -> DeviceTables:
-    """Tables that know nothing: even start states, equal weights."""
+    """Tables that know nothing: even start states, equal weights, scores of 0."""
     weights = np.zeros((SETS, INPUTS), dtype=np.int8)
     for kind, inputs in SET_INPUTS.items():
         sets = slice(SET_AT[kind], SET_AT[kind] + SET_KINDS[kind])
@@ -190,6 +288,8 @@ def first_tables() -> DeviceTables:
     return DeviceTables(
         start,
         weights,
+        np.zeros((2, CLASSES, SUMS, SUM_BINS), dtype=np.int8),
+        np.zeros((2, 6, PLACES, SUBS), dtype=np.int8),
         fixed["stretch"].astype(np.int8),
         fixed["squash"].astype(np.uint16),
         fixed["widths"].astype(np.uint16),
@@ -200,12 +300,12 @@ def fit_tables(strips: Sequence[Strip]) -> DeviceTables:
     """Tables for levels like these.
 
     Args:
-        strips: of many photographs, at steps over the whole range. 400 strips of 4 x 24 patches
-            took half a minute.
+        strips: of many photographs, at steps over the whole range. 776 strips of 4 x 24 patches
+            took five minutes of a shared core.
 
     Raises:
         RuntimeError: the C extension is not built.
     """
-    tables = first_tables()
+    tables = _fit_scores(strips, first_tables())
     tables = tables._replace(start=_start_states(_count(strips, tables)))
     return tables._replace(weights=_fit_weights(strips, tables))

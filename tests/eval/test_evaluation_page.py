@@ -204,7 +204,7 @@ def test_operations_are_counted_once() -> None:
     assert said in report_text(report)
     for text in (readme, results, page):
         assert re.findall(r"\d+ additions and \d+ shifts a pixel", text) == [said]
-    instructions = "971 instructions a pixel"
+    instructions = "1,020 instructions a pixel"
     assert re.search(rf"{said}.{{,150}}{instructions}", readme)
     assert instructions in results and instructions in page
     choices = f"{work('nqe-r', 'choices')[0]:.0f} additions"

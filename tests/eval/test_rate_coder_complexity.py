@@ -30,6 +30,7 @@ from heqcodec.eval.complexity.device_work import (
 from heqcodec.eval.complexity.work import Work
 from heqcodec.nqe_r.device_coder import coder as device_module
 from heqcodec.nqe_r.device_coder.arithmetic import BitEncoder
+from heqcodec.nqe_r.device_coder.around import BIN16
 from heqcodec.nqe_r.device_coder.coder import DeviceCoder
 from heqcodec.nqe_r.device_coder.patch import BIN4, BIN6, BIN7, BIN10
 from heqcodec.nqe_r.device_coder.tables import DeviceTables, check_tables
@@ -69,7 +70,7 @@ class TestDevice:
         trace, levels = traced(one_patch()), one_patch()
         # Its size; is level 0 as before? is there more?
         assert [int(n) for n in trace.inputs] == [1, 1, 3] and not trace.bits.any()
-        expected = CONTEXT_STARTED.times(6131) + DECIDED.times(3) + MIXED.times(5) + PLANE
+        expected = CONTEXT_STARTED.times(6077) + DECIDED.times(3) + MIXED.times(5) + PLANE
         expected = expected + OWN["size"] + OWN["dc"] + OWN["more"] + EDGES
         # A bin of energy and four of what is left, all 0; the counts of 32 groups; all levels but
         # the first looked at from the end.
@@ -87,16 +88,16 @@ class TestDevice:
         }  # fmt: skip
         # Its sign has even odds: there is no patch to the left or above.
         assert device_work.raw_bits(trace) == 1
-        expected = CONTEXT_STARTED.times(6131) + DECIDED.times(37) + PLANE + BAND.times(8)
-        expected = expected + MIXED.times(31 * 6 + 2 * 3 + 2 * 3 + 1 + 1)
-        expected = expected + MOVED_UP.times(6 + 3 + 3)
+        expected = CONTEXT_STARTED.times(6077) + DECIDED.times(37) + PLANE + BAND.times(8)
+        expected = expected + MIXED.times(31 * 4 + 2 * 3 + 2 * 3 + 1 + 1)
+        expected = expected + MOVED_UP.times(4 + 3 + 3)
         for kind, count in counts.items():
             expected = expected + OWN[kind].times(count)
         expected = expected + NONZERO + LARGER + RAW_BIT + LOW_SIGN.times(11)
         expected = expected + GAP + ADDED + EDGES
         counted = device_work.strip_work(trace, levels)
         # Bins: most are of 0 and take one comparison. Twice 32 and 31 counts; 1,003 zeros.
-        least = 31 * 7 + (2 + 2 * 2) + 2 * 4 + 1 + 63 + 1004
+        least = 31 * 11 + (2 + 2 * 2) + 2 * 4 + 1 + 63 + 1004
         rest = counted.additions - expected.additions - least
         assert counted.shifts == expected.shifts and counted.symbols == 38
         # Levels after it have it among their neighbours, in bins that take up to 5 comparisons.
@@ -138,6 +139,7 @@ class TestDevice:
     @pytest.mark.parametrize(
         ("name", "bins", "counted"),
         [
+            ("bin16", BIN16, device_work.BIN16),
             ("bin10", BIN10, device_work.BIN10),
             ("bin7", BIN7, device_work.BIN7),
             ("bin6", BIN6, device_work.BIN6),
@@ -155,7 +157,7 @@ class TestDevice:
         values = [int(value) for value in table[2].split(",")]
         last = int(table[1]) - 1
         assert body[1].strip() == f"return bins_{number}[sum < {last} ? sum : {last}];"
-        assert [values[min(value, last)] for value in range(40)] == bins[:40]
+        assert [values[min(value, last)] for value in range(80)] == bins[:80]
         assert counted == (body[1].count("<"),) * (values[-1] + 1)
 
     def test_planes_beside_the_first_cost_more(self) -> None:
@@ -256,7 +258,7 @@ def test_memory_is_that_of_the_c_coders(tmp_path: Path) -> None:
         '#include "heq_device_contexts.h"\n'
         'int main(void) { printf("%zu %zu %zu", sizeof(void *), sizeof(heq_device_strip),'
         " sizeof band_frequency + sizeof band_rank + sizeof third + sizeof quarter_square"
-        " + sizeof bins_10 + sizeof bins_7 + sizeof bins_6 + sizeof bins_4); }",
+        " + sizeof bins_16 + sizeof bins_10 + sizeof bins_7 + sizeof bins_6 + sizeof bins_4); }",
         tmp_path,
     )
     assert device_work.strip_bytes(pointer) == strip

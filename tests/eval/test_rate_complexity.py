@@ -340,7 +340,7 @@ class TestModel:
         bits = sum(parts.encoder.weight_bits().values())
         bits += sum(DeviceCoder(parts.device).weight_bits().values())
         assert f"{bits:,} bits of weights of 1,048,576" in note
-        assert "16,304 of state" in note
+        assert "16,196 of state" in note
 
 
 def whole_strips(

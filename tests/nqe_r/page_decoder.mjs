@@ -51,19 +51,20 @@ BAND.forEach(([u, v], rank) => (RANK[u][v] = rank));
 // ---- Device payload ----------------------------------------------------------------------------------------------
 
 const CONTEXTS = {}, SETS = {};
-let total = 0;
+let contexts = 0;
 for (const [name, number] of Object.entries({
-  size: 2, zero_near: 720, zero_same: 720, zero_both: 400, zero_other: 648, zero_band: 256, zero_lower: 686,
-  larger_zone: 360, larger_both: 500, larger_other: 300, escape: 16, sign_around: 432, sign_plane: 81,
+  size: 2, zero_score: 384, zero_both: 400, zero_other: 648, zero_first: 384,
+  larger_score: 1920, larger_both: 500, larger_other: 300, escape: 16, sign_around: 432, sign_plane: 81,
   sign_border: 153, more_group: 192, more_left: 180, more_plane: 140, dc: 270, dc_escape: 48, dc_sign: 27,
-})) { CONTEXTS[name] = total; total += number; }
-total = 0;
+})) { CONTEXTS[name] = contexts; contexts += number; }
+let total = 0;
 for (const [name, number] of Object.entries({ one: 1, zero: 432, larger: 60, sign: 9, sign_border: 6, more: 24 })) {
   SETS[name] = total; total += number;
 }
 const ZONES = [1, 2, 3, 4, 5, 6, 7, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192];
 const reached = (cuts) => (x) => cuts.filter((cut) => x >= cut).length;
-const zoneOf = reached(ZONES), bin10 = reached([1, 2, 3, 4, 5, 7, 10, 15, 24]), bin7 = reached([1, 2, 3, 4, 6, 10]);
+const zoneOf = reached(ZONES), groupOf = reached([1, 4, 12, 32, 96]);
+const bin16 = reached([1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 15, 20, 28, 40, 60]), bin10 = reached([1, 2, 3, 4, 5, 7, 10, 15, 24]), bin7 = reached([1, 2, 3, 4, 6, 10]);
 const bin6 = reached([1, 2, 3, 5, 9]), bin4 = reached([1, 4, 10]), gapReached = reached([1, 2, 4, 6, 9, 14, 24, 40]);
 const clamp = (x, low, high) => Math.min(Math.max(x, low), high);
 
@@ -94,7 +95,7 @@ class Device {
     Object.assign(this, { tables, planes, columns, bits: new Bits(tables, payload), size: 0, before: 0 });
     const a = clamp(step - 320, 0, 511), k = a >> 7, f = (a & 127) >> 4;
     const { start, squash } = tables;
-    this.P = Array.from({ length: 6131 }, (_, c) => squash[128 + (((8 - f) * start[k * 6131 + c] + f * start[(k + 1) * 6131 + c] + 4) >> 3)]);
+    this.P = Array.from({ length: contexts }, (_, c) => squash[128 + (((8 - f) * start[k * contexts + c] + f * start[(k + 1) * contexts + c] + 4) >> 3)]);
     this.M = Array.from({ length: planes }, () => new Int32Array(1024));
     this.S = Array.from({ length: planes }, () => new Int32Array(12));
     this.N = Array.from({ length: planes }, () => new Int32Array(32));
@@ -104,7 +105,7 @@ class Device {
   decide(set, contexts, shift) {
     const { weights, stretch } = this.tables, { P } = this;
     let sum = 16;
-    contexts.forEach((c, i) => (sum += weights[set * 6 + i] * stretch[P[c] >> 5]));
+    contexts.forEach((c, i) => (sum += weights[set * 4 + i] * stretch[P[c] >> 5]));
     const bit = this.bits.code(clamp(sum >> 5, -127, 127));
     for (const c of contexts) P[c] += bit ? (65535 - P[c]) >> shift : -(P[c] >> shift);
     return bit;
@@ -216,32 +217,38 @@ class Device {
     const at = (plane, a, b, of = sub) => RANK[u + a]?.[v + b] === undefined ? 0 : this.M[plane][4 * RANK[u + a][v + b] + of];
     const M = (a, b, of) => at(p, a, b, of);
     const edges = M(-1, 0) + M(0, -1);
-    const near = 2 * edges + M(-1, -1) + M(-2, 0) + M(0, -2) + M(-1, 1) + M(1, -1);
+    const diagonal = M(-1, -1), far = M(-2, 0) + M(0, -2) + M(-1, 1) + M(1, -1), near = 2 * edges + diagonal + far;
     const higher = M(1, 0) + M(0, 1);
-    let lower = 0, before = 0;
-    for (let of = 0; of < 4; of++) lower += M(-1, 0, of) + M(0, -1, of);
-    for (let of = 0; of < sub; of++) before += M(0, 0, of);
-    const same = before + 3 * M(0, 0, sub ^ 1) + M(0, 0) + (sub >= 2 ? 2 * M(0, 0, sub - 2) : 0);
-    let other = higher;
-    if (p) {
-      other = at(0, -1, 0) + at(0, 0, -1);
-      for (let plane = 0; plane < p; plane++) other += 2 * at(plane, 0, 0);
+    let lower = 0, beyond = 0, before = 0, ahead = 0;
+    for (let of = 0; of < 4; of++) {
+      lower += M(-1, 0, of) + M(0, -1, of);
+      beyond += M(-2, 0, of) + M(0, -2, of);
+      if (of < sub) before += M(0, 0, of);
+      if (of > sub) ahead += M(0, 0, of);
     }
-    const zone = zoneOf(band), both4 = bin4(near + same);
+    const same = before + 3 * M(0, 0, sub ^ 1) + M(0, 0) + (sub >= 2 ? 2 * M(0, 0, sub - 2) : 0);
+    const luma = p ? at(0, 0, 0) : 0, lumaEdges = p ? at(0, -1, 0) + at(0, 0, -1) : 0, chroma = p === 2 ? at(1, 0, 0) : 0;
+    const other = p ? lumaEdges + 2 * luma + 2 * chroma : higher;
+    const zone = zoneOf(band), group = groupOf(band), both4 = bin4(near + same);
+    const x = [edges, diagonal, far, higher, M(0, 0), before, ahead, lower, beyond, luma, lumaEdges, chroma].map(bin16);
+    const place = band < 64 ? band : 64 + Math.floor((band - 64) / 3), k = 2 * p + size;
+    const score = (i) => {
+      const { scores, places } = this.tables;
+      const sum = x.reduce((all, bin, j) => all + scores[index(i, [6 * k + group, 36], [j, 12], [bin, 16])], places[index(i, [k, 6], [place, 128], [sub, 4])]);
+      return clamp((sum + 64) >> 3, 0, 15);
+    };
     const zero = this.decide(SETS.zero + index(p, [size, 2], [zone, 18], [both4, 4]), [
-      CONTEXTS.zero_near + index(colour, [size, 2], [zone, 18], [bin10(near), 10]),
-      CONTEXTS.zero_same + index(colour, [size, 2], [zone, 18], [bin10(same), 10]),
+      CONTEXTS.zero_score + index(colour, [size, 2], [group, 6], [score(0), 16]),
       CONTEXTS.zero_both + index(colour, [size, 2], [bin10(near), 10], [bin10(same), 10]),
       CONTEXTS.zero_other + index(p, [zone >> 1, 9], [bin6(other), 6], [both4, 4]),
-      CONTEXTS.zero_band + index(colour, [band < 64 ? band : 64 + Math.floor((band - 64) / 3), 128]),
-      CONTEXTS.zero_lower + index(colour, [bin7(lower), 7], [bin7(2 * edges), 7], [bin7(2 * before + higher), 7]),
+      CONTEXTS.zero_first + index(colour, [size, 2], [bin6(other), 6], [score(0), 16]),
     ], 6);
     if (!zero) return 0;
     let n = 1;
     for (; n < 15; n++) {
       const kind = n < 4 ? n - 1 : n < 8 ? 3 : 4, half = (near + same) >> 1;
       const larger = this.decide(SETS.larger + index(kind, [p, 3], [bin4(half), 4]), [
-        CONTEXTS.larger_zone + index(colour, [size, 2], [zone, 18], [kind, 5]),
+        CONTEXTS.larger_score + index(kind, [colour, 2], [size, 2], [group, 6], [score(1), 16]),
         CONTEXTS.larger_both + index(kind, [bin10(near >> 1), 10], [bin10(same >> 1), 10]),
         CONTEXTS.larger_other + index(kind, [bin10(half), 10], [bin6(other >> 1), 6]),
       ], 5);

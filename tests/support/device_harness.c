@@ -1,5 +1,5 @@
 /* Exercises heq_device.c under the sanitizers; tests/nqe_r/test_device_coder.py builds and runs it.
- * Standard input: the five tables, one after another. Exits 0 where all is well. */
+ * Standard input: the seven tables, one after another. Exits 0 where all is well. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +10,8 @@ enum { PATCHES = 6, PLANES = 3, ROUNDS = 60, MOST = 1 << 18 };
 
 static int8_t start[HEQ_DEVICE_KNOTS * HEQ_DEVICE_CONTEXTS];
 static int8_t weights[HEQ_DEVICE_SETS * HEQ_DEVICE_INPUTS], stretch[2048];
+static int8_t scores[2 * HEQ_DEVICE_CLASSES * HEQ_DEVICE_SUMS * 16];
+static int8_t places[2 * 6 * HEQ_DEVICE_PLACES * 4];
 static uint16_t squash[256], widths[1024];
 static int16_t levels[PATCHES][PLANES * HEQ_DEVICE_LEVELS];
 static int16_t decoded[PLANES * HEQ_DEVICE_LEVELS];
@@ -76,9 +78,10 @@ static int check(const heq_device_tables *tables, int round)
 
 int main(void)
 {
-    heq_device_tables tables = {start, weights, stretch, squash, widths};
+    heq_device_tables tables = {start, weights, scores, places, stretch, squash, widths};
     int round, bad = 0;
     if (fread(start, sizeof start, 1, stdin) != 1 || fread(weights, sizeof weights, 1, stdin) != 1 ||
+        fread(scores, sizeof scores, 1, stdin) != 1 || fread(places, sizeof places, 1, stdin) != 1 ||
         fread(stretch, sizeof stretch, 1, stdin) != 1 ||
         fread(squash, sizeof squash, 1, stdin) != 1 || fread(widths, sizeof widths, 1, stdin) != 1) {
         return 2;

@@ -20,6 +20,9 @@ def some_tables(seed: int = 5) -> dict[str, np.ndarray]:
     made = first_tables()._asdict()
     made["start"] = random.integers(-60, 61, made["start"].shape).astype(np.int8)
     made["weights"] = random.integers(-20, 41, made["weights"].shape).astype(np.int8)
+    made["scores"] = random.integers(-20, 31, made["scores"].shape).astype(np.int8)
+    made["scores"][..., 0] = 0
+    made["places"] = random.integers(-100, 51, made["places"].shape).astype(np.int8)
     return made
 
 

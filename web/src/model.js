@@ -11,7 +11,7 @@ import { codesOf, matrixOf } from "./patch_models.js";
 import { readTensors } from "./tensors.js";
 
 const RATE_MODEL = "nqe-r";
-const DEVICE_TABLES = ["start", "weights", "stretch", "squash", "widths"];
+const DEVICE_TABLES = ["start", "weights", "scores", "places", "stretch", "squash", "widths"];
 const PACKED_TABLES = [
   "sources", "magnitude", "energy", "first", "first_bias", "second", "second_bias", "third", "third_bias", "mixing",
   "squash", "dc", "size", "edge", "halves", "border", "sign",

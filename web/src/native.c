@@ -24,7 +24,8 @@ EXPORT(heq_decode_device)
 int decode_device(const uint8_t *payload, size_t length, int rows, int columns, int planes, int step,
                   int part, const void *const *tables, int16_t *levels, uint8_t *sizes)
 {
-    heq_device_tables taken = {tables[0], tables[1], tables[2], tables[3], tables[4]};
+    heq_device_tables taken = {tables[0], tables[1], tables[2], tables[3],
+                               tables[4], tables[5], tables[6]};
     heq_device_strip *strip = malloc(sizeof *strip);
     int result;
     if (!strip) {

@@ -38,7 +38,8 @@ enum { NOT_SENT = 0xFFFF, /* instead of the step of a strip */
 static void code_row_patches(heq_state *state, const uint8_t *rows, size_t stride);
 
 static const heq_device_tables device_tables = {
-    device_start, device_weights, device_stretch, device_squash, device_widths,
+    device_start,   device_weights, device_scores, device_places,
+    device_stretch, device_squash,  device_widths,
 };
 #ifdef HEQ_KERNEL_FAST
 static const heq_cost_layer cost_layer = {cost_near, cost_cross, cost_bias, cost_shifts};

@@ -167,6 +167,7 @@ class DeviceCoder:
         return {
             "coder: start states (8 bits)": 8 * tables.start.size,
             "coder: weights of contexts (8 bits)": 8 * tables.weights.size,
+            "coder: scores of levels (8 bits)": 8 * (tables.scores.size + tables.places.size),
             "coder: log odds (8 bits)": 8 * tables.stretch.size,
             "coder: probabilities and widths (16 bits)": 16
             * (tables.squash.size + tables.widths.size),

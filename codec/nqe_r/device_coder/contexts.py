@@ -1,4 +1,4 @@
-"""Adaptive binary decisions: each predicted by one to six contexts.
+"""Adaptive binary decisions: each predicted by one to four contexts.
 
 A context is a probability that follows the bits it sees. Those of a decision are brought to log
 odds, weighted and added (logistic mixing as in M. Mahoney's PAQ, with weights that were trained
@@ -14,6 +14,9 @@ SLOW, FAST = 6, 5
 """Shifts by which a probability moves towards a bit: of "not 0", and of everything else."""
 
 ZONES = 18
+BAND_GROUPS = 6
+SCORES = 16
+"""Bins of the score of a level."""
 LARGER_CLASSES = 5
 UNARY = 15
 """Magnitudes from here on end in an Exp-Golomb code."""
@@ -25,13 +28,11 @@ GAPS = 17
 
 CONTEXT_KINDS = {
     "size": 2,
-    "zero_near": 4 * ZONES * 10,
-    "zero_same": 4 * ZONES * 10,
+    "zero_score": 4 * BAND_GROUPS * SCORES,
     "zero_both": 4 * 10 * 10,
     "zero_other": 3 * 9 * 6 * 4,
-    "zero_band": 2 * 128,
-    "zero_lower": 2 * 7 * 7 * 7,
-    "larger_zone": 4 * ZONES * LARGER_CLASSES,
+    "zero_first": 4 * 6 * SCORES,
+    "larger_score": LARGER_CLASSES * 4 * BAND_GROUPS * SCORES,
     "larger_both": LARGER_CLASSES * 10 * 10,
     "larger_other": LARGER_CLASSES * 10 * 6,
     "escape": PREFIXES,
@@ -55,7 +56,7 @@ SET_KINDS = {
     "more": 3 * 8,
 }
 """Kinds of sets of weights, likewise."""
-SET_INPUTS = {"one": 1, "zero": 6, "larger": 3, "sign": 2, "sign_border": 2, "more": 3}
+SET_INPUTS = {"one": 1, "zero": 4, "larger": 3, "sign": 2, "sign_border": 2, "more": 3}
 """Contexts that the decisions of each kind have."""
 
 
@@ -91,6 +92,7 @@ class Decisions:
 
     def __init__(self, coder: BitEncoder | BitDecoder, tables: DeviceTables, step: int) -> None:
         self.coder = coder
+        self.tables = tables
         self._states = start_states(tables, step)
         self._weights = tables.weights.tolist()
         self._stretch = tables.stretch.tolist()
@@ -100,7 +102,7 @@ class Decisions:
 
         Args:
             weights: index of the set of weights.
-            contexts: 1 to 6 indices.
+            contexts: 1 to 4 indices.
             shift: SLOW or FAST.
             bit: the bit; not looked at when decoding.
 

@@ -14,14 +14,16 @@ neighbourhood takes both in. Of the row above `Borders` keeps what levels 0 and 
 from __future__ import annotations
 
 import numpy as np
-from heqcodec.nqe_r.layout import BANDS, LEVEL_LIMIT, LEVELS, SUBS, band_frequencies
+from heqcodec.nqe_r.layout import BANDS, LEVEL_LIMIT, LEVELS, SUBS
 
+from .around import BAND_GROUP, MAGNITUDE_LIMIT, MOST, Around, Scores, bin_of
 from .borders import NO_GAP, Borders, gap_bin
 from .contexts import (
+    BAND_GROUPS,
     CONTEXT_AT,
     FAST,
     GAPS,
-    LARGER_CLASSES,
+    SCORES,
     SET_AT,
     SIGNED_BANDS,
     SLOW,
@@ -34,38 +36,18 @@ from .parts import Part
 GROUPS = 32
 GROUP_BANDS = BANDS // GROUPS
 GROUP_LEVELS = LEVELS // GROUPS
-MAGNITUDE_LIMIT = 255
 BORDER_BANDS = 128
 """Bands of plane 0 whose signs are expected from the borders."""
 
 
-def bin_of(cuts: tuple[int, ...], values: int) -> list[int]:
-    """How many cuts each of 0..values-1 has reached."""
-    return np.searchsorted(cuts, np.arange(values), side="right").tolist()
-
-
-_MOST = 9 * 4 * MAGNITUDE_LIMIT
 CUTS_10 = (1, 2, 3, 4, 5, 7, 10, 15, 24)
 CUTS_7 = (1, 2, 3, 4, 6, 10)
 CUTS_6 = (1, 2, 3, 5, 9)
 CUTS_4 = (1, 4, 10)
-BIN10, BIN7, BIN6, BIN4 = (bin_of(cuts, _MOST) for cuts in (CUTS_10, CUTS_7, CUTS_6, CUTS_4))
+BIN10, BIN7, BIN6, BIN4 = (bin_of(cuts) for cuts in (CUTS_10, CUTS_7, CUTS_6, CUTS_4))
 ZONE_STARTS = (0, 1, 2, 3, 4, 5, 6, 7, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192)
 ZONE = (np.searchsorted(ZONE_STARTS, np.arange(BANDS), side="right") - 1).tolist()
 LARGER_CLASS = [0, 0, 1, 2, 3, 3, 3, 3, 4, 4, 4, 4, 4, 4, 4]
-
-_NOWHERE = LEVELS
-NEIGHBOURS = ((-1, 0), (0, -1), (-1, -1), (-2, 0), (0, -2), (-1, 1), (1, -1), (1, 0), (0, 1))
-
-
-def _neighbours() -> list[list[int]]:
-    """For each band, the first level of the band at each of NEIGHBOURS, or of four zeros."""
-    frequencies = [(int(u), int(v)) for u, v in band_frequencies()]
-    first = {place: SUBS * band for band, place in enumerate(frequencies)}
-    return [[first.get((u + a, v + b), _NOWHERE) for a, b in NEIGHBOURS] for u, v in frequencies]
-
-
-_BESIDE = _neighbours()
 
 
 def _sign(value: int) -> int:
@@ -89,6 +71,7 @@ class PatchCoder:
         self._part = part
         self._decisions = decisions
         self._decoding = decisions.coder.decoding
+        self._scores = Scores(decisions.tables)
         self._magnitudes = [[0] * (LEVELS + 4) for _ in range(planes)]
         self._signs = [[0] * (4 * SIGNED_BANDS) for _ in range(planes)]
         self._counts = [[0] * GROUPS for _ in range(planes)]
@@ -186,7 +169,7 @@ class PatchCoder:
         left = self._magnitudes[plane]
         energy = left[1] + left[2] + left[3] + left[4] + left[8] + gradient
         luma = self._luma_difference if plane else 0
-        energy = min(energy + 2 * abs(luma), _MOST - 1)
+        energy = min(energy + 2 * abs(luma), MOST - 1)
         context = CONTEXT_AT["dc"] + UNARY * (6 * plane + BIN6[energy >> 1])
         coded = 0
         while coded < UNARY and decisions.decide_alone(
@@ -216,29 +199,13 @@ class PatchCoder:
 
     def _code_band(self, plane: int, size: int, band: int, levels: list[int]) -> tuple[int, int]:
         """Code the levels of a band; returns the sum of magnitudes and how many are not 0."""
-        field = self._magnitudes[plane]
+        around = Around(self._magnitudes, plane, band)
         start = 4 * band
-        beside = _BESIDE[band]
-        up, left, _, _, _, _, _, down, right = beside
-        lower = sum(field[up : up + 4]) + sum(field[left : left + 4])
-        done = total = count = 0
+        total = count = 0
         for sub in range(band == 0, 4):
             index = start + sub
-            edges = field[up + sub] + field[left + sub]
-            higher = field[down + sub] + field[right + sub]
-            near = edges + sum(field[place + sub] for place in beside[:7])
-            across = field[index - 1] if sub & 1 else field[index + 1]
-            above = field[index - 2] if sub & 2 else 0
-            same = 2 * (across + above) + done + field[index] + field[index ^ 1]
-            other = higher
-            if plane:
-                luma = self._magnitudes[0]
-                other = 2 * sum(field[index] for field in self._magnitudes[:plane])
-                other += luma[up + sub] + luma[left + sub]
-            zero_lower = (BIN7[lower] * 7 + BIN7[2 * edges]) * 7 + BIN7[2 * done + higher]
-            value = self._code_magnitude(
-                plane, size, band, (near, same, other, zero_lower), abs(levels[index])
-            )
+            around.look(sub)
+            value = self._code_magnitude(plane, size, index, around, abs(levels[index]))
             if value and not self._code_sign(plane, size, index, value, int(levels[index] > 0)):
                 level = -value
             else:
@@ -247,39 +214,37 @@ class PatchCoder:
                 self.failed, level = True, 0
             levels[index] = level
             magnitude = self._keep(plane, index, level)
-            done += magnitude
             total += magnitude
             count += level != 0
         if plane == 0 and band == 0:
             self._borders.end_means()
         return total, count
 
-    def _code_magnitude(
-        self, plane: int, size: int, band: int, around: tuple[int, int, int, int], value: int
-    ) -> int:
-        near, same, other, zero_lower = around
+    def _code_magnitude(self, plane: int, size: int, index: int, around: Around, value: int) -> int:
+        band = index // SUBS
+        near, same, other = around.near, around.same, around.other
         decide = self._decisions.decide
-        merged, zone = 2 * (plane > 0) + size, ZONE[band]
-        fine = band if band < 64 else 64 + (band - 64) // 3
+        kind, zone = 2 * (plane > 0) + size, ZONE[band]
+        row = BAND_GROUPS * kind + BAND_GROUP[band]
+        score = self._scores.zero(plane, size, index, around.bins)
         contexts = [
-            CONTEXT_AT["zero_near"] + (ZONES * merged + zone) * 10 + BIN10[near],
-            CONTEXT_AT["zero_same"] + (ZONES * merged + zone) * 10 + BIN10[same],
-            CONTEXT_AT["zero_both"] + (10 * merged + BIN10[near]) * 10 + BIN10[same],
+            CONTEXT_AT["zero_score"] + SCORES * row + score,
+            CONTEXT_AT["zero_both"] + (10 * kind + BIN10[near]) * 10 + BIN10[same],
             CONTEXT_AT["zero_other"]
             + ((9 * plane + zone // 2) * 6 + BIN6[other]) * 4
             + BIN4[near + same],
-            CONTEXT_AT["zero_band"] + 128 * (plane > 0) + fine,
-            CONTEXT_AT["zero_lower"] + 343 * (plane > 0) + zero_lower,
+            CONTEXT_AT["zero_first"] + (6 * kind + BIN6[other]) * SCORES + score,
         ]
         weights = SET_AT["zero"] + 4 * (ZONES * (2 * plane + size) + zone) + BIN4[near + same]
         if not decide(weights, contexts, SLOW, int(value > 0)):
             return 0
+        score = self._scores.larger(plane, size, index, around.bins)
         both = 10 * BIN10[near >> 1] + BIN10[same >> 1]
         wide = 6 * BIN10[(near + same) >> 1] + BIN6[other >> 1]
         for coded in range(1, UNARY):
             larger = LARGER_CLASS[coded]
             contexts = [
-                CONTEXT_AT["larger_zone"] + (ZONES * merged + zone) * LARGER_CLASSES + larger,
+                CONTEXT_AT["larger_score"] + (4 * BAND_GROUPS * larger + row) * SCORES + score,
                 CONTEXT_AT["larger_both"] + 100 * larger + both,
                 CONTEXT_AT["larger_other"] + 60 * larger + wide,
             ]

@@ -11,9 +11,15 @@ from heqcodec.base.ids import tensors_id
 from heqcodec.base.interval_table import RANGE_STEPS, STATES, lps_table
 from numpy.typing import NDArray
 
-CONTEXTS = 6131
+CONTEXTS = 6077
 SETS = 532
-INPUTS = 6
+INPUTS = 4
+CLASSES = 36
+"""Of levels, each with scores of its own: 3 planes, 2 sizes, 6 groups of bands."""
+SUMS = 12
+SUM_BINS = 16
+PLACES = 128
+"""Of bands; from 64 on three bands each."""
 KNOTS = 5
 FIRST_KNOT = 320
 """Step index of the first knot of start states; the others follow at distances of 128."""
@@ -24,10 +30,13 @@ WEIGHT_STEP = 32
 
 
 class DeviceTables(NamedTuple):
-    """Everything the device coder knows beforehand; about 38 KB.
+    """Everything the device coder knows beforehand; about 57 KB.
 
     start: int8 (KNOTS, CONTEXTS), log odds of the bit 1 in each context at the start of a strip.
     weights: int8 (SETS, INPUTS), how much each context of a decision counts.
+    scores: int8 (2, CLASSES, SUMS, SUM_BINS), log odds that a level is not 0, and that it is
+        larger yet, by the bin of each sum around it; 0 in bin 0.
+    places: int8 (2, 6, PLACES, 4), the same by plane and size, by band and by the level in it.
     stretch: int8 (2048,), log odds of the probabilities (i + 1/2) / 2048.
     squash: uint16 (256,), probabilities, of 65,536, of the log odds i - 128.
     widths: uint16 (STATES, RANGE_STEPS), widths of the rarer bit by its log odds against.
@@ -35,6 +44,8 @@ class DeviceTables(NamedTuple):
 
     start: NDArray[np.int8]
     weights: NDArray[np.int8]
+    scores: NDArray[np.int8]
+    places: NDArray[np.int8]
     stretch: NDArray[np.int8]
     squash: NDArray[np.uint16]
     widths: NDArray[np.uint16]
@@ -43,6 +54,8 @@ class DeviceTables(NamedTuple):
 _KINDS: dict[str, tuple[type[np.generic], tuple[int, ...]]] = {
     "start": (np.int8, (KNOTS, CONTEXTS)),
     "weights": (np.int8, (SETS, INPUTS)),
+    "scores": (np.int8, (2, CLASSES, SUMS, SUM_BINS)),
+    "places": (np.int8, (2, 6, PLACES, 4)),
     "stretch": (np.int8, (2048,)),
     "squash": (np.uint16, (256,)),
     "widths": (np.uint16, (STATES, RANGE_STEPS)),
@@ -71,6 +84,7 @@ def check_tables(tensors: Mapping[str, NDArray[np.generic]]) -> DeviceTables:
         or (tables.widths > np.minimum(lowest - 1, 1 << 15)).any()
         or tables.weights.min() < -64
         or tables.weights.max() > 63
+        or tables.scores[..., 0].any()
         or min(tables.start.min(), tables.stretch.min()) < -127
     ):
         raise HeqFormatError("the tables of the device coder hold values out of range")

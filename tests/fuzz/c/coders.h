@@ -65,6 +65,8 @@ static inline const heq_device_tables *device_tables(void)
         FILE *file = open_tables(TABLES "/device.bin");
         tables.start = next_table(file, HEQ_DEVICE_KNOTS * HEQ_DEVICE_CONTEXTS);
         tables.weights = next_table(file, HEQ_DEVICE_SETS * HEQ_DEVICE_INPUTS);
+        tables.scores = next_table(file, 2 * HEQ_DEVICE_CLASSES * HEQ_DEVICE_SUMS * 16);
+        tables.places = next_table(file, 2 * 6 * HEQ_DEVICE_PLACES * 4);
         tables.stretch = next_table(file, 2048);
         tables.squash = next_table(file, 256 * 2);
         tables.widths = next_table(file, 1024 * 2);

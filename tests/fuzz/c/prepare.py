@@ -30,13 +30,19 @@ PIECE = (17, 35)
 """Rows and columns of an image that is a seed: two patches, neither of them whole."""
 
 
+DEVICE_TABLES = "start weights scores places stretch squash widths"
+
+
 def write_tables(folder: Path) -> None:
     """``device.bin``, ``packed.bin`` and ``patch.bin``: each coder's tables one after another."""
     folder.mkdir(parents=True, exist_ok=True)
     packed = registry.load_strip_coder("nqe-r", Coder.PACKED)
     assert isinstance(packed, PackedCoder)
     for name, tables in (
-        ("device", tables_of("nqe-r", "device", "start weights stretch squash widths")),
+        (
+            "device",
+            tables_of("nqe-r", "device", DEVICE_TABLES),
+        ),
         ("packed", list(packed._tables)),
         ("patch", tables_of("nqe-t", "patch", "significance flag refinement lps order")),
     ):
