@@ -243,10 +243,13 @@ def _fitting(packets_at: Callable[[float], list[bytes]], most: int) -> list[byte
     made: dict[int, list[bytes]] = {}
     error: HeqError | None = None
 
+    def of_quality(step: int) -> int:
+        """Steps beyond the qualities stand for the nearest one."""
+        return min(max(step, step_of_quality(HIGHEST)), step_of_quality(LOWEST))
+
     def count_at(step: int) -> int:
         nonlocal error
-        # Steps beyond the qualities stand for the nearest one.
-        kept = min(max(step, step_of_quality(HIGHEST)), step_of_quality(LOWEST))
+        kept = of_quality(step)
         try:
             made[kept] = made.get(kept) or packets_at(quality_of_step(kept))
         except HeqError as failed:  # Too fine for packets of this size, or nothing fits at all.
@@ -255,7 +258,7 @@ def _fitting(packets_at: Callable[[float], list[bytes]], most: int) -> list[byte
         return len(made[kept])
 
     try:
-        finest_fitting_step(count_at, most)
+        return made[of_quality(finest_fitting_step(count_at, most))]
     except HeqError:
         if not made and error:
             raise error from None
@@ -264,11 +267,6 @@ def _fitting(packets_at: Callable[[float], list[bytes]], most: int) -> list[byte
             f"The image takes {least} packets at the lowest quality, more than the {most} that are "
             "allowed; allow more or larger ones, or make the image smaller."
         ) from None
-    return max((found for found in made.values() if len(found) <= most), key=_bytes)
-
-
-def _bytes(packets: list[bytes]) -> int:
-    return sum(map(len, packets))
 
 
 def _outputs(paths: list[str]) -> tuple[list[str], str | None]:

@@ -235,7 +235,7 @@ def test_picture_of_what_came(file: bytes, pixels: NDArray[np.uint8]) -> None:
 
 def test_patches_of_a_row_at_two_steps(file: bytes, pixels: NDArray[np.uint8]) -> None:
     """As a sender may code a patch coarser that does not fit: each is decoded at its own step."""
-    finer = [parse(p) for p in packetize(heqcodec.encode(pixels, quality=40), 60)]
+    finer = [parse(p) for p in packetize(heqcodec.encode(pixels, quality=40), 57)]
     first = parse(packetize(file, 60)[0])
     columns = -(-pixels.shape[1] // 32)
     other = next(p for p in finer if first.count <= p.first < columns and not p.continued)
