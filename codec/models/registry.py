@@ -331,14 +331,14 @@ def _offered_decoder(
 def _decoder(
     name: str, device: str, decoder: str, backend: str | None
 ) -> FrameDecoder | RateDecoder:
-    own = decoder in decoder_names(name)
-    tensors, config = decoder_weights(name, decoder if own else STRONG)
+    wanted: str = BEST if decoder in VIEWS else decoder
+    tensors, config = decoder_weights(name, wanted if wanted in decoder_names(name) else STRONG)
     network = None
     if backend:
         from heqcodec.purenet.backends import load_network, network_tensors
 
         network = load_network(network_tensors(tensors), config, device, backend)
-        if decoder in VIEWS and not own:
+        if decoder in VIEWS:
             from heqcodec.purenet.self_ensemble import SelfEnsemble
 
             network = SelfEnsemble(network, VIEWS[decoder])

@@ -10,7 +10,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +105,31 @@ class RateTask(ModelTask):
             # Fused, since there the time goes into memory traffic; a CPU gains nothing.
             self._code, self._decode = torch.compile(self._codec), torch.compile(decode_base)
             torch.backends.cudnn.benchmark = True
+
+    def optimizers(self) -> dict[str, torch.optim.Optimizer]:
+        """As `ModelTask`; with new blocks and the rest as two groups where the recipe has them."""
+        made = super().optimizers()
+        if self._recipe.start_learning_rate is not None:
+            (whole,) = made["purenet"].param_groups
+            named = dict(purenet_of(self.networks).named_parameters())
+            new = [each for name, each in named.items() if self._is_new(name)]
+            whole["params"] = new
+            rest = [each for name, each in named.items() if not self._is_new(name)]
+            made["purenet"].add_param_group({"params": rest})
+        return made
+
+    def learning_rates(self, step: int) -> dict[str, Sequence[float]]:
+        """Of the new blocks, or all parameters; then of the rest."""
+        (peak,) = super().learning_rates(step)["purenet"]
+        rest = self._recipe.start_learning_rate
+        both = () if rest is None else (peak * rest / self._recipe.learning_rate,)
+        return {"purenet": (peak, *both)}
+
+    def _is_new(self, parameter: str) -> bool:
+        """Whether a parameter, such as "mid.3.first.weight", is of a new block."""
+        stage, block, *_ = parameter.split(".")
+        first = self._recipe.new_blocks.get(stage)
+        return first is not None and block.isdecimal() and int(block) >= first
 
     def batch(self, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Random crops uint8 (batch, 3, S, S), and a step index for each, int64 (batch,)."""

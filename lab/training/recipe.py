@@ -54,6 +54,14 @@ def _are_quantizer_steps(value: Any) -> bool:
     return pair and all(is_number(at, 0, STEPS - 1, int) for at in value) and value[0] <= value[1]
 
 
+def _are_first_blocks(value: Any) -> bool:
+    stages = ("local", "coarse", "mid", "fine")
+    return isinstance(value, dict) and all(
+        stage in stages and is_number(first, 0, kind=int) for stage, first in value.items()
+    )
+
+
+FIRST_BLOCKS = Check("whole numbers by stage: local, coarse, mid, fine", _are_first_blocks)
 RATE_WEIGHTS = Check(f"{RATE_COUNT} numbers from 0, not all 0", _are_weights)
 QUANTIZER_STEPS = Check(f"two step indices from 0 to {STEPS - 1}, in order", _are_quantizer_steps)
 
@@ -248,6 +256,9 @@ class RateRecipe(Recipe):
     coder_iterations, cost_iterations: of the packed coder's networks and of the encoder's cost
         layer.  tables_seed: draws what these are fitted to.
     default_quality: of ``encode`` with the model, 1 to 100.
+    new_blocks, start_learning_rate: where ``--start`` gives a smaller network, the number of the
+        first block that it lacks, by stage (local, coarse, mid or fine), and the peak learning rate
+        of all else; `learning_rate` is then that of the new blocks.
     """
 
     decoder: str = key(one_of(name for name in DECODERS if name != PLAIN), "strong")
@@ -257,6 +268,16 @@ class RateRecipe(Recipe):
     cost_iterations: int = key(whole(1), 400)
     tables_seed: int = key(whole(0), 0)
     default_quality: float = key(number(1, 100), 45.0)
+    new_blocks: dict[str, int] = field(default_factory=dict, metadata={"check": FIRST_BLOCKS})
+    start_learning_rate: float | None = key(ABOVE_ZERO, None)
+
+    @classmethod
+    def own_faults(cls, values: dict[str, Any]) -> list[str]:
+        """New blocks without a learning rate for the rest, or the other way round."""
+        found = super().own_faults(values)
+        if ("start_learning_rate" in values) != bool(values.get("new_blocks")):
+            found.append("new_blocks and start_learning_rate need each other")
+        return found
 
 
 RECIPES: dict[str, type[Recipe]] = {

@@ -25,6 +25,7 @@ from heqcodec.lab.training.similarity_loss import similarity_loss
 from heqcodec.models import registry
 from heqcodec.models.registry import RATE
 from heqcodec.native.loader import native_extension
+from heqcodec.purenet.backends import network_tensors
 from heqcodec.purenet.dequantizer import PLACES
 from heqcodec.purenet.network import Purenet, PurenetConfig
 from heqcodec.purenet.rate_decoder import INPUTS, KNOTS
@@ -119,6 +120,31 @@ def test_from_recipe_to_decoded_file(
     assert install(tmp_path / "whole/weights/tiny-r.json", weights) == 0
     registry.manifest.cache_clear()
     assert "decoders" not in registry.manifest()["models"]["tiny-r"]
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "muon"])
+def test_new_blocks_learn_at_a_rate_of_their_own(
+    optimizer: str, photographs: Path, held_out: Path, tmp_path: Path
+) -> None:
+    shared: dict[str, Any] = {"device": "cpu", "held_out_dir": held_out}
+    first = tmp_path / "first"
+    train(recipe(tmp_path / "r.toml", steps=1), photographs, out_dir=first, **shared)
+    start = first / "weights/tiny-r.purenet.safetensors"
+    before = restored_weights(network_tensors(load_file(start)))
+    grown = {"optimizer": optimizer, "purenet": {**MID, "mid_blocks": 2}, "decoder": "best"}
+    rates = {"learning_rate": 1e-2, "new_blocks": {"mid": 1}, "start_learning_rate": 1e-12}
+    paths = [
+        recipe(tmp_path / f"{steps}.toml", ema=0.0, steps=steps, **grown, **rates)
+        for steps in (2, 4)
+    ]
+    begun = {**shared, "encoder_from": first / "weights/tiny-r.encoder.safetensors"}
+    out = tmp_path / "grown"
+    train(paths[0], photographs, out_dir=out, start_from=start, **begun)
+    train(paths[1], photographs, out_dir=out, resume=True, **begun)
+    after = checkpoint_of(out)
+    for name, value in before.items():
+        torch.testing.assert_close(after[f"network/purenet/{name}"], value, rtol=0, atol=1e-9)
+    assert after["network/purenet/mid.1.second.weight"].abs().max() > 1e-3
 
 
 def test_an_encoder_of_another_family_is_refused(

@@ -80,10 +80,14 @@ class TestRecipe:
             (RATE, {"views": 3}, "views is a key of the family transform"),
             (TRANSFORM, {"loss": "mse"}, "loss is a key of the family rate"),
             (RATE, {"rate_weights": [1, 1, 1, 1]}, "a key of the family transform and vgg"),
+            (RATE, {"new_blocks": {"top": 1}}, "new_blocks must be whole numbers by stage"),
+            (RATE, {"new_blocks": {"mid": -1}}, "new_blocks must be whole numbers by stage"),
+            (RATE, {"new_blocks": {"mid": 1}}, "new_blocks and start_learning_rate need each"),
+            (RATE, {"start_learning_rate": 1e-4}, "new_blocks and start_learning_rate need each"),
         ],
         ids=str,
     )
-    def test_keys_of_another_family(
+    def test_keys_of_a_family_and_of_another(
         self, tmp_path: Path, family: str, changes: dict[str, Any], message: str
     ) -> None:
         with pytest.raises(HeqError, match=message):

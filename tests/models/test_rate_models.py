@@ -182,6 +182,17 @@ class TestRegistry:
             assert registry.load_rate_decoder("r", "cpu", name) is not strong
             assert given_parts["network"][0] == {"width": 3} and given_parts["views"] == views
 
+    def test_views_of_a_best_decoder_with_weights_of_its_own(
+        self, weights: Path, given_parts: dict[str, Any]
+    ) -> None:
+        part = {**stored(weights, "best", {"e": np.ones(2)}), "config": {"width": 4}}
+        change_manifest(weights, lambda made: made["models"]["r"].update(decoders={"best": part}))
+        for name, views in (("best", 4), ("best-2", 2), ("best-8", 8)):
+            registry.load_rate_decoder("r", "cpu", name)
+            assert given_parts["network"][0] == {"width": 4} and given_parts["views"] == views
+        registry.load_rate_decoder("r", "cpu", "strong")
+        assert given_parts["network"][0] == {"width": 3} and given_parts["views"] == 1
+
     def test_files_find_their_model(self) -> None:
         for coder in (b"lightdev", b"lightpak"):
             assert registry.model_of_file(b"lightrat", coder) == "r"
