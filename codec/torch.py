@@ -30,7 +30,7 @@ from heqcodec.models import registry
 from heqcodec.purenet.torch_frames import RateFrame, TorchFrames
 from torch.utils.data import Dataset, get_worker_info
 
-_SINGLE_RUN = ("fast", "strong", "ms-ssim")
+_SINGLE_RUN = ("fast", "strong", "ssimulacra2")
 """Decoders that run one network once."""
 _frames_by = cache(TorchFrames)
 
@@ -82,8 +82,8 @@ class TensorDecoder:
     def decode_batch(self, sources: Sequence[tuple[Source, Region | None]]) -> list[torch.Tensor]:
         """Several files, each with its rectangle or None; arguments and errors as `decode`.
 
-        With a device, "fast", "strong" and "ms-ssim" run once for all rectangles that need the same
-        number of patches. Each sample is that of a single call within 1/255.
+        With a device, "fast", "strong" and "ssimulacra2" run once for all rectangles that need the
+        same number of patches. Each sample is that of a single call within 1/255.
         """
         made: list[torch.Tensor | None] = [None] * len(sources)
         alike: dict[Any, list[tuple[int, RateWindow]]] = {}

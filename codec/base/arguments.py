@@ -17,7 +17,9 @@ TuneName: TypeAlias = Literal["psnr", "ssim", "texture"]
 """What the quantizer is tuned for."""
 StripsName: TypeAlias = Literal["none", "patch"] | CoderName
 """What codes the strips of a file, of either mode."""
-DecoderName: TypeAlias = Literal["strong", "fast", "best", "best-2", "best-8", "ms-ssim", "plain"]
+DecoderName: TypeAlias = Literal[
+    "strong", "fast", "best", "best-2", "best-8", "ssimulacra2", "plain"
+]
 BackendName: TypeAlias = Literal["auto", "onnx", "torch"]
 
 _NO_NUMBERS = (str, bytes, bytearray, bool, np.bool_, complex, np.complexfloating)

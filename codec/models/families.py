@@ -30,7 +30,7 @@ BEST: Final = "best"
 """Without weights of its own those of the strong one; run several times, see `VIEWS`."""
 VIEWS: dict[DecoderName, int] = {"best-2": 2, BEST: 4, "best-8": 8}
 """Runs of the network by name; see `heqcodec.purenet.self_ensemble`."""
-MS_SSIM: Final = "ms-ssim"
+SSIMULACRA2: Final = "ssimulacra2"
 PLAIN: Final = "plain"
 """The inverse transform without a network."""
 DECODERS: tuple[DecoderName, ...] = get_args(DecoderName)

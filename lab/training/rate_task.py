@@ -30,7 +30,7 @@ from .given_weights import read_purenet
 from .photographs import CropSource, FrameGroups
 from .rate_frames import RateFrames
 from .recipe import RateRecipe
-from .similarity_loss import similarity_loss
+from .ssimulacra2_loss import ssimulacra2_loss
 from .tasks import ModelTask, correction_loss, psnr, purenet_of
 
 FIGURE_STEP_INDICES = (425, 553, 681, 830)
@@ -141,14 +141,14 @@ class RateTask(ModelTask):
         return pixels, steps.to(self._device)
 
     def loss(self, generator: torch.Generator) -> Tensor:
-        """See `correction_loss` and `similarity_loss`."""
+        """See `correction_loss` and `ssimulacra2_loss`."""
         pixels, steps = self.batch(generator)
         base, hints = self._code(pixels, steps)
         target = pixels.float() / 255
         with torch.autocast(self._device.type, dtype=torch.bfloat16):
             frame = self._decode(purenet_of(self.networks), base, hints, steps).float()
         loss = correction_loss(frame, base, target, self._recipe.border)
-        return loss if self._recipe.loss == "mse" else similarity_loss(frame, target, loss)
+        return loss if self._recipe.loss == "mse" else ssimulacra2_loss(frame, target, loss)
 
     @torch.inference_mode()
     def held_out(
