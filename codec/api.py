@@ -237,8 +237,8 @@ def decode(
         decoder: "strong"; "fast" for a smaller network, where the model has one; "best", the
             strong one run on four flips and turns of the frame, for 0.05 dB ("best-2": on two,
             "best-8": on eight); "ssimulacra2" for a
-            network that is tuned for that measure instead of PSNR; "plain" for the inverse transform
-            without a network, which needs neither onnxruntime nor torch.
+            network that is tuned for that measure instead of PSNR; "plain" for the inverse
+            transform without a network, which needs neither onnxruntime nor torch.
         backend: "onnx" runs the network by onnxruntime on the CPU; "torch" by torch, on a GPU
             where the device is "auto" and torch has one; "auto" is torch if the device is another
             than "auto" and "cpu", or onnxruntime is missing. They agree within 1/255.

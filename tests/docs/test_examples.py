@@ -124,7 +124,6 @@ def test_serial_camera_sends_packets(photo: Path, tmp_path: Path) -> None:
 @pytest.mark.skipif(not shutil.which("bash"), reason="no bash")
 @pytest.mark.slow
 def test_train_small(tmp_path: Path) -> None:
-    pytest.importorskip("pytorch_msssim")
     photographs = tmp_path / "photographs"
     photographs.mkdir()
     for number in range(3):

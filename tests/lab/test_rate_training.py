@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 from functools import partial
 from pathlib import Path
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 from heqcodec.base.errors import HeqError, HeqUnsupportedError
+from heqcodec.lab.comparison.tune import similarity
 from heqcodec.lab.training import packed_priors, packed_tables, rate_coders, run
 from heqcodec.lab.training.given_weights import read_purenet, write_tensors
 from heqcodec.lab.training.install import main as install_main
@@ -21,7 +23,7 @@ from heqcodec.lab.training.packed_fit import main as fit_packed
 from heqcodec.lab.training.packed_networks import Effort
 from heqcodec.lab.training.photographs import CropSource, turned
 from heqcodec.lab.training.run import train
-from heqcodec.lab.training.similarity_loss import similarity_loss
+from heqcodec.lab.training.ssimulacra2_loss import ssimulacra2_distance, ssimulacra2_loss
 from heqcodec.models import registry
 from heqcodec.models.registry import RATE
 from heqcodec.native.loader import native_extension
@@ -31,6 +33,7 @@ from heqcodec.purenet.network import Purenet, PurenetConfig
 from heqcodec.purenet.rate_decoder import INPUTS, KNOTS
 from heqcodec.purenet.stored_weights import restored_weights, stored_weights
 from heqcodec.purenet.torch_network import decode_base
+from PIL import Image
 from safetensors.numpy import load_file
 from small_models import SIZES, photograph, randomised, write_recipe
 from training_runs import checkpoint_of
@@ -350,23 +353,43 @@ def test_a_run_that_is_resumed_keeps_the_places_of_its_start(
 
 
 @pytest.mark.slow
-def test_a_decoder_can_be_tuned_for_ms_ssim(
+def test_a_decoder_can_be_tuned_for_ssimulacra2(
     photographs: Path, held_out: Path, tmp_path: Path
 ) -> None:
-    path = recipe(tmp_path / "m.toml", decoder="ms-ssim", loss="ms-ssim", crop=6, steps=2)
+    path = recipe(tmp_path / "m.toml", decoder="ssimulacra2", loss="ssimulacra2", steps=2)
     out = tmp_path / "o"
     train(path, photographs, device="cpu", out_dir=out, held_out_dir=held_out)
-    assert (out / "weights/tiny-r.purenet-ms-ssim.safetensors").exists()
+    assert (out / "weights/tiny-r.purenet-ssimulacra2.safetensors").exists()
 
 
-def test_the_similarity_loss_prefers_what_is_alike_and_sees_a_shift() -> None:
+@pytest.mark.parametrize("quality", [10, 30, 70, 95])
+def test_the_distance_is_what_ssimulacra2_lacks_to_100(quality: int) -> None:
+    pytest.importorskip("ssimulacra2")
+    image, data = photograph()[:256, :320], io.BytesIO()
+    Image.fromarray(image).save(data, "JPEG", quality=quality)
+    decoded = np.asarray(Image.open(data))
+    frame, target = (
+        torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None] / 255 for pixels in (decoded, image)
+    )
+    wanted = 100 - similarity(image, decoded)
+    assert float(ssimulacra2_distance(frame, target)) == pytest.approx(wanted, abs=0.05)
+
+
+def test_what_is_equal_has_no_distance_and_a_finite_gradient() -> None:
+    frame = torch.from_numpy(photograph()[:192, :192].copy()).permute(2, 0, 1)[None] / 255
+    frame.requires_grad_()
+    ssimulacra2_distance(frame, frame.detach()).sum().backward()
+    assert frame.grad is not None and frame.grad.isfinite().all()
+
+
+def test_the_loss_prefers_what_is_alike_and_sees_a_shift() -> None:
     generator = torch.Generator().manual_seed(1)
     target = torch.from_numpy(photograph()[:192, :192].copy()).permute(2, 0, 1)[None] / 255
     noise = torch.randn(target.shape, generator=generator)
     near, far = target + 0.01 * noise, target + 0.05 * noise
 
     def loss(frame: torch.Tensor) -> float:
-        return float(similarity_loss(frame, target, (frame - target).square().mean().sqrt()))
+        return float(ssimulacra2_loss(frame, target, (frame - target).square().mean().sqrt()))
 
     assert loss(target) < loss(near) < loss(far)
     assert loss(target) < loss(target + 0.1)
