@@ -30,7 +30,9 @@ def gain(
     ] = None,
     decoder: Annotated[
         list[str] | None,
-        typer.Option(help="Decoder, may be given several times; all of the model when left out."),
+        typer.Option(
+            help="Decoder, may be given several times; all of the model for PSNR when left out."
+        ),
     ] = None,
     quality: Annotated[
         list[float] | None,
@@ -82,7 +84,8 @@ def _gain(
     for one in decoders:
         check_choice(one, offered, "--decoder")
     refuse_existing([out] if out else [], force)
-    wanted = list(dict.fromkeys(decoders)) or offered
+    for_psnr = [one for one in offered if one != registry.SSIMULACRA2]
+    wanted = list(dict.fromkeys(decoders)) or for_psnr
     files, unreadable = readable_files(image_files(data))
     found: list[Gain] = []
     for row in measure(files, name, wanted, list(dict.fromkeys(qualities)), ladder):

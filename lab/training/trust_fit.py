@@ -204,7 +204,11 @@ def main(arguments: list[str] | None = None) -> int:
         "--gray-loss-weight", type=float, help="the same of patches without colour, at fine steps"
     )
     parser.add_argument(
-        "--go-on", action="store_true", help="begin with the weights that are stored there"
+        "--go-on",
+        nargs="?",
+        const="",
+        metavar="DECODER",
+        help="begin with the weights that are stored there, or with those of another decoder",
     )
     for name, value in SCHEDULE._asdict().items():
         parser.add_argument(f"--{name.replace('_', '-')}", type=type(value), default=value)
@@ -226,13 +230,15 @@ def main(arguments: list[str] | None = None) -> int:
             hashes.append(data_hash)
         found = Corrections(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
         losses = given.loss_weight, schedule, given.gray_loss_weight
-        start = stored.tensors if given.go_on else None
+        origin = StoredDecoder(given.weights, given.model, given.go_on or given.decoder)
+        goes_on = given.go_on is not None
+        start = origin.tensors if goes_on else None
         fitted = fit_trust(found, given.seed, *losses, start)
         stored.entry["trust"] = {
             "crops": counts,
             "seed": given.seed,
             "loss_weight": given.loss_weight,
-            "went_on_from": stored.entry.get("trust") if given.go_on else None,
+            "went_on_from": origin.entry.get("trust") if goes_on else None,
             "gray_loss_weight": given.gray_loss_weight,
             **schedule._asdict(),
             "data_sha256": hashes,

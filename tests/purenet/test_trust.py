@@ -34,6 +34,7 @@ from heqcodec.purenet.trust import (
     with_neighbours,
 )
 from numpy.typing import NDArray
+from safetensors.numpy import load_file
 from small_models import SIZES, photograph, randomised
 from small_rate_model import only_weights, write_rate_weights
 
@@ -271,6 +272,13 @@ def test_command_puts_weights_into_the_network_file(
     assert entry["decoder"]["trust"]["crops"] == [2, 3]
     with pytest.raises(SystemExit):
         trust_fit.main([*twice, "--data", str(tmp_path / "tiles.npy")])
+    still = ["--model", "r", "--decoder", "fast", "--go-on", "strong", "--learning-rate", "1e-9"]
+    assert trust_fit.main([*options, *still]) == 0
+    models = json.loads((tmp_path / "manifest.json").read_text())["models"]
+    fast, strong = models["r"]["decoders"]["fast"], models["r"]["decoder"]
+    assert fast["trust"]["went_on_from"] == strong["trust"]
+    own, given = (load_file(tmp_path / part["file"]) for part in (fast, strong))
+    assert all((own[name] == given[name]).all() for name in own if name.startswith(PREFIX))
     image = photograph()[:96, 160:288]
     with only_weights(tmp_path, monkeypatch):
         data = heqcodec.encode(image, model="r", quality=60)
