@@ -130,7 +130,7 @@ sys.meta_path.insert(0, Waits())
     @pytest.mark.parametrize(
         ("words", "expected"),
         [
-            ("heqcodec decode --decoder ", {"strong", "fast", "best", "best-2", "best-8", "plain"}),
+            ("heqcodec decode --decoder ", {"strong", "fast", "best", "best-4", "best-8", "plain"}),
             slow("heqcodec dec", {"decode"}),
             slow("heqcodec encode --model nqe-t", {"nqe-t"}),
         ],
