@@ -46,8 +46,9 @@ class SelfEnsemble:
         views = self.views if len(rate_weights) == 1 else UPRIGHT_VIEWS[: len(self.views)]
         total: NDArray[np.float32] | None = None
         for view in views:
-            seen = BaseFeatures(*(np.ascontiguousarray(_view(part, view)) for part in features))
-            weights = np.ascontiguousarray(rate_weights[::-1] if view & FLIP else rate_weights)
+            # Copies: NumPy takes a turned row of one for contiguous, and torch refuses its stride.
+            seen = BaseFeatures(*(_view(part, view).copy() for part in features))
+            weights = (rate_weights[::-1] if view & FLIP else rate_weights).copy()
             made = self._network.frame(seen, weights)
             # From (H, W, 3) to planes, which views are of, and back.
             made = _view_back(made.transpose(2, 0, 1), view).transpose(1, 2, 0)
