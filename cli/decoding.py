@@ -59,9 +59,8 @@ Decoder = Annotated[
         _offered_decoders,
         "strong",
         "strong; or of files of variable rate fast, a smaller network; best, a larger one, run "
-        "on two views of the frame (best-4: four, best-8: eight flips and turns); ssimulacra2, "
-        "one for that measure; plain, no network: it needs neither "
-        "onnxruntime nor torch. `heqcodec models` lists those of a model.",
+        "on two views of the frame (best-4: four, best-8: eight flips and turns); plain, no "
+        "network: it needs neither onnxruntime nor torch. `heqcodec models` lists those of a model.",
     ),
 ]
 

@@ -237,7 +237,7 @@ def decode(
         decoder: "strong"; "fast" for a smaller network, where the model has one; "best", a
             larger one, run on the frame and on the frame turned by 180 degrees ("best-4" and
             "best-8": on as many flips and turns); "ssimulacra2" for a
-            network that is tuned for that measure instead of PSNR; "plain" for the inverse
+            network that is tuned for that measure, where the model has one; "plain" for the inverse
             transform without a network, which needs neither onnxruntime nor torch.
         backend: "onnx" runs the network by onnxruntime on the CPU; "torch" by torch, on a GPU
             where the device is "auto" and torch has one; "auto" is torch if the device is another
