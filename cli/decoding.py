@@ -60,7 +60,7 @@ Decoder = Annotated[
         "strong",
         "strong; or of files of variable rate fast, a smaller network; best, a larger one, run "
         "on two views of the frame (best-4: four, best-8: eight flips and turns); plain, no "
-        "network: it needs neither onnxruntime nor torch. `heqcodec models` lists those of a model.",
+        "network: it needs neither onnxruntime nor torch. `heqcodec models` lists a model's.",
     ),
 ]
 
