@@ -146,7 +146,8 @@ class TestReach:
         distance = patch_distance(3, 11, (1, 5))
         assert distance.max() > network.radius
         reached = distance[changed_pixels(network, 3, 11, (1, 5))]
-        assert 56 <= reached.max() <= network.radius
+        # The strong decoder of nqe-r, whose blocks at 1/8 resolution are gone, reaches 44 pixels.
+        assert 44 <= reached.max() <= network.radius
 
     @pytest.mark.parametrize(("blocks", "fine_blocks"), [(0, 0), (1, 0), (0, 2), (3, 1)])
     def test_radius_is_exact_where_no_path_is_blocked(self, blocks: int, fine_blocks: int) -> None:
