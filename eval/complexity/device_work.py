@@ -175,7 +175,8 @@ def trace_strip(
     if native and _native is not None:
         given = np.ascontiguousarray(levels), np.ascontiguousarray(transform_sizes)
         data = _native.device_trace(tuple(tables), *given, rows, columns, planes, step)
-        noted = np.frombuffer(data, dtype=np.int16).reshape(-1, 4 + 2 * INPUTS + SUMS)
+        table = np.frombuffer(data, dtype=np.int16).reshape(-1, 4 + 2 * INPUTS + SUMS)
+        noted = table[:, : 3 + INPUTS].astype(np.int64)
     else:
         recorder = _Recorder(tables, step)
         patches = PatchCoder(recorder, planes)
@@ -184,7 +185,6 @@ def trace_strip(
                 levels[row, column].tolist(), int(transform_sizes[row, column]), column == 0
             )
         noted = np.array(recorder.rows, dtype=np.int64).reshape(-1, 3 + INPUTS)
-    noted = noted[:, : 3 + INPUTS].astype(np.int64)
     return Trace(noted[:, 0], noted[:, 1], noted[:, 2], noted[:, 3:])
 
 

@@ -90,8 +90,8 @@ class Around:
             luma_edges = base[self._beside[0] + sub] + base[self._beside[1] + sub]
             chroma = self._magnitudes[1][index] if self._plane > 1 else 0
             self.other = 2 * (luma + chroma) + luma_edges
-        sums = (edges, diagonal, sum(far), higher, field[index], done, ahead)
-        sums += (self._lower, self._beyond, luma, luma_edges, chroma)
+        sums = [edges, diagonal, sum(far), higher, field[index], done, ahead]
+        sums += [self._lower, self._beyond, luma, luma_edges, chroma]
         self.bins = [BIN16[value] for value in sums]
 
 
