@@ -31,7 +31,7 @@ from .photographs import CropSource, FrameGroups
 from .rate_frames import RateFrames
 from .recipe import RateRecipe
 from .ssimulacra2_loss import ssimulacra2_loss
-from .tasks import ModelTask, correction_loss, psnr, purenet_of
+from .tasks import ModelTask, correction_loss, decibel_loss, psnr, purenet_of
 
 FIGURE_STEP_INDICES = (425, 553, 681, 830)
 """Steps of 20, 40, 80 and 180: about 1, 0.5, 0.25 and 0.1 bit per pixel."""
@@ -141,14 +141,16 @@ class RateTask(ModelTask):
         return pixels, steps.to(self._device)
 
     def loss(self, generator: torch.Generator) -> Tensor:
-        """See `correction_loss` and `ssimulacra2_loss`."""
+        """See `correction_loss`, `decibel_loss` and `ssimulacra2_loss`."""
         pixels, steps = self.batch(generator)
         base, hints = self._code(pixels, steps)
         target = pixels.float() / 255
         with torch.autocast(self._device.type, dtype=torch.bfloat16):
             frame = self._decode(purenet_of(self.networks), base, hints, steps).float()
-        loss = correction_loss(frame, base, target, self._recipe.border)
-        return loss if self._recipe.loss == "mse" else ssimulacra2_loss(frame, target, loss)
+        of_crops = decibel_loss if self._recipe.loss == "psnr" else correction_loss
+        loss = of_crops(frame, base, target, self._recipe.border)
+        tuned = self._recipe.loss == "ssimulacra2"
+        return ssimulacra2_loss(frame, target, loss) if tuned else loss
 
     @torch.inference_mode()
     def held_out(

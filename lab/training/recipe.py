@@ -250,7 +250,7 @@ class RateRecipe(Recipe):
     """`nqe-r`, of variable rate: PURENET is trained on true levels.
 
     decoder: "strong", or the name of a further decoder of a model that exists.
-    loss: "mse", or "ssimulacra2" for a decoder that is tuned for it.
+    loss: "mse"; "psnr", the mean of decibels; or "ssimulacra2" for a decoder that is tuned for it.
     quantizer_steps: the least and largest index of a quantizer step, between which one is drawn
         evenly.
     coder_iterations, cost_iterations: of the packed coder's networks and of the encoder's cost
@@ -262,7 +262,7 @@ class RateRecipe(Recipe):
     """
 
     decoder: str = key(one_of(name for name in DECODERS if name != PLAIN), "strong")
-    loss: str = key(one_of(("mse", "ssimulacra2")), "mse")
+    loss: str = key(one_of(("mse", "psnr", "ssimulacra2")), "mse")
     quantizer_steps: tuple[int, int] = key(QUANTIZER_STEPS, (112, 904))
     coder_iterations: int = key(whole(1), 6000)
     cost_iterations: int = key(whole(1), 400)

@@ -22,6 +22,8 @@ FIGURES_IMAGES = 6
 RATES = (64, 128, 256, 512)
 PIXEL_FLOOR = 20.0 / 255**2
 """Added to a crop's own error before it is weighed: below about 35 dB, errors count alike."""
+DECIBEL_FLOOR = 1.0 / 255**2
+"""Added to errors before their logarithm: 48 dB. Nobody sees what is lost far above it."""
 LEAST_ERROR = 1e-6
 """108 dB stand for infinity, which would swallow every mean."""
 
@@ -180,6 +182,24 @@ def correction_loss(frame: Tensor, base: Tensor, target: Tensor, border: float) 
     error = (frame - target).pow(2).mean(dim=(1, 2, 3))
     plain = (base.clamp(0, 1) - target).pow(2).mean(dim=(1, 2, 3)) + PIXEL_FLOOR
     loss = (error / plain.sqrt()).mean()
+    return loss + border * border_loss(frame, target) if border > 0 else loss
+
+
+def decibel_loss(frame: Tensor, base: Tensor, target: Tensor, border: float) -> Tensor:
+    """Mean logarithm of the squared error of crops, as a share of the plain inverse's.
+
+    What figures measure, but for the floor. An easy crop has as much of the gradient as a hard
+    one, so that a picture that the plain inverse gives almost exactly is worth being left alone.
+
+    Args:
+        frame: decoded, RGB / 255, float32 (B, 3, H, W).
+        base: by the plain inverse, the same shape.
+        target: the photographs, the same shape.
+        border: weight of `border_loss`; 0 for none.
+    """
+    errors = [(made - target).pow(2).mean(dim=(1, 2, 3)) for made in (frame, base.clamp(0, 1))]
+    made, plain = (torch.log(error + DECIBEL_FLOOR) for error in errors)
+    loss = (made - plain).mean()
     return loss + border * border_loss(frame, target) if border > 0 else loss
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import itertools
+import math
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,12 @@ from heqcodec.lab.training.packed_networks import Effort
 from heqcodec.lab.training.photographs import CropSource, turned
 from heqcodec.lab.training.run import train
 from heqcodec.lab.training.ssimulacra2_loss import ssimulacra2_distance, ssimulacra2_loss
+from heqcodec.lab.training.tasks import (
+    DECIBEL_FLOOR,
+    PIXEL_FLOOR,
+    correction_loss,
+    decibel_loss,
+)
 from heqcodec.models import registry
 from heqcodec.models.registry import RATE
 from heqcodec.native.loader import native_extension
@@ -350,6 +357,38 @@ def test_a_run_that_is_resumed_keeps_the_places_of_its_start(
     train(path, photographs, resume=True, **shared)
     exported = load_file(tmp_path / "o/weights/tiny-r.purenet-fast.safetensors")
     np.testing.assert_array_equal(exported[PLACES], places)
+
+
+def crops_off_by(*errors: float) -> torch.Tensor:
+    """Crops of mid-grey and these errors, float32 (B, 3, 64, 64)."""
+    return 0.5 + torch.tensor(errors)[:, None, None, None].expand(-1, 3, 64, 64)
+
+
+def test_losses_of_crops_in_closed_form() -> None:
+    target, base = crops_off_by(0, 0), crops_off_by(0.2, 0.1)
+    frame = crops_off_by(0.1, 0.1)
+    weighed = (0.01 / (0.04 + PIXEL_FLOOR) ** 0.5 + 0.01 / (0.01 + PIXEL_FLOOR) ** 0.5) / 2
+    assert float(correction_loss(frame, base, target, 0)) == pytest.approx(weighed)
+    share = (0.01 + DECIBEL_FLOOR) / (0.04 + DECIBEL_FLOOR)
+    assert float(decibel_loss(frame, base, target, 0)) == pytest.approx(math.log(share) / 2)
+
+
+def test_decibels_of_easy_crops_count_as_those_of_hard_ones() -> None:
+    target = crops_off_by(0)
+
+    def gained(plain: float) -> float:
+        return float(decibel_loss(crops_off_by(plain / 2), crops_off_by(plain), target, 0))
+
+    assert gained(0.05) == pytest.approx(gained(0.2), rel=0.02)
+    assert gained(0.0005) > 0.05 * gained(0.2)  # far above the floor nothing is gained any more
+
+
+@pytest.mark.slow
+def test_a_decoder_can_learn_decibels(photographs: Path, held_out: Path, tmp_path: Path) -> None:
+    path = recipe(tmp_path / "m.toml", decoder="best", loss="psnr", border=0.2, steps=2)
+    out = tmp_path / "o"
+    train(path, photographs, device="cpu", out_dir=out, held_out_dir=held_out)
+    assert (out / "weights/tiny-r.purenet-best.safetensors").exists()
 
 
 @pytest.mark.slow
