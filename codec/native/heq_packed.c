@@ -19,7 +19,7 @@ static int code_part(coder *c, const position *at, int16_t *levels)
             return 0;
         }
     }
-    if (at->slice && slice_start[at->slice] < BORDERED) {
+    if (at->slice) {
         look_around(c, at, &around);
     }
     any = 0;

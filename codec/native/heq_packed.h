@@ -19,8 +19,7 @@ enum {
     HEQ_PACKED_NETS = 54,  /* 48 for levels, 6 for flags */
     HEQ_PACKED_MIXES = 55, /* one a network, one for signs */
     HEQ_PACKED_MIXED = 7,  /* what a mix weighs: the network and six corrections */
-    HEQ_PACKED_SQUASH = 6144,
-    HEQ_PACKED_BORDERED = 160 /* levels that are expected from the borders of neighbours */
+    HEQ_PACKED_SQUASH = 6144
 };
 
 enum { HEQ_PACKED_NO_MEMORY = -1, HEQ_PACKED_DAMAGED = -2 };
@@ -42,7 +41,7 @@ typedef struct {
     const int32_t *size;        /* (8, 3) */
     const int16_t *edge;        /* (2, 32): a basis function at its first sample, by size */
     const int16_t *halves;      /* (32, 32): 32 points to two times 16 */
-    const int16_t *border;      /* (3, 2, BORDERED, 4): weights of the four sides */
+    const int16_t *border;      /* (3, 2, 1024, 4): weights of the four sides */
     const int32_t *sign;        /* (3, 9, 3): logit that a sign is not the expected one */
 } heq_packed_tables;
 

@@ -95,7 +95,7 @@ static int expect_level(const coder *c, const position *at, int index,
 {
     const int32_t (*own)[32] = (const int32_t (*)[32])c->summaries[at->place].profiles;
     int band = index >> 2, sub = index & 3;
-    int means = at->size && !band, row = (at->plane * 2 + at->size) * BORDERED + index;
+    int means = at->size && !band, row = (at->plane * 2 + at->size) * LEVELS + index;
     outline o = level_outline(c, at->size, band, means ? 0 : sub);
     int64_t sum = 2048;
     for (int i = 0; i < 4; i++) {

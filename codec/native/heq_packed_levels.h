@@ -156,7 +156,7 @@ static int code_level(coder *c, const position *at, int index, int segment,
     int kind = p ? 3 + p * 2 + size : size ? 4 : sub;
     int net = slice ? 3 + (slice - 1) * 9 + kind : p;
     int16_t borders[6] = {0, 0, 0, 0, (int16_t)clamp(value, -255, 255), -1};
-    if (index && index < BORDERED) {
+    if (index) {
         expected = expect_level(c, at, index, around, borders);
     }
     x[LISTED + 8] = (uint8_t)clamp(abs(expected) >> 4, 0, 255);
@@ -178,7 +178,7 @@ static int code_level(coder *c, const position *at, int index, int segment,
     int here = clamp((own->surprise >> 12) + 8, 0, 15);
     int there = clamp(((own[-1].surprise + own[-c->pitch].surprise) >> 13) + 8, 0, 15);
     int count = 0; /* decisions so far */
-    for (int more = 1; more && count < 22; count++) {
+    for (int more = 1; more && count < LONGEST; count++) {
         int rank = count < 3 ? count : 3;
         prediction with = {run_head(t, net, count < 7 ? count : 7, last),
                            c->mixing + (net * 4 + rank) * MIXED, MIXED - 1, {0}};
@@ -205,7 +205,15 @@ static int code_level(coder *c, const position *at, int index, int segment,
     } else { /* magnitude - 4 has count - 4 bits, the first of them 1 */
         int rest = 1;
         for (int i = count - 6; i >= 0; i--) {
-            rest = rest << 1 | code_bit(c, (magnitude - 4) >> i & 1, 32768);
+            int bit = (magnitude - 4) >> i & 1;
+            if (rest == 1) { /* the lower half is the likelier one */
+                prediction with = {0, c->mixing + (SIGN_MIX * 4 + 2) * MIXED, 1, {0}};
+                with.given[0] = c->corrections + BY_REST + p * LONGEST + count - 1;
+                bit = decide(c, bit, &with);
+            } else {
+                bit = code_bit(c, bit, 32768);
+            }
+            rest = rest << 1 | bit;
         }
         magnitude = rest + 4;
     }
@@ -226,7 +234,7 @@ static int code_level(coder *c, const position *at, int index, int segment,
     if (c->decoding) {
         *level = (int16_t)value;
     }
-    if (index < BORDERED && value) {
+    if (value) {
         add_to_profiles(c, at, index, value);
     }
     int kept = t->magnitude[magnitude > 255 ? 255 : magnitude];

@@ -15,13 +15,13 @@ enum {
     HEADS = HEQ_PACKED_HEADS,
     MIXED = HEQ_PACKED_MIXED,
     LEVELS = 1024,
+    LONGEST = 22, /* decisions of the largest magnitude */
     SEGMENTS = 23,
     SIDE = 20, /* 16 frequencies and a border: three below, one above */
     MAP = SIDE * SIDE * 4,
     FLAG_NETS = 48,
     SIGN_MIX = HEQ_PACKED_NETS,
     PLANES = 3,
-    BORDERED = HEQ_PACKED_BORDERED,
     DIFFERENCE_LIMIT = 2047,
     LOGIT_LIMIT = 49000
 };
@@ -37,7 +37,8 @@ enum {
     BY_SEGMENT = BY_NEIGHBOURS + PLANES * 6 * 4 * 16,
     BY_AGREEMENT = BY_SEGMENT + PLANES * 2 * 2 * 24,
     BY_SIGNS = BY_AGREEMENT + PLANES * 2 * 9 * 5,
-    CORRECTIONS = BY_SIGNS + PLANES * 9 * 3 * 9
+    BY_REST = BY_SIGNS + PLANES * 9 * 3 * 9,
+    CORRECTIONS = BY_REST + PLANES * LONGEST
 };
 
 /* How corrections and mixes learn: 1/1024 of information, and a shift. */

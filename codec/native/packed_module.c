@@ -14,7 +14,7 @@ static int take_tables(buffers *taken, PyObject *tuple, heq_packed_tables *table
         nets * HEQ_PACKED_HIDDEN * 4, nets * HEQ_PACKED_SECOND * HEQ_PACKED_HIDDEN * 2,
         nets * HEQ_PACKED_SECOND * 4, nets * HEQ_PACKED_HEADS * HEQ_PACKED_SECOND * 2,
         nets * HEQ_PACKED_HEADS * 4, MIXING_BYTES, HEQ_PACKED_SQUASH * 2, 3 * 4 * 2, 8 * 3 * 4,
-        2 * 32 * 2, 32 * 32 * 2, 3 * 2 * HEQ_PACKED_BORDERED * 4 * 2, 3 * 9 * 3 * 4};
+        2 * 32 * 2, 32 * 32 * 2, 3 * 2 * 1024 * 4 * 2, 3 * 9 * 3 * 4};
     const void *data[TABLES];
     if (!PyTuple_Check(tuple) || PyTuple_GET_SIZE(tuple) != TABLES) {
         PyErr_SetString(PyExc_TypeError, "tables must be a tuple of 17 arrays");

@@ -33,6 +33,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--weights", type=Path, required=True, metavar="DIR", help="of the model")
     parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="photographs")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR")
+    parser.add_argument("--start", type=Path, help="tables whose networks to go on from")
+    parser.add_argument("--learning-rate", type=float, help="at first; 6e-3, with --start 1e-3")
     parser.add_argument("--iterations", type=int, default=60_000)
     parser.add_argument("--batch", type=int, default=1024, help="decisions of each network")
     parser.add_argument("--strips", type=int, default=112, help="drawn at a time")
@@ -56,7 +58,11 @@ def _fit(given: argparse.Namespace) -> None:
     device = read_tables(given.weights / f"{given.model}.device.safetensors")
     tiles, _ = load_tiles(given.data)
     effort = Effort(given.iterations, given.batch, given.strips, given.minutes, given.device)
-    packed = fit_packed_tables(TileStrips(tiles, encoder), seed=given.seed, effort=effort)
+    start = read_tables(given.start) if given.start else None
+    rate = given.learning_rate or (1e-3 if start else 6e-3)
+    packed = fit_packed_tables(
+        TileStrips(tiles, encoder), learning_rate=rate, seed=given.seed, start=start, effort=effort
+    )
     given.out.mkdir(parents=True, exist_ok=True)
     write_tensors(given.out / f"{given.model}.device.safetensors", device)
     write_tensors(given.out / f"{given.model}.packed.safetensors", packed)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 from heqcodec.base.constants import STEPS
+from heqcodec.nqe_r.layout import LEVELS
 from heqcodec.nqe_r.packed_coder import tables as layout
 from heqcodec.nqe_r.packed_coder.tables import checked_tables
 from numpy.typing import NDArray
@@ -11,19 +14,20 @@ from numpy.typing import NDArray
 from .device_tables import Strip
 from .packed_strips import StripSource, Tables, blank_tables, decisions_of
 
-PRIOR_STRIPS = 90
+PRIOR_STRIPS = 1000
 
 
 def fit_priors(source: StripSource, rng: np.random.Generator) -> Tables:
     """All tables but networks and mixes, which stay those of `blank_tables`."""
     tables = blank_tables()
     strips = [source(rng, 1) for _ in range(PRIOR_STRIPS)]
-    coded = checked_tables(tables)
-    rows = np.concatenate([decisions_of(coded, strip).borders for strip in strips])
-    rows = rows[(rows[:, 5] >= 0) & (rows[:, 4] != 0)].astype(np.float64)
+    coded, found = checked_tables(tables), []
+    for strip in strips:
+        rows = decisions_of(coded, strip).borders
+        found.append(rows[(rows[:, 5] >= 0) & (rows[:, 4] != 0)])
     tables["dc"] = _mean_weights(strips)
     tables["size"] = _size_logits(strips)
-    tables["border"], tables["sign"] = _border_weights(rows)
+    tables["border"], tables["sign"] = _border_weights(np.concatenate(found))
     return tables
 
 
@@ -56,22 +60,24 @@ def _size_logits(strips: list[Strip]) -> NDArray[np.int32]:
     return np.rint(4096 * np.log(counts[..., 1] / counts[..., 0])).astype(np.int32)
 
 
-def _border_weights(rows: NDArray[np.float64]) -> tuple[NDArray[np.int16], NDArray[np.int32]]:
-    gaps, level, places = rows[:, :4], rows[:, 4], rows[:, 5].astype(np.int64)
-    shape = (layout.PLANES, 2, layout.BORDERED)
-    weights = np.zeros((int(np.prod(shape)), 4))
-    for place in np.unique(places):
-        near = gaps[places == place]
-        # Large levels are as rare as they are heavy; those of 1 and 2 are what signs are spent on.
-        wanted = np.clip(level[places == place], -4, 4)
-        weights[place] = np.linalg.solve(near.T @ near + 2e5 * np.eye(4), near.T @ wanted)
-    integers = np.clip(np.rint(weights * (256 << 12)), -32767, 32767).astype(np.int16)
-    expected = (gaps * integers[places]).sum(axis=1) / 4096
-    sure = np.digitize(np.abs(expected), layout.SURE_BOUNDS)
-    strength = np.minimum(np.abs(level), 3).astype(np.int64) - 1
-    wrong = (np.sign(expected) != np.sign(level)).astype(np.int64)
+def _border_weights(rows: NDArray[np.int16]) -> tuple[NDArray[np.int16], NDArray[np.int32]]:
+    shape = (layout.PLANES, 2, LEVELS)
+    places = rows[:, 5].astype(np.int64)
+    order = np.argsort(places, kind="stable")
+    ends = np.searchsorted(places[order], np.arange(np.prod(shape) + 1))
+    integers = np.zeros((len(ends) - 1, 4), dtype=np.int16)
     counts = np.ones((layout.PLANES, layout.SURE, 3, 2))
-    np.add.at(counts, (places // (2 * layout.BORDERED), sure, strength, wrong), 1)
+    for place, (start, stop) in enumerate(itertools.pairwise(ends)):
+        gaps, level = np.split(rows[order[start:stop], :5].astype(np.float64), [4], axis=1)
+        # Large levels are as rare as they are heavy; those of 1 and 2 are what signs are spent on.
+        wanted = np.clip(level[:, 0], -4, 4)
+        weights = np.linalg.solve(gaps.T @ gaps + 2e5 * np.eye(4), gaps.T @ wanted)
+        integers[place] = np.clip(np.rint(weights * (256 << 12)), -32767, 32767)
+        expected = gaps @ integers[place] / 4096
+        sure = np.digitize(np.abs(expected), layout.SURE_BOUNDS)
+        strength = np.minimum(np.abs(wanted), 3).astype(np.int64) - 1
+        wrong = (np.sign(expected) != np.sign(wanted)).astype(np.int64)
+        np.add.at(counts[place // (2 * LEVELS)], (sure, strength, wrong), 1)
     logits = np.rint(4096 * np.log(counts[..., 1] / counts[..., 0])).astype(np.int32)
     logits[:, 0] = 0
     return integers.reshape(*shape, 4), logits

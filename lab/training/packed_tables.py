@@ -55,7 +55,7 @@ def fit_packed_tables(
         iterations: of the networks.
         learning_rate: at first; 1e-3 with ``start``.
         seed: of everything random.
-        start: tables to go on from; only networks and mixes are fitted then.
+        start: tables whose networks to go on from.
         report: gets a line of progress now and then.
         effort: what the networks' iterations are; takes the place of ``iterations``.
 
@@ -72,7 +72,7 @@ def fit_packed_tables(
         )
     rng = np.random.default_rng(seed)
     torch.manual_seed(seed)
-    tables = dict(start) if start is not None else fit_priors(source, rng)
+    tables = fit_priors(source, rng)
     report("means, transform sizes and borders are fitted")
     networks = PackedNetworks(start)
     fit_networks(tables, networks, source, rng, effort or Effort(iterations), learning_rate, report)

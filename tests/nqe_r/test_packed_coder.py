@@ -8,6 +8,9 @@ import numpy as np
 import pytest
 from heqcodec.base.errors import HeqFormatError
 from heqcodec.base.rate_protocols import StripCoder
+from heqcodec.container.header import Coder
+from heqcodec.image.patches import split_patches
+from heqcodec.models import registry
 from heqcodec.nqe_r.layout import LEVELS
 from heqcodec.nqe_r.packed_coder import PackedCoder, mixing
 from heqcodec.nqe_r.packed_coder.slices import join_slices, split_slices
@@ -16,6 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis_profiles import most
 from sample_packed_strips import NATIVE, TABLES, needs_native, some_levels
+from small_models import photograph
 
 
 @pytest.fixture(params=["native", "python"])
@@ -95,7 +99,36 @@ def test_golden_bytes(coder: PackedCoder) -> None:
     assert (len(payload), zlib.crc32(payload)) == (GOLDEN_LENGTH, GOLDEN_CRC)
 
 
-GOLDEN_LENGTH, GOLDEN_CRC = 968, 3223045089
+GOLDEN_LENGTH, GOLDEN_CRC = 989, 3171221460
+
+
+@needs_native
+def test_the_likelier_half_of_large_magnitudes_is_learned() -> None:
+    rng = np.random.default_rng(2)
+    large = rng.choice([-1, 1], (2, 2, 1, LEVELS)).astype(np.int16)
+    sizes, coder = np.zeros((2, 2), np.uint8), PackedCoder(TABLES)
+    lengths = [
+        len(coder.encode(large * magnitudes.astype(np.int16), sizes, 500))
+        for magnitudes in (np.full(large.shape, 9), rng.integers(8, 12, large.shape))
+    ]
+    # 8 to 11 have the same unary prefix and two bits more; of 9 the first is always 0.
+    assert lengths[1] - lengths[0] > 0.8 * large.size / 8
+
+
+@needs_native
+def test_borders_tell_signs_at_high_frequencies_too() -> None:
+    coder = registry.load_strip_coder("nqe-r", Coder.PACKED)
+    encoder = registry.load_rate_encoder("nqe-r")
+    pixels = photograph()[:256, :320]
+    levels, sizes = encoder.levels(encoder.coefficients(split_patches(pixels)), 500)
+    strip, sizes = levels.reshape(8, 10, 3, LEVELS), sizes.reshape(8, 10)
+    signs = np.random.default_rng(3).choice([-1, 1], strip.shape).astype(np.int16)
+    signs[..., :160] = 1
+    drawn = strip * signs
+    count = np.count_nonzero(strip[..., 160:])
+    assert len(coder.encode(drawn, sizes, 500)) - len(coder.encode(strip, sizes, 500)) > (
+        0.03 * count / 8
+    )
 
 
 def test_a_prefix_gives_the_lower_bands(coder: PackedCoder) -> None:

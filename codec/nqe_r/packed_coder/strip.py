@@ -16,7 +16,6 @@ from .arithmetic import BitCoder
 from .borders import Borders, Position
 from .mixing import EVEN, Predictor, clamp
 from .tables import (
-    BORDERED,
     FLAG_NETS,
     HEADS,
     INPUTS,
@@ -36,6 +35,8 @@ LARGEST = 32767
 """Largest magnitude of a level."""
 LONGEST = 22
 """Decisions of the largest magnitude."""
+REST_MIX = (SIGN_MIX, 2)
+"""Which weights mix the highest bit that the unary prefix leaves open."""
 UNARY = 5
 """Magnitudes below are unary; from here on a unary prefix gives the number of bits."""
 _BELOW = 3
@@ -117,7 +118,7 @@ class StripModel:
         start, stop = SLICE_STARTS[at.slice : at.slice + 2]
         if at.slice >= 2 and not self._code_flag(coder, at, first, True, 0, levels[start:stop]):
             return
-        around = self._borders.around(at) if 0 < start < BORDERED else []
+        around = self._borders.around(at) if at.slice else []
         before, total = 0, 0
         for segment in range(first, last):
             start, stop = SEGMENT_STARTS[segment : segment + 2]
@@ -225,7 +226,7 @@ class StripModel:
         mean, expected = 0, 0
         if not index:
             mean = self._predict_mean(at, inputs)
-        elif index < BORDERED:
+        else:
             expected, gaps = self._borders.expect(at, index, around)
             extra[8] = min(abs(expected) >> 4, 255)
             extra[9:13] = [abs(gap) >> 3 for gap in gaps]
@@ -247,8 +248,7 @@ class StripModel:
         if abs(value) > LARGEST:
             raise HeqFormatError("a level of the packed stream is out of range.")
         levels[p, index] = value
-        if index < BORDERED:
-            self._borders.add(at, index, value)
+        self._borders.add(at, index, value)
         kept = int(self._tables.magnitude[min(magnitude, 255)])
         cells[cell, sub] = kept
         run = self._runs[place]
@@ -307,7 +307,12 @@ class StripModel:
             return count
         rest = 1  # magnitude - 4 has count - 4 bits, the first of them 1
         for i in range(count - 6, -1, -1):
-            rest = rest << 1 | coder.code((magnitude - 4) >> i & 1, EVEN)
+            bit = (magnitude - 4) >> i & 1
+            if rest == 1:
+                bit = predictor.decide(coder, bit, 0, REST_MIX, [("rest", p, count)])
+            else:
+                bit = coder.code(bit, EVEN)
+            rest = rest << 1 | bit
         return rest + 4
 
     def _code_sign(

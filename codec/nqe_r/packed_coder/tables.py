@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
-from heqcodec.nqe_r.layout import band_frequencies
+from heqcodec.nqe_r.layout import LEVELS, band_frequencies
 from numpy.typing import NDArray
 
 PLANES = 3
@@ -29,8 +29,6 @@ MIXES = NETS + 1
 MIXED = 7
 """What a mix weighs: the network's logit and up to six corrections."""
 SQUASH = 6144
-BORDERED = 160
-"""The first levels of a plane: those that are expected from the borders of neighbours."""
 SURE_BOUNDS = (13, 38, 77, 128, 205, 307, 512, 768)
 SURE = len(SURE_BOUNDS) + 1
 """Classes of how large an expected level is, in 1/256: how sure its sign."""
@@ -61,7 +59,7 @@ class PackedTables(NamedTuple):
             left and above, int32 (8, 3).
         edge: basis functions at their first sample in 1/1024, by transform size, int16 (2, 32).
         halves: 32 frequencies to twice 16 in 1/4096, int16 (32, 32).
-        border: weights of the four sides by plane, size and level, int16 (3, 2, BORDERED, 4).
+        border: weights of the four sides by plane, size and level, int16 (3, 2, LEVELS, 4).
         sign: logit in 1/4096 that a sign is not the expected one, by plane, how sure that is, and
             magnitude, int32 (3, SURE, 3).
     """
@@ -101,7 +99,7 @@ KINDS: dict[str, tuple[str, tuple[int, ...]]] = {
     "size": ("<i4", (8, 3)),
     "edge": ("<i2", (2, 32)),
     "halves": ("<i2", (32, 32)),
-    "border": ("<i2", (PLANES, 2, BORDERED, 4)),
+    "border": ("<i2", (PLANES, 2, LEVELS, 4)),
     "sign": ("<i4", (PLANES, SURE, 3)),
 }
 """Type and shape of each table."""

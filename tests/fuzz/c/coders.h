@@ -170,7 +170,7 @@ static inline const heq_packed_tables *packed_tables(void)
         tables.size = next_table(file, 8 * 3 * 4);
         tables.edge = next_table(file, 2 * 32 * 2);
         tables.halves = next_table(file, 32 * 32 * 2);
-        tables.border = next_table(file, 3 * 2 * HEQ_PACKED_BORDERED * 4 * 2);
+        tables.border = next_table(file, 3 * 2 * 1024 * 4 * 2);
         tables.sign = next_table(file, 3 * 9 * 3 * 4);
         fclose(file);
     }
