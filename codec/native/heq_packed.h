@@ -37,7 +37,6 @@ typedef struct {
     const int32_t *third_bias;  /* (NETS, HEADS) */
     const int32_t *mixing;      /* (MIXES, 4, MIXED) */
     const uint16_t *squash;     /* (SQUASH) */
-    const int16_t *dc;          /* (3, 4) */
     const int32_t *size;        /* (8, 3) */
     const int16_t *edge;        /* (2, 32): a basis function at its first sample, by size */
     const int16_t *halves;      /* (32, 32): 32 points to two times 16 */

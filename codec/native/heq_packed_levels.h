@@ -122,11 +122,8 @@ static int predict_mean(coder *c, const position *at, const int16_t *levels, uin
     for (int i = 0; i < 4; i++) {
         inputs[i] = c->tables->magnitude[clamp(abs(pairs[i]), 0, 255)];
     }
-    const int16_t *weights = c->tables->dc + at->plane * 4;
-    int64_t sum = (int64_t)weights[0] * left + (int64_t)weights[1] * above +
-                  (int64_t)weights[2] * corner + (int64_t)weights[3] * far + 2048;
-    sum >>= 12;
-    return sum < -32767 ? -32767 : sum > 32767 ? 32767 : (int)sum;
+    int low = left < above ? left : above, high = left < above ? above : left;
+    return clamp(left + above - corner, low, high); /* the median of the three */
 }
 
 /* Code a level; returns 0, or HEQ_PACKED_DAMAGED. `seen`: anything yet in this segment? */

@@ -3,7 +3,7 @@
 #include "heq_packed.h"
 #include "module_arrays.h"
 
-#define TABLES 17
+#define TABLES 16
 #define MIXING_BYTES ((Py_ssize_t)sizeof(int32_t) * HEQ_PACKED_MIXES * 4 * HEQ_PACKED_MIXED)
 
 static int take_tables(buffers *taken, PyObject *tuple, heq_packed_tables *tables)
@@ -13,11 +13,11 @@ static int take_tables(buffers *taken, PyObject *tuple, heq_packed_tables *table
         HEQ_PACKED_LISTED * 6, 256, 2048, nets * HEQ_PACKED_INPUTS * HEQ_PACKED_HIDDEN * 2,
         nets * HEQ_PACKED_HIDDEN * 4, nets * HEQ_PACKED_SECOND * HEQ_PACKED_HIDDEN * 2,
         nets * HEQ_PACKED_SECOND * 4, nets * HEQ_PACKED_HEADS * HEQ_PACKED_SECOND * 2,
-        nets * HEQ_PACKED_HEADS * 4, MIXING_BYTES, HEQ_PACKED_SQUASH * 2, 3 * 4 * 2, 8 * 3 * 4,
+        nets * HEQ_PACKED_HEADS * 4, MIXING_BYTES, HEQ_PACKED_SQUASH * 2, 8 * 3 * 4,
         2 * 32 * 2, 32 * 32 * 2, 3 * 2 * 1024 * 4 * 2, 3 * 9 * 3 * 4};
     const void *data[TABLES];
     if (!PyTuple_Check(tuple) || PyTuple_GET_SIZE(tuple) != TABLES) {
-        PyErr_SetString(PyExc_TypeError, "tables must be a tuple of 17 arrays");
+        PyErr_SetString(PyExc_TypeError, "tables must be a tuple of 16 arrays");
         return -1;
     }
     for (int i = 0; i < TABLES; i++) {
@@ -28,7 +28,7 @@ static int take_tables(buffers *taken, PyObject *tuple, heq_packed_tables *table
     }
     *tables = (heq_packed_tables){
         data[0], data[1], data[2],  data[3],  data[4],  data[5],  data[6],  data[7], data[8],
-        data[9], data[10], data[11], data[12], data[13], data[14], data[15], data[16]};
+        data[9], data[10], data[11], data[12], data[13], data[14], data[15]};
     return 0;
 }
 

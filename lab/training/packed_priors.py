@@ -1,4 +1,4 @@
-"""Tables of the packed coder by regression: means, transform sizes, borders and signs."""
+"""Tables of the packed coder by counts and regression: transform sizes, borders and signs."""
 
 from __future__ import annotations
 
@@ -25,28 +25,9 @@ def fit_priors(source: StripSource, rng: np.random.Generator) -> Tables:
     for strip in strips:
         rows = decisions_of(coded, strip).borders
         found.append(rows[(rows[:, 5] >= 0) & (rows[:, 4] != 0)])
-    tables["dc"] = _mean_weights(strips)
     tables["size"] = _size_logits(strips)
     tables["border"], tables["sign"] = _border_weights(np.concatenate(found))
     return tables
-
-
-def _mean_weights(strips: list[Strip]) -> NDArray[np.int16]:
-    weights = np.empty((layout.PLANES, 4))
-    for plane in range(layout.PLANES):
-        left, right = 1e-3 * np.eye(4), np.zeros(4)
-        for strip in strips:
-            means = strip.levels[:, :, plane, 0] * 2.0 ** (strip.step / 128)
-            near = np.stack(
-                [means[1:, :-2], means[:-1, 1:-1], means[:-1, :-2], means[:-1, 2:]], axis=-1
-            ).reshape(-1, 4)
-            mean = means[1:, 1:-1].reshape(-1)
-            # Smooth places count more: there the prediction is worth something.
-            sure = near / (1 + np.abs(near - mean[:, None]).mean(axis=1, keepdims=True))
-            left += sure.T @ near
-            right += sure.T @ mean
-        weights[plane] = np.linalg.solve(left, right)
-    return np.clip(np.rint(weights * 4096), -32767, 32767).astype(np.int16)
 
 
 def _size_logits(strips: list[Strip]) -> NDArray[np.int32]:

@@ -103,5 +103,4 @@ def blank_tables() -> Tables:
     tables["mixing"][layout.FLAG_NETS :] = 22000
     tables["mixing"][layout.SIGN_MIX] = 40000
     tables["mixing"][..., 0] = 65536
-    tables["dc"][:] = (2458, 2458, -1229, 409)
     return tables

@@ -1,7 +1,7 @@
 """Fitting the tables of the packed coder to photographs, in one call: `fit_packed_tables`.
 
-Three stages, each on levels drawn at random steps: regression for means and borders, and counts for
-transform sizes and signs; maximum likelihood for the networks, on what the coder itself would give
+Three stages, each on levels drawn at random steps: regression for borders, and counts for transform
+sizes and signs; maximum likelihood for the networks, on what the coder itself would give
 them; and the first weights of the mixes, by coding. Needs the C coder, which says what a decision
 sees. 6,000 iterations take a core about four minutes.
 """
@@ -73,7 +73,7 @@ def fit_packed_tables(
     rng = np.random.default_rng(seed)
     torch.manual_seed(seed)
     tables = fit_priors(source, rng)
-    report("means, transform sizes and borders are fitted")
+    report("transform sizes and borders are fitted")
     networks = PackedNetworks(start)
     fit_networks(tables, networks, source, rng, effort or Effort(iterations), learning_rate, report)
     tables |= networks.tables()

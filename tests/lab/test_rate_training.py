@@ -327,6 +327,12 @@ def test_coders_can_be_kept_and_the_packed_one_fitted_anew(
     given = ["tiny-r", "--weights", str(weights), "--data", str(photographs)]
     fitted = tmp_path / "coders"
     assert fit_packed([*given, "--out", str(fitted), "--iterations", "4", "--strips", "2"]) == 0
+    tables = fitted / "tiny-r.packed.safetensors"
+    little = ["--iterations", "1", "--strips", "2", "--start", str(tables)]
+    slow = ["--out", str(tmp_path / "on"), "--learning-rate", "1e-9"]
+    assert fit_packed([*given, *little, *slow]) == 0
+    went_on = load_file(tmp_path / "on" / tables.name)
+    np.testing.assert_array_equal(went_on["first"], load_file(tables)["first"])
     encoder = weights / first["encoder"]["file"]
     kept = {"encoder_from": encoder, "coders_from": weights, **shared}
     again = train(path, photographs, out_dir=tmp_path / "kept", **kept)

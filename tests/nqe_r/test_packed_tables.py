@@ -26,8 +26,8 @@ PAGE = (ROOT / "docs" / "FORMAT.md").read_text("utf-8")
 
 
 def test_wrong_tables_are_named() -> None:
-    with pytest.raises(ValueError, match=r"table dc .* missing"):
-        PackedCoder({name: table for name, table in TABLES.items() if name != "dc"})
+    with pytest.raises(ValueError, match=r"table size .* missing"):
+        PackedCoder({name: table for name, table in TABLES.items() if name != "size"})
     with pytest.raises(ValueError, match=r"table first .* is int32"):
         PackedCoder({**TABLES, "first": TABLES["first"].astype(np.int32)})
     with pytest.raises(ValueError, match="32 bits"):

@@ -14,7 +14,7 @@ const RATE_MODEL = "nqe-r";
 const DEVICE_TABLES = ["start", "weights", "scores", "places", "stretch", "squash", "widths"];
 const PACKED_TABLES = [
   "sources", "magnitude", "energy", "first", "first_bias", "second", "second_bias", "third", "third_bias", "mixing",
-  "squash", "dc", "size", "edge", "halves", "border", "sign",
+  "squash", "size", "edge", "halves", "border", "sign",
 ];
 
 /** The name of the model that wrote a file, null if the package has it not. */

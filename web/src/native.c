@@ -50,7 +50,7 @@ int decode_packed(const uint8_t *code, const int32_t *ends, int slices, int rows
                   const void *const *t, int16_t *levels, uint8_t *sizes)
 {
     heq_packed_tables taken = {t[0], t[1], t[2],  t[3],  t[4],  t[5],  t[6],  t[7], t[8],
-                               t[9], t[10], t[11], t[12], t[13], t[14], t[15], t[16]};
+                               t[9], t[10], t[11], t[12], t[13], t[14], t[15]};
     int64_t wide[HEQ_PACKED_SLICES];
     for (int i = 0; i < slices; i++) {
         wide[i] = ends[i];

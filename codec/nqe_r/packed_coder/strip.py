@@ -194,9 +194,8 @@ class StripModel:
         far = int(means[row - 1, column + 1]) if column + 1 < means.shape[1] else above
         for i, gap in enumerate((left - corner, above - corner, above - far, left - above)):
             inputs[i] = self._tables.magnitude[min(abs(gap), 255)]
-        weights = self._tables.dc[at.plane].tolist()
-        total = sum(w * mean for w, mean in zip(weights, (left, above, corner, far), strict=True))
-        return clamp(total + 2048 >> 12, -LARGEST, LARGEST)  # weights have 12 bits of fraction
+        # The median of the three, as in JPEG-LS.
+        return clamp(left + above - corner, min(left, above), max(left, above))
 
     def _code_level(
         self,

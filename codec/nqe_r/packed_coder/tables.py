@@ -54,7 +54,6 @@ class PackedTables(NamedTuple):
         third, third_bias: int16 (NETS, HEADS, SECOND), int32 (NETS, HEADS).
         mixing: first weights of the mixes in 1/65536, int32 (MIXES, 4, MIXED).
         squash: probability of a 1 in 1/65536 by logit in 1/256, uint16 (SQUASH,).
-        dc: weights in 1/4096 of the means left, above, above left and above right, int16 (3, 4).
         size: logit in 1/4096 of transform size 1, by octave of the step and the sum of the sizes
             left and above, int32 (8, 3).
         edge: basis functions at their first sample in 1/1024, by transform size, int16 (2, 32).
@@ -75,7 +74,6 @@ class PackedTables(NamedTuple):
     third_bias: NDArray[Any]
     mixing: NDArray[Any]
     squash: NDArray[Any]
-    dc: NDArray[Any]
     size: NDArray[Any]
     edge: NDArray[Any]
     halves: NDArray[Any]
@@ -95,7 +93,6 @@ KINDS: dict[str, tuple[str, tuple[int, ...]]] = {
     "third_bias": ("<i4", (NETS, HEADS)),
     "mixing": ("<i4", (MIXES, 4, MIXED)),
     "squash": ("<u2", (SQUASH,)),
-    "dc": ("<i2", (PLANES, 4)),
     "size": ("<i4", (8, 3)),
     "edge": ("<i2", (2, 32)),
     "halves": ("<i2", (32, 32)),

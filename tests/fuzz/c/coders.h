@@ -166,7 +166,6 @@ static inline const heq_packed_tables *packed_tables(void)
         tables.third_bias = next_table(file, nets * HEQ_PACKED_HEADS * 4);
         tables.mixing = next_table(file, HEQ_PACKED_MIXES * 4 * HEQ_PACKED_MIXED * 4);
         tables.squash = next_table(file, HEQ_PACKED_SQUASH * 2);
-        tables.dc = next_table(file, 3 * 4 * 2);
         tables.size = next_table(file, 8 * 3 * 4);
         tables.edge = next_table(file, 2 * 32 * 2);
         tables.halves = next_table(file, 32 * 32 * 2);
