@@ -143,8 +143,8 @@ class HeqRateFast(HeqRatePacked):
 
 
 class HeqRateBest(HeqRatePacked):
-    """The same files through the strong decoder, on four flips and turns of the frame."""
+    """The same files through the best decoder, the mean of two views of the frame."""
 
     name = "heq-packed-best"
-    about = "heqcodec, variable rate, packed coder, strong decoder run four times"
+    about = "heqcodec, variable rate, packed coder, best decoder"
     decoder = registry.BEST
