@@ -130,7 +130,8 @@ class TorchFrames:
         apart = made.clamp(0, 1) - plain.clamp(0, 1)
         energy = F.avg_pool2d(apart.square(), PATCH).mean(1)
         squares = np.vectorize(lambda step: (255 / step_size(int(step))) ** 2, otypes=[np.float32])
-        scaled = (LEAST_ENERGY + energy * self._given(squares(steps))[..., None]).log10() / 2 + 1
+        relative = energy * self._given(squares(steps))[..., None]
+        scaled = (LEAST_ENERGY + relative).log10() / 2 + 1
         place = self._given((2 * steps / STEPS - 1).astype(np.float32))[..., None]
         means = F.avg_pool2d(F.pad(hints, (1, 1, 1, 1), mode="replicate"), 3, stride=1)
         inputs = [
@@ -140,7 +141,9 @@ class TorchFrames:
         ]
         first, bias, second, second_bias = map(self._given, self._decoder.trust.tensors.values())
         hidden = F.relu(F.linear(torch.cat(inputs, 3), first, bias))
-        return (hidden @ second + second_bias).clamp(0, MOST)
+        grey, share = self._decoder.trust.least.tolist()
+        kept = (255**2 * energy >= grey) | (relative >= share)
+        return (hidden @ second + second_bias).clamp(0, MOST) * kept
 
     def _violations(self, made: Tensor, frames: list[RateFrame]) -> Tensor:
         """Of each patch, (B R C,); see `heqcodec.purenet.guard.Bounds`."""

@@ -65,6 +65,11 @@ TENSORS = {
     "second_bias": (),
 }
 LEAST_ENERGY = 1e-4
+LEAST = PREFIX + "least"
+"""Tensor that may be missing: a correction of less than so many grey levels and less than so many
+steps, both root mean squares, is dropped. Where the plain inverse is exact, as in flat parts of
+pixel art, a network that is nearly so still moves one sample in ten by 1; elsewhere nobody misses
+such a correction (our choice)."""
 
 
 def group_means(ends: tuple[int, ...]) -> NDArray[np.float32]:
@@ -100,10 +105,12 @@ class Trust:
     """The small network that gives the weights.
 
     Args:
-        tensors: floats by the names of `TENSORS`, each behind `PREFIX`; others are not looked at.
+        tensors: floats by the names of `TENSORS`, each behind `PREFIX`, and maybe `LEAST`; others
+            are not looked at.
 
     Attributes:
         tensors: float32, by the names of `TENSORS`.
+        least: grey levels and steps of `LEAST`, squared, float32 (2,).
 
     Raises:
         KeyError: one is missing.
@@ -116,6 +123,10 @@ class Trust:
             if found[name].shape != shape:
                 raise ValueError(f"{PREFIX}{name} has the shape {found[name].shape}, not {shape}")
         self.tensors = found
+        least = tensors.get(LEAST, np.zeros(2)).astype(np.float32)
+        if least.shape != (2,):
+            raise ValueError(f"{LEAST} has the shape {least.shape}, not (2,)")
+        self.least = least**2
 
     def of_patches(
         self, hints: NDArray[np.float32], steps: NDArray[np.int64], energies: NDArray[np.float32]
@@ -132,7 +143,8 @@ class Trust:
         relative = energies * np.array(squares, np.float32)[:, None]
         by_patch = steps.repeat(energies.shape[1])
         weights = self.weights(trust_inputs(flat, by_patch, relative.reshape(-1)))
-        return weights.reshape(energies.shape)
+        dropped = (255**2 * energies < self.least[0]) & (relative < self.least[1])
+        return np.where(dropped, np.float32(0), weights.reshape(energies.shape))
 
     def weights(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
         """Inputs (N, TRUST_INPUTS), from `trust_inputs`, to weights (N,), 0 to `MOST`."""

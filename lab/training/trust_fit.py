@@ -31,6 +31,7 @@ from heqcodec.purenet.torch_network import decode_base
 from heqcodec.purenet.trust import (
     CHROMA_ENDS,
     HIDDEN,
+    LEAST,
     MOST,
     PREFIX,
     TENSORS,
@@ -210,6 +211,13 @@ def main(arguments: list[str] | None = None) -> int:
         metavar="DECODER",
         help="begin with the weights that are stored there, or with those of another decoder",
     )
+    parser.add_argument(
+        "--least",
+        type=float,
+        nargs=2,
+        metavar=("LEVELS", "STEPS"),
+        help="drop corrections of less than so many grey levels and steps (root mean squares)",
+    )
     for name, value in SCHEDULE._asdict().items():
         parser.add_argument(f"--{name.replace('_', '-')}", type=type(value), default=value)
     given = parser.parse_args(arguments)
@@ -234,12 +242,15 @@ def main(arguments: list[str] | None = None) -> int:
         goes_on = given.go_on is not None
         start = origin.tensors if goes_on else None
         fitted = fit_trust(found, given.seed, *losses, start)
+        if given.least:
+            fitted[LEAST] = np.array(given.least, dtype=np.float32)
         stored.entry["trust"] = {
             "crops": counts,
             "seed": given.seed,
             "loss_weight": given.loss_weight,
             "went_on_from": origin.entry.get("trust") if goes_on else None,
             "gray_loss_weight": given.gray_loss_weight,
+            "least": given.least,
             **schedule._asdict(),
             "data_sha256": hashes,
         }

@@ -23,6 +23,7 @@ from heqcodec.purenet.network import Purenet, PurenetConfig
 from heqcodec.purenet.rate_decoder import KNOTS, PurenetRateDecoder
 from heqcodec.purenet.torch_network import decode_base
 from heqcodec.purenet.trust import (
+    LEAST,
     MOST,
     PREFIX,
     TENSORS,
@@ -157,6 +158,20 @@ def test_weights_by_hand() -> None:
         assert weights[1, 2] == pytest.approx(0.1 + 0.8 * (0.5 + 0.25 * value), abs=1e-5)
 
 
+def test_corrections_small_in_levels_and_in_steps_are_dropped() -> None:
+    tensors = {PREFIX + name: np.zeros(shape, np.float32) for name, shape in TENSORS.items()}
+    tensors[PREFIX + "second_bias"] = np.float32(0.7)
+    trust = Trust({**tensors, LEAST: np.array([0.3, 0.01], np.float16)})
+    # Root mean squares of 0.29 and 0.31 grey levels; the steps of 384 and 640 are 16 and 64.
+    energies = np.tile((np.array([0.29, 0.31], np.float32) / 255) ** 2, (2, 1))
+    hints = np.zeros((17, 2, 2), dtype=np.float32)
+    weights = trust.of_patches(hints, np.array([384, 640]), energies)
+    np.testing.assert_allclose(weights, [[0.7, 0.7], [0, 0.7]])
+    assert (Trust(tensors).of_patches(hints, np.array([384, 640]), energies) > 0).all()
+    with pytest.raises(ValueError, match="least"):
+        Trust({**tensors, LEAST: np.zeros(3)})
+
+
 def test_fit_finds_where_corrections_help() -> None:
     rng = np.random.default_rng(0)
     hints = rng.random((4000, TRUST_INPUTS - 2)).astype(np.float32)
@@ -273,11 +288,13 @@ def test_command_puts_weights_into_the_network_file(
     with pytest.raises(SystemExit):
         trust_fit.main([*twice, "--data", str(tmp_path / "tiles.npy")])
     still = ["--model", "r", "--decoder", "fast", "--go-on", "strong", "--learning-rate", "1e-9"]
+    still += ["--least", "0.25", "0.5"]
     assert trust_fit.main([*options, *still]) == 0
     models = json.loads((tmp_path / "manifest.json").read_text())["models"]
     fast, strong = models["r"]["decoders"]["fast"], models["r"]["decoder"]
     assert fast["trust"]["went_on_from"] == strong["trust"]
     own, given = (load_file(tmp_path / part["file"]) for part in (fast, strong))
+    np.testing.assert_array_equal(own.pop(LEAST), [0.25, 0.5])
     assert all((own[name] == given[name]).all() for name in own if name.startswith(PREFIX))
     image = photograph()[:96, 160:288]
     with only_weights(tmp_path, monkeypatch):
