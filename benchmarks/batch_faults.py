@@ -28,7 +28,7 @@ import numpy as np
 import pyarrow.parquet as parquet
 import typer
 from heqcodec.batch.local import LocalEngine
-from heqcodec.batch.locations import Place
+from heqcodec.batch.locations import Location
 from heqcodec.batch.manifest import Manifest, read_manifest
 from heqcodec.batch.operations import Decode, Encode, Repack, described
 from heqcodec.batch.run import Summary, run_batch
@@ -85,7 +85,7 @@ def killer(engine: Any, every: float) -> Iterator[list[int]]:
         thread.join()
 
 
-def all_rows(manifest: Place) -> list[dict[str, Any]]:
+def all_rows(manifest: Location) -> list[dict[str, Any]]:
     """Rows of all parts of a manifest, those that count no more among them."""
     names = [name for name in manifest.names("") if name.endswith(".parquet")]
     tables = [parquet.read_table(io.BytesIO(manifest.read(name))) for name in names]
@@ -93,12 +93,17 @@ def all_rows(manifest: Place) -> list[dict[str, Any]]:
 
 
 def step(
-    name: str, source: Place, target: Place, make: Callable[..., Any], every: float, halve: int
+    name: str,
+    source: Location,
+    target: Location,
+    make: Callable[..., Any],
+    every: float,
+    halve: int,
 ) -> dict[str, Any]:
     """One operation, given up once after ``halve`` items and taken up again."""
     operation, suffix = STEPS[name]
     task = Task(operation, source.address, target.address)
-    manifest = Place(f"{target.address}/.heqcodec-batch")
+    manifest = Location(f"{target.address}/.heqcodec-batch")
     killed: list[list[int]] = []
     start = time.perf_counter()
 
@@ -188,7 +193,7 @@ def main(
     with tempfile.TemporaryDirectory() as name, engines(ray) as make:
         folder = Path(name)
         write_crops(photographs, folder / "source", images)
-        places = [Place(str(folder / part)) for part in ("source", *STEPS)]
+        places = [Location(str(folder / part)) for part in ("source", *STEPS)]
         steps = [
             step(part, places[index], places[index + 1], make, every, images // 2)
             for index, part in enumerate(STEPS)

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from heqcodec.batch.dispatch import Ended, dispatch
+from heqcodec.batch.dispatch import ItemResult, dispatch
 from heqcodec.batch.work import Facts, Item, Outcome
 
 HOUR = 3600.0
@@ -87,9 +87,9 @@ class SimulatedEngine:
         took = self._chance.lognormvariate(self._mean, self._spread)
         self._add(self.now + took, "done", worker, self._life[worker // self._cores])
 
-    def wait(self, seconds: float) -> list[Ended]:
+    def wait(self, seconds: float) -> list[ItemResult]:
         """See `Engine`."""
-        ended: list[Ended] = []
+        ended: list[ItemResult] = []
         while self._events and not (ended or self._idle):
             event = heapq.heappop(self._events)
             self.now = event.at
@@ -115,16 +115,16 @@ class SimulatedEngine:
     def close(self) -> None:
         """See `Engine`."""
 
-    def _end(self, worker: int) -> Ended:
+    def _end(self, worker: int) -> ItemResult:
         item, since = self._held.pop(worker)
         self._idle.append(worker)
         if item.source in self._poison:
             self.lost_work += self.now - since
-            return Ended(item, None, "The worker died.")
+            return ItemResult(item, None, "The worker died.")
         self.worked += self.now - since
-        return Ended(item, Outcome(item, Facts(seconds=self.now - since)))
+        return ItemResult(item, Outcome(item, Facts(seconds=self.now - since)))
 
-    def _lose(self, node: int) -> list[Ended]:
+    def _lose(self, node: int) -> list[ItemResult]:
         self.losses += 1
         self._up[node] = False
         self._life[node] += 1
@@ -133,7 +133,7 @@ class SimulatedEngine:
         self.lost_work += sum(self.now - since for _, since in held)
         self._idle = deque(worker for worker in self._idle if worker not in mine)
         self._add(self.now + self._back, "back", node)
-        return [Ended(item, None, "The node was lost.") for item, _ in held]
+        return [ItemResult(item, None, "The node was lost.") for item, _ in held]
 
     def _plan_loss(self, node: int) -> None:
         if self._node_hours:

@@ -28,7 +28,7 @@ from .decoding import Decoder, is_heq
 from .encoding import EncodeSettings, is_image
 
 if TYPE_CHECKING:
-    from heqcodec.batch.locations import Entry, Place
+    from heqcodec.batch.locations import Entry, Location
     from heqcodec.batch.operations import Decode, Encode, Repack, Verify
     from heqcodec.batch.run import Summary
     from heqcodec.batch.shard_source import ShardSource
@@ -258,7 +258,7 @@ def _run(
     options: RunOptions,
 ) -> None:
     """Run a batch, and tell what it did."""
-    from heqcodec.batch.locations import Place, open_place
+    from heqcodec.batch.locations import Location, open_location
     from heqcodec.batch.manifest import FOLDER, Manifest
     from heqcodec.batch.metrics import MetricsFile
     from heqcodec.batch.operations import described
@@ -268,16 +268,16 @@ def _run(
     from heqcodec.batch.work import Task
 
     run = described(name, operation)
-    sources = ShardSource(source) if _is_tar(source) else Place(source)
-    targets: Place | ShardTarget
+    sources = ShardSource(source) if _is_tar(source) else Location(source)
+    targets: Location | ShardTarget
     if _is_tar(target) and suffix:
         targets = ShardTarget(target, options.shard_items, options.shard_mb * 1e6)
-        written = targets.place
+        written = targets.location
     else:
-        targets = written = open_place(target)
+        targets = written = open_location(target)
     own = options.manifest is None
-    place = open_place(options.manifest or f"{written.url.rstrip('/')}/{FOLDER}")
-    read = sources.place if isinstance(sources, ShardSource) else sources
+    location = open_location(options.manifest or f"{written.url.rstrip('/')}/{FOLDER}")
+    read = sources.location if isinstance(sources, ShardSource) else sources
     same_names = (suffix == ".heq" and accepts is is_heq) or isinstance(sources, ShardSource)
     if same_names and read.address == written.address and suffix:
         raise usage_error("SRC and DST are one folder, and the names are the same.", "DST")
@@ -285,7 +285,7 @@ def _run(
         _check_empty(written, FOLDER)
 
     workers, threads = _shares(options)
-    direct = targets.address if isinstance(targets, Place) else ""
+    direct = targets.address if isinstance(targets, Location) else ""
     task = Task(operation, read.address, direct, threads)
     file = None if options.metrics is None else MetricsFile(options.metrics, name)
     with batch_progress(name, options.quiet) as show:
@@ -301,7 +301,7 @@ def _run(
             suffix,
             sources,
             targets,
-            Manifest(place),
+            Manifest(location),
             functools.partial(_engine, task, workers, options),
             restart=options.restart,
             retry_failed=options.retry_failed,
@@ -309,7 +309,7 @@ def _run(
         )
     if file is not None:
         file.update(summary, last=True)
-    heads = {"operation": name, "source": source, "target": target, "manifest": place.url}
+    heads = {"operation": name, "source": source, "target": target, "manifest": location.url}
     report_batch(summary, heads, options.as_json, options.quiet)
 
 
@@ -345,7 +345,7 @@ def _is_tar(url: str) -> bool:
     return url.endswith(".tar") and "::" not in url
 
 
-def _check_empty(target: Place, manifest: str) -> None:
+def _check_empty(target: Location, manifest: str) -> None:
     """Refuse a folder with files that no batch wrote.
 
     Raises:
@@ -361,16 +361,16 @@ def _check_empty(target: Place, manifest: str) -> None:
 
 
 def _folders(
-    source: Place | ShardSource,
-    target: Place,
+    source: Location | ShardSource,
+    target: Location,
     accepts: Callable[[Path], bool],
     files_from: str | None,
 ) -> Iterator[list[Entry]]:
-    from heqcodec.batch.locations import Place
+    from heqcodec.batch.locations import Location
 
     if files_from is None:
         return source.folders(accepts, target)
-    if not isinstance(source, Place):
+    if not isinstance(source, Location):
         raise usage_error("SRC names shards; give a pattern of those.", "--files-from")
     if files_from == STANDARD:
         return source.listed(sys.stdin.read().splitlines())

@@ -11,7 +11,7 @@ from heqcodec.base.errors import HeqError
 
 from .work import Facts, Item, Outcome
 
-__all__ = ["ATTEMPTS", "Ended", "Engine", "dispatch"]
+__all__ = ["ATTEMPTS", "Engine", "ItemResult", "dispatch"]
 
 ATTEMPTS = 3
 """Workers that may die with an item, before it is taken for the cause: a machine may lose power,
@@ -20,10 +20,11 @@ _TICK = 1.0
 
 
 @dataclass(frozen=True)
-class Ended:
-    """An item that a worker has no more.
+class ItemResult:
+    """What became of an item that a worker had; the worker is free again, or dead.
 
     Attributes:
+        item: as it was given.
         outcome: None if the worker died, or was stopped.
         reason: of that, as a sentence.
         final: whether another attempt would end the same.
@@ -46,7 +47,7 @@ class Engine(Protocol):
         """Give an item to an idle worker."""
         ...
 
-    def wait(self, seconds: float) -> list[Ended]:
+    def wait(self, seconds: float) -> list[ItemResult]:
         """Items that ended, once there are any, a worker became idle or the time is over.
 
         Raises:
@@ -73,7 +74,7 @@ def dispatch(
         What ended, each item once; every second at least, though the list be empty.
 
     Raises:
-        HeqError: from the engine; or the place of outputs takes no more.
+        HeqError: from the engine; or the location of outputs takes no more.
     """
     again: deque[Item] = deque()
     deaths: dict[str, int] = {}

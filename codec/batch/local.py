@@ -19,7 +19,7 @@ from typing import Any
 
 from heqcodec.base.errors import HeqError
 
-from .dispatch import Ended
+from .dispatch import ItemResult
 from .work import Item, Task, Worker
 
 __all__ = ["InlineEngine", "LocalEngine"]
@@ -72,7 +72,7 @@ class LocalEngine:
         with contextlib.suppress(OSError):
             worker.pipe.send(item)
 
-    def wait(self, seconds: float) -> list[Ended]:
+    def wait(self, seconds: float) -> list[ItemResult]:
         """See `Engine`."""
         heard = set(connection.wait([worker.pipe for worker in self._workers], seconds))
         ended = []
@@ -108,7 +108,7 @@ class LocalEngine:
         theirs.close()  # so that the pipe ends with the process
         return _Process(process, ours)
 
-    def _hear(self, place: int, worker: _Process) -> Ended | None:
+    def _hear(self, place: int, worker: _Process) -> ItemResult | None:
         try:
             message: Any = worker.pipe.recv()
         except (EOFError, OSError):
@@ -122,9 +122,9 @@ class LocalEngine:
             raise message
         item, worker.item = worker.item, None
         assert item is not None
-        return Ended(item, message)
+        return ItemResult(item, message)
 
-    def _lost(self, place: int, reason: str, final: bool) -> Ended | None:
+    def _lost(self, place: int, reason: str, final: bool) -> ItemResult | None:
         """Put another worker in the place of one that died."""
         worker = self._workers[place]
         worker.pipe.close()
@@ -133,7 +133,7 @@ class LocalEngine:
             if self._false_starts >= _FALSE_STARTS:
                 raise HeqError(f"Workers end before they begin. {reason}")
         self._workers[place] = self._started()
-        return None if worker.item is None else Ended(worker.item, None, reason, final)
+        return None if worker.item is None else ItemResult(worker.item, None, reason, final)
 
     def _is_late(self, worker: _Process) -> bool:
         return (
@@ -153,7 +153,7 @@ class InlineEngine:
 
     def __init__(self, task: Task) -> None:
         self._worker = Worker(task)
-        self._ended: list[Ended] = []
+        self._ended: list[ItemResult] = []
 
     def idle(self) -> int:
         """See `Engine`."""
@@ -161,9 +161,9 @@ class InlineEngine:
 
     def start(self, item: Item) -> None:
         """See `Engine`."""
-        self._ended.append(Ended(item, self._worker(item)))
+        self._ended.append(ItemResult(item, self._worker(item)))
 
-    def wait(self, seconds: float) -> list[Ended]:
+    def wait(self, seconds: float) -> list[ItemResult]:
         """See `Engine`."""
         ended, self._ended = self._ended, []
         return ended

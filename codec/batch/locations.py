@@ -17,7 +17,7 @@ from typing import Any
 from heqcodec.base.errors import HeqError
 from heqcodec.base.files import remove_leftovers, write_bytes
 
-__all__ = ["Accepts", "Entry", "Place", "Span", "folder_and_name", "open_place"]
+__all__ = ["Accepts", "Entry", "Location", "Span", "folder_and_name", "open_location"]
 
 Accepts = Callable[[Path], bool]
 
@@ -46,7 +46,7 @@ class Entry:
     """A file that was found.
 
     Attributes:
-        name: below the place where it was looked for, with ``/`` between folders.
+        name: below the location where it was looked for, with ``/`` between folders.
         size: bytes.
         version: time of its last change, ETag or what else its file system has; "" if nothing.
         span: where it lies, if it is a member of a shard.
@@ -64,7 +64,7 @@ class Entry:
     fault: str = ""
 
 
-class Place:
+class Location:
     """A folder, or a pattern of files in one, on a file system.
 
     Args:
@@ -122,7 +122,7 @@ class Place:
         """The path of a name below it, on its file system."""
         return f"{self._root}/{name}" if self._root else name
 
-    def folders(self, accepts: Accepts, without: Place | None = None) -> Iterator[list[Entry]]:
+    def folders(self, accepts: Accepts, without: Location | None = None) -> Iterator[list[Entry]]:
         """The files below it, a list for each folder that has any, found as they are asked for.
 
         Files and folders whose names begin with a dot are passed over, and pipes. A pattern takes
@@ -281,11 +281,11 @@ class Place:
         return Entry(name, int(facts.get("size") or 0), str(versions[0]) if versions else "")
 
 
-def open_place(url: str) -> Place:
-    """A place for outputs; raises as `Place`, or as `Place.check_writable`."""
-    place = Place(url)
-    place.check_writable()
-    return place
+def open_location(url: str) -> Location:
+    """A location for outputs; raises as `Location`, or as `Location.check_writable`."""
+    location = Location(url)
+    location.check_writable()
+    return location
 
 
 def _is_file(facts: dict[str, Any]) -> bool:
@@ -294,10 +294,10 @@ def _is_file(facts: dict[str, Any]) -> bool:
     return facts.get("type") != "other" or bool(facts.get("islink"))
 
 
-def folder_and_name(url: str) -> tuple[Place, str]:
-    """The folder of a URL, and what stands behind its last ``/``; raises as `Place`."""
+def folder_and_name(url: str) -> tuple[Location, str]:
+    """The folder of a URL, and what stands behind its last ``/``; raises as `Location`."""
     folder, _, name = url.rpartition("/")
-    return Place(folder or url[: -len(name)] or "."), name
+    return Location(folder or url[: -len(name)] or "."), name
 
 
 def _folder(name: str) -> str:

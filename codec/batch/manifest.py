@@ -20,7 +20,7 @@ from typing import IO, Any
 import numpy as np
 from heqcodec.base.errors import HeqError
 
-from .locations import Place
+from .locations import Location
 from .work import Item, Outcome
 
 try:
@@ -102,15 +102,15 @@ class Manifest:
     """The manifest of one folder of outputs.
 
     Args:
-        place: its own folder.
+        location: its own folder.
 
     Attributes:
         shards, old_shards: that rows name, those of this run and those of runs before a restart
             alone; once it has begun.
     """
 
-    def __init__(self, place: Place) -> None:
-        self._place = place
+    def __init__(self, location: Location) -> None:
+        self._location = location
         self._rows: list[dict[str, Any]] = []
         self._small: list[tuple[str, int]] = []
         self._flushed = time.monotonic()
@@ -143,13 +143,13 @@ class Manifest:
             OSError: it cannot be read or written.
         """
         self._take_lock()
-        found = self._place.names("")
+        found = self._location.names("")
         number = 1
         if _RUN in found:
             number = self._known_run(run, restart)
         if _RUN not in found or restart:
             self._run = {"format": 1, "run": number, **run}
-            self._place.write(_RUN, f"{json.dumps(self._run, indent=1)}\n".encode())
+            self._location.write(_RUN, f"{json.dumps(self._run, indent=1)}\n".encode())
         self._common = {
             "run": number,
             "operation": run["operation"],
@@ -209,10 +209,10 @@ class Manifest:
 
     def _known_run(self, run: dict[str, Any], restart: bool) -> int:
         try:
-            self._run = json.loads(self._place.read(_RUN))
+            self._run = json.loads(self._location.read(_RUN))
             number = int(self._run["run"])
         except (ValueError, KeyError, TypeError) as error:
-            text = f"{self._place.path(_RUN)} is damaged ({error}); give another --manifest."
+            text = f"{self._location.path(_RUN)} is damaged ({error}); give another --manifest."
             raise HeqError(text) from error
         if restart:
             return number + 1
@@ -223,8 +223,8 @@ class Manifest:
         ]
         if changes:
             raise HeqError(
-                f"{self._place.url} has the manifest of another run: {', '.join(changes)}. Keep to "
-                "that, give another DST, or --restart to do all again."
+                f"{self._location.url} has the manifest of another run: {', '.join(changes)}. "
+                "Keep to that, give another DST, or --restart to do all again."
             )
         return number
 
@@ -233,11 +233,11 @@ class Manifest:
         blocks = []
         for name in parts:
             try:
-                table = _table(self._place.read(name), columns)
+                table = _table(self._location.read(name), columns)
             except FileNotFoundError:
                 continue  # joined by whoever was here before, while a store still listed it
             except (OSError, ValueError) as error:
-                raise HeqError(f"{self._place.path(name)} is no part of a manifest.") from error
+                raise HeqError(f"{self._location.path(name)} is no part of a manifest.") from error
             self._part = max(self._part, int(name[:8]) if name[:8].isdigit() else 0)
             if len(table) < _LARGE:
                 self._small.append((name, len(table)))
@@ -265,7 +265,7 @@ class Manifest:
         self._part += 1
         # The token keeps parts of two processes apart on stores without locks.
         name = f"{self._part:08d}-{secrets.token_hex(4)}.parquet"
-        self._place.write(name, data.getvalue())
+        self._location.write(name, data.getvalue())
         if len(table) < _LARGE:
             self._small.append((name, len(table)))
 
@@ -280,16 +280,16 @@ class Manifest:
         tables = []
         for name, _ in small:
             with contextlib.suppress(FileNotFoundError):
-                tables.append(_table(self._place.read(name)))
+                tables.append(_table(self._location.read(name)))
         self._write(pa.concat_tables(tables).unify_dictionaries())
         for name, _ in small:
             with contextlib.suppress(FileNotFoundError):
-                self._place.remove(name)
+                self._location.remove(name)
 
     def _take_lock(self) -> None:
-        if fcntl is None or not self._place.local:
+        if fcntl is None or not self._location.local:
             return
-        path = self._place.path("lock")
+        path = self._location.path("lock")
         os.makedirs(os.path.dirname(path), exist_ok=True)
         self._lock = open(path, "ab")  # noqa: SIM115  (held as long as the run)
         try:
@@ -297,19 +297,19 @@ class Manifest:
         except OSError as error:
             self._lock.close()
             self._lock = None
-            raise HeqError(f"Another batch writes to {self._place.url}; wait for it.") from error
+            raise HeqError(f"Another batch writes to {self._location.url}; wait for it.") from error
 
 
-def read_manifest(place: Place) -> Any:
+def read_manifest(location: Location) -> Any:
     """All rows of a manifest that count, as a ``pyarrow.Table``: the last of each source.
 
     Args:
-        place: the manifest's folder.
+        location: the manifest's folder.
     """
     import pyarrow as pa
 
-    names = [name for name in place.names("") if name.endswith(".parquet")]
-    tables = [_table(place.read(name)) for name in names]
+    names = [name for name in location.names("") if name.endswith(".parquet")]
+    tables = [_table(location.read(name)) for name in names]
     if not tables:
         return _schema().empty_table()
     table = pa.concat_tables(tables).unify_dictionaries().combine_chunks()

@@ -16,7 +16,7 @@ from typing import Any
 
 from heqcodec.base.errors import HeqError
 
-from .dispatch import Ended
+from .dispatch import ItemResult
 from .work import Item, Outcome, Task, Worker
 
 __all__ = ["RayEngine", "cluster_workers"]
@@ -113,7 +113,7 @@ class RayEngine:
         actor.item, actor.since = item, time.monotonic()
         actor.call = actor.handle.do.remote(item)
 
-    def wait(self, seconds: float) -> list[Ended]:
+    def wait(self, seconds: float) -> list[ItemResult]:
         """See `Engine`."""
         by_call = {
             actor.call: place for place, actor in enumerate(self._actors) if actor.call is not None
@@ -135,7 +135,7 @@ class RayEngine:
         handle: Any = self._class.remote(self._task)
         return _Actor(handle, handle.ready.remote())
 
-    def _hear(self, place: int) -> Ended | None:
+    def _hear(self, place: int) -> ItemResult | None:
         actor = self._actors[place]
         try:
             message = self._ray.get(actor.call)
@@ -151,9 +151,9 @@ class RayEngine:
             return None
         item, actor.item = actor.item, None
         assert item is not None
-        return Ended(item, message)
+        return ItemResult(item, message)
 
-    def _lost(self, place: int, reason: str, final: bool) -> Ended | None:
+    def _lost(self, place: int, reason: str, final: bool) -> ItemResult | None:
         """Put another actor in the place of one that died."""
         actor = self._actors[place]
         if not actor.pid:
@@ -161,9 +161,9 @@ class RayEngine:
             if self._false_starts >= _FALSE_STARTS * len(self._actors):
                 raise HeqError(f"Workers end before they begin. {reason}")
         self._actors[place] = self._started()
-        return None if actor.item is None else Ended(actor.item, None, reason, final)
+        return None if actor.item is None else ItemResult(actor.item, None, reason, final)
 
-    def _give_up(self, place: int) -> Ended | None:
+    def _give_up(self, place: int) -> ItemResult | None:
         self._ray.kill(self._actors[place].handle)
         return self._lost(place, f"It took longer than {self._item_seconds:g} s.", True)
 

@@ -11,7 +11,7 @@ from typing import Any
 from heqcodec.base.errors import HeqError
 
 from .dispatch import Engine, dispatch
-from .locations import Entry, Place
+from .locations import Entry, Location
 from .manifest import Manifest, Past
 from .names import output_names
 from .shard_source import ShardSource
@@ -98,8 +98,8 @@ def run_batch(
     run: dict[str, Any],
     folders: Iterator[list[Entry]],
     suffix: str,
-    source: Place | ShardSource,
-    target: Place | ShardTarget,
+    source: Location | ShardSource,
+    target: Location | ShardTarget,
     manifest: Manifest,
     make_engine: Callable[[], Engine],
     *,
@@ -145,7 +145,7 @@ def run_batch(
 
 def _do(
     items: Iterator[Item],
-    target: Place | ShardTarget,
+    target: Location | ShardTarget,
     manifest: Manifest,
     make_engine: Callable[[], Engine],
     summary: Summary,
@@ -225,7 +225,7 @@ def _outputs(entries: list[Entry], suffix: str) -> list[str]:
     return [f"{folder}/{output}" if folder else output for output in outputs]
 
 
-def _carried(item: Item, source: Place | ShardSource) -> Item:
+def _carried(item: Item, source: Location | ShardSource) -> Item:
     """The item with its data, where workers cannot read them."""
     if source.shared:
         return item

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from heqcodec.base.errors import HeqError
 
-from .locations import Accepts, Entry, Place, Span, folder_and_name
+from .locations import Accepts, Entry, Location, Span, folder_and_name
 
 __all__ = ["ShardSource"]
 
@@ -30,20 +30,20 @@ class ShardSource:
         url: of one shard, or a pattern with ``*`` or with braces: ``train-{000..099}.tar``.
 
     Attributes:
-        place: the folder of the shards.
-        address: see `Place.address`.
+        location: the folder of the shards.
+        address: see `Location.address`.
 
     Raises:
-        HeqError: as `Place`.
+        HeqError: as `Location`.
     """
 
     def __init__(self, url: str) -> None:
         self.url = url
-        self.place, self._pattern = folder_and_name(url)
-        self.address = f"{self.place.address}/{self._pattern}"
-        self.shared = self.place.shared
+        self.location, self._pattern = folder_and_name(url)
+        self.address = f"{self.location.address}/{self._pattern}"
+        self.shared = self.location.shared
 
-    def folders(self, accepts: Accepts, without: Place | None = None) -> Iterator[list[Entry]]:
+    def folders(self, accepts: Accepts, without: Location | None = None) -> Iterator[list[Entry]]:
         """Members that are accepted, a list for each shard, found as they are asked for.
 
         Args:
@@ -61,12 +61,12 @@ class ShardSource:
             yield self._samples(shard, accepts)
 
     def read(self, name: str, span: Span | None) -> bytes:
-        """See `Place.read`."""
-        return self.place.read(name, span)
+        """See `Location.read`."""
+        return self.location.read(name, span)
 
     def _shards(self) -> Iterator[Entry]:
         if glob.has_magic(self._pattern):
-            pattern = Place(f"{self.place.url.rstrip('/')}/{self._pattern}")
+            pattern = Location(f"{self.location.url.rstrip('/')}/{self._pattern}")
             yield from chain.from_iterable(pattern.folders(lambda path: True))
             return
         names = [self._pattern]
@@ -74,7 +74,7 @@ class ShardSource:
             from braceexpand import braceexpand  # comes with webdataset
 
             names = list(braceexpand(self._pattern))
-        yield from chain.from_iterable(self.place.listed(names))
+        yield from chain.from_iterable(self.location.listed(names))
 
     def _samples(self, shard: Entry, accepts: Accepts) -> list[Entry]:
         """One entry for each sample; a fault of the shard is one more."""
@@ -82,7 +82,7 @@ class ShardSource:
         fault = "" if shard.size >= 0 else f"{shard.name}: No such file or directory."
         if not fault:
             try:
-                for member, span in self.place.tar_members(shard.name):
+                for member, span in self.location.tar_members(shard.name):
                     match = _KEY.fullmatch(member)
                     if match and not match[1].rpartition("/")[2].startswith("."):
                         sample = samples.setdefault(match[1], _Sample())

@@ -34,22 +34,22 @@ class ShardTarget:
         size: bytes from which a shard is full.
 
     Attributes:
-        place: the folder.
+        location: the folder.
         pattern: name of a shard.
 
     Raises:
-        HeqError: as `Place`; or there is no place for the number.
+        HeqError: as `Location`; or there is no place for the number.
     """
 
     def __init__(self, url: str, items: int, size: float) -> None:
-        self.place, self.pattern = folder_and_name(url)
+        self.location, self.pattern = folder_and_name(url)
         if len(_NUMBER.findall(self.pattern)) != 1 or self.pattern.count("%") != 1:
             raise HeqError(f"{url} names no shards; give their number a place, as shard-%06d.tar.")
         import webdataset
 
         self._writer_class = webdataset.ShardWriter
-        self.place.check_writable()
-        self.url = self.place.url
+        self.location.check_writable()
+        self.url = self.location.url
         self._items, self._size = items, size
         before, after = _NUMBER.split(self.pattern)
         self._name = re.compile(f"{re.escape(before)}([0-9]+){re.escape(after)}")
@@ -59,7 +59,7 @@ class ShardTarget:
 
     def present(self) -> set[str]:
         """Names of shards that are there."""
-        return {name for name in self.place.names("") if self._name.fullmatch(name)}
+        return {name for name in self.location.names("") if self._name.fullmatch(name)}
 
     def open(self, manifest: Manifest) -> None:
         """Begin to write behind the shards that are there; those of runs before a restart go.
@@ -69,12 +69,12 @@ class ShardTarget:
         """
         self._manifest = manifest
         for name in manifest.old_shards & self.present():
-            self.place.remove(name)
+            self.location.remove(name)
         names = manifest.shards | self.present()
         numbers = [int(match[1]) for name in names if (match := self._name.fullmatch(name))]
         self._first = max(numbers, default=-1) + 1
-        if self.place.local:
-            self._aside = self.place.path(_ASIDE)
+        if self.location.local:
+            self._aside = self.location.path(_ASIDE)
             shutil.rmtree(self._aside, ignore_errors=True)  # of a run that was killed
             os.makedirs(self._aside)
         else:
@@ -117,4 +117,4 @@ class ShardTarget:
             self._manifest.append(outcome, name)
         self._written = []
         self._manifest.flush()
-        self.place.take(path, name)
+        self.location.take(path, name)

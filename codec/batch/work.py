@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from heqcodec.base.errors import HeqError
 
-from .locations import Place, Span
+from .locations import Location, Span
 
 __all__ = ["Facts", "Item", "Operation", "Outcome", "Product", "Task", "Worker"]
 
@@ -24,8 +24,8 @@ class Item:
     """One source and the output that it becomes.
 
     Attributes:
-        source: its name below the place of all sources.
-        output: the output's below the place of all outputs; "" for an operation without outputs.
+        source: its name below the location of all sources.
+        output: the output's below the location of all outputs; "" for an operation without outputs.
         size, version: of the source, see `heqcodec.batch.locations.Entry`.
         data: the source itself, where workers cannot read it.
         span, others, fault: see `heqcodec.batch.locations.Entry`.
@@ -74,7 +74,7 @@ class Outcome:
         data: the output, where the worker could not write it.
         others: further members of the sample, by extension, for outputs in shards.
         deaths: of workers that had it.
-        fatal: whether ``facts.error`` is one of the place of outputs, which ends the run.
+        fatal: whether ``facts.error`` is one of the location of outputs, which ends the run.
     """
 
     item: Item
@@ -117,7 +117,7 @@ class Task:
 
     Attributes:
         operation: for every item.
-        source, target: URLs of places; "" for outputs that the first process writes.
+        source, target: URLs of locations; "" for outputs that the first process writes.
         threads: for the libraries beneath, in each worker.
     """
 
@@ -136,9 +136,9 @@ class Worker:
 
     def __init__(self, task: Task) -> None:
         self._operation = task.operation
-        self._source = Place(task.source)
-        place = Place(task.target) if task.target else None
-        self._target = place if place is not None and place.shared else None
+        self._source = Location(task.source)
+        location = Location(task.target) if task.target else None
+        self._target = location if location is not None and location.shared else None
 
     def __call__(self, item: Item) -> Outcome:
         """Do an item. Whatever is wrong with it is told in the outcome, and nothing is raised."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from heqcodec.base.errors import HeqError
-from heqcodec.batch.dispatch import ATTEMPTS, Ended, dispatch
+from heqcodec.batch.dispatch import ATTEMPTS, ItemResult, dispatch
 from heqcodec.batch.work import Facts, Item, Outcome
 
 
@@ -18,7 +18,7 @@ def items(count: int) -> Iterator[Item]:
 class ScriptedEngine:
     """An engine of ``workers``; what ends, ``end`` says, from the item and how often it began."""
 
-    def __init__(self, workers: int, end: Callable[[Item, int], Ended]) -> None:
+    def __init__(self, workers: int, end: Callable[[Item, int], ItemResult]) -> None:
         self.workers, self.end = workers, end
         self.held: list[Item] = []
         self.begun: Counter[str] = Counter()
@@ -31,7 +31,7 @@ class ScriptedEngine:
         self.held.append(item)
         self.begun[item.source] += 1
 
-    def wait(self, seconds: float) -> list[Ended]:
+    def wait(self, seconds: float) -> list[ItemResult]:
         item = self.held.pop()  # the last first: out of order
         return [self.end(item, self.begun[item.source])]
 
@@ -39,8 +39,8 @@ class ScriptedEngine:
         pass
 
 
-def well(item: Item, begun: int) -> Ended:
-    return Ended(item, Outcome(item, Facts()))
+def well(item: Item, begun: int) -> ItemResult:
+    return ItemResult(item, Outcome(item, Facts()))
 
 
 def run(count: int, engine: ScriptedEngine) -> list[Outcome]:
@@ -57,8 +57,8 @@ def test_each_item_ends_once(count: int, workers: int) -> None:
 
 
 def test_an_item_whose_worker_died_is_done_again() -> None:
-    def end(item: Item, begun: int) -> Ended:
-        return Ended(item, None, "It died.") if begun < ATTEMPTS else well(item, begun)
+    def end(item: Item, begun: int) -> ItemResult:
+        return ItemResult(item, None, "It died.") if begun < ATTEMPTS else well(item, begun)
 
     outcomes = run(7, ScriptedEngine(2, end))
     assert len(outcomes) == 7
@@ -66,8 +66,8 @@ def test_an_item_whose_worker_died_is_done_again() -> None:
 
 
 def test_an_item_that_kills_its_workers_costs_itself_alone() -> None:
-    def end(item: Item, begun: int) -> Ended:
-        return Ended(item, None, "It died.") if item.source == "3.png" else well(item, begun)
+    def end(item: Item, begun: int) -> ItemResult:
+        return ItemResult(item, None, "It died.") if item.source == "3.png" else well(item, begun)
 
     engine = ScriptedEngine(2, end)
     errors = {outcome.item.source: outcome.facts.error for outcome in run(7, engine)}
@@ -76,14 +76,14 @@ def test_an_item_that_kills_its_workers_costs_itself_alone() -> None:
 
 
 def test_a_final_end_is_not_tried_again() -> None:
-    engine = ScriptedEngine(1, lambda item, begun: Ended(item, None, "Too long.", True))
+    engine = ScriptedEngine(1, lambda item, begun: ItemResult(item, None, "Too long.", True))
     (outcome,) = run(1, engine)
     assert outcome.facts.error == "Too long." and engine.begun["0.png"] == 1
 
 
 def test_a_place_that_takes_no_outputs_ends_the_run() -> None:
-    def end(item: Item, begun: int) -> Ended:
-        return Ended(item, Outcome(item, Facts(error="No space."), fatal=True))
+    def end(item: Item, begun: int) -> ItemResult:
+        return ItemResult(item, Outcome(item, Facts(error="No space."), fatal=True))
 
     with pytest.raises(HeqError, match="outputs cannot be written: No space"):
         run(5, ScriptedEngine(2, end))

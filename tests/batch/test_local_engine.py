@@ -13,7 +13,7 @@ from batch_operations import BAD, ENDLESS, POISON, Reverse
 from heqcodec.base.errors import HeqError
 from heqcodec.batch.dispatch import dispatch
 from heqcodec.batch.local import LocalEngine
-from heqcodec.batch.locations import Place
+from heqcodec.batch.locations import Location
 from heqcodec.batch.manifest import Manifest, read_manifest
 from heqcodec.batch.run import Summary, run_batch
 from heqcodec.batch.work import Item, Outcome, Task
@@ -63,8 +63,8 @@ def test_bad_items_cost_themselves(source: Path, tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_every_output_is_right_though_workers_are_killed(source: Path, tmp_path: Path) -> None:
     """One is killed after each fourth item, whatever it does then."""
-    out, chance, engines = Place(str(tmp_path / "out")), random.Random(5), []
-    manifest = Place(str(tmp_path / "manifest"))
+    out, chance, engines = Location(str(tmp_path / "out")), random.Random(5), []
+    manifest = Location(str(tmp_path / "manifest"))
     killed = 0
 
     def make() -> LocalEngine:
@@ -78,10 +78,12 @@ def test_every_output_is_right_though_workers_are_killed(source: Path, tmp_path:
             os.kill(chance.choice(pids), signal.SIGKILL)
             killed += 1
 
-    folders = Place(str(source)).folders(lambda path: True)
+    folders = Location(str(source)).folders(lambda path: True)
     run = {"operation": "reverse", "options": {}, "models": {}}
     writer = Manifest(manifest)
-    summary = run_batch(run, folders, ".out", Place(str(source)), out, writer, make, progress=kill)
+    summary = run_batch(
+        run, folders, ".out", Location(str(source)), out, writer, make, progress=kill
+    )
     assert (summary.done, summary.failed) == (24, 0) and killed >= 3
     rows = read_manifest(manifest).to_pylist()
     assert len(rows) == len({row["source"] for row in rows}) == 24

@@ -16,7 +16,7 @@ import heqcodec
 import numpy as np
 import pytest
 from command_runner import run
-from heqcodec.batch.locations import Place
+from heqcodec.batch.locations import Location
 from heqcodec.batch.manifest import read_manifest
 from PIL import Image
 from s3_server import S3Server, s3_server
@@ -47,14 +47,14 @@ def server() -> Iterator[S3Server]:
 @pytest.fixture(scope="module")
 def photos(server: S3Server) -> dict[str, bytes]:
     """PNG files in two folders of the bucket, by name."""
-    place, files = Place("s3://bucket/photos"), {}
+    location, files = Location("s3://bucket/photos"), {}
     for index in range(COUNT):
         left, top = 20 * (index % 6), 30 * (index // 6)
         written = io.BytesIO()
         Image.fromarray(photograph()[top : top + 64, left : left + 96]).save(written, "PNG")
         name = f"{index % 2}/{index:02}.png"
         files[name] = written.getvalue()
-        place.write(name, files[name])
+        location.write(name, files[name])
     return files
 
 
@@ -80,12 +80,12 @@ def test_a_killed_run_goes_on_and_all_objects_are_those_of_single_calls(
     assert again.returncode == 0, messages
     done = len(server.puts(".heq"))
     assert COUNT <= done < 2 * COUNT
-    out = Place("s3://bucket/encoded")
+    out = Location("s3://bucket/encoded")
     for name, data in photos.items():
         heq = f"{name[:-4]}.heq"
         assert out.read(heq) == heqcodec.encode(data, quality=30)
     assert sorted(out.names("0") + out.names("1")) == [f"{index:02}.heq" for index in range(COUNT)]
-    rows = read_manifest(Place("s3://bucket/encoded/.heqcodec-batch")).to_pylist()
+    rows = read_manifest(Location("s3://bucket/encoded/.heqcodec-batch")).to_pylist()
     assert sorted(row["source"] for row in rows) == sorted(photos)
     assert not any(row["error"] for row in rows)
     third = batch(*command, "--json")
@@ -94,7 +94,10 @@ def test_a_killed_run_goes_on_and_all_objects_are_those_of_single_calls(
 
 
 def test_a_changed_object_is_done_again(server: S3Server, photos: dict[str, bytes]) -> None:
-    source, command = Place("s3://bucket/few"), ("encode", "s3://bucket/few", "s3://bucket/few-heq")
+    source, command = (
+        Location("s3://bucket/few"),
+        ("encode", "s3://bucket/few", "s3://bucket/few-heq"),
+    )
     first, second = list(photos.values())[:2]
     source.write("a.png", first)
     source.write("b.png", first)
@@ -103,7 +106,7 @@ def test_a_changed_object_is_done_again(server: S3Server, photos: dict[str, byte
     server.requests.clear()
     assert run("batch", *command, "--workers", "0").exit_code == 0
     assert server.puts(".heq") == ["/bucket/few-heq/a.heq"]
-    assert Place("s3://bucket/few-heq").read("a.heq") == heqcodec.encode(second)
+    assert Location("s3://bucket/few-heq").read("a.heq") == heqcodec.encode(second)
 
 
 def test_a_region_is_read_by_ranges(server: S3Server) -> None:
@@ -111,7 +114,7 @@ def test_a_region_is_read_by_ranges(server: S3Server) -> None:
     frame = np.concatenate([photograph()[:, :256]] * 8)
     frame = frame ^ np.random.default_rng(1).integers(0, 16, frame.shape, dtype=np.uint8)
     data = heqcodec.encode(frame, quality=70, strip_rows=1, index=True)
-    Place("s3://bucket/frames").write("tall.heq", data)
+    Location("s3://bucket/frames").write("tall.heq", data)
     server.requests.clear()
     how: Any = {"region": (40, 1500, 100, 60), "decoder": "plain"}
     found = heqcodec.decode("s3://bucket/frames/tall.heq", **how)
@@ -131,7 +134,7 @@ def test_shards_of_webdataset(server: S3Server, photos: dict[str, bytes]) -> Non
     assert done.exit_code == 0, done.stderr
     found = {}
     for name in ("0.tar", "1.tar", "2.tar"):
-        with tarfile.open(fileobj=io.BytesIO(Place("s3://bucket/back").read(name))) as archive:
+        with tarfile.open(fileobj=io.BytesIO(Location("s3://bucket/back").read(name))) as archive:
             for member in archive:
                 content = archive.extractfile(member)
                 assert content is not None

@@ -17,7 +17,7 @@ from batch_operations import POISON, Reverse
 from command_runner import run
 from heqcodec.base.errors import HeqError
 from heqcodec.batch.dispatch import dispatch
-from heqcodec.batch.locations import Place
+from heqcodec.batch.locations import Location
 from heqcodec.batch.manifest import Manifest, read_manifest
 from heqcodec.batch.ray_engine import RayEngine, cluster_workers
 from heqcodec.batch.run import Summary, run_batch
@@ -67,11 +67,11 @@ def test_an_address_without_a_cluster(ray: Any) -> None:
 
 
 def test_every_output_is_right_though_actors_are_killed(cluster: Any, tmp_path: Path) -> None:
-    source, out = Place(str(tmp_path / "in")), Place(str(tmp_path / "out"))
+    source, out = Location(str(tmp_path / "in")), Location(str(tmp_path / "out"))
     for index in range(24):
         source.write(f"{index:02}.bin", f"file {index}".encode())
     source.write("99.bin", POISON)
-    manifest, chance, engines = Place(str(tmp_path / "manifest")), random.Random(5), []
+    manifest, chance, engines = Location(str(tmp_path / "manifest")), random.Random(5), []
     killed = 0
 
     def make() -> RayEngine:
@@ -131,7 +131,7 @@ def test_workers_that_cannot_begin_end_the_run(cluster: Any, tmp_path: Path) -> 
 
 def test_a_lost_node_costs_no_item(cluster: Any, tmp_path: Path) -> None:
     """Last of all, for it takes one of the two nodes."""
-    source, out = Place(str(tmp_path / "in")), Place(str(tmp_path / "out"))
+    source, out = Location(str(tmp_path / "in")), Location(str(tmp_path / "out"))
     for index in range(30):
         source.write(f"{index:02}.bin", f"file {index}".encode())
     engine = RayEngine(Task(Reverse(0.05), source.address, out.address), 2)

@@ -16,7 +16,7 @@ from batch_operations import BAD, Reverse
 from command_runner import names, run
 from heqcodec.base.errors import HeqError
 from heqcodec.batch.local import InlineEngine
-from heqcodec.batch.locations import Place
+from heqcodec.batch.locations import Location
 from heqcodec.batch.manifest import Manifest, read_manifest
 from heqcodec.batch.run import Summary, run_batch
 from heqcodec.batch.work import Task
@@ -90,7 +90,7 @@ def test_the_manifest_says_which_shard(shards: Path, tmp_path: Path) -> None:
         for path in (tmp_path / "out").glob("*.tar")
         for sample in webdataset.WebDataset(str(path), shardshuffle=False)
     }
-    rows = read_manifest(Place(f"{tmp_path}/out/.heqcodec-batch")).to_pylist()
+    rows = read_manifest(Location(f"{tmp_path}/out/.heqcodec-batch")).to_pylist()
     assert {(row["shard"], row["output"].removesuffix(".heq")) for row in rows} == held
     assert {row["source"] for row in rows} == {
         f"train-{index // 4:03}.tar/dog/{index:03}.png" for index in range(12)
@@ -109,18 +109,18 @@ def test_shards_to_files_and_files_to_shards(shards: Path, tmp_path: Path) -> No
     assert keys == [f"train-001/dog/{name}" for name in ("004%2Eb", "005", "006", "007")]
 
 
-def batch(source: Place, target: ShardTarget, **how: Any) -> Summary:
+def batch(source: Location, target: ShardTarget, **how: Any) -> Summary:
     task = Task(Reverse(), source.address, "")
     facts = {"operation": "reverse", "options": {}, "models": {}}
-    manifest = Manifest(Place(f"{target.place.url}/.heqcodec-batch"))
+    manifest = Manifest(Location(f"{target.location.url}/.heqcodec-batch"))
     folders = source.folders(lambda path: True)
     make = lambda: InlineEngine(task)  # noqa: E731
     return run_batch(facts, folders, ".out", source, target, manifest, make, **how)
 
 
 @pytest.fixture
-def files(tmp_path: Path) -> Place:
-    source = Place(str(tmp_path / "in"))
+def files(tmp_path: Path) -> Location:
+    source = Location(str(tmp_path / "in"))
     for index in range(10):
         source.write(f"{index}.bin", f"file {index}".encode())
     return source
@@ -142,20 +142,20 @@ class Killed(Exception):
 
 @pytest.mark.parametrize("moment", ["before", "after"])
 def test_a_run_that_ends_around_a_shards_publication(
-    files: Place, tmp_path: Path, moment: str, monkeypatch: pytest.MonkeyPatch
+    files: Location, tmp_path: Path, moment: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The second shard's rows are in the manifest; its file is not yet there, or is."""
-    take = Place.take
+    take = Location.take
 
-    def killed(place: Place, path: str, name: str) -> None:
+    def killed(location: Location, path: str, name: str) -> None:
         if name == "001.tar":
             if moment == "after":
-                take(place, path, name)
+                take(location, path, name)
             raise Killed
-        take(place, path, name)
+        take(location, path, name)
 
     with monkeypatch.context() as patch, pytest.raises(Killed):
-        patch.setattr(Place, "take", killed)
+        patch.setattr(Location, "take", killed)
         batch(files, target(tmp_path))
     there = 1 if moment == "before" else 2
     assert len(keys(tmp_path)) == 3 * there
@@ -165,7 +165,7 @@ def test_a_run_that_ends_around_a_shards_publication(
     assert not list((tmp_path / "out").glob(".heqcodec-shards*"))
 
 
-def test_a_bad_item_costs_itself_and_is_retried(files: Place, tmp_path: Path) -> None:
+def test_a_bad_item_costs_itself_and_is_retried(files: Location, tmp_path: Path) -> None:
     files.write("4.bin", BAD)
     assert batch(files, target(tmp_path)).failed == 1
     assert batch(files, target(tmp_path)).failed_before == 1
@@ -175,7 +175,7 @@ def test_a_bad_item_costs_itself_and_is_retried(files: Place, tmp_path: Path) ->
 
 
 def test_a_lost_shard_is_made_again_and_a_changed_source_refused(
-    files: Place, tmp_path: Path
+    files: Location, tmp_path: Path
 ) -> None:
     batch(files, target(tmp_path))
     (tmp_path / "out" / "001.tar").unlink()

@@ -17,7 +17,7 @@ import heqcodec
 import numpy as np
 import pytest
 from command_runner import names, run
-from heqcodec.batch.locations import Place
+from heqcodec.batch.locations import Location
 from heqcodec.batch.manifest import read_manifest
 from PIL import Image
 from small_models import photograph
@@ -43,7 +43,7 @@ def batch(*arguments: str | Path, exit_code: int = 0) -> dict[str, Any]:
 
 
 def rows(out: Path) -> list[dict[str, Any]]:
-    return read_manifest(Place(str(out / ".heqcodec-batch"))).to_pylist()  # type: ignore[no-any-return]
+    return read_manifest(Location(str(out / ".heqcodec-batch"))).to_pylist()  # type: ignore[no-any-return]
 
 
 class TestOperations:
@@ -162,7 +162,9 @@ class TestPlaces:
                 archive.write(photos / name, name)
         store = f"memory://{tmp_path}/heq"
         assert batch("encode", f"zip://::{tmp_path}/all.zip", store)["done"] == 4
-        assert Place(store).read("in/er/d.heq") == heqcodec.encode(photos / "in" / "er" / "d.png")
+        assert Location(store).read("in/er/d.heq") == heqcodec.encode(
+            photos / "in" / "er" / "d.png"
+        )
         assert batch("encode", f"zip://::{tmp_path}/all.zip", store)["skipped"] == 4
         assert batch("pack", store, f"{store}-packed")["done"] == 4
         summary = batch("decode", store, tmp_path / "png", "--decoder", "plain")
@@ -172,12 +174,12 @@ class TestPlaces:
     def test_two_workers_where_only_this_process_sees_the_files(
         self, photos: Path, tmp_path: Path
     ) -> None:
-        store = Place(f"memory://{tmp_path}/in")
+        store = Location(f"memory://{tmp_path}/in")
         for name in CROPS:
             store.write(name, (photos / name).read_bytes())
         result = run("batch", "encode", store.url, f"memory://{tmp_path}/out", "--workers", "2")
         assert result.exit_code == 0, result.stderr
-        made = Place(f"memory://{tmp_path}/out")
+        made = Location(f"memory://{tmp_path}/out")
         assert made.read("in/c.heq") == heqcodec.encode(photos / "in" / "c.png")
 
     def test_lists(self, photos: Path, tmp_path: Path) -> None:
