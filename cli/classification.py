@@ -8,7 +8,7 @@ import typer
 from heqcodec.cli.decoding import is_heq
 from heqcodec.cli.encoding import is_image
 
-from .common.batch import run_jobs
+from .common.jobs import run_jobs
 from .common.options import Json, MaxPixels, Quiet, Recursive, Threads, Verbose
 from .common.sources import Job, Plan, find_sources
 from .common.terminal import about, read_input, reports_errors, say, set_threads

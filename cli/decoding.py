@@ -12,7 +12,7 @@ import typer
 from heqcodec.base.arguments import DecoderName
 from heqcodec.base.progress import Progress
 
-from .common.batch import run_jobs
+from .common.jobs import run_jobs
 from .common.options import (
     Backend,
     ByRows,

@@ -14,7 +14,7 @@ from heqcodec.base.arguments import OWN_CODER
 from heqcodec.base.errors import HeqError, HeqUnsupportedError
 from heqcodec.base.progress import Progress
 
-from .common.batch import run_jobs
+from .common.jobs import run_jobs
 from .common.option_groups import takes_option_groups
 from .common.options import (
     BitsPerPixel,

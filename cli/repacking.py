@@ -9,7 +9,7 @@ from typing import Any
 from heqcodec.base.progress import Progress
 from heqcodec.cli.decoding import is_heq
 
-from .common.batch import run_jobs
+from .common.jobs import run_jobs
 from .common.options import (
     Force,
     HeqInputs,
