@@ -20,7 +20,7 @@ from heqcodec.purenet.stored_weights import stored_weights
 from numpy.typing import NDArray
 from safetensors.numpy import save
 
-from .rate_coders import Coders
+from .fit_rate_coders import Coders
 
 
 class RateParts(NamedTuple):

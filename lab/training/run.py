@@ -18,10 +18,10 @@ from rich.progress import Progress
 from .class_task import ClassTask, fit_class_encoder
 from .coded_tiles import claim_cache
 from .export import RateParts, export_decoder, export_model
+from .fit_rate_coders import Coders, fit_coders
 from .given_weights import encoder_ids, read_encoder, read_purenet, read_tables, write_tensors
 from .loop import TrainingLoop
 from .photographs import load_frame_groups
-from .rate_coders import Coders, fit_coders
 from .rate_task import RateTask, fit_rate_encoder
 from .recipe import RECIPES, ClassRecipe, RateRecipe, Recipe, TransformRecipe, VggRecipe
 from .run_start import (

@@ -15,7 +15,7 @@ import pytest
 import torch
 from heqcodec.base.errors import HeqError, HeqUnsupportedError
 from heqcodec.lab.comparison.tune import similarity
-from heqcodec.lab.training import packed_priors, packed_tables, rate_coders, run
+from heqcodec.lab.training import fit_rate_coders, packed_priors, packed_tables, run
 from heqcodec.lab.training.given_weights import read_purenet, write_tensors
 from heqcodec.lab.training.install import main as install_main
 from heqcodec.lab.training.loop import TrainingLoop
@@ -58,9 +58,9 @@ def few_strips(monkeypatch: pytest.MonkeyPatch) -> None:
         (packed_priors, "PRIOR_STRIPS", 4),
         (packed_tables, "MIX_STRIPS", 1),
         (packed_tables, "MIX_TILES", 1),
-        (rate_coders, "DEVICE_STEPS", (300, 700)),
-        (rate_coders, "DEVICE_TILES", 3),
-        (rate_coders, "STRIP_TILES", 1),
+        (fit_rate_coders, "DEVICE_STEPS", (300, 700)),
+        (fit_rate_coders, "DEVICE_TILES", 3),
+        (fit_rate_coders, "STRIP_TILES", 1),
         (packed_tables, "Effort", partial(Effort, strips=2)),
     ):
         monkeypatch.setattr(module, name, value)
