@@ -19,7 +19,7 @@ from heqcodec.cli.common.terminal import (
 )
 
 if TYPE_CHECKING:
-    from heqcodec.eval.complexity.contender import Contender
+    from heqcodec.eval.complexity.candidate import Candidate
     from heqcodec.eval.complexity.speed import Speed
     from numpy import ndarray
 
@@ -70,34 +70,34 @@ def _complexity(
 ) -> None:
     from heqcodec.base.files import write_bytes
     from heqcodec.eval.complexity import tables
-    from heqcodec.eval.complexity.classical import classical_contenders
+    from heqcodec.eval.complexity.classical import classical_candidates
     from heqcodec.eval.complexity.frame import noise_frame, photograph_frame
-    from heqcodec.eval.complexity.models import our_contenders
-    from heqcodec.eval.complexity.peers import peer_contenders, zoo_contenders
+    from heqcodec.eval.complexity.models import our_candidates
+    from heqcodec.eval.complexity.peers import peer_candidates, zoo_candidates
 
     targets = [out / JSON_FILE, out / MARKDOWN_FILE] if out else []
     refuse_existing(targets, force)
     frame = photograph_frame(image) if image else noise_frame()
     with _counting() as begin:
-        contenders = [
-            *our_contenders(frame, begin),
-            *peer_contenders(frame, weights, begin),
-            *zoo_contenders(frame, begin),
-            *classical_contenders(),
+        candidates = [
+            *our_candidates(frame, begin),
+            *peer_candidates(frame, weights, begin),
+            *zoo_candidates(frame, begin),
+            *classical_candidates(),
         ]
-    speeds = _speeds(contenders, frame, rounds) if rounds else []
-    shown = tables.work_tables(contenders)
+    speeds = _speeds(candidates, frame, rounds) if rounds else []
+    shown = tables.work_tables(candidates)
     if speeds:
-        shown.append(tables.speed_table(contenders, speeds))
+        shown.append(tables.speed_table(candidates, speeds))
     for table in shown:
         print_table(table.title, table.headings, table.rows)
-    notes = tables.remarks(contenders, speeds)
+    notes = tables.remarks(candidates, speeds)
     for note in notes:
         say(note)
     if out:
         out.mkdir(parents=True, exist_ok=True)
         run = _run(frame, weights, image, rounds)
-        write_bytes(targets[0], tables.document(contenders, speeds, run).encode())
+        write_bytes(targets[0], tables.document(candidates, speeds, run).encode())
         text = "\n".join([*map(tables.markdown, shown), *(f"- {note}" for note in notes)])
         write_bytes(targets[1], f"{text}\n".encode())
         say(f"Wrote {targets[0]} and {targets[1]}.")
@@ -116,15 +116,15 @@ def _counting() -> Iterator[Callable[[str], None]]:
         yield lambda name: status.update(f"counting {name}")
 
 
-def _speeds(contenders: list[Contender], frame: ndarray, rounds: int) -> list[Speed]:
+def _speeds(candidates: list[Candidate], frame: ndarray, rounds: int) -> list[Speed]:
     import tempfile
 
     from heqcodec.eval.complexity.speed import measure_speeds
 
     with tempfile.TemporaryDirectory() as folder, measuring_bar() as progress:
-        task = progress.add_task("timing", total=(rounds + 1) * len(contenders))
+        task = progress.add_task("timing", total=(rounds + 1) * len(candidates))
         return measure_speeds(
-            contenders,
+            candidates,
             frame,
             rounds,
             Path(folder),

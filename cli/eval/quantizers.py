@@ -58,10 +58,10 @@ def quantizers(
     results.json and table.md after each quantizer, and plots in the end.
     """
     set_threads(threads)
-    from heqcodec.lab.comparison.contestants import chosen
+    from heqcodec.lab.comparison.candidates import chosen
     from heqcodec.lab.networks.reduced import require_even
 
-    contestants = chosen(quantizer or [])
+    candidates = chosen(quantizer or [])
     require_even(width)
     refuse_existing([out / "results.json"], force)
     options = {
@@ -80,11 +80,11 @@ def quantizers(
     twin = 2 * minutes if float_minutes is None else float_minutes
     settings = {"minutes": minutes, "float_minutes": twin, "width": width, "seed": seed}
     settings["seeds"] = seeds
-    _compare(contestants, (data, held_out, cifar), out, settings, device, command)
+    _compare(candidates, (data, held_out, cifar), out, settings, device, command)
 
 
 def _compare(
-    contestants: list[Any],
+    candidates: list[Any],
     sources: tuple[Path, Path, Path | None],
     out: Path,
     settings: dict[str, Any],
@@ -117,7 +117,7 @@ def _compare(
         tasks: list[Any] = [CodecTask(tiles, frames, width, where, seed)]
         if labelled is not None:
             tasks.append(ClassifierTask(labelled, width, where, seed))
-        for made in compare(tasks, contestants, *minutes, seed, say):
+        for made in compare(tasks, candidates, *minutes, seed, say):
             rows = merged([*rounds, made], [task.name for task in tasks])
             write_results(out, rows, run)
         rounds.append(made)

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from heqcodec.eval.baselines import codec_names, make_codec
 
-from .contender import Contender
+from .candidate import Candidate
 from .work import Cost, Stage, Work
 
 BPP = 0.25
 NOTE = "The encoder is counted on paper for a small device; memory includes constant tables."
 
 
-def classical_contenders() -> list[Contender]:
+def classical_candidates() -> list[Candidate]:
     """All codecs that tell the cost of their encoder and can run here."""
     from heqcodec.eval.baselines.patch.cost import EncoderCost
 
-    contenders = []
+    candidates = []
     for name in codec_names():
         codec = make_codec(name)
         cost = getattr(codec, "cost", None)
@@ -31,5 +31,5 @@ def classical_contenders() -> list[Contender]:
             [Stage("encoder", None, work, cost.memory_bytes)],
             {},
         )
-        contenders.append(Contender(costs, None, codec, BPP))
-    return contenders
+        candidates.append(Candidate(costs, None, codec, BPP))
+    return candidates

@@ -16,9 +16,9 @@ from heqcodec.nqe_vgg.encoder import VggNqe
 from numpy.typing import NDArray
 
 from . import transform_work, vgg_work
-from .contender import Begin, Contender, Networks, silent
+from .candidate import Begin, Candidate, Networks, silent
 from .decoders import decoder_stage, inverse_work
-from .rate_models import rate_contenders
+from .rate_models import rate_candidates
 from .work import Cost, Stage, Work
 
 BITS = 256
@@ -27,55 +27,55 @@ COUNTED_PATCHES = 64
 """Decisions are counted on so many patches, spread over the frame."""
 
 
-def our_contenders(frame: NDArray[np.uint8], begin: Begin = silent) -> list[Contender]:
+def our_candidates(frame: NDArray[np.uint8], begin: Begin = silent) -> list[Candidate]:
     """All models on a frame, uint8 (H, W, 3), sides multiples of 32."""
-    contenders = []
+    candidates = []
     for mode in (registry.PATCH_MODE, registry.RATE_MODE):
         for name in registry.model_names(mode):
             begin(name)
-            contenders += COUNTERS[registry.manifest()["models"][name]["family"]](name, frame)
-    return contenders
+            candidates += COUNTERS[registry.manifest()["models"][name]["family"]](name, frame)
+    return candidates
 
 
-def _transform_contender(name: str, frame: NDArray[np.uint8]) -> list[Contender]:
+def _transform_candidate(name: str, frame: NDArray[np.uint8]) -> list[Candidate]:
     encoder: Any = registry.load_encoder(name)
     patches = split_patches(frame)
     tables = stored_tensors(registry.manifest()["models"][name]["encoder"])
     stages, detail = _transform_stages(encoder, tables, patches, registry.weight_bits(name))
     extra = inverse_work(len(encoder.stem.inverse_matrix))
     return [
-        _contender(name, frame, stages, detail, extra, lambda: encoder.stem.forward(patches)),
+        _candidate(name, frame, stages, detail, extra, lambda: encoder.stem.forward(patches)),
     ]
 
 
-def _vgg_contender(name: str, frame: NDArray[np.uint8]) -> list[Contender]:
+def _vgg_candidate(name: str, frame: NDArray[np.uint8]) -> list[Candidate]:
     encoder: Any = registry.load_encoder(name)
     patches = split_patches(frame)
     stages = _vgg_stages(encoder, registry.weight_bits(name))
     extra = inverse_work(len(encoder.stem.inverse_matrix))
-    return [_contender(name, frame, stages, {}, extra, lambda: encoder.classes(patches))]
+    return [_candidate(name, frame, stages, {}, extra, lambda: encoder.classes(patches))]
 
 
-def _rate_contenders(name: str, frame: NDArray[np.uint8]) -> list[Contender]:
-    return rate_contenders(name, frame, BITS / PATCH**2)
+def _rate_candidates(name: str, frame: NDArray[np.uint8]) -> list[Candidate]:
+    return rate_candidates(name, frame, BITS / PATCH**2)
 
 
-COUNTERS: dict[str, Callable[[str, NDArray[np.uint8]], list[Contender]]] = {
-    registry.TRANSFORM: _transform_contender,
-    registry.VGG_CLASS: _vgg_contender,
-    registry.RATE: _rate_contenders,
+COUNTERS: dict[str, Callable[[str, NDArray[np.uint8]], list[Candidate]]] = {
+    registry.TRANSFORM: _transform_candidate,
+    registry.VGG_CLASS: _vgg_candidate,
+    registry.RATE: _rate_candidates,
 }
 """What counts a model, by its family."""
 
 
-def _contender(
+def _candidate(
     name: str,
     frame: NDArray[np.uint8],
     stages: list[Stage],
     detail: dict[str, float],
     extra: Work,
     encode: Callable[[], object],
-) -> Contender:
+) -> Candidate:
     """A patch-constant model of counted stages.
 
     Args:
@@ -94,7 +94,7 @@ def _contender(
         [*stages, decoder],
         detail,
     )
-    return Contender(cost, Networks(encode=encode, decode=run), HeqPatch(name), BITS / PATCH**2)
+    return Candidate(cost, Networks(encode=encode, decode=run), HeqPatch(name), BITS / PATCH**2)
 
 
 def _transform_stages(

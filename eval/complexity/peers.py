@@ -23,7 +23,7 @@ from heqcodec.eval.peers.peer import Peer
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from .contender import Begin, Contender, Networks, silent
+from .candidate import Begin, Candidate, Networks, silent
 from .networks import multiply_accumulates, peak_activation_bytes, stage_inputs, weight_bits
 from .work import Cost, Stage, Work
 
@@ -47,9 +47,9 @@ MIDDLE_QUALITY = 3
 SIX_CHANNELS = 6.0
 
 
-def peer_contenders(
+def peer_candidates(
     frame: NDArray[np.uint8], weights: Sequence[Path], begin: Begin = silent
-) -> list[Contender]:
+) -> list[Candidate]:
     """Our torch-only peers, with trained weights where given, else with fresh ones.
 
     Args:
@@ -68,7 +68,7 @@ def peer_contenders(
                 f"{before} and {file} both hold a {network.architecture} network, which costs the "
                 "same at every rate; give one of them."
             )
-    contenders = []
+    candidates = []
     for architecture in ARCHITECTURES:
         if architecture not in trained:
             trained[architecture] = None, build(architecture, {}).eval()
@@ -77,37 +77,37 @@ def peer_contenders(
         begin(name)
         about = inspect.cleandoc(type(network).__doc__ or "").partition("\n")[0]
         codec, setting = _codec(architecture, path)
-        contender = network_contender(name, about, network, frame, codec, setting)
-        contenders.append(
-            _with_huffman(contender) if architecture == McuCoder.architecture else contender
+        candidate = network_candidate(name, about, network, frame, codec, setting)
+        candidates.append(
+            _with_huffman(candidate) if architecture == McuCoder.architecture else candidate
         )
-    return contenders
+    return candidates
 
 
-def _with_huffman(contender: Contender) -> Contender:
+def _with_huffman(candidate: Candidate) -> Candidate:
     """MCUCoder's tables, without its networks: two ranges and 64 code lengths a channel."""
     bits = CHANNELS * (2 * 32 + 8 * SYMBOLS)
     stages = [
         replace(stage, weight_bits=bits) if stage.name.startswith("entropy") else stage
-        for stage in contender.cost.stages
+        for stage in candidate.cost.stages
     ]
-    return replace(contender, cost=replace(contender.cost, stages=stages, note=SMALL_NOTE))
+    return replace(candidate, cost=replace(candidate.cost, stages=stages, note=SMALL_NOTE))
 
 
-def zoo_contenders(frame: NDArray[np.uint8], begin: Begin = silent) -> list[Contender]:
+def zoo_candidates(frame: NDArray[np.uint8], begin: Begin = silent) -> list[Candidate]:
     """CompressAI's other architectures, with fresh weights; none where it is not installed."""
     if find_spec("compressai") is None:
         return []
     from compressai.zoo import image_models
 
-    contenders = []
+    candidates = []
     for name in ZOO_QUALITIES:
         if name not in ZOO_NAMES.values():
             begin(name)
             network = image_models[name](quality=MIDDLE_QUALITY, pretrained=False).eval()
             about = f"{name} of CompressAI, quality {MIDDLE_QUALITY}"
-            contenders.append(network_contender(name, about, network, frame, None, 0.0))
-    return contenders
+            candidates.append(network_candidate(name, about, network, frame, None, 0.0))
+    return candidates
 
 
 def _codec(architecture: str, path: Path | None) -> tuple[Codec | None, float]:
@@ -122,14 +122,14 @@ def _codec(architecture: str, path: Path | None) -> tuple[Codec | None, float]:
     return (codec, setting) if codec.missing() is None else (None, 0.0)
 
 
-def network_contender(
+def network_candidate(
     name: str,
     about: str,
     network: nn.Module,
     frame: NDArray[np.uint8],
     codec: Codec | None,
     setting: float,
-) -> Contender:
+) -> Candidate:
     """A network with parts of the names in `PARTS`, counted on a frame."""
     network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     pixels = torch.from_numpy(np.array(frame)).permute(2, 0, 1)[None].float() / 255
@@ -160,7 +160,7 @@ def network_contender(
         encode=lambda: _run(network, [*there["encoder"], *there["entropy encoder"]], inputs),
         decode=lambda: _run(network, [*there["entropy decoder"], *there["decoder"]], inputs),
     )
-    return Contender(Cost(name, about, NOTE, stages, {}), networks, codec, setting)
+    return Candidate(Cost(name, about, NOTE, stages, {}), networks, codec, setting)
 
 
 def _run(

@@ -1,4 +1,4 @@
-"""Models of variable rate as contenders: what a device does, and what a server adds."""
+"""Models of variable rate as candidates: what a device does, and what a server adds."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from heqcodec.nqe_r.transform import QUARTER, SIZE
 from numpy.typing import NDArray
 
 from . import device_work, packed_work, rate_work
-from .contender import Contender, Networks
+from .candidate import Candidate, Networks
 from .decoders import decoder_stage, inverse_work
 from .rate_frame import FrameWork, RateParts, count_frame, fitting_step
 from .work import Cost, Stage, Work
@@ -27,7 +27,7 @@ from .work import Cost, Stage, Work
 Decoding = tuple[Stage, Callable[[], object]]
 
 
-def rate_contenders(name: str, frame: NDArray[np.uint8], bpp: float) -> list[Contender]:
+def rate_candidates(name: str, frame: NDArray[np.uint8], bpp: float) -> list[Candidate]:
     """A model on a frame: with the device coder, with the packed coder, and with each further
     decoder.
 
@@ -68,14 +68,14 @@ def rate_contenders(name: str, frame: NDArray[np.uint8], bpp: float) -> list[Con
     is_default = name == registry.default_model("rate")
     extra = _inverse_work(work)
 
-    def contender(
+    def candidate(
         suffix: str, setting: str, coding: list[Stage], decoding: Decoding, codec: Any
-    ) -> Contender:
+    ) -> Candidate:
         stage, run = decoding
         stages = [*encoding, *coding, stage]
         cost = Cost(name + suffix, str(entry["about"]), setting, stages, _detail(work))
         networks = Networks(encode=_levels_of(encoder, patches, step), decode=run)
-        return Contender(cost, networks, codec if is_default else None, quality)
+        return Candidate(cost, networks, codec if is_default else None, quality)
 
     packed_note = (
         f"As {name}, with the packed coder of a server, which is counted in products of its "
@@ -83,13 +83,13 @@ def rate_contenders(name: str, frame: NDArray[np.uint8], bpp: float) -> list[Con
     )
     strong = decoder_stage(entry["decoder"], frame, extra)
     made = [
-        contender("", note, device, strong, HeqRate()),
-        contender("-packed", packed_note, packed, strong, HeqRatePacked()),
+        candidate("", note, device, strong, HeqRate()),
+        candidate("-packed", packed_note, packed, strong, HeqRatePacked()),
     ]
     for kind, decoder in entry.get("decoders", {}).items():
         other = f"As {name}, with its {kind} decoder."
         made.append(
-            contender(f"-{kind}", other, device, decoder_stage(decoder, frame, extra), None)
+            candidate(f"-{kind}", other, device, decoder_stage(decoder, frame, extra), None)
         )
     return made
 

@@ -1,4 +1,4 @@
-"""Megapixels a second, all contenders in turn in one run on the same cores."""
+"""Megapixels a second, all candidates in turn in one run on the same cores."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from .contender import Contender
+from .candidate import Candidate
 
 
 @dataclass(frozen=True)
 class Speed:
-    """Of one contender, megapixels a second, the median of some rounds.
+    """Of one candidate, megapixels a second, the median of some rounds.
 
     networks_encode, networks_decode: without entropy coder and files; None without networks.
     files_encode, files_decode: pixels to a real file and back; None where it writes none here.
@@ -34,55 +34,55 @@ FIGURES = ("networks_encode", "networks_decode", "files_encode", "files_decode")
 
 
 def measure_speeds(
-    contenders: Sequence[Contender],
+    candidates: Sequence[Candidate],
     frame: NDArray[np.uint8],
     rounds: int,
     folder: Path,
     advance: Callable[[str], None] = lambda name: None,
 ) -> list[Speed]:
-    """Time everything that contenders can do on a frame.
+    """Time everything that candidates can do on a frame.
 
-    Each round times every contender once, one after the other, so that whatever else the machine
+    Each round times every candidate once, one after the other, so that whatever else the machine
     does meets all of them; one round before warms up and is not counted.
 
     Args:
-        contenders: what to time.
+        candidates: what to time.
         frame: uint8 (H, W, 3).
         rounds: at least 1.
         folder: for the files.
-        advance: called with the name of each contender once a round.
+        advance: called with the name of each candidate once a round.
     """
     height, width = frame.shape[:2]
-    seconds: list[dict[str, list[float]]] = [{} for _ in contenders]
+    seconds: list[dict[str, list[float]]] = [{} for _ in candidates]
     for number in range(rounds + 1):
-        for index, contender in enumerate(contenders):
-            advance(contender.cost.name)
-            path = folder / f"{index}{contender.codec.suffix if contender.codec else ''}"
-            for key, call in _calls(contender, frame, path):
+        for index, candidate in enumerate(candidates):
+            advance(candidate.cost.name)
+            path = folder / f"{index}{candidate.codec.suffix if candidate.codec else ''}"
+            for key, call in _calls(candidate, frame, path):
                 begun = time.perf_counter()
                 call()
                 if number:
                     seconds[index].setdefault(key, []).append(time.perf_counter() - begun)
     speeds = []
-    for index, contender in enumerate(contenders):
+    for index, candidate in enumerate(candidates):
         figures: dict[str, float] = {
             key: width * height / 1e6 / statistics.median(values)
             for key, values in seconds[index].items()
         }
-        if contender.codec:
-            size = (folder / f"{index}{contender.codec.suffix}").stat().st_size
+        if candidate.codec:
+            size = (folder / f"{index}{candidate.codec.suffix}").stat().st_size
             figures["bpp"] = 8 * size / (width * height)
         speeds.append(Speed(**figures))
     return speeds
 
 
 def _calls(
-    contender: Contender, frame: NDArray[np.uint8], path: Path
+    candidate: Candidate, frame: NDArray[np.uint8], path: Path
 ) -> Iterator[tuple[str, Callable[[], object]]]:
-    if contender.networks:
-        yield "networks_encode", contender.networks.encode
-        yield "networks_decode", contender.networks.decode
-    codec, setting = contender.codec, contender.setting
+    if candidate.networks:
+        yield "networks_encode", candidate.networks.encode
+        yield "networks_decode", candidate.networks.decode
+    codec, setting = candidate.codec, candidate.setting
     if codec:
         # No part of the figures; after the first round there is nothing left to load.
         codec.prepare()

@@ -9,7 +9,7 @@ from typing import Any
 
 from heqcodec.eval.markdown import markdown_table
 
-from .contender import Contender
+from .candidate import Candidate
 from .speed import FIGURES, Speed, ratio
 from .work import Stage
 
@@ -30,7 +30,7 @@ class Table:
     rows: tuple[tuple[str, ...], ...]
 
 
-def work_tables(contenders: Sequence[Contender]) -> list[Table]:
+def work_tables(candidates: Sequence[Candidate]) -> list[Table]:
     """Weights, operations and memory of encoders, entropy coders and decoders."""
     tables = []
     for title, first, second in (
@@ -44,23 +44,23 @@ def work_tables(contenders: Sequence[Contender]) -> list[Table]:
         elif second:
             headings[2:3] = ["encoding, a pixel", "decoding, a pixel"]
         rows = []
-        for contender in contenders:
-            stage = contender.cost.stage(first)
-            cells = [contender.cost.name, _bits(stage), _work(stage)]
+        for candidate in candidates:
+            stage = candidate.cost.stage(first)
+            cells = [candidate.cost.name, _bits(stage), _work(stage)]
             if second:
-                cells.append(_work(contender.cost.stage(second)))
+                cells.append(_work(candidate.cost.stage(second)))
             rows.append((*cells, _bytes(stage)))
         tables.append(Table(title, tuple(headings), tuple(rows)))
     return tables
 
 
-def speed_table(contenders: Sequence[Contender], speeds: Sequence[Speed]) -> Table:
+def speed_table(candidates: Sequence[Candidate], speeds: Sequence[Speed]) -> Table:
     """Megapixels a second, and ratios to the reference."""
-    reference = reference_speed(contenders, speeds)
+    reference = reference_speed(candidates, speeds)
     headings = ("codec", "file bpp", *(_heading(figure) for figure in FIGURES))
     rows = []
-    for contender, speed in zip(contenders, speeds, strict=True):
-        cells = [contender.cost.name, "-" if speed.bpp is None else f"{speed.bpp:.3f}"]
+    for candidate, speed in zip(candidates, speeds, strict=True):
+        cells = [candidate.cost.name, "-" if speed.bpp is None else f"{speed.bpp:.3f}"]
         for figure in FIGURES:
             value, share = getattr(speed, figure), ratio(speed, reference, figure)
             reported = "-" if value is None else f"{value:.3g}"
@@ -70,16 +70,16 @@ def speed_table(contenders: Sequence[Contender], speeds: Sequence[Speed]) -> Tab
     return Table(title, headings, tuple(rows))
 
 
-def reference_speed(contenders: Sequence[Contender], speeds: Sequence[Speed]) -> Speed:
+def reference_speed(candidates: Sequence[Candidate], speeds: Sequence[Speed]) -> Speed:
     """The speed of the codec that ratios are to; one without figures where it is not there."""
-    found = [s for c, s in zip(contenders, speeds, strict=True) if c.cost.name == REFERENCE]
+    found = [s for c, s in zip(candidates, speeds, strict=True) if c.cost.name == REFERENCE]
     return found[0] if found else Speed()
 
 
-def remarks(contenders: Sequence[Contender], speeds: Sequence[Speed]) -> list[str]:
+def remarks(candidates: Sequence[Candidate], speeds: Sequence[Speed]) -> list[str]:
     """What a reader must know, one sentence or two a codec."""
-    reported = [f"{contender.cost.name}: {contender.cost.note}" for contender in contenders]
-    if speeds and reference_speed(contenders, speeds).files_encode is None:
+    reported = [f"{candidate.cost.name}: {candidate.cost.note}" for candidate in candidates]
+    if speeds and reference_speed(candidates, speeds).files_encode is None:
         reported.append(NETWORKS_ONLY)
     return reported
 
@@ -89,12 +89,12 @@ def markdown(table: Table) -> str:
     return f"## {table.title}\n\n{markdown_table(table.headings, table.rows, names=1)}"
 
 
-def document(contenders: Sequence[Contender], speeds: Sequence[Speed], run: dict[str, Any]) -> str:
+def document(candidates: Sequence[Candidate], speeds: Sequence[Speed], run: dict[str, Any]) -> str:
     """Everything as JSON, unrounded; what is not known is null."""
-    reference = reference_speed(contenders, speeds) if speeds else Speed()
+    reference = reference_speed(candidates, speeds) if speeds else Speed()
     codecs = []
-    for index, contender in enumerate(contenders):
-        cost = contender.cost
+    for index, candidate in enumerate(candidates):
+        cost = candidate.cost
         reported: dict[str, Any] = {
             "name": cost.name,
             "about": cost.about,

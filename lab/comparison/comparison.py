@@ -17,7 +17,7 @@ from heqcodec.quantizers.diagnostics import level_statistics
 from heqcodec.quantizers.registry import REGISTRY
 from torch import nn
 
-from .contestants import FLOAT, Contestant
+from .candidates import FLOAT, Candidate
 from .training import TimedTask, train_for
 
 FLOAT_BITS = 32
@@ -25,7 +25,7 @@ FLOAT_BITS = 32
 
 def compare(
     tasks: Sequence[TimedTask],
-    contestants: Sequence[Contestant],
+    candidates: Sequence[Candidate],
     minutes: float,
     float_minutes: float,
     seed: int,
@@ -38,7 +38,7 @@ def compare(
 
     Args:
         tasks: what for.
-        contestants: quantizers, each of which quantizes all layers of the encoder.
+        candidates: quantizers, each of which quantizes all layers of the encoder.
         minutes: of training of each quantizer for each task.
         float_minutes: of the full-precision twin before.
         seed: of everything.
@@ -59,13 +59,13 @@ def compare(
         report(f"{task.name}, {FLOAT}: {task.measure(twin):.2f} {task.unit} after {steps} steps.")
         twins[task.name] = twin
     rows: list[dict[str, Any]] = []
-    for contestant in (None, *contestants):
-        row = _described(contestant)
+    for candidate in (None, *candidates):
+        row = _described(candidate)
         for task in tasks:
             network = copy.deepcopy(twins[task.name])
-            if contestant is not None:
+            if candidate is not None:
                 encoder = task.encoder(network)
-                encoder.quantize(partial(_made, contestant))
+                encoder.quantize(partial(_made, candidate))
                 # Statistics of sums of other weights would mislead the first steps.
                 task.calibrate(network)
             begun = time.monotonic()
@@ -83,25 +83,25 @@ def compare(
         yield rows
 
 
-def _described(contestant: Contestant | None) -> dict[str, Any]:
-    if contestant is None:
+def _described(candidate: Candidate | None) -> dict[str, Any]:
+    if candidate is None:
         return {"label": FLOAT, "name": None, "options": {}, "bits": FLOAT_BITS, "source": None}
     return {
-        "label": contestant.label,
-        "name": contestant.name,
-        "options": dict(contestant.options),
-        "bits": contestant.bits,
-        "source": REGISTRY[contestant.name].source,
+        "label": candidate.label,
+        "name": candidate.name,
+        "options": dict(candidate.options),
+        "bits": candidate.bits,
+        "source": REGISTRY[candidate.name].source,
     }
 
 
-def _made(contestant: Contestant, layer: VggLayer) -> WeightQuantizer:
-    quantizer = make_quantizer(contestant.name, **contestant.options)
+def _made(candidate: Candidate, layer: VggLayer) -> WeightQuantizer:
+    quantizer = make_quantizer(candidate.name, **candidate.options)
     assert isinstance(quantizer, WeightQuantizer)
-    if quantizer.bits != contestant.bits:
+    if quantizer.bits != candidate.bits:
         raise HeqError(
-            f"{contestant.label} stores {quantizer.bits} bits a weight of {layer.name}, and its "
-            f"group has {contestant.bits}."
+            f"{candidate.label} stores {quantizer.bits} bits a weight of {layer.name}, and its "
+            f"group has {candidate.bits}."
         )
     return quantizer
 

@@ -11,16 +11,16 @@ import pytest
 import torch
 from heqcodec.base.errors import HeqError
 from heqcodec.eval.complexity import transform_work
-from heqcodec.eval.complexity.contender import Contender
+from heqcodec.eval.complexity.candidate import Candidate
 from heqcodec.eval.complexity.frame import noise_frame, photograph_frame
-from heqcodec.eval.complexity.models import our_contenders
+from heqcodec.eval.complexity.models import our_candidates
 from heqcodec.eval.complexity.networks import (
     multiply_accumulates,
     peak_activation_bytes,
     stage_inputs,
     weight_bits,
 )
-from heqcodec.eval.complexity.peers import network_contender, peer_contenders
+from heqcodec.eval.complexity.peers import network_candidate, peer_candidates
 from heqcodec.eval.complexity.tables import (
     REFERENCE,
 )
@@ -50,14 +50,14 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 FRAME = noise_frame(128, 64)
 
 
-def stage_of(contender: Contender, name: str) -> Stage:
-    stage = contender.cost.stage(name)
+def stage_of(candidate: Candidate, name: str) -> Stage:
+    stage = candidate.cost.stage(name)
     assert stage is not None
     return stage
 
 
-def work_of(contender: Contender, name: str) -> Work:
-    work = stage_of(contender, name).work
+def work_of(candidate: Candidate, name: str) -> Work:
+    work = stage_of(candidate, name).work
     assert work is not None
     return work
 
@@ -125,23 +125,23 @@ class TestNetworks:
 class TestPeers:
     def test_factorized_by_hand(self) -> None:
         """5x5 convolutions at strides of 2, and GDN, whose products are by pairs of channels."""
-        contender = network_contender(
+        candidate = network_candidate(
             "f", "", Factorized(8, 12).eval(), FRAME, codec=None, setting=0
         )
         conv = 25 * (3 * 8 / 4 + 8 * 8 / 16 + 8 * 8 / 64 + 8 * 12 / 256)
         gdn = 64 * (1 / 4 + 1 / 16 + 1 / 64)
-        assert work_of(contender, "encoder") == Work(multiply_accumulates=conv + gdn)
-        assert work_of(contender, "decoder") == Work(multiply_accumulates=conv + gdn)
-        assert work_of(contender, "entropy encoder") == Work(symbols=12 / 256)
+        assert work_of(candidate, "encoder") == Work(multiply_accumulates=conv + gdn)
+        assert work_of(candidate, "decoder") == Work(multiply_accumulates=conv + gdn)
+        assert work_of(candidate, "entropy encoder") == Work(symbols=12 / 256)
         sizes = [(3 * 8, 8), (8 * 8, 8), (8 * 8, 8), (8 * 12, 12)]
         normalizations = 3 * (8 * 8 + 8)
         weights = sum(25 * a + b for a, b in sizes) + normalizations
-        assert stage_of(contender, "encoder").weight_bits == 32 * weights
+        assert stage_of(candidate, "encoder").weight_bits == 32 * weights
 
     @pytest.mark.slow
     def test_shipped_sizes(self) -> None:
         """Of the architectures as they are: figures that CompressAI's users know."""
-        found = {c.cost.name: c for c in peer_contenders(FRAME, [])}
+        found = {c.cost.name: c for c in peer_candidates(FRAME, [])}
         assert set(found) == {REFERENCE, "mbt2018-mean", "mcucoder"}
         factorized = work_of(found[REFERENCE], "encoder").multiply_accumulates
         assert factorized == pytest.approx(
@@ -160,15 +160,15 @@ class TestPeers:
         encode = work_of(hyper, "entropy encoder").multiply_accumulates
         decode = work_of(hyper, "entropy decoder").multiply_accumulates
         assert encode > decode > 0
-        for contender in found.values():
-            assert contender.codec is None and contender.networks is not None
-            contender.networks.encode()
-            contender.networks.decode()
+        for candidate in found.values():
+            assert candidate.codec is None and candidate.networks is not None
+            candidate.networks.encode()
+            candidate.networks.decode()
 
     def test_counts_do_not_depend_on_the_frame(self) -> None:
         network = McuCoder(8).eval()
-        one = network_contender("m", "", network, FRAME, None, 0)
-        other = network_contender("m", "", network, noise_frame(192, 128), None, 0)
+        one = network_candidate("m", "", network, FRAME, None, 0)
+        other = network_candidate("m", "", network, noise_frame(192, 128), None, 0)
         for name in ("encoder", "decoder"):
             assert work_of(one, name) == work_of(other, name)
 
@@ -176,19 +176,19 @@ class TestPeers:
         for name in ("a", "b"):
             save_peer(tmp_path, build("factorized", {"width": 4, "latents": 6}), {}, {"name": name})
         with pytest.raises(HeqError, match=r"both hold a factorized network"):
-            peer_contenders(FRAME, sorted(tmp_path.glob("*.safetensors")))
+            peer_candidates(FRAME, sorted(tmp_path.glob("*.safetensors")))
 
 
 class TestCompressAI:
     def test_other_architectures(self) -> None:
         pytest.importorskip("compressai.models", exc_type=ImportError)
         from compressai.models import FactorizedPrior
-        from heqcodec.eval.complexity.peers import zoo_contenders
+        from heqcodec.eval.complexity.peers import zoo_candidates
 
-        found = {c.cost.name: c for c in zoo_contenders(FRAME)}
+        found = {c.cost.name: c for c in zoo_candidates(FRAME)}
         assert {"bmshj2018-hyperprior", "mbt2018", "cheng2020-anchor"} <= set(found)
-        theirs = network_contender("f", "", FactorizedPrior(8, 12).eval(), FRAME, None, 0)
-        ours = network_contender("f", "", Factorized(8, 12).eval(), FRAME, None, 0)
+        theirs = network_candidate("f", "", FactorizedPrior(8, 12).eval(), FRAME, None, 0)
+        ours = network_candidate("f", "", Factorized(8, 12).eval(), FRAME, None, 0)
         for name in ("encoder", "entropy encoder", "entropy decoder", "decoder"):
             assert work_of(theirs, name) == work_of(ours, name)
             assert stage_of(theirs, name) == stage_of(ours, name)
@@ -312,39 +312,39 @@ class TestTransform:
         assert 0.25 * dense < work.additions < 0.4 * dense
 
 
-def patch_contenders() -> list[Contender]:
+def patch_candidates() -> list[Candidate]:
     """Those of variable rate have tests of their own, in test_rate_complexity.py."""
     names = registry.model_names("patch")
-    return [found for found in our_contenders(FRAME) if found.cost.name in names]
+    return [found for found in our_candidates(FRAME) if found.cost.name in names]
 
 
 class TestModels:
     @pytest.mark.slow
     def test_every_model_of_the_registry(self) -> None:
-        found = patch_contenders()
-        assert [contender.cost.name for contender in found] == registry.model_names("patch")
+        found = patch_candidates()
+        assert [candidate.cost.name for candidate in found] == registry.model_names("patch")
         reported = [entry for entry in registry.describe_models() if entry["mode"] == "patch"]
-        for contender, described in zip(found, reported, strict=True):
-            bits = [stage_of(contender, "encoder").weight_bits]
-            coder = contender.cost.stage("entropy encoder")
+        for candidate, described in zip(found, reported, strict=True):
+            bits = [stage_of(candidate, "encoder").weight_bits]
+            coder = candidate.cost.stage("entropy encoder")
             bits += [coder.weight_bits] if coder else []
             assert sum(value or 0 for value in bits) == described["weight_bits"]
-            decoder = stage_of(contender, "decoder")
+            decoder = stage_of(candidate, "decoder")
             stored = registry.manifest()["models"][described["name"]]["decoder"]["bytes"]
             # The rest of the file is its head.
             assert decoder.weight_bits == pytest.approx(8 * stored, rel=0.01)
-            encoder = work_of(contender, "encoder")
+            encoder = work_of(candidate, "encoder")
             assert encoder.multiply_accumulates == encoder.multiplications == 0
             assert encoder.additions > 100 and encoder.shifts > 10
-            assert contender.codec is not None and contender.codec.missing() is None
-            assert contender.networks is not None
-            contender.networks.encode()
-            contender.networks.decode()
+            assert candidate.codec is not None and candidate.codec.missing() is None
+            assert candidate.networks is not None
+            candidate.networks.encode()
+            candidate.networks.decode()
 
     def test_decoder_by_hand(self) -> None:
         """PURENET's convolutions, from its sizes, and the inverse transform before it."""
-        for contender in patch_contenders():
-            entry = registry.manifest()["models"][contender.cost.name]
+        for candidate in patch_candidates():
+            entry = registry.manifest()["models"][candidate.cost.name]
             sizes = entry["decoder"]["config"]
             width, fine = sizes["width"], sizes["fine_width"]
             cell = sizes["inputs"] * width
@@ -359,7 +359,7 @@ class TestModels:
             quarter = 9 * (fine + 12) * fine + 18 * fine * sum(hidden) + 9 * fine * 12
             inverse = 2 * 32 * 3 + 9 if sizes["has_base"] else 0
             expected = cell / 64 + middle / 16 + quarter / 4 + inverse
-            assert work_of(contender, "decoder").multiply_accumulates == pytest.approx(expected)
+            assert work_of(candidate, "decoder").multiply_accumulates == pytest.approx(expected)
 
 
 class TestFrame:

@@ -12,7 +12,7 @@ import pytest
 from clock import Clock
 from command_runner import run
 from heqcodec.eval.complexity import speed
-from heqcodec.eval.complexity.contender import Contender, Networks
+from heqcodec.eval.complexity.candidate import Candidate, Networks
 from heqcodec.eval.complexity.frame import noise_frame
 from heqcodec.eval.complexity.speed import Speed, measure_speeds, ratio
 from heqcodec.eval.complexity.tables import (
@@ -59,9 +59,9 @@ class SlowCodec:
         return np.zeros((1, 1, 3), dtype=np.uint8)
 
 
-def contender(name: str, codec: Any = None, networks: Networks | None = None) -> Contender:
+def candidate(name: str, codec: Any = None, networks: Networks | None = None) -> Candidate:
     stage = Stage("encoder", 1000, Work(additions=2.5, shifts=1500), 77)
-    return Contender(Cost(name, "about", "note", [stage], {"x": 1.0}), networks, codec, 1.0)
+    return Candidate(Cost(name, "about", "note", [stage], {"x": 1.0}), networks, codec, 1.0)
 
 
 class TestSpeed:
@@ -71,7 +71,7 @@ class TestSpeed:
         clock = Clock()
         monkeypatch.setattr(speed, "time", clock)
         networks = Networks(lambda: clock.pause(0.25), lambda: clock.pause(2.0))
-        pair = [contender("a", SlowCodec(clock.pause)), contender("b", None, networks)]
+        pair = [candidate("a", SlowCodec(clock.pause)), candidate("b", None, networks)]
         reported: list[str] = []
         files, nets = measure_speeds(pair, FRAME, 3, tmp_path, reported.append)
         assert reported == ["a", "b"] * 4
@@ -88,7 +88,7 @@ class TestSpeed:
 
 
 class TestTables:
-    pair = (contender("mine"), contender(REFERENCE))
+    pair = (candidate("mine"), candidate(REFERENCE))
     speeds = (Speed(1.0, 2.0, 3.0, 4.0, 0.25), Speed(2.0, 2.0))
 
     def test_work(self) -> None:
@@ -183,7 +183,7 @@ class TestClassical:
         codecs = {"reported": reported, "plain": SlowCodec(), "absent": absent}
         monkeypatch.setattr(classical, "codec_names", lambda: list(codecs))
         monkeypatch.setattr(classical, "make_codec", codecs.__getitem__)
-        (found,) = classical.classical_contenders()
+        (found,) = classical.classical_candidates()
         assert found.codec is reported and found.setting == 0.25
         stage = found.cost.stage("encoder")
         assert stage == Stage("encoder", None, Work(multiplications=64.5, additions=70.0), 4096)

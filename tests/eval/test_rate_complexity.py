@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from heqcodec.eval.complexity import rate_work
-from heqcodec.eval.complexity.contender import Contender
+from heqcodec.eval.complexity.candidate import Candidate
 from heqcodec.eval.complexity.frame import noise_frame
-from heqcodec.eval.complexity.models import BITS, our_contenders
+from heqcodec.eval.complexity.models import BITS, our_candidates
 from heqcodec.eval.complexity.rate_frame import RateParts, fitting_step
-from heqcodec.eval.complexity.rate_models import rate_contenders
+from heqcodec.eval.complexity.rate_models import rate_candidates
 from heqcodec.eval.complexity.work import Stage, Work
 from heqcodec.export.layers import layer_operations, rate_layers
 from heqcodec.export.operations import (
@@ -240,16 +240,16 @@ def parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[RateParts
         yield RateParts(encoder, model.encoder, model.device, model.packed)
 
 
-def stage_of(contender: Contender, name: str) -> Stage:
-    stage = contender.cost.stage(name)
+def stage_of(candidate: Candidate, name: str) -> Stage:
+    stage = candidate.cost.stage(name)
     assert stage is not None and stage.work is not None
     return stage
 
 
 class TestModel:
-    def test_contenders(self, parts: RateParts) -> None:
-        found = our_contenders(FRAME)
-        assert [contender.cost.name for contender in found] == [
+    def test_candidates(self, parts: RateParts) -> None:
+        found = our_candidates(FRAME)
+        assert [candidate.cost.name for candidate in found] == [
             NAME,
             f"{NAME}-packed",
             f"{NAME}-fast",
@@ -264,11 +264,11 @@ class TestModel:
         assert encoder.weight_bits == sum(parts.encoder.weight_bits().values())
         # Pixels, two transform sizes in 32 bits, a row of 32, two bits a level.
         assert encoder.activation_bytes == 3072 + 8 * 3072 + 128 + 768
-        for contender in found:
-            assert stage_of(contender, "encoder") == encoder
-            assert contender.networks is not None
-            contender.networks.encode()
-            contender.networks.decode()
+        for candidate in found:
+            assert stage_of(candidate, "encoder") == encoder
+            assert candidate.networks is not None
+            candidate.networks.encode()
+            candidate.networks.decode()
         for end in ("entropy encoder", "entropy decoder"):
             own = stage_of(device, end)
             assert own.weight_bits == sum(DeviceCoder(parts.device).weight_bits().values())
@@ -284,15 +284,15 @@ class TestModel:
     def test_layers_are_those_of_the_report_and_choices_are_the_sum_of_their_kinds(
         self, parts: RateParts
     ) -> None:
-        contender = rate_contenders(NAME, FRAME, 0.25)[0]
-        layers = stage_of(contender, "encoder").work
+        candidate = rate_candidates(NAME, FRAME, 0.25)[0]
+        layers = stage_of(candidate, "encoder").work
         reported = layer_operations(rate_layers({**parts.tensors, **parts.device}))
         assert layers is not None
         assert layers.additions == pytest.approx(reported.additions)
         assert layers.shifts == pytest.approx(reported.shifts)
-        choices = stage_of(contender, "choices").work
+        choices = stage_of(candidate, "choices").work
         assert choices is not None and choices.multiply_accumulates == choices.multiplications == 0
-        detail = contender.cost.detail
+        detail = candidate.cost.detail
         for kind in ("additions", "shifts"):
             kinds = ("choice of sizes", "quantization")
             total = sum(detail[f"{name}, {kind} a pixel"] for name in kinds)
@@ -302,12 +302,12 @@ class TestModel:
         skipped = detail["cost layer, additions a pixel where zeros are skipped"]
         assert 0 < skipped < layers.additions
         assert (
-            f"brings the sums of the cost layer to {skipped:.1f} additions" in contender.cost.note
+            f"brings the sums of the cost layer to {skipped:.1f} additions" in candidate.cost.note
         )
 
     def test_is_counted_at_the_finest_step_that_fits(self, parts: RateParts) -> None:
         step = fitting_step(parts, FRAME, 0.25)
-        reported = rate_contenders(NAME, FRAME, 0.25)[0].cost
+        reported = rate_candidates(NAME, FRAME, 0.25)[0].cost
         assert f"counted at step {step}, " in reported.note
         assert reported.detail["device coder, bpp"] <= 0.25
         coder = DeviceCoder(parts.device)
@@ -319,7 +319,7 @@ class TestModel:
 
     def test_decoder_by_hand(self, parts: RateParts) -> None:
         """PURENET with a stage at 1/4 and without, and the plain inverse in the chosen sizes."""
-        device, _, fast = rate_contenders(NAME, FRAME, 0.25)
+        device, _, fast = rate_candidates(NAME, FRAME, 0.25)
         quarters = device.cost.detail["share of patches in quarters"]
         inverse = 9 + 2 * 3 * (32 * (1 - quarters) + 16 * quarters)
         # At 1/8: enter, a local block and one more, the correction; then what leads on.
@@ -330,13 +330,13 @@ class TestModel:
         # At 1/4: 6 channels and the pixels of 4x4, two blocks.
         mid = 9 * (6 + 48) * 6 + 2 * 18 * 6**2 + 6 * 4 * 4
         staged = (cell + 8 * 6 * 4) / 64 + mid / 16 + half / 4
-        for contender, expected in ((fast, plain), (device, staged)):
-            work = stage_of(contender, "decoder").work
+        for candidate, expected in ((fast, plain), (device, staged)):
+            work = stage_of(candidate, "decoder").work
             assert work is not None
             assert work.multiply_accumulates == pytest.approx(expected + inverse)
 
     def test_budget_and_memory_are_told(self, parts: RateParts) -> None:
-        note = rate_contenders(NAME, FRAME, 0.25)[0].cost.note
+        note = rate_candidates(NAME, FRAME, 0.25)[0].cost.note
         bits = sum(parts.encoder.weight_bits().values())
         bits += sum(DeviceCoder(parts.device).weight_bits().values())
         assert f"{bits:,} bits of weights of 1,048,576" in note

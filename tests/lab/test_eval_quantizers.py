@@ -13,10 +13,10 @@ import torch
 from command_runner import names, run
 from heqcodec.base.errors import HeqError
 from heqcodec.lab.classifier.images import load_images
+from heqcodec.lab.comparison.candidates import CANDIDATES, chosen
 from heqcodec.lab.comparison.classifier_task import ClassifierTask
 from heqcodec.lab.comparison.codec_task import CodecTask
 from heqcodec.lab.comparison.comparison import layer_use
-from heqcodec.lab.comparison.contestants import CONTESTANTS, chosen
 from heqcodec.lab.comparison.results import markdown
 from heqcodec.lab.comparison.seeds import merged, seed_deviation
 from heqcodec.lab.networks.reduced import ReducedNqe, reduced_layers
@@ -48,10 +48,10 @@ class TestNetwork:
         weights = [next(n.reduced_blocks())[1].latent for n in (first, other)]
         assert not torch.equal(*weights)
 
-    @pytest.mark.parametrize("contestant", CONTESTANTS, ids=lambda c: c.label)
-    def test_every_contestant_has_the_bits_of_its_group(self, contestant) -> None:  # type: ignore[no-untyped-def]
-        quantizer = make_quantizer(contestant.name, **contestant.options)
-        assert quantizer.bits == contestant.bits
+    @pytest.mark.parametrize("candidate", CANDIDATES, ids=lambda c: c.label)
+    def test_every_candidate_has_the_bits_of_its_group(self, candidate) -> None:  # type: ignore[no-untyped-def]
+        quantizer = make_quantizer(candidate.name, **candidate.options)
+        assert quantizer.bits == candidate.bits
 
     def test_use_of_levels(self, tiles: np.ndarray) -> None:
         task = CodecTask(tiles, [tiles[0][:64, :64]], 4, torch.device("cpu"), 0)
@@ -100,7 +100,7 @@ class TestCommand:
         assert odd.exit_code == 1 and "the width must be even" in odd.stderr
 
     def test_labels(self, tmp_path: Path) -> None:
-        assert chosen([]) == list(CONTESTANTS)
+        assert chosen([]) == list(CANDIDATES)
         np.savez(tmp_path / "x.npz", images=np.zeros((4, 8, 8, 3), np.uint8), labels=np.zeros(4))
         small = load_images(tmp_path / "x.npz")
         assert len(small.train) == 3 and len(small.test) == 1  # four fifths

@@ -29,7 +29,7 @@ class Networks:
 
 
 @dataclass(frozen=True)
-class Contender:
+class Candidate:
     """One codec of the comparison.
 
     cost: counted.
