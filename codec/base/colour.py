@@ -31,7 +31,8 @@ def cosine_rows() -> NDArray[np.float64]:
 
 
 def check_exact(matrix: NDArray[np.int32], shift: int) -> None:
-    """Refuse a matrix with which `both_ways`, of colour planes, could not be exact in float32.
+    """Refuse a matrix with which `separable_transform`, of colour planes, could not be exact in
+    float32.
 
     Raises:
         ValueError: a sum could reach 2^24.
@@ -43,7 +44,7 @@ def check_exact(matrix: NDArray[np.int32], shift: int) -> None:
         raise ValueError("the transform's sums do not fit the 24 bits of float32")
 
 
-def both_ways(fields: NDArray[Any], matrix: NDArray[Any], shift: int) -> NDArray[Any]:
+def separable_transform(fields: NDArray[Any], matrix: NDArray[Any], shift: int) -> NDArray[Any]:
     """Rows, then columns of fields (..., n, n) by a matrix (n, n), each rounded.
 
     Args:

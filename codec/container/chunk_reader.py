@@ -168,7 +168,7 @@ class _WholeChunks:
 
 
 def _name_at(read: Read, position: int, end: int) -> str:
-    """The type at ``position`` if it is a lawful one, else ``"?"``; END_ if nothing is left."""
+    """The type at ``position`` if it is a valid one, else ``"?"``; END_ if nothing is left."""
     if position >= end:
         return Chunk(END).name
     name = read(position, min(4, end - position))

@@ -71,21 +71,21 @@ class Chunk:
 
 
 def is_chunk_type(name: bytes) -> bool:
-    """Whether four bytes are a lawful chunk type: ASCII letters and ``_``, a letter first."""
+    """Whether four bytes are a valid chunk type: ASCII letters and ``_``, a letter first."""
     text = name.replace(b"_", b"A")
     return len(name) == 4 and text.isalpha() and text.isascii() and name[:1] != b"_"
 
 
 def can_be_chunk(words: NDArray[np.uint32], lengths: NDArray[np.uint32]) -> NDArray[np.bool_]:
-    """Of first words (little-endian) and lengths, which a lawful chunk can have: its type is as
+    """Of first words (little-endian) and lengths, which a valid chunk can have: its type is as
     `is_chunk_type` says, and END_ has no data."""
-    lawful = np.ones(words.shape, bool)
+    valid = np.ones(words.shape, bool)
     for shift in (0, 8, 16, 24):
         octets = (words >> np.uint32(shift)) & np.uint32(0xFF)
         letters = (octets | np.uint32(0x20)) - np.uint32(ord("a")) < 26
-        lawful &= letters | (octets == ord("_")) & (shift > 0)
+        valid &= letters | (octets == ord("_")) & (shift > 0)
     ends = words == int.from_bytes(END, "little")
-    return lawful & (~ends | (lengths == 0))
+    return valid & (~ends | (lengths == 0))
 
 
 def is_ancillary(name: bytes) -> bool:

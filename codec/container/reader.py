@@ -31,10 +31,10 @@ from heqcodec.container.strips import (
     STRIP_OVERHEAD,
     Strip,
     check_strip,
-    lawful_rate,
     repair_strip,
     smallest_size,
     strip_length,
+    valid_rate,
 )
 
 
@@ -179,7 +179,7 @@ class ContainerReader:
         if stop <= begin:
             return None
         found, rate, length = STRIP_HEAD.unpack(self._read(extent.start, STRIP_HEAD.size))
-        if (found != index and length != stop - begin) or not lawful_rate(self.header, rate, 1):
+        if (found != index and length != stop - begin) or not valid_rate(self.header, rate, 1):
             return None
         if not extent.closed:
             stop = min(stop, begin + length)

@@ -21,11 +21,11 @@ from heqcodec.container.strips import (
     STRIP_HEAD,
     STRIP_OVERHEAD,
     chunks_offset,
-    lawful_rate,
-    lawful_rates,
     rate_by_checksum,
     strip_length,
     strip_offset,
+    valid_rate,
+    valid_rates,
 )
 from numpy.typing import NDArray
 
@@ -134,7 +134,7 @@ class _ChainedPlaces:
                 "complete copy, or decode with partial to keep what is there."
             )
         found, rate, length = STRIP_HEAD.unpack(self._read(start, STRIP_HEAD.size))
-        if found != index or not lawful_rate(self._header, rate, length):
+        if found != index or not valid_rate(self._header, rate, length):
             raise HeqFormatError(
                 f"At byte {start} strip {index} of {self._count} was expected, and number {found} "
                 f"with rate {rate} was found: its head or the length of the strip before is "
@@ -255,7 +255,7 @@ class _SearchedPlaces:
         if index == self._count:
             return head[:4] in CHUNK_TYPES
         found, rate, length = STRIP_HEAD.unpack(head)
-        return found == index and lawful_rate(self._header, rate, length)
+        return found == index and valid_rate(self._header, rate, length)
 
     def _matches(self, start: int, stop: int, index: int) -> bool:
         """Whether these bytes are strip ``index``, its own head aside."""
@@ -274,7 +274,7 @@ class _SearchedPlaces:
         def wanted(words: NDArray[np.uint32], lengths: NDArray[np.uint32]) -> NDArray[np.bool_]:
             indices = words & INDEX_MASK
             rates = words >> np.uint32(16)
-            known = (indices >= first) & (indices < count) & lawful_rates(header, rates, lengths)
+            known = (indices >= first) & (indices < count) & valid_rates(header, rates, lengths)
             if not header.constant_rate:
                 return known
             full, last = strip_length(header, 0), strip_length(header, count - 1)

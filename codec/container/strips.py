@@ -48,21 +48,21 @@ class Strip(NamedTuple):
         return self.rate != NOT_SENT
 
 
-def lawful_rate(header: Header, rate: int, length: int) -> bool:
+def valid_rate(header: Header, rate: int, length: int) -> bool:
     """Whether a strip with so many bytes of payload can have this rate."""
     if header.constant_rate:
         return rate == header.rate
     return rate < STEPS or (rate == NOT_SENT and length == 0)
 
 
-def lawful_rates(
+def valid_rates(
     header: Header, rates: NDArray[np.uint32], lengths: NDArray[np.uint32]
 ) -> NDArray[np.bool_]:
-    """`lawful_rate` for arrays of rates and lengths."""
+    """`valid_rate` for arrays of rates and lengths."""
     if header.constant_rate:
         return rates == header.rate
-    lawful: NDArray[np.bool_] = (rates < STEPS) | ((rates == NOT_SENT) & (lengths == 0))
-    return lawful
+    valid: NDArray[np.bool_] = (rates < STEPS) | ((rates == NOT_SENT) & (lengths == 0))
+    return valid
 
 
 def strip_patch_rows(header: Header, index: int) -> int:
@@ -149,7 +149,7 @@ def pack_strip(header: Header, index: int, payload: bytes, rate: int | None = No
             longer than a length field can say; or there is no such rate.
     """
     rate = header.rate if rate is None else rate
-    if not lawful_rate(header, rate, len(payload)):
+    if not valid_rate(header, rate, len(payload)):
         raise HeqFormatError(f"Strip {index} has the rate {rate}, which there is not.")
     if not header.constant_rate:
         if len(payload) > U32_MAX:
@@ -187,7 +187,7 @@ def check_strip(header: Header, index: int, data: bytes) -> Strip:
         )
     number, rate, announced = STRIP_HEAD.unpack_from(data)
     length = len(data) - STRIP_OVERHEAD
-    if (number, announced) != (index, length) or not lawful_rate(header, rate, length):
+    if (number, announced) != (index, length) or not valid_rate(header, rate, length):
         raise HeqFormatError(
             f"Strip {index} calls itself number {number} with rate {rate} and {announced} bytes, "
             f"and it has {length}; the file was written by a faulty program, or decode with "
@@ -226,7 +226,7 @@ def rate_by_checksum(
         known = zlib.crc32(STRIP_HEAD.pack(index, header.rate, length))
         return header.rate if head == known else None
     rate = _rates_by_crc().get(head ^ zlib.crc32(STRIP_HEAD.pack(index, 0, length)))
-    return rate if rate is not None and lawful_rate(header, rate, length) else None
+    return rate if rate is not None and valid_rate(header, rate, length) else None
 
 
 @cache

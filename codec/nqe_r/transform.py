@@ -22,7 +22,7 @@ size and colour plane, and the steps of `heqcodec.nqe_r.quantizer` follow it.
 from __future__ import annotations
 
 import numpy as np
-from heqcodec.base.colour import both_ways, check_exact, colour_planes, cosine_rows
+from heqcodec.base.colour import check_exact, colour_planes, cosine_rows, separable_transform
 from heqcodec.base.numerics import Arithmetic
 from numpy.typing import NDArray
 
@@ -96,10 +96,10 @@ class RateStem:
         count, channels = planes.shape[:2]
         both = np.empty((count, TRANSFORM_SIZES, channels, LEVELS), dtype=np.int32)
         large, small = (matrix.astype(arithmetic) for matrix in self.matrices)
-        field = both_ways(planes, large, STAGE_SHIFT)
+        field = separable_transform(planes, large, STAGE_SHIFT)
         both[:, 0] = field.reshape(count, channels, LEVELS)[..., cell_places()]
         quarters = planes.reshape(count, channels, 2, QUARTER, 2, QUARTER).swapaxes(3, 4)
-        fields = both_ways(quarters, small, STAGE_SHIFT).astype(np.int32)
+        fields = separable_transform(quarters, small, STAGE_SHIFT).astype(np.int32)
         both[:, 1] = _combine_means(_by_band(fields)).reshape(count, channels, LEVELS)
         return both
 

@@ -22,7 +22,13 @@ Units: a coefficient is about 27.7 (16 sqrt 3) times that of the orthonormal tra
 from __future__ import annotations
 
 import numpy as np
-from heqcodec.base.colour import COLOUR, both_ways, check_exact, colour_planes, cosine_rows
+from heqcodec.base.colour import (
+    COLOUR,
+    check_exact,
+    colour_planes,
+    cosine_rows,
+    separable_transform,
+)
 from heqcodec.base.numerics import Arithmetic
 from numpy.typing import NDArray
 
@@ -97,7 +103,7 @@ class TransformStem:
         """
         x = colour_planes(patches).astype(arithmetic)
         matrix = self.matrices[0].astype(arithmetic)
-        both = both_ways(x, matrix, STAGE_SHIFT).astype(np.int32)
+        both = separable_transform(x, matrix, STAGE_SHIFT).astype(np.int32)
         if both.shape[1] == 3:
             first, second = both[:, 1], both[:, 2]
             both[:, 1] = first + (first >> 2)

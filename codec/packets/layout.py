@@ -130,7 +130,7 @@ class Start:
         if len(payload) < START.size:
             raise HeqFormatError(f"a start packet with {len(payload)} bytes of payload")
         start = cls(*START.unpack_from(payload))
-        lawful = (
+        valid = (
             start.width > 0
             and start.height > 0
             and start.channels in (1, 3, GRAY_AS_RGB)
@@ -142,7 +142,7 @@ class Start:
             and start.patches % start.run == 0
             and gcd(start.stride, start.patches // start.run) == 1
         )
-        if not lawful:
+        if not valid:
             raise HeqFormatError("a start packet that describes no image")
         return start
 

@@ -145,8 +145,8 @@ def recovered(group: dict[int, Packet], extra: dict[int, Packet]) -> list[Packet
     alike = {(packet.first, len(packet.payload)) for packet in extra.values()} == {
         (some.first, length)
     }
-    lawful = length >= PROTECTED_HEAD.size and 0 < size <= MOST - count and max(extra) < count
-    if not alike or not lawful:
+    valid = length >= PROTECTED_HEAD.size and 0 < size <= MOST - count and max(extra) < count
+    if not alike or not valid:
         raise HeqFormatError("parity packets that do not belong together")
     try:
         from reedsolo import ReedSolomonError, RSCodec

@@ -24,7 +24,7 @@ from heqcodec.container.header import check_pixels
 from heqcodec.packets.layout import Kind, Packet, Start, check, parse
 
 from .limits import Limits
-from .progress import Progress, Verdict, lawful
+from .progress import Progress, Verdict, valid_step
 from .senders import Senders
 from .store import COMPLETE, NOT_DUE, OVER, Store
 
@@ -164,7 +164,7 @@ class Intake:
         check(data, 0)
         start = Start.read(packet.payload)
         check_pixels(start.width, start.height, self.limits.pixels)
-        if not lawful(start.model, start.step):
+        if not valid_step(start.model, start.step):
             return self._refuse("unknown model")
         if self._is_one_too_many(packet.sender):
             return self._refuse("too many senders")

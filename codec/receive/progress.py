@@ -42,7 +42,7 @@ def model_name(tag: int) -> str | None:
 
 
 @lru_cache(maxsize=1024)
-def lawful(tag: int, step: int) -> bool:
+def valid_step(tag: int, step: int) -> bool:
     """Whether the model is here and has this rate."""
     from heqcodec.models import registry
 

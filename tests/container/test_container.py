@@ -99,7 +99,7 @@ class TestReader:
         assert reader.read_strip(2) == Strip(HEADER.rate, codes)
         assert reader.damaged_chunks == reader.read_chunks() == []
 
-    def test_strip_with_a_lawful_checksum_and_a_wrong_head(self) -> None:
+    def test_strip_with_a_valid_checksum_and_a_wrong_head(self) -> None:
         data = bytearray(build())
         start, stop = strip_offset(HEADER, 1), strip_offset(HEADER, 2)
         struct.pack_into("<H", data, start, 7)

@@ -24,7 +24,7 @@ STRIPS_ONLY = build()[:-12]
 
 
 def raw_chunk(name: bytes, data: bytes = b"", length: int | None = None) -> bytes:
-    """A chunk with a right CRC-32, lawful or not."""
+    """A chunk with a right CRC-32, valid or not."""
     body = struct.pack("<4sI", name, len(data) if length is None else length) + data
     return body + struct.pack("<I", zlib.crc32(body))
 
@@ -88,7 +88,7 @@ class TestChunks:
         reader, chunks = read(STRIPS_ONLY + tail, partial=True)
         assert (chunks, reader.damaged_chunks) == (kept, damaged)
 
-    def test_search_looks_for_lawful_types(self) -> None:
+    def test_search_looks_for_valid_types(self) -> None:
         """All octets in all places of a type, and END_ that has data."""
         names = [
             b"ABcd"[:place] + bytes([octet]) + b"ABcd"[place + 1 :]

@@ -14,11 +14,11 @@ from heqcodec.container.header import MOST_STRIPS
 from heqcodec.container.strips import (
     NOT_SENT,
     Strip,
-    lawful_rate,
-    lawful_rates,
     pack_strip,
     strip_length,
     strip_offset,
+    valid_rate,
+    valid_rates,
 )
 from sample_containers import HEADER, build, read
 
@@ -164,10 +164,10 @@ def test_a_header_alone_has_no_strips() -> None:
 
 
 @pytest.mark.parametrize("header", [HEADER, Header(128, 32, 1, 500, b"encoder.", coder=2, mode=1)])
-def test_rates_are_lawful_one_by_one_as_in_arrays(header: Header) -> None:
+def test_rates_are_valid_one_by_one_as_in_arrays(header: Header) -> None:
     rates, lengths = np.meshgrid([0, 64, 500, 1023, 1024, 65534, NOT_SENT], [0, 1, 1 << 31])
-    found = lawful_rates(header, rates.astype(np.uint32), lengths.astype(np.uint32))
-    one_by_one = np.vectorize(lambda rate, length: lawful_rate(header, rate, length))
+    found = valid_rates(header, rates.astype(np.uint32), lengths.astype(np.uint32))
+    one_by_one = np.vectorize(lambda rate, length: valid_rate(header, rate, length))
     assert np.array_equal(found, one_by_one(rates, lengths))
 
 

@@ -170,9 +170,9 @@ def test_any_damage(light_rate: LightRateModels, coder: str, data: st.DataObject
 
 
 def plausible(mode: str, name: str, size: int) -> st.SearchStrategy[int]:
-    """Raw values of a header field: mostly lawful ones, so that files get past the first check."""
+    """Raw values of a header field: mostly valid ones, so that files get past the first check."""
     rate = mode == "rate"
-    lawful = {
+    valid = {
         "version": st.just(1),
         "mode": st.just(int(rate)),
         "coder": st.sampled_from([2, 2, 3] if rate else [0, 0, 1, 2]),
@@ -185,7 +185,7 @@ def plausible(mode: str, name: str, size: int) -> st.SearchStrategy[int]:
         "encoder_id": st.just(int.from_bytes(HEADERS[mode]["encoder_id"], "little")),
         "coder_id": st.just(int.from_bytes(HEADERS[mode].get("coder_id", b""), "little")),
     }[name]
-    return st.one_of(*[lawful] * 15, st.integers(0, 256**size - 1))
+    return st.one_of(*[valid] * 15, st.integers(0, 256**size - 1))
 
 
 @pytest.mark.parametrize("mode", HEADERS)

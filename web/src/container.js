@@ -3,7 +3,7 @@
 import { crc32, CrcRanges } from "./crc32.js";
 import { HeqChecksumError, HeqError, HeqFormatError, HeqTruncatedError, HeqUnsupportedError } from "./errors.js";
 import { checkPixels, HEADER_LENGTH, parseHeader, repairedHeader, viewOf } from "./header.js";
-import { fixedLength, isChunkType, lawful, nextChunk, NOT_SENT, OVERHEAD, rateByChecksum, stripHeight, stripPlaces, textAt } from "./places.js";
+import { fixedLength, isChunkType, validRate, nextChunk, NOT_SENT, OVERHEAD, rateByChecksum, stripHeight, stripPlaces, textAt } from "./places.js";
 
 export { NOT_SENT, stripHeight };
 const KNOWN_CHUNKS = new Set(["ICCP", "EXIF", "XMP_", "ALPH", "END_"]);
@@ -53,7 +53,7 @@ export class Container {
       return null;
     }
     let rate = view.getUint16(start + 2, true);
-    const named = view.getUint16(start, true) === index && view.getUint32(start + 4, true) === length && lawful(header, rate, length);
+    const named = view.getUint16(start, true) === index && view.getUint32(start + 4, true) === length && validRate(header, rate, length);
     const whole = crc32(bytes.subarray(start, stop - 4)) === view.getUint32(stop - 4, true);
     if (!whole && !partial) throw new HeqChecksumError(`Strip ${index} is damaged: its CRC-32 is another; get another copy, or decode with partial.`);
     if (!named && !partial) throw new HeqFormatError(`Strip ${index} calls itself another; decode with partial to keep the rest.`);

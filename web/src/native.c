@@ -86,8 +86,8 @@ static void find_places(void)
 }
 
 /* out = a field b: a is [n][n], b [n][n], field [n][n] with nothing from row `high` and column `wide` on. */
-static void both_ways(const float *a, const float *field, const float *b, int n, int high, int wide, float *out,
-                      int stride)
+static void separable_transform(const float *a, const float *field, const float *b, int n, int high,
+                                int wide, float *out, int stride)
 {
     float half[SIDE * SIDE];
     for (int u = 0; u < high; u++) {
@@ -145,13 +145,15 @@ static void plain_plane(const transforms *with, const int16_t *levels, int size,
         }
     }
     if (size == 0) {
-        both_ways(with->inverse[0], field, with->inverse_transposed[0], SIDE, high, wide, samples, SIDE);
+        separable_transform(with->inverse[0], field, with->inverse_transposed[0], SIDE, high, wide,
+                            samples, SIDE);
         return;
     }
     combine(field, 256);
     for (int quarter = 0; quarter < 4; quarter++) {
-        both_ways(with->inverse[1], field + 256 * quarter, with->inverse_transposed[1], HALF, high, wide,
-                  samples + HALF * (SIDE * (quarter >> 1) + (quarter & 1)), SIDE);
+        separable_transform(with->inverse[1], field + 256 * quarter, with->inverse_transposed[1],
+                            HALF, high, wide,
+                            samples + HALF * (SIDE * (quarter >> 1) + (quarter & 1)), SIDE);
     }
 }
 
@@ -224,7 +226,8 @@ void inverse(const float *coefficients, int patches, int planes, const transform
                     wide = (i & 31) >= wide ? (i & 31) + 1 : wide;
                 }
             }
-            both_ways(with->inverse[0], coefficients, with->inverse_transposed[0], SIDE, high, wide, samples[plane], SIDE);
+            separable_transform(with->inverse[0], coefficients, with->inverse_transposed[0], SIDE,
+                                high, wide, samples[plane], SIDE);
         }
         to_samples(samples, planes, out, plane_stride, row_stride);
     }
@@ -238,8 +241,8 @@ void forward(const float *samples, int plane_stride, int row_stride, int planes,
     static float colours[3][LEVELS];
     from_samples(samples, planes, plane_stride, row_stride, colours);
     for (int plane = 0; plane < planes; plane++) {
-        both_ways(with->forward[0], colours[plane], with->forward_transposed[0], SIDE, SIDE, SIDE,
-                  coefficients + LEVELS * plane, SIDE);
+        separable_transform(with->forward[0], colours[plane], with->forward_transposed[0], SIDE,
+                            SIDE, SIDE, coefficients + LEVELS * plane, SIDE);
     }
 }
 
@@ -259,7 +262,8 @@ float violation(const float *samples, int plane_stride, int row_stride, const in
     for (int plane = 0; plane < planes; plane++) {
         float unit = 1 / steps[3 * size + plane];
         if (size == 0) {
-            both_ways(with->forward[0], fields[plane], with->forward_transposed[0], SIDE, SIDE, SIDE, found, SIDE);
+            separable_transform(with->forward[0], fields[plane], with->forward_transposed[0], SIDE,
+                                SIDE, SIDE, found, SIDE);
         } else {
             for (int quarter = 0; quarter < 4; quarter++) {
                 float block[HALF * HALF];
@@ -268,8 +272,8 @@ float violation(const float *samples, int plane_stride, int row_stride, const in
                            fields[plane] + SIDE * (HALF * (quarter >> 1) + y) + HALF * (quarter & 1),
                            sizeof(float) * HALF);
                 }
-                both_ways(with->forward[1], block, with->forward_transposed[1], HALF, HALF, HALF,
-                          found + 256 * quarter, HALF);
+                separable_transform(with->forward[1], block, with->forward_transposed[1], HALF,
+                                    HALF, HALF, found + 256 * quarter, HALF);
             }
             combine(found, 256);
         }

@@ -16,7 +16,7 @@ export const stripHeight = (header, index) => Math.min(header.stripRows, header.
 export const fixedLength = (header, index) => (stripHeight(header, index) * header.columns * header.rate) / 8;
 
 /** Whether a strip may have this rate and length. */
-export function lawful(header, rate, length) {
+export function validRate(header, rate, length) {
   return header.mode === 0 ? rate === header.rate : rate < 1024 || (rate === NOT_SENT && length === 0);
 }
 
@@ -48,7 +48,7 @@ class Chained {
     const { header, bytes } = this, left = bytes.length - at - OVERHEAD;
     if (left < 0) throw new HeqTruncatedError(`The file ends before strip ${index} of ${header.strips}; get a complete copy, or decode with partial.`);
     const head = headAt(this.view, at), length = header.mode === 0 ? fixedLength(header, index) : head.length;
-    if (header.mode !== 0 && (head.index !== index || !lawful(header, head.rate, length))) {
+    if (header.mode !== 0 && (head.index !== index || !validRate(header, head.rate, length))) {
       throw new HeqFormatError(`At byte ${at} strip ${index} of ${header.strips} was expected, and number ${head.index} was found; get another copy, or decode with partial.`);
     }
     if (length > left) throw new HeqTruncatedError(`Strip ${index} announces ${length} bytes and only ${left} are there; get a complete copy, or decode with partial.`);
@@ -72,7 +72,7 @@ export function rateByChecksum(header, index, bytes, start, stop) {
   for (let rate = 0; rate <= 1024; rate++) {
     const given = header.mode === 0 ? header.rate : rate < 1024 ? rate : NOT_SENT;
     view.setUint16(2, given, true);
-    if (combined(crc32(head), crc, payload.length) === stored && lawful(header, given, payload.length)) return given;
+    if (combined(crc32(head), crc, payload.length) === stored && validRate(header, given, payload.length)) return given;
     if (header.mode === 0) break;
   }
   return null;
@@ -114,7 +114,7 @@ class Search {
     if (place + OVERHEAD > this.size) return false;
     if (index === this.header.strips) return KNOWN_CHUNKS.has(textAt(this.bytes, place));
     const head = headAt(this.view, place);
-    return head.index === index && lawful(this.header, head.rate, head.length);
+    return head.index === index && validRate(this.header, head.rate, head.length);
   }
 
   searchFrom(begin, index) {
@@ -133,7 +133,7 @@ class Search {
     const { header, view, size } = this, found = [];
     for (let start = begin; start + OVERHEAD <= size; start++) {
       const { index, rate, length } = headAt(view, start), stop = start + OVERHEAD + length;
-      if (index < first || index >= header.strips || stop > size || !lawful(header, rate, length)) continue;
+      if (index < first || index >= header.strips || stop > size || !validRate(header, rate, length)) continue;
       if (header.mode === 0 && length !== fixedLength(header, index)) continue;
       if (ranges.of(start, stop - 4) === view.getUint32(stop - 4, true)) found.push({ start, stop, index });
     }

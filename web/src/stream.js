@@ -8,7 +8,7 @@ import { checkPixels, DEFAULT_MAX_PIXELS, HEADER_LENGTH, PACKED, parseHeader, vi
 import { decodeRest, decodeStrip, splitSlices } from "./levels.js";
 import { checkModel, loadModelOf } from "./model.js";
 import { crc32 } from "./crc32.js";
-import { lawful, NOT_SENT, OVERHEAD, stripHeight } from "./places.js";
+import { validRate, NOT_SENT, OVERHEAD, stripHeight } from "./places.js";
 
 /** See index.d.ts. */
 export class StreamDecoder {
@@ -57,7 +57,7 @@ export class StreamDecoder {
     const { header, bytes, at, index } = this;
     if (this.broken || index >= header.strips || at + 8 > bytes.length) return null;
     const view = viewOf(bytes), rate = view.getUint16(at + 2, true), length = view.getUint32(at + 4, true), stop = at + OVERHEAD + length;
-    if (view.getUint16(at, true) !== index || !lawful(header, rate, length)) return this.stopped();
+    if (view.getUint16(at, true) !== index || !validRate(header, rate, length)) return this.stopped();
     if (stop > bytes.length) return header.coder === PACKED && rate !== NOT_SENT ? this.sliced(rate, bytes.subarray(at + 8)) : null;
     if (crc32(bytes.subarray(at, stop - 4)) !== view.getUint32(stop - 4, true)) return this.stopped();
     Object.assign(this, { at: stop, index: index + 1, shown: 0 });

@@ -315,7 +315,7 @@ static int not_written(void *context, const uint8_t *bytes, size_t length)
     return 1;
 }
 
-static int is_lawful(const packet_state *state)
+static int is_valid(const packet_state *state)
 {
     const heq_link *link = &state->link;
     return link->size >= HEQ_PACKET_MIN && link->size <= HEQ_PACKET_MAX && link->send != NULL &&
@@ -340,7 +340,7 @@ heq_status heq_packets_begin(heq_packets *packets, const heq_link *link)
     state->link.start_every = link->start_every != 0 ? link->start_every : 8;
     state->most = 0xFFFF;
     state->end = 0x10000;
-    if (image.width > 0xFFFF || image.height > 0xFFFF || !is_lawful(state)) {
+    if (image.width > 0xFFFF || image.height > 0xFFFF || !is_valid(state)) {
         heq_file_fail(file, HEQ_BAD_IMAGE);
         return (heq_status)file->status;
     }

@@ -141,7 +141,9 @@ def _halved(graph: Graph, value: str, shift: int, rounded: bool = True) -> str:
     return graph.add("Floor", graph.add("Mul", value, graph.scalar(2.0**-shift)))
 
 
-def _both_ways(graph: Graph, field: str, name: str, matrix: NDArray[Any], shift: int) -> str:
+def _separable_transform(
+    graph: Graph, field: str, name: str, matrix: NDArray[Any], shift: int
+) -> str:
     """Rows, then columns of (..., n, n) by a matrix, each rounded."""
     across = _matrix(graph, f"{name}_transposed", matrix.T)
     rows = _halved(graph, graph.add("MatMul", field, across), shift)
@@ -152,13 +154,13 @@ def _both_ways(graph: Graph, field: str, name: str, matrix: NDArray[Any], shift:
 def _(encoder: RateNqe, graph: Graph, pixels: str) -> None:
     planes = _colour_planes(graph, pixels)
     large, small = encoder.stem.matrices
-    field = _both_ways(graph, planes, "large", large, RATE_SHIFT)
+    field = _separable_transform(graph, planes, "large", large, RATE_SHIFT)
     field = graph.add("Reshape", field, graph.numbers(-1, 3, LEVELS))
     whole = graph.add("Gather", field, graph.tensor("cell_places", cell_places()), axis=2)
 
     quarters = graph.add("Reshape", planes, graph.numbers(-1, 3, 2, QUARTER, 2, QUARTER))
     quarters = graph.add("Transpose", quarters, perm=(0, 1, 2, 4, 3, 5))
-    fields = _both_ways(graph, quarters, "small", small, RATE_SHIFT)
+    fields = _separable_transform(graph, quarters, "small", small, RATE_SHIFT)
     fields = graph.add("Reshape", fields, graph.numbers(-1, 3, SUBS, BANDS))
     u, v = band_frequencies().T
     places = graph.tensor("band_places", QUARTER * u + v)
@@ -196,7 +198,7 @@ def _(encoder: VggNqe, graph: Graph, pixels: str) -> None:
 def _transform(graph: Graph, pixels: str, encoder: TransformNqe | VggNqe) -> str:
     """(N, 32, 32, 3) to coefficients (N, 3, 32, 32), which are given out."""
     planes = _colour_planes(graph, pixels)
-    field = _both_ways(graph, planes, "eighths", encoder.stem.matrices[0], PATCH_SHIFT)
+    field = _separable_transform(graph, planes, "eighths", encoder.stem.matrices[0], PATCH_SHIFT)
     ends, axis = [graph.numbers(index) for index in range(4)], graph.numbers(1)
     y, first, second = (
         graph.add("Slice", field, ends[index], ends[index + 1], axis) for index in range(3)

@@ -135,7 +135,11 @@ def _with_option(layout: RawLayout, option: str) -> RawLayout:
             return replace(layout, bilinear=True)
         if name == "black" and number is not None and number < 1 << layout.bayer[1]:
             return replace(layout, black=number)
-        if name == "gain" and re.fullmatch(r"\d{1,3}/\d{1,3}/\d{1,3}", value) and _lawful(gains):
+        if (
+            name == "gain"
+            and re.fullmatch(r"\d{1,3}/\d{1,3}/\d{1,3}", value)
+            and _valid_gains(gains)
+        ):
             return replace(layout, gains=(gains[0], gains[1], gains[2]))
     raise HeqError(
         f"The raw option {option!r} is none of {layout.kind}: there is stride=BYTES (at least "
@@ -144,5 +148,5 @@ def _with_option(layout: RawLayout, option: str) -> RawLayout:
     )
 
 
-def _lawful(gains: tuple[int, ...]) -> bool:
+def _valid_gains(gains: tuple[int, ...]) -> bool:
     return all(1 <= gain <= 255 for gain in gains)
