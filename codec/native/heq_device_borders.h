@@ -80,7 +80,9 @@ static void keep_dc(heq_device_strip *strip, int plane, int level)
     }
 }
 
-/* A level at a side, in quarters, by its frequency across the side, 0 to 31. */
+/* A level at a side, in quarters, by its frequency f across the side, 0 to 31: coarsely what the
+ * basis function is at its first sample, sqrt(1/2) for f = 0 and cos(pi f / 64) for others, as 3,
+ * 4, 3 and 2 quarters. */
 static int at_side(int level, int frequency)
 {
     int twice = level + level;
@@ -127,6 +129,7 @@ static void add_means(heq_device_strip *strip, const int *levels)
         mean += quarter & 2 ? -levels[2] : levels[2];
         mean += quarter == 1 || quarter == 2 ? -levels[3] : levels[3];
         for (side = 0; side < 4; side++) {
+            /* Level 0 of a quarter is half this sum, and at its sides 3 quarters a level: 3/2. */
             int16_t *place = strip->now.side[side] + (quarter << 3);
             *place = (int16_t)(*place + mean + (mean >> 1));
         }
@@ -201,7 +204,8 @@ static void end_borders(heq_device_strip *strip, int size)
     }
 }
 
-/* What a difference of levels 0 is at the border of a whole patch, or of quarters. */
+/* What a difference of levels 0 is, in quarters, at the border of a whole patch: 3 a level as
+ * `at_side` has it; or of quarters, whose own levels 0 are half of it: 3/2. */
 static int mean_gap(int size, int step)
 {
     int more = size == 0 ? step + step : step >> 1;

@@ -38,8 +38,9 @@ HEQ_INLINE int decide(heq_device_strip *strip, int set, int inputs, const int *c
     const int8_t *weights = strip->tables->weights + (set << 2); /* HEQ_DEVICE_INPUTS each */
     const int8_t *stretch = strip->tables->stretch;
     int logits[HEQ_DEVICE_INPUTS], states[HEQ_DEVICE_INPUTS];
-    int32_t sum = 16;
+    int32_t sum = 16; /* a half, for weights are in 1/32 */
     int odds;
+    /* Of the 16 bits of a state `stretch` looks at 11. */
 #define PREDICT(input)                                             \
     if (input < inputs) {                                          \
         states[input] = strip->state[contexts[input]];             \
@@ -54,6 +55,7 @@ HEQ_INLINE int decide(heq_device_strip *strip, int set, int inputs, const int *c
     PREDICT(1)
     PREDICT(2)
     PREDICT(3)
+    /* Log odds in 1/16 again, -127 to 127. */
     odds = (int)(sum < -4064 ? -127 : sum > 4079 ? 127 : sum >> 5);
     bit = code_bit(strip, odds, bit);
 #ifdef HEQ_DEVICE_TRACE

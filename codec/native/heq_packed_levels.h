@@ -13,6 +13,7 @@ static inline int sum_of_four(const uint8_t *values)
     return values[0] + values[1] + values[2] + values[3];
 }
 
+/* Bin 0..7 of a sum of neighbours: fine near 0, one for all that is large. */
 static inline int coarse(int value)
 {
     return value < 4 ? value : value < 6 ? 4 : value < 9 ? 5 : value < 14 ? 6 : 7;
@@ -46,6 +47,8 @@ static int code_flag(coder *c, const position *at, int segment, int whole, int b
     }
     x[n++] = own[-c->pitch - 1].slices[slice];
     x[n++] = own[-c->pitch + 1].slices[slice];
+    /* Sums that decay by 1/8 and 1/32 a level reach 8 and 32 times 63; small numbers are spread,
+     * too, over the bytes that networks take. */
     x[n++] = (uint8_t)clamp(own->run[0] >> 1, 0, 255);
     x[n++] = (uint8_t)clamp(own->run[1] >> 3, 0, 255);
     x[n++] = (uint8_t)(at->size * 64);
@@ -53,12 +56,14 @@ static int code_flag(coder *c, const position *at, int segment, int whole, int b
     x[n++] = (uint8_t)((segment - slice_segment[slice]) * 8);
     x[n++] = (uint8_t)(before * 64);
     x[n++] = (uint8_t)(slice * 32);
-    int net = FLAG_NETS + p * 2 + !whole;
+    int net = FLAG_NETS + p * 2 + !whole; /* two a plane: of slices, of segments */
     keep_sample(c->samples, x, net, flag, no_border);
     int16_t last[SECOND];
     run_network(c->tables, net, x, last);
     prediction with = {run_head(c->tables, net, 0, last), c->mixing + net * 4 * MIXED, 3, {0}};
     with.given[0] = c->corrections + BY_SEGMENT + ((p * 2 + at->size) * 2 + whole) * 24 + segment;
+    /* 32 bins, 0 in the middle: of half a natural logarithm, for logits have 12 bits of fraction,
+     * and of 1/16 of surprise, which has 16. */
     correction *by_logit = c->corrections + BY_LOGIT + net * 4 * 32;
     with.given[1] = by_logit + clamp((with.logit >> 11) + 16, 0, 31);
     with.given[2] = by_logit + 32 + clamp((own->surprise >> 12) + 16, 0, 31);
@@ -70,6 +75,7 @@ static int code_flag(coder *c, const position *at, int segment, int whole, int b
 static int code_sign(coder *c, const position *at, int magnitude, int expected, int first,
                      int second, int sign)
 {
+    /* SURE_BOUNDS of tables.py: magnitudes of `expected`, in 1/256 of a level. */
     static const int16_t bounds[8] = {13, 38, 77, 128, 205, 307, 512, 768};
     int sure = 0, strength = clamp(magnitude, 1, 3) - 1, p = at->plane;
     while (sure < 8 && abs(expected) >= bounds[sure]) {
@@ -88,12 +94,14 @@ static int code_sign(coder *c, const position *at, int magnitude, int expected, 
     int turn = guess * reference;
     int here = own->agreement[which] * turn;
     int there = (own[-1].agreement[which] + own[-c->pitch].agreement[which]) * turn;
+    /* Agreement is -64 to 64: nine bins of 16, of the sum of two patches five of 32. */
     with.given[0] = c->corrections + BY_AGREEMENT +
                     ((p * 2 + which) * 9 + clamp(((here + 8) >> 4) + 4, 0, 8)) * 5 +
                     clamp(((there + 16) >> 5) + 2, 0, 4);
     with.given[1] = c->corrections + BY_SIGNS + ((p * 9 + sure) * 3 + strength) * 9 +
                     (guess * first + 1) * 3 + guess * second + 1;
     sign = decide(c, sign != guess, &with) ? -guess : guess;
+    /* Moves a quarter of the way to 64 where signs agree, to -64 where they do not. */
     if (first) {
         own->agreement[0] += ((sign == first ? 64 : -64) - own->agreement[0]) >> 2;
     }
@@ -103,7 +111,8 @@ static int code_sign(coder *c, const position *at, int magnitude, int expected, 
     return sign;
 }
 
-/* What the levels of the patches left and above say of a mean. */
+/* What the levels of the patches left and above say of a mean. Input LISTED + 7 tells how much
+ * that is: 0 with both neighbours, 32 with one, 128 with none. */
 static int predict_mean(coder *c, const position *at, const int16_t *levels, uint8_t *inputs)
 {
     int64_t patch = (int64_t)c->planes * LEVELS;
@@ -140,6 +149,8 @@ static int code_level(coder *c, const position *at, int index, int segment,
         const uint8_t *from = cell + offsets[i];
         x[i] = c->sub[i] < 4 ? from[sub ^ c->sub[i]] : (uint8_t)sum_of_four(from);
     }
+    /* Scaled to the bytes that networks take, as in `code_flag`. Input LISTED + 6 is the place in a
+     * segment in which all levels so far are 0, from 16 on, and 0 once one is not. */
     x[LISTED + 0] = (uint8_t)clamp(own->run[0] >> 1, 0, 255);
     x[LISTED + 1] = (uint8_t)clamp(own->run[1] >> 3, 0, 255);
     x[LISTED + 2] = (uint8_t)(c->u[band] * 16);
@@ -150,13 +161,16 @@ static int code_level(coder *c, const position *at, int index, int segment,
     x[LISTED + 7] = (uint8_t)(p && !size ? sub * 32 : 0);
     int mean = index ? 0 : predict_mean(c, at, level, x), expected = 0;
     int value = *level - mean, magnitude = abs(value);
+    /* Nine kinds a slice: luma of 32 points by sub 0..3, luma of 16 points 4, chroma 5..8 by plane
+     * and size. Networks 0..2 are slice 0, by plane. */
     int kind = p ? 3 + p * 2 + size : size ? 4 : sub;
     int net = slice ? 3 + (slice - 1) * 9 + kind : p;
     int16_t borders[6] = {0, 0, 0, 0, (int16_t)clamp(value, -255, 255), -1};
     if (index) {
         expected = expect_level(c, at, index, around, borders);
     }
-    x[LISTED + 8] = (uint8_t)clamp(abs(expected) >> 4, 0, 255);
+    x[LISTED + 8] = (uint8_t)clamp(abs(expected) >> 4, 0, 255); /* 1/256 to 1/16 of a level */
+    /* Differences of profiles are at most DIFFERENCE_LIMIT, 11 bits. */
     for (int i = 0; i < 4; i++) {
         x[LISTED + 9 + i] = (uint8_t)(abs(borders[i]) >> 3);
     }
@@ -169,9 +183,11 @@ static int code_level(coder *c, const position *at, int index, int segment,
     run_network(t, net, x, last);
     int64_t to_first = ((p + 2) % 3 - p) * c->field, to_second = ((p + 1) % 3 - p) * c->field;
     const uint8_t *first = cell + to_first * MAP, *second = cell + to_second * MAP;
+    /* Kept magnitudes have 3 bits of fraction in logarithms to the base 2. */
     int near = coarse((x[0] + x[1] + x[2] + x[3] + x[4] + x[5]) >> 3);
     int cross = coarse((first[sub] + second[sub] + (sum_of_four(first) >> 1)) >> 3);
     int environs = (near * 8 + coarse(own->run[0] >> 3)) * 8 + cross;
+    /* 16 bins of 1/16, 0 in the middle: of this patch, and of the mean of two neighbours. */
     int here = clamp((own->surprise >> 12) + 8, 0, 15);
     int there = clamp(((own[-1].surprise + own[-c->pitch].surprise) >> 13) + 8, 0, 15);
     int count = 0; /* decisions so far */
@@ -181,15 +197,18 @@ static int code_level(coder *c, const position *at, int index, int segment,
                            c->mixing + (net * 4 + rank) * MIXED, MIXED - 1, {0}};
         correction *all = c->corrections;
         with.given[0] = all + BY_LEVEL + ((p * 2 + size) * LEVELS + index) * 4 + rank;
+        /* 32 bins of a quarter of a natural logarithm, from -6 to 2: most levels are 0. */
         with.given[1] = all + BY_LOGIT + (net * 4 + rank) * 32 + clamp((with.logit >> 10) + 24, 0, 31);
         with.given[2] = all + BY_AROUND + (p * 4 + rank) * 512 + environs;
         with.given[3] = all + BY_RING +
                         (((p * 2 + size) * 4 + c->angle[band]) * 24 + c->ring[band]) * 4 + rank;
         with.given[4] = all + BY_PATCH + ((p * 6 + slice) * 4 + rank) * 16 + here;
         with.given[5] = all + BY_NEIGHBOURS + ((p * 6 + slice) * 4 + rank) * 16 + there;
+        /* From 5 on: has magnitude - 4 more than count - 4 bits? */
         more = count < 5 ? magnitude > count : magnitude - 4 >= 2 << (count - 5);
         more = decide(c, more, &with);
         if (!count) {
+            /* Mean of bit minus probability, in 1/65536, over about 16 decisions. */
             int32_t ones = (int32_t)squash(c, with.logit);
             own->surprise += ((more << 16) - ones - own->surprise) >> 4;
         }

@@ -6,6 +6,7 @@
 #include <string.h>
 #include "heq_packed_state.h"
 
+/* Probability of a 1 in 1/65536; the table's steps are 1/256, logits are in 1/4096. */
 static inline uint32_t squash(const coder *c, int32_t logit)
 {
     return c->tables->squash[clamp((logit >> 4) + HEQ_PACKED_SQUASH / 2, 0, HEQ_PACKED_SQUASH - 1)];
@@ -24,13 +25,15 @@ static inline int decide(coder *c, int bit, const prediction *p)
     inputs[0] = p->logit;
     int64_t sum = (int64_t)p->mix[0] * p->logit;
     for (int i = 0; i < p->count; i++) {
-        inputs[i + 1] = p->given[i]->bias >> 4;
+        inputs[i + 1] = p->given[i]->bias >> 4; /* 1/65536 to 1/4096 */
         sum += (int64_t)p->mix[i + 1] * inputs[i + 1];
     }
-    sum >>= 16;
+    sum >>= 16; /* weights are in 1/65536 */
     int32_t logit = sum < -LOGIT_LIMIT ? -LOGIT_LIMIT : sum > LOGIT_LIMIT ? LOGIT_LIMIT : (int)sum;
     uint32_t ones = squash(c, logit);
     bit = code_bit(c, bit, ones);
+    /* The gradient is error times input, 2^16 by 2^12; over 2^19 that is 2^9, for weights in 2^16 a
+     * rate of 1/128. */
     int32_t error = (bit << 16) - (int32_t)ones;
     for (int i = 0; i <= p->count; i++) {
         p->mix[i] = clamp(p->mix[i] + (int32_t)((int64_t)error * inputs[i] >> MIX_SHIFT),
@@ -39,6 +42,8 @@ static inline int decide(coder *c, int bit, const prediction *p)
     for (int i = 0; i < p->count; i++) {
         correction *given = p->given[i];
         uint32_t own = squash(c, p->logit + inputs[i + 1]);
+        /* A Newton step of logistic regression: the error over the information so far, which is in
+         * 1/1024. A bit has the information p (1 - p): 2^32 over 2^22 is 1/1024, too. */
         int32_t move = ((bit << 16) - (int32_t)own) * 1024 / (int32_t)(given->seen + PRIOR);
         given->bias = clamp(given->bias + move, -BIAS_LIMIT, BIAS_LIMIT);
         uint32_t seen = given->seen + (uint32_t)((uint64_t)own * (65536 - own) >> 22) + 1;

@@ -110,6 +110,7 @@ class Decisions:
             The bit.
         """
         states, stretch = self._states, self._stretch
+        # Log odds are in 1/16, weights in 1/32; 16 is half of one, for the sum is rounded.
         total = 16
         for weight, context in zip(self._weights[weights], contexts, strict=False):
             total += weight * stretch[states[context] >> 5]

@@ -82,6 +82,8 @@ class Predictor:
         mixed = sum(weight * value for weight, value in zip(weights, inputs, strict=False)) >> 16
         ones = self.ones(clamp(mixed, -LOGIT_LIMIT, LOGIT_LIMIT))
         bit = coder.code(bit, ones)
+        # The gradient is error times input, 2^16 by 2^12; over 2^19 that is 2^9, for weights in
+        # 2^16 a rate of 1/128.
         error = (bit << 16) - ones
         for index, value in enumerate(inputs):
             moved = weights[index] + (error * value >> MIX_SHIFT)
@@ -89,6 +91,7 @@ class Predictor:
         for correction, value in zip(given, inputs[1:], strict=True):
             bias, seen = correction
             own = self.ones(logit + value)
+            # The Newton step; information is in 1/1024. That of a bit is p (1 - p): 2^32 over 2^22.
             size = abs((bit << 16) - own) * 1024 // (seen + PRIOR)
             bias = clamp(bias + (size if bit else -size), -BIAS_LIMIT, BIAS_LIMIT)
             seen = min(seen + (own * (65536 - own) >> 22) + 1, SEEN_LIMIT)

@@ -170,7 +170,7 @@ class StripModel:
         logit = self._predictor.head(net, 0, self._predictor.run(net, padded))
         # Surprise has 16 bits of fraction: 32 bins of 1/16, 0 in the middle.
         surprise = clamp((int(self._surprise[place]) >> 12) + 16, 0, 31)
-        contexts = [
+        contexts = [  # logits have 12 bits of fraction: 32 bins of 1/2, 0 in the middle
             ("segment", p, at.size, whole, segment),
             ("logit", net, 0, clamp((logit >> 11) + 16, 0, 31)),
             ("logit", net, 1, surprise),
@@ -187,6 +187,7 @@ class StripModel:
         means = self._levels[:, :, at.plane, 0]
         row, column = at.row, at.column
         if not row or not column:
+            # How much is known: 0 with both neighbours, 32 with one, 128 with none.
             inputs[LISTED + 7] = 32 if row or column else 128
             return int(means[row, column - 1] if column else means[row - 1, 0] if row else 0)
         left, above = int(means[row, column - 1]), int(means[row - 1, column])
@@ -227,13 +228,15 @@ class StripModel:
             mean = self._predict_mean(at, inputs)
         else:
             expected, gaps = self._borders.expect(at, index, around)
-            extra[8] = min(abs(expected) >> 4, 255)
+            extra[8] = min(abs(expected) >> 4, 255)  # 1/256 to 1/16 of a level
             extra[9:13] = [abs(gap) >> 3 for gap in gaps]
         if at.column:
             extra[13] = 64 + 64 * int(self._transform_sizes[at.row, at.column - 1])
         if at.row:
             extra[14] = 64 + 64 * int(self._transform_sizes[at.row - 1, at.column])
         value = int(levels[p, index]) - mean
+        # Nine kinds a slice: luma of 32 points by sub 0..3, luma of 16 points 4, chroma 5..8 by
+        # plane and size. Networks 0..2 are slice 0, by plane.
         kind = 3 + p * 2 + size if p else 4 if size else sub
         net = 3 + (at.slice - 1) * 9 + kind if at.slice else p
         magnitude = self._code_magnitude(coder, at, index, abs(value), net, inputs)
@@ -275,6 +278,7 @@ class StripModel:
             int(first[sub] + second[sub] + (first.sum() >> 1)),
         )
         environs = tuple(_COARSE[min(total >> 3, 14)] for total in sums)
+        # 16 bins of 1/16, 0 in the middle: of this patch, and of the mean of two neighbours.
         here = clamp((int(self._surprise[place]) >> 12) + 8, 0, 15)
         _, row, column = place
         others = int(self._surprise[p, row, column - 1] + self._surprise[p, row - 1, column])
@@ -283,6 +287,7 @@ class StripModel:
         while count < LONGEST:
             rank = min(count, 3)
             logit = predictor.head(net, min(count, HEADS - 1), last)
+            # Logits in 32 bins of 1/4, from -6 to 2: most levels are 0.
             contexts: list[tuple[int | str, ...]] = [
                 ("level", p, size, index, rank),
                 ("logit", net, rank, clamp((logit >> 10) + 24, 0, 31)),

@@ -30,8 +30,9 @@ MIXED = 7
 """What a mix weighs: the network's logit and up to six corrections."""
 SQUASH = 6144
 SURE_BOUNDS = (13, 38, 77, 128, 205, 307, 512, 768)
+"""Bounds between classes of the magnitude of an expected level, in 1/256 of a level."""
 SURE = len(SURE_BOUNDS) + 1
-"""Classes of how large an expected level is, in 1/256: how sure its sign."""
+"""Classes of how large an expected level is: how sure its sign."""
 
 SLICE_STARTS = (0, 1, 16, 64, 160, 384, 1024)
 """Levels of a plane at which slices begin, and the end."""
