@@ -73,7 +73,11 @@ class EncodeSettings:
     tune: Tune = "psnr"
 
     def checked(self) -> EncodeOptions:
-        """Those of `heqcodec.encode`; refuse what no image could be encoded with."""
+        """Validate the options, and return them as `heqcodec.encode` takes them.
+
+        Raises:
+            typer.BadParameter: no image could be encoded with a value, or with these together.
+        """
         from heqcodec.file.options import EncodeOptions
 
         given = vars(self).copy()

@@ -77,8 +77,15 @@ def is_chunk_type(name: bytes) -> bool:
 
 
 def can_be_chunk(words: NDArray[np.uint32], lengths: NDArray[np.uint32]) -> NDArray[np.bool_]:
-    """Of first words (little-endian) and lengths, which a valid chunk can have: its type is as
-    `is_chunk_type` says, and END_ has no data."""
+    """Mask of the pairs of type and length that are heads of valid chunks.
+
+    Args:
+        words: uint32 (N,), four bytes each as a little-endian number; see `is_chunk_type`.
+        lengths: uint32 (N,), of the data; END_ has none.
+
+    Returns:
+        bool (N,).
+    """
     valid = np.ones(words.shape, bool)
     for shift in (0, 8, 16, 24):
         octets = (words >> np.uint32(shift)) & np.uint32(0xFF)

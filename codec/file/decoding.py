@@ -174,7 +174,17 @@ class PartlyDecoded:
 def strip_decoder_of(
     reader: StripReader, device: str, slices: int | None, wanted: str, backend: str
 ) -> tuple[StripDecoder, PartlyDecoded]:
-    """What decodes the file, and what it will have found."""
+    """The strip decoder of a file, and the record of incomplete strips that it fills.
+
+    Args:
+        reader: gives the header, and strips as they are asked for.
+        device, backend: see `heqcodec.models.registry.load_decoder`.
+        slices: of packed and progressive strips to decode, from 1; all for None.
+        wanted: name of the decoder, such as "strong", "fast" or "plain".
+
+    Raises:
+        HeqError: as `load_decoder` and `load_rate_decoder` of the registry.
+    """
     from heqcodec.models import registry
 
     header = reader.header

@@ -44,7 +44,14 @@ class Relief(NamedTuple):
     shift: int
 
     def of_costs(self, costs: NDArray[np.int32]) -> NDArray[np.int32]:
-        """What is taken off the indices of thresholds, int32 (N,), from `transform_costs` (N,)."""
+        """Amounts to take off the threshold indices of N patches.
+
+        Args:
+            costs: int32 (N,), `transform_costs` of the transform size of each patch.
+
+        Returns:
+            int32 (N,): 0 for a busy patch, else 1 to 3, the calmer the more, times ``1 << shift``.
+        """
         raised = costs + OFFSET
         calm = sum((raised < self.limit >> half).astype(np.int32) for half in range(3))
         return np.asarray(calm, dtype=np.int32) << self.shift

@@ -128,7 +128,9 @@ def run_origin(
     device: torch.device,
     numbers: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """With what a run was begun. Names without folders: the record is published.
+    """Provenance of a run: its command line, versions and device.
+
+    Files are named without their folders, for the record is published.
 
     Args:
         command: its words, such as "heqcodec train".

@@ -96,7 +96,11 @@ class Around:
 
 
 class Scores:
-    """Log odds of a level by the sums around it, as bins 0..15 of half a natural logarithm.
+    """Scores of levels: log odds by the place of a level and the sums around it, in 16 bins.
+
+    A bin, 0..15, has half a natural logarithm; 8 begins at even odds. The arguments of both methods
+    are the plane 0..2, the transform size 0 or 1, the index of the level 0..1023, and the 12 bins
+    0..15 of `Around.bins`.
 
     Args:
         tables: of the model.
@@ -107,17 +111,19 @@ class Scores:
         self._places = tables.places.tolist()
 
     def zero(self, plane: int, size: int, index: int, bins: list[int]) -> int:
-        """Whether a level, 0..1023, is not 0."""
+        """Bin of the score of the decision whether a level is not 0."""
         return self._bin(0, 2 * plane + size, index, bins)
 
     def larger(self, plane: int, size: int, index: int, bins: list[int]) -> int:
-        """Whether it is larger than what is known."""
+        """Bin of the score of the decision |level| > n, given |level| >= n; the same for all n."""
         return self._bin(1, 2 * plane + size, index, bins)
 
     def _bin(self, question: int, kind: int, index: int, bins: list[int]) -> int:
         band, sub = divmod(index, SUBS)
         rows = self._scores[question][len(GROUP_STARTS) * kind + BAND_GROUP[band]]
+        # Of PLACES: from band 64 on three bands share one.
         place = band if band < 64 else 64 + (band - 64) // 3
         score: int = self._places[question][kind][place][sub]
         score += sum(row[value] for row, value in zip(rows, bins, strict=True))
+        # Log odds are in 1/16: 16 bins of 1/2, from -4 to 4.
         return min(max((score + 64) >> 3, 0), 15)

@@ -30,14 +30,23 @@ def gap_bin(gap: int) -> int:
 
 
 def at_side(level: int, frequency: int) -> int:
-    """A level at a side, in quarters, by its frequency across the side, 0..31."""
+    """A level at a side, in quarters, by its frequency across the side, 0..31.
+
+    Coarsely the basis function at its first sample: sqrt(1/2) for 0, cos(pi f / 64) for others.
+    """
     return level * (3 if frequency == 0 else 4 if frequency < 13 else 3 if frequency < 23 else 2)
 
 
 def turned(profile: list[int], size: int) -> list[int]:
-    """A profile of a patch of the other size in the frequencies of this size.
+    """Resample a profile from one side of 32 points to two of 16, or back.
 
-    As many of each quarter come first and second; of a whole patch those that are odd are 0.
+    Args:
+        profile: 16 values, or 8 where only half the frequencies are kept: the lowest of a whole
+            patch, or the lowest of the first quarter along the side and then of the second.
+        size: 1 to two sides of 16 points, 0 to one of 32.
+
+    Returns:
+        As many values; of one side of 32 points the odd frequencies, which are unknown, are 0.
     """
     half = len(profile) // 2
     if size:
@@ -159,11 +168,22 @@ class Borders:
             mean = sum(
                 (-1) ** (quarter & index).bit_count() * self._means[index] for index in (1, 2, 3)
             )
+            # Level 0 of a quarter is half this sum, and at its sides 3 quarters a level: 3/2.
             for side in self._side:
                 side[8 * quarter] += mean + (mean >> 1)
 
     def gap(self, band: int, sub: int) -> int:
-        """How far the profiles are apart that a level adds to, with the sign it would have."""
+        """Sum of the discontinuities at the sides that a level can reduce; its sign foretells the
+        level's.
+
+        Args:
+            band: 0..127 of plane 0; 1..127 of four transforms.
+            sub: 0..3.
+
+        Returns:
+            Neighbours' profiles minus the own ones so far, in quarters of a level; 0 for a side
+            beyond which nothing is known.
+        """
         (u, v), side, row, column = _FREQUENCIES[band], self._side, sub >> 1, sub & 1
         if not self._size:
             u, v = 2 * u + row, 2 * v + column
@@ -194,6 +214,7 @@ class Borders:
             return 0
         gap = (self._top if side else self._left)[beyond] - self._side[side][own]
         if frequency == 0:
+            # Levels 0, as `at_side` has them: 3 quarters a level, half of that of four transforms.
             step = self._steps[side]
             gap += step >> 1 if self._size else 2 * step
             gap += step
