@@ -10,13 +10,13 @@ import typer
 
 from .common.options import (
     Device,
+    FloatMinutes,
     Force,
     HeldOut,
     Photographs,
     Results,
     Seed,
     Threads,
-    TwinMinutes,
     Verbose,
     Width,
 )
@@ -47,7 +47,7 @@ def search(
     minutes: Annotated[
         float, typer.Option("--minutes", min=0.001, metavar="M", help="Of the elastic training.")
     ] = 5.0,
-    float_minutes: TwinMinutes = None,
+    float_minutes: FloatMinutes = None,
     samples: Annotated[
         int, typer.Option("--samples", min=5, metavar="N", help="Subnets to fit the predictor to.")
     ] = 200,

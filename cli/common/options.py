@@ -230,13 +230,13 @@ StopAfter = Annotated[
 Resume = Annotated[
     bool, typer.Option("--resume", help="Go on from the last checkpoint in the output folder.")
 ]
-TwinMinutes = Annotated[
+FloatMinutes = Annotated[
     float | None,
     typer.Option(
         "--float-minutes",
         min=0.001,
         metavar="M",
-        help="Of the full-precision twin that all begin from.",
+        help="Of the float baseline that all begin from.",
     ),
 ]
 Width = Annotated[

@@ -8,13 +8,13 @@ from typing import Annotated, Any
 import typer
 from heqcodec.cli.common.options import (
     Device,
+    FloatMinutes,
     Force,
     Photographs,
     Results,
     Seed,
     TestPhotographs,
     Threads,
-    TwinMinutes,
     Verbose,
     Width,
     file_option,
@@ -37,7 +37,7 @@ def quantizers(
     minutes: Annotated[
         float, typer.Option("--minutes", min=0.001, metavar="M", help="Of each training.")
     ] = 5.0,
-    float_minutes: TwinMinutes = None,
+    float_minutes: FloatMinutes = None,
     quantizer: Annotated[
         list[str] | None,
         typer.Option(help="One of the table, may be given several times; all when left out."),
@@ -77,8 +77,8 @@ def quantizers(
     words += [f"{key} {value}" for key, value in options.items() if value is not None]
     words += [f"--quantizer {label}" for label in quantizer or []]
     command = " ".join([*words, f"--out {out.name}"])
-    twin = 2 * minutes if float_minutes is None else float_minutes
-    settings = {"minutes": minutes, "float_minutes": twin, "width": width, "seed": seed}
+    float_time = 2 * minutes if float_minutes is None else float_minutes
+    settings = {"minutes": minutes, "float_minutes": float_time, "width": width, "seed": seed}
     settings["seeds"] = seeds
     _compare(candidates, (data, held_out, cifar), out, settings, device, command)
 

@@ -117,11 +117,12 @@ class NqeClassifier(nn.Module):
         classes: number of classes.
         weights: "mixed" (the paper's: quinary, ternary, binary), "mixed-max" (the same numbers of
             levels by steps from the largest weight, to compare with), or the name of one quantizer
-            for all layers; "none" makes the full-precision twin.
+            for all layers; "none" makes the float baseline.
         options: of the quantizers.
         active: activation, see ``heqcodec.lab.classifier.blocks.activation``.
         norm_init: see ``heqcodec.lab.classifier.blocks.NORM_INITS``.
-        binary_code: whether the head sees the signs of the code, or (for the twin) its values.
+        binary_code: whether the head sees the signs of the code, or (for the float baseline) its
+            values.
         width: channels of the first layer, see `layers_of_width`.
         head: see `linear_head`.
         code_channels: of the code, 16 bits each.

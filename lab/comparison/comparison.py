@@ -1,4 +1,4 @@
-"""The comparison: a full-precision twin a task, and from it every quantizer for equal minutes."""
+"""The comparison: a float baseline a task, and from it every quantizer for equal minutes."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def compare(
         tasks: what for.
         candidates: quantizers, each of which quantizes all layers of the encoder.
         minutes: of training of each quantizer for each task.
-        float_minutes: of the full-precision twin before.
+        float_minutes: of the float baseline before.
         seed: of everything.
         report: gets a line as each training ends.
 
@@ -52,17 +52,19 @@ def compare(
     Raises:
         HeqError: a training diverged, or a quantizer has other bits than its group.
     """
-    twins: dict[str, nn.Module] = {}
+    baselines: dict[str, nn.Module] = {}
     for task in tasks:
-        twin = task.build()
-        steps = train_for(task, twin, 60 * float_minutes, seed)
-        report(f"{task.name}, {FLOAT}: {task.measure(twin):.2f} {task.unit} after {steps} steps.")
-        twins[task.name] = twin
+        baseline = task.build()
+        steps = train_for(task, baseline, 60 * float_minutes, seed)
+        report(
+            f"{task.name}, {FLOAT}: {task.measure(baseline):.2f} {task.unit} after {steps} steps."
+        )
+        baselines[task.name] = baseline
     rows: list[dict[str, Any]] = []
     for candidate in (None, *candidates):
         row = _described(candidate)
         for task in tasks:
-            network = copy.deepcopy(twins[task.name])
+            network = copy.deepcopy(baselines[task.name])
             if candidate is not None:
                 encoder = task.encoder(network)
                 encoder.quantize(partial(_made, candidate))

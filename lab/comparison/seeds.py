@@ -42,7 +42,8 @@ def merged(
 def seed_deviation(rows: Sequence[dict[str, Any]], task: str) -> tuple[float, int]:
     """How much one training varies with its seed, pooled over all rows.
 
-    The twin that all of a seed's trainings begin from is common to them: this counts with the rest.
+    The float baseline that all of a seed's trainings begin from is common to them: this counts with
+    the rest.
 
     Returns:
         Standard deviation in the task's unit, NaN of a single seed; and its degrees of freedom.

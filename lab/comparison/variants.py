@@ -235,11 +235,11 @@ def train_one(
     """
     network = task.build()
     steps = train_for(task, network, 60 * float_minutes, seed)
-    twin = task.measure(network)
+    baseline = task.measure(network)
     task.encoder(network).quantize(partial(layer_quantizer, choice=None))
     task.calibrate(network)
     steps += train_for(task, network, 60 * minutes, seed + 1)
-    return network, {"psnr": task.measure(network), "psnr_float": twin, "steps": steps}
+    return network, {"psnr": task.measure(network), "psnr_float": baseline, "steps": steps}
 
 
 def main(

@@ -106,7 +106,7 @@ class ReducedNqe(ReducedEncoder):
     """The encoder of arXiv 2501.05097 at a reduced width, in floating point throughout.
 
     Weights may have any quantizer; activations have 2 bits (HWMSB) and the code is quantized, in
-    the full-precision twin too, so that only the weights make a difference. What leaves a layer's
+    the float baseline too, so that only the weights make a difference. What leaves a layer's
     quantizer goes through batch normalization, which takes its scale.
 
     Args:

@@ -23,7 +23,7 @@ class ReducedEncoder(nn.Module):
         raise NotImplementedError
 
     def quantize(self, make: QuantizerMaker) -> None:
-        """Give every layer of a full-precision twin a quantizer; weights stay as latents."""
+        """Give every layer of a float baseline a quantizer; weights stay as latents."""
         for layer, block in self.reduced_blocks():
             quantizer = make(layer)
             if quantizer is not None:

@@ -38,7 +38,7 @@ SCALE = 10.0
 @dataclass(frozen=True)
 class SearchSettings:
     """budget: upper limits of bits and of bit operations.  minutes: of elastic training.
-    float_minutes: of the full-precision twin before.  samples: subnets that the predictor learns
+    float_minutes: of the float baseline before.  samples: subnets that the predictor learns
     from.  population, generations: of the genetic search.  seed: of everything.
     """
 
@@ -58,7 +58,7 @@ class Explored:
         chosen by, in dB.  kendall: rank correlation of predicted and measured PSNR of subnets that
         had no part in that, -1 to 1.
     forms: PSNR of subnets of the same bits in each form: granularity and symmetry, in dB.
-    steps: of the twin and of the elastic training.
+    steps: of the float baseline and of the elastic training.
     """
 
     candidates: list[Candidate]
@@ -121,7 +121,7 @@ def explore(
         raise HeqError(f"the predictor needs 5 samples or more, but got {settings.samples}.")
     network = task.build()
     first = train_for(task, network, 60 * settings.float_minutes, settings.seed)
-    report(f"The full-precision twin trained {first} steps.")
+    report(f"The float baseline trained {first} steps.")
     task.elastic(network)
     second = train_for(task, network, 60 * settings.minutes, settings.seed + 1)
     report(f"The elastic network trained {second} steps.")

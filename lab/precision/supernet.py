@@ -78,7 +78,7 @@ class ElasticCodec(CodecTask):
         self._losses = losses or ElasticLosses()
 
     def elastic(self, network: nn.Module) -> None:
-        """Give a full-precision twin its switched quantizers."""
+        """Give a float baseline its switched quantizers."""
         self.encoder(network).quantize(lambda layer: SwitchedQuantizer())
 
     def switch(self, network: nn.Module, precision: NqePrecision) -> None:
