@@ -15,11 +15,12 @@ test *ARGS:
 fast *ARGS:
     pytest -m "not slow" -n 2 --dist loadfile {{ ARGS }}
 
-# Lint, format, types
+# Lint, format, unused code, types, import contracts
 lint:
     ruff check .
     ruff format --check .
-    mypy -p heqcodec
+    vulture
+    .ci/installed
 
 # The documentation site, into build/site
 docs:
