@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 from heqcodec.nqe_r.layout import LEVELS
-from heqcodec.nqe_r.packed_coder.strip import LARGEST, UNARY
+from heqcodec.nqe_r.packed_coder.strip import UNARY
 from heqcodec.nqe_r.packed_coder.tables import (
     HIDDEN,
     INPUTS,
@@ -28,13 +28,14 @@ from numpy.typing import NDArray
 from .work import Work
 
 LAYERS_PRODUCTS = INPUTS * HIDDEN + HIDDEN * SECOND
-FLAG_MIXED, SIGN_MIXED = 4, 3
-"""What is weighed in the decisions of flags and of signs; in those of magnitudes it is `MIXED`."""
+FLAG_MIXED, SIGN_MIXED, DIGIT_MIXED = 4, 3, 2
+"""What is weighed in the decisions of flags, of signs and of the first digits of larger magnitudes;
+in those of magnitudes it is `MIXED`."""
 FREE_SLICES = 2
 """Slices without flags."""
 MAP_BYTES, SUMMARY_BYTES = 1600, 1076
 """What codec/native/heq_packed.c keeps of a plane of a patch."""
-CORRECTIONS = 43527
+CORRECTIONS = 43593
 """Contexts there, 8 bytes each."""
 
 
@@ -46,7 +47,8 @@ class PackedCounts(NamedTuple):
         levels: that are coded.
         magnitudes: decisions of their magnitudes.
         signs: of those that are not 0.
-        digits: bits of even odds of the larger magnitudes.
+        digits: bits of the larger magnitudes below their highest one.
+        first_digits: the first of each, which a mix predicts; the others have even odds.
         transform_sizes: of patches.
     """
 
@@ -55,18 +57,18 @@ class PackedCounts(NamedTuple):
     magnitudes: int
     signs: int
     digits: int
+    first_digits: int
     transform_sizes: int
 
 
-def count_packed(levels: NDArray[np.int16], dc: NDArray[np.int16]) -> PackedCounts:
+def count_packed(levels: NDArray[np.int16]) -> PackedCounts:
     """What a strip takes, either way.
 
     Args:
-        levels: int16 (R, C, planes, 1024).
-        dc: int16 (3, 4), the coder's table: level 0 is coded as a difference.
+        levels: int16 (R, C, planes, 1024); level 0 is coded as a difference.
     """
     magnitude = np.abs(levels.astype(np.int64))
-    magnitude[..., 0] = np.abs(levels[..., 0] - predicted_means(levels[..., 0], dc))
+    magnitude[..., 0] = np.abs(levels[..., 0] - predicted_means(levels[..., 0]))
     patches = levels.shape[0] * levels.shape[1]
     magnitude = magnitude.reshape(-1, LEVELS)
     starts = np.array(SEGMENT_STARTS)
@@ -82,27 +84,27 @@ def count_packed(levels: NDArray[np.int16], dc: NDArray[np.int16]) -> PackedCoun
             flags += int((own.any(axis=1) * (own.shape[1] - 1) + before).sum())
     coded = magnitude[np.repeat(there, np.diff(starts), axis=1)]
     large = coded[coded >= UNARY] - (UNARY - 1)
-    digits = int((np.frexp(large.astype(np.float64))[1] - 1).sum())
-    decided = int((np.minimum(coded, UNARY) + 1).sum()) + digits
+    digits = np.frexp(large.astype(np.float64))[1] - 1
+    decided = int((np.minimum(coded, UNARY) + 1).sum()) + int(digits.sum())
     signs = int(np.count_nonzero(coded))
-    return PackedCounts(flags, coded.size, decided, signs, digits, patches)
+    first = int(np.count_nonzero(digits))
+    return PackedCounts(flags, coded.size, decided, signs, int(digits.sum()), first, patches)
 
 
-def predicted_means(means: NDArray[np.int16], dc: NDArray[np.int16]) -> NDArray[np.int64]:
-    """Level 0 as its neighbours predict it, int64 (R, C, planes).
+def predicted_means(means: NDArray[np.int16]) -> NDArray[np.int64]:
+    """Level 0 as its neighbours predict it: the median of left, above and left + above - corner.
 
     Args:
         means: int16 (R, C, planes), level 0 of each plane.
-        dc: int16 (3, 4).
+
+    Returns:
+        int64 (R, C, planes); of the first row and column the neighbour that there is, or 0.
     """
     given = means.astype(np.int64)
     predicted = np.zeros_like(given)
     predicted[0, 1:], predicted[1:, 0] = given[0, :-1], given[:-1, 0]
-    above = given[:-1]
-    far = np.concatenate([above[:, 2:], above[:, -1:]], axis=1)[:, : above.shape[1] - 1]
-    around = np.stack([given[1:, :-1], above[:, 1:], above[:, :-1], far], axis=-1)
-    total = (around * dc[: means.shape[2]].astype(np.int64)).sum(axis=-1)
-    predicted[1:, 1:] = np.clip((total + 2048) >> 12, -LARGEST, LARGEST)
+    left, above, corner = given[1:, :-1], given[:-1, 1:], given[:-1, :-1]
+    predicted[1:, 1:] = np.median([left, above, left + above - corner], axis=0)
     return predicted
 
 
@@ -114,6 +116,7 @@ def packed_work(counts: PackedCounts) -> Work:
     runs = counts.flags + counts.levels
     heads = counts.flags + counts.magnitudes
     mixed = FLAG_MIXED * counts.flags + MIXED * counts.magnitudes + SIGN_MIXED * counts.signs
+    mixed += DIGIT_MIXED * counts.first_digits
     symbols = (
         counts.flags + counts.magnitudes + counts.signs + counts.digits + counts.transform_sizes
     )

@@ -126,8 +126,6 @@ def count_frame(parts: RateParts, frame: NDArray[np.uint8], step: int) -> FrameW
         kept.append(strip[0])
     whole = np.concatenate(kept)
     for row in range(0, len(whole), PACKED.strip_rows):
-        strip_counts = packed_work.count_packed(
-            whole[row : row + PACKED.strip_rows], parts.packed["dc"]
-        )
+        strip_counts = packed_work.count_packed(whole[row : row + PACKED.strip_rows])
         work.packed = work.packed + packed_work.packed_work(strip_counts)
     return work

@@ -203,7 +203,7 @@ class TestPacked:
         levels[1, 1] = 0
         levels[0, 1, 0, 960:] = 1
         PackedCoder(tables, native=False).encode(levels, transform_sizes, 500)
-        counts = packed_work.count_packed(levels, tables["dc"])
+        counts = packed_work.count_packed(levels)
         assert seen["runs"] == counts.flags + counts.levels
         assert seen["heads"] == counts.flags + counts.magnitudes
         work = packed_work.packed_work(counts)
@@ -214,10 +214,10 @@ class TestPacked:
         assert 0 <= spare <= 3 * counts.signs
 
     def test_an_empty_patch_by_hand(self) -> None:
-        counts = packed_work.count_packed(one_patch(), PACKED_TABLES["dc"])
+        counts = packed_work.count_packed(one_patch())
         # Slices of 1 and 15 levels without flags, four flags of 0.
         assert counts == packed_work.PackedCounts(
-            flags=4, levels=16, magnitudes=16, signs=0, digits=0, transform_sizes=1
+            flags=4, levels=16, magnitudes=16, signs=0, digits=0, first_digits=0, transform_sizes=1
         )
         work = packed_work.packed_work(counts)
         network = 92 * 64 + 64 * 32
@@ -227,13 +227,13 @@ class TestPacked:
     def test_flags_and_digits_by_hand(self) -> None:
         # Levels 70 and 999: the first of three segments, which are 3 levels wide and flags of
         # slice 3; the last of ten of slice 5, which is not asked for.
-        counts = packed_work.count_packed(one_patch(l70=1, l999=-9), PACKED_TABLES["dc"])
+        counts = packed_work.count_packed(one_patch(l70=1, l999=-9))
         # Slices 2 and 4 are empty. Slice 3: itself and all three segments, since the first is not
         # empty; slice 5: itself and nine segments.
         assert counts.flags == 1 + 1 + (1 + 3) + (1 + 9)
         assert counts.levels == 16 + 32 + 64
         # 9 - 4 has three bits: nine decisions less one, two digits.
-        assert (counts.signs, counts.digits) == (2, 2)
+        assert (counts.signs, counts.digits, counts.first_digits) == (2, 2, 1)
         assert counts.magnitudes == 110 + 2 + 8
 
 
