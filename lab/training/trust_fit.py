@@ -22,12 +22,15 @@ import numpy as np
 import torch
 from heqcodec.base.constants import PATCH
 from heqcodec.base.errors import HeqError
-from heqcodec.models.registry import STRONG
+from heqcodec.models.families import STRONG, VIEWS
 from heqcodec.nqe_r.encoder import RateNqe
 from heqcodec.nqe_r.quantizer import step_size
 from heqcodec.purenet.config import PurenetConfig
+from heqcodec.purenet.features import BaseFeatures, FrameNetwork
 from heqcodec.purenet.network import Purenet
-from heqcodec.purenet.torch_network import decode_base
+from heqcodec.purenet.rate_decoder import step_weights
+from heqcodec.purenet.self_ensemble import SelfEnsemble
+from heqcodec.purenet.torch_network import TorchNetwork
 from heqcodec.purenet.trust import (
     CHROMA_ENDS,
     HIDDEN,
@@ -85,10 +88,19 @@ class Corrections(NamedTuple):
 
 @torch.inference_mode()
 def measure_corrections(
-    network: Purenet, codec: RateFrames, tiles: NDArray[np.uint8], count: int, seed: int
+    network: Purenet,
+    codec: RateFrames,
+    tiles: NDArray[np.uint8],
+    count: int,
+    seed: int,
+    views: int = 1,
 ) -> Corrections:
-    """Code and decode ``count`` random crops of tiles uint8 (N, S, S, 3), each at a random step."""
-    network = network.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    """Code and decode ``count`` random crops of tiles uint8 (N, S, S, 3), each at a random step.
+
+    With ``views`` by the mean of so many, as the decoder will: its corrections are surer.
+    """
+    alone: FrameNetwork = TorchNetwork(network, torch.device("cpu"))
+    runs = SelfEnsemble(alone, views) if views > 1 else alone
     generator = torch.Generator().manual_seed(seed)
     crops = CropSource(tiles, torch.device("cpu"))
     parts = []
@@ -96,8 +108,9 @@ def measure_corrections(
         pixels = crops(CROP, 1, generator, JPEG_BLOCK).contiguous()
         step = torch.randint(QUANTIZER_STEPS[0], QUANTIZER_STEPS[1] + 1, (1,), generator=generator)
         base, hints = codec(pixels, step)
-        with torch.autocast("cpu", dtype=torch.bfloat16):
-            frame = decode_base(network, base, hints, step).float()
+        features = BaseFeatures(base[0].numpy(), hints[0, : runs.hints].numpy())
+        made = runs.frame(features, step_weights(step.numpy()))
+        frame = torch.from_numpy(made).permute(2, 0, 1)[None]
         unit = step_size(int(step)) / 255
         plain = base.clamp(0, 1)
         wrong, change = (pixels / 255 - plain) / unit, (frame.clamp(0, 1) - plain) / unit
@@ -234,7 +247,8 @@ def main(arguments: list[str] | None = None) -> int:
         parts, hashes = [], []
         for data, count in zip(given.data, counts, strict=True):
             tiles, data_hash = load_tiles(data)
-            parts.append(measure_corrections(network, codec, tiles, count, given.seed))
+            views = VIEWS.get(given.decoder, 1)
+            parts.append(measure_corrections(network, codec, tiles, count, given.seed, views))
             hashes.append(data_hash)
         found = Corrections(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
         losses = given.loss_weight, schedule, given.gray_loss_weight
