@@ -148,3 +148,11 @@ class HeqRateBest(HeqRatePacked):
     name = "heq-packed-best"
     about = "heqcodec, variable rate, packed coder, best decoder"
     decoder = registry.BEST
+
+
+class HeqRateBest4(HeqRatePacked):
+    """The same files through the network of the best decoder on four views of the frame."""
+
+    name = "heq-packed-best-4"
+    about = "heqcodec, variable rate, packed coder, best decoder on four views"
+    decoder = "best-4"
