@@ -59,7 +59,7 @@ Decoder = Annotated[
         _offered_decoders,
         "strong",
         "strong; or of files of variable rate fast, a smaller network; best, a larger one, run "
-        "on two views of the frame (best-4: four, best-8: eight flips and turns); plain, no "
+        "on four flips and turns of the frame (best-2: two, best-8: eight); plain, no "
         "network: it needs neither onnxruntime nor torch. `heqcodec models` lists a model's.",
     ),
 ]

@@ -235,8 +235,8 @@ def decode(
         slices: of packed files: decode the first so many slices of each strip alone, which gives
             a coarser image; None for all. Of progressive files 1 stands for the first part.
         decoder: "strong"; "fast" for a smaller network, where the model has one; "best", a
-            larger one, run on the frame and on the frame turned by 180 degrees ("best-4" and
-            "best-8": on as many flips and turns); "ssimulacra2" for a
+            larger one, run on four flips and turns of the frame ("best-2": on two, "best-8": on
+            eight); "ssimulacra2" for a
             network that is tuned for that measure, where the model has one; "plain" for the inverse
             transform without a network, which needs neither onnxruntime nor torch.
         backend: "onnx" runs the network by onnxruntime on the CPU; "torch" by torch, on a GPU

@@ -18,7 +18,7 @@ TuneName: TypeAlias = Literal["psnr", "ssim", "texture"]
 StripsName: TypeAlias = Literal["none", "patch"] | CoderName
 """What codes the strips of a file, of either mode."""
 DecoderName: TypeAlias = Literal[
-    "strong", "fast", "best", "best-4", "best-8", "ssimulacra2", "plain"
+    "strong", "fast", "best", "best-2", "best-8", "ssimulacra2", "plain"
 ]
 BackendName: TypeAlias = Literal["auto", "onnx", "torch"]
 

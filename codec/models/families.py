@@ -28,7 +28,7 @@ STRONG: Final = "strong"
 FAST: Final = "fast"
 BEST: Final = "best"
 """Without weights of its own those of the strong one; run several times, see `VIEWS`."""
-VIEWS: dict[DecoderName, int] = {BEST: 2, "best-4": 4, "best-8": 8}
+VIEWS: dict[DecoderName, int] = {"best-2": 2, BEST: 4, "best-8": 8}
 """Runs of the network by name; see `heqcodec.purenet.self_ensemble`."""
 SSIMULACRA2: Final = "ssimulacra2"
 PLAIN: Final = "plain"

@@ -3,7 +3,7 @@
 PURENET is trained on photographs in all eight flips and turns, but is not exactly equivariant; the
 mean is nearer to the photograph than any of them (Timofte et al., "Seven ways to improve
 example-based single image super resolution", CVPR 2016): by 0.02 to 0.03 dB with a turn by 180
-degrees, 0.04 to 0.05 with four views, 0.05 with all eight. They are the decoders "best", "best-4"
+degrees, 0.04 to 0.05 with four views, 0.05 with all eight. They are the decoders "best-2", "best"
 and "best-8".
 """
 

@@ -41,7 +41,7 @@ def _codecs() -> dict[str, tuple[str, ...]]:
         "heq-packed": ("heq", "HeqRatePacked"),
         "heq-packed-fast": ("heq", "HeqRateFast"),
         "heq-packed-best": ("heq", "HeqRateBest"),
-        "heq-packed-best-4": ("heq", "HeqRateBest4"),
+        "heq-packed-best-2": ("heq", "HeqRateBest2"),
         "heq-patch": ("heq", "HeqPatch"),
         **{f"heq-patch-{model}": ("heq", "HeqPatch", model) for model in model_names("patch")},
         "jpeg": ("pillow_codecs", "Jpeg"),

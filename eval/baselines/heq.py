@@ -98,7 +98,8 @@ class HeqRate(_Heq):
         if self.missing():
             return f"heqcodec {heqcodec.__version__}"
         entry = self._entry()
-        decoder = entry.get("decoders", {}).get(self.decoder, entry["decoder"])
+        wanted = registry.BEST if self.decoder in registry.VIEWS else self.decoder
+        decoder = entry.get("decoders", {}).get(wanted, entry["decoder"])
         return (
             f"heqcodec {heqcodec.__version__}, {registry.default_model(self.mode)}, "
             f"encoder {entry['encoder']['encoder_id']}, "
@@ -143,16 +144,16 @@ class HeqRateFast(HeqRatePacked):
 
 
 class HeqRateBest(HeqRatePacked):
-    """The same files through the best decoder, the mean of two views of the frame."""
+    """The same files through the best decoder, the mean of four views of the frame."""
 
     name = "heq-packed-best"
     about = "heqcodec, variable rate, packed coder, best decoder"
     decoder = registry.BEST
 
 
-class HeqRateBest4(HeqRatePacked):
-    """The same files through the network of the best decoder on four views of the frame."""
+class HeqRateBest2(HeqRatePacked):
+    """The same files through the network of the best decoder on two views of the frame."""
 
-    name = "heq-packed-best-4"
-    about = "heqcodec, variable rate, packed coder, best decoder on four views"
-    decoder = "best-4"
+    name = "heq-packed-best-2"
+    about = "heqcodec, variable rate, packed coder, best decoder on two views"
+    decoder = "best-2"

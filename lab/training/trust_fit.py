@@ -244,10 +244,9 @@ def main(arguments: list[str] | None = None) -> int:
         places = read_purenet(stored.file, network)
         assert places is not None
         codec = RateFrames(RateNqe(stored.encoder_tensors()), places)
-        parts, hashes = [], []
+        parts, hashes, views = [], [], VIEWS.get(given.decoder, 1)
         for data, count in zip(given.data, counts, strict=True):
             tiles, data_hash = load_tiles(data)
-            views = VIEWS.get(given.decoder, 1)
             parts.append(measure_corrections(network, codec, tiles, count, given.seed, views))
             hashes.append(data_hash)
         found = Corrections(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
@@ -265,6 +264,7 @@ def main(arguments: list[str] | None = None) -> int:
             "went_on_from": origin.entry.get("trust") if goes_on else None,
             "gray_loss_weight": given.gray_loss_weight,
             "least": given.least,
+            "views": views,
             **schedule._asdict(),
             "data_sha256": hashes,
         }

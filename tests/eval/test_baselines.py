@@ -246,6 +246,13 @@ def test_the_variable_rate_mode_is_told_to_be_missing(
             codec.encode(photograph, 50, tmp_path / "a.heq")
 
 
+def test_views_are_of_the_network_that_their_name_says() -> None:
+    best, two, strong = (
+        make_codec(f"heq-packed{name}").version() for name in ("-best", "-best-2", "")
+    )
+    assert best == two != strong
+
+
 def test_heq_is_the_library_s_device_file_and_heq_packed_its_packed_one(
     light_rate: Any, photograph: np.ndarray, tmp_path: Path
 ) -> None:

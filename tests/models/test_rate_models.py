@@ -178,7 +178,7 @@ class TestRegistry:
         assert given_parts["network"][0] == {"width": 3}
         registry.load_rate_decoder("r", "cpu", "fast")
         assert given_parts["network"][0] == {"width": 1} and given_parts["views"] == 1
-        for name, views in (("best", 2), ("best-4", 4), ("best-8", 8)):
+        for name, views in (("best", 4), ("best-2", 2), ("best-8", 8)):
             assert registry.load_rate_decoder("r", "cpu", name) is not strong
             assert given_parts["network"][0] == {"width": 3} and given_parts["views"] == views
 
@@ -187,7 +187,7 @@ class TestRegistry:
     ) -> None:
         part = {**stored(weights, "best", {"e": np.ones(2)}), "config": {"width": 4}}
         change_manifest(weights, lambda made: made["models"]["r"].update(decoders={"best": part}))
-        for name, views in (("best", 2), ("best-4", 4), ("best-8", 8)):
+        for name, views in (("best", 4), ("best-2", 2), ("best-8", 8)):
             registry.load_rate_decoder("r", "cpu", name)
             assert given_parts["network"][0] == {"width": 4} and given_parts["views"] == views
         registry.load_rate_decoder("r", "cpu", "strong")
