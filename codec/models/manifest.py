@@ -17,7 +17,7 @@ import numpy as np
 from heqcodec.base.errors import HeqError, HeqUnsupportedError
 from heqcodec.nqe_r.coders import OWN
 
-from .families import FAMILIES, STRONG, Family
+from .families import BEST, FAMILIES, STRONG, VIEWS, Family
 
 if TYPE_CHECKING:
     # importlib.abc until Python 3.10; type checkers know this place from 3.11 on.
@@ -174,6 +174,13 @@ def offered_decoders(name: str) -> list[str]:
     """The decoders that can be chosen; errors as `mode_of`."""
     names = decoder_names(name)
     return [*names, *(d for d in family_of(name).derived_decoders if d not in names)]
+
+
+def decoder_with_weights(name: str, decoder: str) -> str:
+    """The decoder whose weights one of `offered_decoders` runs: of views those of best, or of
+    strong where best has none of its own; errors as `mode_of`."""
+    wanted: str = BEST if decoder in VIEWS else decoder
+    return wanted if wanted in decoder_names(name) else STRONG
 
 
 def decoder_entry(model: dict[str, Any], decoder: str) -> dict[str, Any]:

@@ -37,6 +37,7 @@ from .manifest import (
     check_mode,
     decoder_names,
     decoder_weights,
+    decoder_with_weights,
     default_model,
     default_quality,
     encoder_tensors,
@@ -75,6 +76,7 @@ __all__ = [
     "VIEWS",
     "decoder_names",
     "decoder_weights",
+    "decoder_with_weights",
     "default_model",
     "default_quality",
     "describe_models",
@@ -331,8 +333,7 @@ def _offered_decoder(
 def _decoder(
     name: str, device: str, decoder: str, backend: str | None
 ) -> FrameDecoder | RateDecoder:
-    wanted: str = BEST if decoder in VIEWS else decoder
-    tensors, config = decoder_weights(name, wanted if wanted in decoder_names(name) else STRONG)
+    tensors, config = decoder_weights(name, decoder_with_weights(name, decoder))
     network = None
     if backend:
         from heqcodec.purenet.backends import load_network, network_tensors

@@ -12,6 +12,7 @@ from heqcodec.base.arguments import OWN_CODER
 from heqcodec.base.files import write_bytes
 from heqcodec.eval.baselines.pixels import rgb_image
 from heqcodec.models import registry
+from heqcodec.models.manifest import decoder_entry
 from heqcodec.nqe_r.coders import CODERS
 
 
@@ -97,11 +98,10 @@ class HeqRate(_Heq):
         """See ``Codec`` and ``HeqPatch``."""
         if self.missing():
             return f"heqcodec {heqcodec.__version__}"
-        entry = self._entry()
-        wanted = registry.BEST if self.decoder in registry.VIEWS else self.decoder
-        decoder = entry.get("decoders", {}).get(wanted, entry["decoder"])
+        entry, model = self._entry(), registry.default_model(self.mode)
+        decoder = decoder_entry(entry, registry.decoder_with_weights(model, self.decoder))
         return (
-            f"heqcodec {heqcodec.__version__}, {registry.default_model(self.mode)}, "
+            f"heqcodec {heqcodec.__version__}, {model}, "
             f"encoder {entry['encoder']['encoder_id']}, "
             f"{self.coder} coder {entry['coders'][self.coder]['coder_id']}, "
             f"decoder {decoder['sha256'][:16]}"
