@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import io
 import itertools
-import math
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,7 +12,6 @@ import numpy as np
 import pytest
 import torch
 from heqcodec.base.errors import HeqError, HeqUnsupportedError
-from heqcodec.lab.comparison.tune import similarity
 from heqcodec.lab.training import fit_rate_coders, packed_priors, packed_tables, run
 from heqcodec.lab.training.given_weights import read_purenet, write_tensors
 from heqcodec.lab.training.install import main as install_main
@@ -24,13 +21,6 @@ from heqcodec.lab.training.packed_fit import main as fit_packed
 from heqcodec.lab.training.packed_networks import Effort
 from heqcodec.lab.training.photographs import CropSource, turned
 from heqcodec.lab.training.run import train
-from heqcodec.lab.training.ssimulacra2_loss import ssimulacra2_distance, ssimulacra2_loss
-from heqcodec.lab.training.tasks import (
-    DECIBEL_FLOOR,
-    PIXEL_FLOOR,
-    correction_loss,
-    decibel_loss,
-)
 from heqcodec.models import registry
 from heqcodec.models.registry import RATE
 from heqcodec.native.loader import native_extension
@@ -40,7 +30,6 @@ from heqcodec.purenet.network import Purenet, PurenetConfig
 from heqcodec.purenet.rate_decoder import INPUTS, KNOTS
 from heqcodec.purenet.stored_weights import restored_weights, stored_weights
 from heqcodec.purenet.torch_network import decode_base
-from PIL import Image
 from safetensors.numpy import load_file
 from small_models import SIZES, photograph, randomised, write_recipe
 from training_runs import checkpoint_of
@@ -365,30 +354,6 @@ def test_a_run_that_is_resumed_keeps_the_places_of_its_start(
     np.testing.assert_array_equal(exported[PLACES], places)
 
 
-def crops_off_by(*errors: float) -> torch.Tensor:
-    """Crops of mid-grey and these errors, float32 (B, 3, 64, 64)."""
-    return 0.5 + torch.tensor(errors)[:, None, None, None].expand(-1, 3, 64, 64)
-
-
-def test_losses_of_crops_in_closed_form() -> None:
-    target, base = crops_off_by(0, 0), crops_off_by(0.2, 0.1)
-    frame = crops_off_by(0.1, 0.1)
-    weighed = (0.01 / (0.04 + PIXEL_FLOOR) ** 0.5 + 0.01 / (0.01 + PIXEL_FLOOR) ** 0.5) / 2
-    assert float(correction_loss(frame, base, target, 0)) == pytest.approx(weighed)
-    share = (0.01 + DECIBEL_FLOOR) / (0.04 + DECIBEL_FLOOR)
-    assert float(decibel_loss(frame, base, target, 0)) == pytest.approx(math.log(share) / 2)
-
-
-def test_decibels_of_easy_crops_count_as_those_of_hard_ones() -> None:
-    target = crops_off_by(0)
-
-    def gained(plain: float) -> float:
-        return float(decibel_loss(crops_off_by(plain / 2), crops_off_by(plain), target, 0))
-
-    assert gained(0.05) == pytest.approx(gained(0.2), rel=0.02)
-    assert gained(0.0005) > 0.05 * gained(0.2)  # far above the floor nothing is gained any more
-
-
 @pytest.mark.slow
 def test_a_decoder_can_learn_decibels(photographs: Path, held_out: Path, tmp_path: Path) -> None:
     path = recipe(tmp_path / "m.toml", decoder="best", loss="psnr", border=0.2, steps=2)
@@ -405,39 +370,6 @@ def test_a_decoder_can_be_tuned_for_ssimulacra2(
     out = tmp_path / "o"
     train(path, photographs, device="cpu", out_dir=out, held_out_dir=held_out)
     assert (out / "weights/tiny-r.purenet-ssimulacra2.safetensors").exists()
-
-
-@pytest.mark.parametrize("quality", [10, 30, 70, 95])
-def test_the_distance_is_what_ssimulacra2_lacks_to_100(quality: int) -> None:
-    pytest.importorskip("ssimulacra2")
-    image, data = photograph()[:256, :320], io.BytesIO()
-    Image.fromarray(image).save(data, "JPEG", quality=quality)
-    decoded = np.asarray(Image.open(data))
-    frame, target = (
-        torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None] / 255 for pixels in (decoded, image)
-    )
-    wanted = 100 - similarity(image, decoded)
-    assert float(ssimulacra2_distance(frame, target)) == pytest.approx(wanted, abs=0.05)
-
-
-def test_what_is_equal_has_no_distance_and_a_finite_gradient() -> None:
-    frame = torch.from_numpy(photograph()[:192, :192].copy()).permute(2, 0, 1)[None] / 255
-    frame.requires_grad_()
-    ssimulacra2_distance(frame, frame.detach()).sum().backward()
-    assert frame.grad is not None and frame.grad.isfinite().all()
-
-
-def test_the_loss_prefers_what_is_alike_and_sees_a_shift() -> None:
-    generator = torch.Generator().manual_seed(1)
-    target = torch.from_numpy(photograph()[:192, :192].copy()).permute(2, 0, 1)[None] / 255
-    noise = torch.randn(target.shape, generator=generator)
-    near, far = target + 0.01 * noise, target + 0.05 * noise
-
-    def loss(frame: torch.Tensor) -> float:
-        return float(ssimulacra2_loss(frame, target, (frame - target).square().mean().sqrt()))
-
-    assert loss(target) < loss(near) < loss(far)
-    assert loss(target) < loss(target + 0.1)
 
 
 def test_random_crops_are_tiles_flipped_and_turned() -> None:
