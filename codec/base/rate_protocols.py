@@ -41,7 +41,7 @@ class RateEncoder(Protocol):
 
         Args:
             coefficients: from `coefficients`.
-            step: index, 0..STEPS - 1.
+            step: index, 0..STEPS - 1, plus WEIGHTED for coefficients weighted by frequency.
             tune: "psnr"; "ssim" or "texture" for lower thresholds in patches of little detail.
         """
         ...
@@ -152,7 +152,8 @@ class RateDecoder(Protocol):
     ) -> NDArray[np.uint8]:
         """Levels (R, C, planes, 1024) and transform sizes (R, C) to uint8 (32 R, 32 C, planes).
 
-        ``steps`` (int64, (R,)) are the step indices of the rows of patches.
+        ``steps`` (int64, (R,)) are the step indices of the rows of patches, plus WEIGHTED where
+        coefficients are weighted by frequency.
         ``valid`` (bool, (R, C)) is false where a patch was lost; its levels are not looked at.
         ``core`` says which rows and columns of patches are wanted, and what is returned is those
         alone; the others are what they need around them. None for all.

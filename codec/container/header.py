@@ -40,6 +40,8 @@ MOST_STRIPS = 1 << 16
 534,773,760 pixels high."""
 GRAY_AS_RGB = 129
 """The byte ``channels`` of a file that is coded as grey and decodes to RGB, R = G = B."""
+WEIGHTED_BIT = 64
+"""Of the byte ``channels``: coefficients are weighted by frequency."""
 
 
 class Mode(IntEnum):
@@ -129,6 +131,7 @@ class Header:
         device_rows: packed files: ``strip_rows`` of the device file that it unpacks to, 1 to 255;
             others: 0.
         gray_as_rgb: one channel is coded, and decoders repeat it into R, G and B.
+        weighted: rate mode: coefficients are weighted by frequency.
     """
 
     width: int
@@ -142,11 +145,18 @@ class Header:
     strip_rows: int = 1
     device_rows: int = 0
     gray_as_rgb: bool = False
+    weighted: bool = False
 
     @property
     def constant_rate(self) -> bool:
         """Patch mode: all patches have as many bytes, so this header says where each lies."""
         return self.mode == Mode.PATCH
+
+    @property
+    def channels_byte(self) -> int:
+        """Byte 11: channels, and what else it says."""
+        channels = GRAY_AS_RGB if self.gray_as_rgb else self.channels
+        return channels | WEIGHTED_BIT * self.weighted
 
     @property
     def output_channels(self) -> int:
@@ -197,8 +207,7 @@ class Header:
             HeqFormatError, HeqUnsupportedError: the header breaks a rule of the format.
         """
         check_header(self)
-        channels = GRAY_AS_RGB if self.gray_as_rgb else self.channels
-        fixed = {"magic": MAGIC, "version": FORMAT_VERSION, "channels": channels}
+        fixed = {"magic": MAGIC, "version": FORMAT_VERSION, "channels": self.channels_byte}
         packed = b"".join(
             struct.pack("<" + field.code, fixed.get(field.name, getattr(self, field.name, None)))
             for field in FIELDS[:-1]
@@ -247,13 +256,26 @@ def parse_header(data: bytes) -> Header:
             f"The file has format version {values['version']} and this heqcodec reads version "
             f"{FORMAT_VERSION}; upgrade heqcodec."
         )
-    values["gray_as_rgb"] = values["channels"] == GRAY_AS_RGB
-    if values["gray_as_rgb"]:
-        values["channels"] = 1
+    values |= channel_values(values["channels"])
     fixed = ("magic", "version", "header_crc")
     header = Header(**{k: v for k, v in values.items() if k not in fixed})
     check_header(header)
     return header
+
+
+def channel_values(byte: int) -> dict[str, Any]:
+    """What byte 11 says, by the names of :class:`Header`; channels that there are not as they are.
+
+    Args:
+        byte: 0 to 255; start packets have the same one.
+    """
+    kind = byte & ~WEIGHTED_BIT
+    gray_as_rgb = kind == GRAY_AS_RGB
+    return {
+        "channels": 1 if gray_as_rgb else kind,
+        "gray_as_rgb": gray_as_rgb,
+        "weighted": bool(byte & WEIGHTED_BIT),
+    }
 
 
 def check_header(header: Header) -> None:
@@ -296,6 +318,8 @@ def check_header(header: Header) -> None:
             f"The file has {header.channels} channels; 1 (grey), 3 (RGB) or {GRAY_AS_RGB} (grey, "
             "given back as RGB) were expected."
         )
+    if header.weighted and header.constant_rate:
+        raise HeqFormatError("Of a constant rate no coefficients are weighted.")
     if header.gray_as_rgb and header.channels != 1:
         raise HeqFormatError(f"Of grey one channel is coded, not {header.channels}.")
     if not (1 <= header.width <= U32_MAX and 1 <= header.height <= U32_MAX):

@@ -23,6 +23,7 @@ from heqcodec.image.patches import patch_batches
 from heqcodec.image.transparency import fill_transparent
 from heqcodec.nqe_r.coders import kind_of
 from heqcodec.nqe_r.levels import ImageLevels, StripLevels
+from heqcodec.nqe_r.weighting import is_weighted
 from numpy.typing import NDArray
 
 from .options import BITS_PER_PIXEL, Choice, PatchChoice, RateChoice, no_such_rate
@@ -156,7 +157,7 @@ def _(
     def header_at(step: int) -> Header:
         shape = height, width, channels
         made = rate_header(shape, step, encoder.encoder_id, coder, wanted_rows, choice.progressive)
-        return replace(made, gray_as_rgb=gray_as_rgb)
+        return replace(made, gray_as_rgb=gray_as_rgb, weighted=is_weighted(choice.tune))
 
     if choice.budget is not None:
         return _budget_file(

@@ -45,6 +45,7 @@ class FileInfo(TypedDict):
             ones, and in patch mode.
         steps: rate mode: the step index of each strip; None for one that was not sent, or is
             damaged or missing. None in patch mode.
+        weighted: whether coefficients are weighted by frequency: the file is tuned for the eye.
         bits_per_patch: patch mode. None in rate mode.
         nominal_bpp: patch mode: bits per pixel of the padded frame. None in rate mode.
         file_bytes: of the whole file.
@@ -77,6 +78,7 @@ class FileInfo(TypedDict):
     quality: float | None
     step: int | None
     steps: list[int | None] | None
+    weighted: bool
     bits_per_patch: int | None
     nominal_bpp: float | None
     file_bytes: int
@@ -128,6 +130,7 @@ def file_info(data: Source, partial: bool) -> FileInfo:
             "quality": None if step is None else quality_of_step(step),
             "step": step,
             "steps": steps,
+            "weighted": header.weighted,
             "bits_per_patch": header.rate if header.constant_rate else None,
             "nominal_bpp": header.rate / PATCH**2 if header.constant_rate else None,
             "file_bytes": reader.file_size,

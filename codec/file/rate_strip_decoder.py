@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from heqcodec.base.constants import WEIGHTED
 from heqcodec.base.errors import HeqFormatError
 from heqcodec.base.rate_protocols import RateDecoder, SlicedCoder
 from heqcodec.container.strips import Strip, strip_patch_rows
@@ -44,7 +45,7 @@ class RateStripDecoder:
 
     def grids(self, index: int, strip: Strip | None) -> Grids | None:
         """See `StripDecoder`: levels int16 (R, C, planes, 1024), transform sizes uint8 (R, C), and
-        steps int64 (R, C).
+        indices of the quantizers int64 (R, C).
 
         Of a damaged strip of a packed file, the slices before the damage are decoded; of one that
         was not sent there is nothing.
@@ -64,7 +65,7 @@ class RateStripDecoder:
                 levels, transform_sizes, found = self._prefix(strip, shape)
                 if not found:
                     raise HeqFormatError("it holds no slice that is whole.")
-            return with_steps(levels, transform_sizes, strip.rate)
+            return self._with_steps(levels, transform_sizes, strip.rate)
         except HeqFormatError as error:
             if not self._reader.partial:
                 raise HeqFormatError(
@@ -85,7 +86,7 @@ class RateStripDecoder:
             self.coarse_strips.add(second)
         while parts:
             try:
-                return with_steps(*decoded_strip(header, index, parts, self._coder))
+                return self._with_steps(*decoded_strip(header, index, parts, self._coder))
             except HeqFormatError:
                 if not partial:
                     raise
@@ -117,18 +118,20 @@ class RateStripDecoder:
         if not found:
             return None
         self.coarse_strips.add(index)
-        return with_steps(levels, transform_sizes, strip.rate)
+        return self._with_steps(levels, transform_sizes, strip.rate)
+
+    def _with_steps(
+        self, levels: NDArray[np.int16], transform_sizes: NDArray[np.uint8], step: int
+    ) -> Grids:
+        """The grids of a strip: the index of each patch's quantizer as one more."""
+        index = step + WEIGHTED * self._reader.header.weighted
+        return levels, transform_sizes, np.full(transform_sizes.shape, index, np.int64)
 
     def _prefix(
         self, strip: Strip, shape: tuple[int, int, int]
     ) -> tuple[NDArray[np.int16], NDArray[np.uint8], int]:
         assert isinstance(self._coder, SlicedCoder)
         return self._coder.decode_prefix(strip.payload, *shape, strip.rate, self._slices)
-
-
-def with_steps(levels: NDArray[np.int16], transform_sizes: NDArray[np.uint8], step: int) -> Grids:
-    """The grids of a strip: the step of each patch as one more."""
-    return levels, transform_sizes, np.full(transform_sizes.shape, step, np.int64)
 
 
 def from_nearest_rows(steps: NDArray[np.int64], known: NDArray[np.bool_]) -> NDArray[np.int64]:

@@ -27,7 +27,7 @@ class RateWindow:
         decoder: of its model.
         levels: int16 (R, C, planes, 1024).
         transform_sizes: uint8 (R, C).
-        steps: indices of the rows of patches, int64 (R,).
+        steps: indices of the rows of patches, int64 (R,), see `RateDecoder.decode_frame`.
         inside: rows and columns of pixels of the rectangle, counted from the patches' corner.
         alpha: uint8 (height, width) of the rectangle, or None.
     """

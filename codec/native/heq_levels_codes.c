@@ -4,16 +4,18 @@
 
 #include "heq_pair_sums.h"
 #include "heq_shifts.h"
+#include "heq_weights.h"
 
 #ifndef HEQ_KERNEL_FAST
 
 /* ---- Quantization ------------------------------------------------------------------------ */
 
-HEQ_INTERNAL void heq_quantizer_begin(heq_quantizer *quantizer, int32_t step)
+HEQ_INTERNAL void heq_quantizer_begin(heq_quantizer *quantizer, int32_t step, int weighted)
 {
     int32_t multiple = step << 3;
     int index;
     quantizer->step = step;
+    quantizer->weighted = weighted;
     quantizer->quarter = step > 1 ? step >> 2 : -1; /* half of a step of 1 is 0 */
     quantizer->rounding = (step >> 2) + (step >> 4);
     quantizer->narrow = (step >> 1) - (step >> 4);
@@ -72,17 +74,19 @@ static int32_t cost_of(const heq_quantizer *quantizer, int32_t size)
 }
 
 HEQ_INTERNAL int32_t heq_quantize_codes(const heq_quantizer *quantizer, const int32_t *values,
-                                        int count, int16_t *codes, int stride, int *found)
+                                        const uint8_t *weights, int count, int16_t *codes,
+                                        int stride, int *found)
 {
     int32_t quarter = quantizer->quarter, least = quantizer->thresholds[0], cost = 0;
-    const int32_t *end = values + count;
+    const int32_t *first = values, *end = values + count;
     int all = *found;
     for (; values < end; values++) {
         int32_t value = *values, size = value < 0 ? -value : value;
         int code = 0;
         if (size > quarter) { /* most are not */
+            size = weights == NULL ? size : weighed(size, weights[values - first]);
             if (size < least) {
-                cost++;
+                cost += size > quarter;
             } else {
                 cost += cost_of(quantizer, size);
                 code = code_of(quantizer, value, size);
@@ -116,6 +120,9 @@ static int32_t code_columns(const heq_transform *transform, const heq_quantizer 
     for (column = 0; column < HEQ_SIDE; column++) {
         int16_t *first = field->values + (top << 5) + column;
         int mean = points == 16 && (column & 15) == 0, found = 0;
+        /* The band of each of 16 coefficients is a frequency higher than that before. */
+        const uint8_t *weights = quantizer->weighted == 0 ? NULL
+                                 : frequency_weights + (points == 32 ? column >> 1 : column & 15);
         int parts = heq_transform_column(transform, first, points,
                                          mean ? -1 : quantizer->quarter, values, scratch);
         if (mean) { /* it waits for the others */
@@ -124,7 +131,7 @@ static int32_t code_columns(const heq_transform *transform, const heq_quantizer 
         }
         for (part = 0; part < points >> 4; part++) {
             if (parts >> part & 1) {
-                cost += heq_quantize_codes(quantizer, values + (part << 4), 16,
+                cost += heq_quantize_codes(quantizer, values + (part << 4), weights, 16,
                                            first + (part << 5), stride, &found);
             } else {
                 clear_codes(first + (part << 5), 16, stride);
@@ -150,7 +157,8 @@ HEQ_INTERNAL int32_t heq_code_columns(const heq_transform *transform,
     heq_combine_means(means);
     for (each = 0; each < 4; each++) {
         int place = ((each >> 1) << 9) + ((each & 1) << 4);
-        cost += heq_quantize_codes(quantizer, means + each, 1, field->values + place, 0, &found);
+        cost += heq_quantize_codes(quantizer, means + each, NULL, 1, field->values + place, 0,
+                                   &found); /* their weight is 1 */
     }
     field->known.used |= found != 0 ? 0x10001u : 0;
     return cost;

@@ -2,6 +2,7 @@
 
 #include "heq_shifts.h"
 #include "heq_vectors.h"
+#include "heq_weights.h"
 
 #ifdef HEQ_KERNEL_FAST
 
@@ -92,8 +93,33 @@ HEQ_INTERNAL void heq_fast_quantize(const int32_t *coefficients, int32_t step, i
     }
 }
 
+/* Weight the coefficients of a plane by frequency. */
+static void weigh(int size, heq_square *coefficients)
+{
+    int row, column, bit;
+    for (row = 0; row < HEQ_SIDE; row++) {
+        loose_lanes *values = (loose_lanes *)coefficients->at[row];
+        int32_t weights[HEQ_SIDE];
+        int u = size == 0 ? row >> 1 : row & 15;
+        for (column = 0; column < HEQ_SIDE; column++) {
+            weights[column] = frequency_weights[u + (size == 0 ? column >> 1 : column & 15)];
+        }
+        for (column = 0; column < HEQ_SIDE; column += LANES) {
+            const loose_lanes *weight = (const loose_lanes *)(weights + column);
+            lanes value = *values, signs = value >> 31, magnitude = magnitudes(value);
+            lanes sum = every_lane(8);
+            for (bit = 0; bit < 5; bit++) {
+                sum += (magnitude << bit) & -(*weight >> bit & 1);
+            }
+            sum >>= 4;
+            *values++ = (sum ^ signs) - signs;
+        }
+    }
+}
+
 HEQ_INTERNAL int heq_fast_levels(const heq_transform *transform, const int32_t *steps,
-                                 const heq_patch *patch, heq_levels *levels, int32_t *cost)
+                                 int weighted, const heq_patch *patch, heq_levels *levels,
+                                 int32_t *cost)
 {
     heq_square fields[3], coefficients[2][3];
     int32_t costs[2] = {0, 0};
@@ -103,6 +129,9 @@ HEQ_INTERNAL int heq_fast_levels(const heq_transform *transform, const int32_t *
         for (plane = 0; plane < planes; plane++) {
             heq_square *made = &coefficients[size][plane];
             heq_fast_coefficients(transform, &fields[plane], size, made);
+            if (weighted) {
+                weigh(size, made);
+            }
             costs[size] += heq_size_cost(made->all, steps[times_3(size) + plane]);
         }
     }

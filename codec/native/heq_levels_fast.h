@@ -9,9 +9,10 @@
 #ifdef HEQ_KERNEL_FAST
 
 /* Size and levels of a patch, `heq_settle` not yet applied, and what it costs in that size; steps
- * by size, then plane. */
+ * by size, then plane. Are coefficients weighted by frequency? */
 HEQ_INTERNAL int heq_fast_levels(const heq_transform *transform, const int32_t *steps,
-                                 const heq_patch *patch, heq_levels *levels, int32_t *cost);
+                                 int weighted, const heq_patch *patch, heq_levels *levels,
+                                 int32_t *cost);
 
 /* Coefficients of a plane in a size, as heq_fast_transform and the quarters' means give them. */
 HEQ_INTERNAL void heq_fast_coefficients(const heq_transform *transform, const heq_square *field,

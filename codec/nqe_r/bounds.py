@@ -39,7 +39,7 @@ class LevelBounds:
         encoder: whose levels they are.
         levels: int16 (N, C, 1024), C 1 or 3.
         transform_sizes: uint8 (N,).
-        steps: index of each patch, int64 (N,), or of all.
+        steps: index of the quantizer of each patch, int64 (N,), or of all.
     """
 
     trusted, refused = 0.1, 0.4
@@ -54,20 +54,20 @@ class LevelBounds:
         steps: NDArray[np.int64] | int,
     ) -> None:
         self._encoder, self._levels, self._transform_sizes = encoder, levels, transform_sizes
-        self._steps = encoder.patch_steps(np.broadcast_to(steps, len(transform_sizes)))
+        self._steps = encoder.level_steps(
+            np.broadcast_to(steps, len(transform_sizes)), transform_sizes, levels.shape[1]
+        )
 
     def violations(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
         """See `heqcodec.purenet.guard.Bounds`."""
-        count, planes = self._levels.shape[:2]
-        steps = self._steps.astype(np.float32)[:, :, :planes, None]
-        sums = np.zeros(count, dtype=np.float32)
+        sums = np.zeros(len(self._levels), dtype=np.float32)
         for size in np.unique(self._transform_sizes).tolist():
             of_size = np.flatnonzero(self._transform_sizes == size)
 
             def run(part: slice, size: int = size, of_size: NDArray[np.int64] = of_size) -> None:
                 chosen = of_size[part]
                 found = exact_coefficients(self._encoder, samples[chosen], size)
-                found /= steps[chosen, size]
+                found /= self._steps[chosen]
                 outside = _distances(found, self._levels[chosen])
                 sums[chosen] = np.einsum("ncl,ncl->n", outside, outside)
 

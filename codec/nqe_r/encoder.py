@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 from heqcodec.base.arguments import TuneName
+from heqcodec.base.constants import STEPS, WEIGHTED
 from heqcodec.base.errors import HeqError
 from heqcodec.base.ids import tensors_id
 from heqcodec.base.numerics import Arithmetic
@@ -24,6 +25,7 @@ from .cost_layer import BIAS_SHIFT, COST_TENSORS, INDEX_SHIFT, QUINARY, SHAPES, 
 from .quantizer import OCTAVE, choose_levels, integer_steps, step_table
 from .relief import Relief, relief_at
 from .transform import SIZE, STAGE_SHIFT, TRANSFORM_SIZES, RateStem, dct_layers
+from .weighting import base_step, step_factors, step_of, weighted
 
 STEM_TENSORS = ("layers", "steps")
 TENSORS = STEM_TENSORS + COST_TENSORS
@@ -100,10 +102,26 @@ class RateNqe:
         """Steps in units of the coefficients, int32 (2, 3), by transform size and colour plane."""
         return integer_steps(self._steps, step)
 
-    def patch_steps(self, steps: NDArray[np.int64]) -> NDArray[np.int32]:
-        """`integer_steps` of patches, by their indices int64 (N,): int32 (N, 2, 3)."""
-        known, places = np.unique(steps, return_inverse=True)
-        return np.stack([self.integer_steps(int(step)) for step in known])[places]
+    def level_steps(
+        self, indices: NDArray[np.int64], transform_sizes: NDArray[np.uint8], planes: int
+    ) -> NDArray[np.float32]:
+        """Steps of the levels of N patches, weights by frequency included.
+
+        Args:
+            indices: of their quantizers, int64 (N,).
+            transform_sizes: of the patches, uint8 (N,).
+            planes: 1 or 3.
+
+        Returns:
+            float32 (N, planes, 1024), or (N, planes, 1) where no patch is weighted.
+        """
+        known, places = np.unique(indices, return_inverse=True)
+        steps = np.stack([self.integer_steps(base_step(int(index))) for index in known])
+        own = steps[places, transform_sizes][:, :planes, None].astype(np.float32)
+        if known[-1] < WEIGHTED:
+            return own
+        factors = np.where(indices[:, None] < WEIGHTED, np.float32(1), step_factors())
+        return own * factors[:, None]
 
     def levels(
         self, coefficients: NDArray[np.int32], step: int, tune: TuneName = "psnr"
@@ -111,9 +129,13 @@ class RateNqe:
         """Choose transform sizes and quantize; see `RateEncoder.levels`.
 
         Raises:
-            ValueError: the step index is not in 0..1023, or there is no such tune.
+            ValueError: the index is not in 0..2047, or there is no such tune.
         """
-        steps, relief = self.integer_steps(step), relief_at(step, tune)
+        if not 0 <= step < STEPS + WEIGHTED:
+            raise ValueError(f"indices of quantizers are 0 to {STEPS + WEIGHTED - 1}, not {step}")
+        steps, relief = self.integer_steps(base_step(step)), relief_at(step_of(step), tune)
+        if step >= WEIGHTED:
+            coefficients = weighted(coefficients)
         if self._native and coefficients.dtype == np.int32:
             return self._native.levels(coefficients, steps, relief)
         return choose_levels(coefficients, steps, self.costs, relief.of_costs)

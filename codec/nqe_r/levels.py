@@ -7,12 +7,13 @@ from typing import NamedTuple
 
 import numpy as np
 from heqcodec.base.arguments import TuneName
-from heqcodec.base.constants import PATCH
+from heqcodec.base.constants import PATCH, WEIGHTED
 from heqcodec.base.rate_protocols import RateEncoder
 from heqcodec.image.patches import patch_batches
 from numpy.typing import NDArray
 
 from .layout import LEVELS
+from .weighting import is_weighted
 
 BATCH = 1024
 """Patches transformed at once: 24 MiB of coefficients in two transform sizes."""
@@ -60,6 +61,7 @@ class ImageLevels:
         tune: TuneName = "psnr",
     ) -> None:
         self._pixels, self._encoder, self._tune = pixels, encoder, tune
+        self._weighting = WEIGHTED * is_weighted(tune)
         self._kept: dict[tuple[int, int], list[NDArray[np.int32]]] = {}
         self._room = KEPT_BYTES if keep else 0
         self.patch_rows = -(-pixels.shape[0] // PATCH)
@@ -73,7 +75,7 @@ class ImageLevels:
         """The levels at a step of ``strip_rows`` rows of patches from ``row`` on, or the rest."""
         rows = min(strip_rows, self.patch_rows - row)
         parts = [
-            self._encoder.levels(part, step, self._tune)
+            self._encoder.levels(part, step + self._weighting, self._tune)
             for part in self._coefficients(row, row + rows)
         ]
         levels = np.concatenate([part[0] for part in parts])

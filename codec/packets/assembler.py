@@ -17,7 +17,6 @@ from heqcodec.base.errors import (
 )
 from heqcodec.container.header import (
     DEFAULT_MAX_PIXELS,
-    GRAY_AS_RGB,
     Header,
     check_pixels,
 )
@@ -133,7 +132,7 @@ class ImageState:
         encoder_id = registry.load_rate_encoder(self.model).encoder_id
         shape = start.height, start.width, start.planes
         made = rate_header(shape, start.step, encoder_id, self._coder, start.strip_rows)
-        return replace(made, gray_as_rgb=start.channels == GRAY_AS_RGB)
+        return replace(made, gray_as_rgb=start.gray_as_rgb, weighted=start.weighted)
 
     def to_heq(self) -> bytes:
         """The file, byte for byte as the sender's, without metadata.

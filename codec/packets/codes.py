@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from heqcodec.base.errors import HeqError, HeqFormatError
-from heqcodec.container.header import GRAY_AS_RGB, Header, Mode, enough_strip_rows
+from heqcodec.container.header import Header, Mode, enough_strip_rows
 from heqcodec.container.strips import Strip, strip_patch_rows
 from heqcodec.file.encoding import joined_file
 from heqcodec.purenet.concealment import conceal
@@ -48,6 +48,8 @@ class Codes:
 
         if start.step not in registry.load_encoder(model).rates:
             raise HeqFormatError(f"{model} has no rate of {start.step} bits a patch")
+        if start.weighted:
+            raise HeqFormatError(f"{model} has no coefficients that are weighted")
         return cls(
             np.zeros((start.patches, start.step // 8), np.uint8), np.zeros(start.patches, bool)
         )
@@ -111,7 +113,7 @@ def header_of(start: Start, model: str) -> Header:
         coder=encoder.coder,
         mode=Mode.PATCH,
         strip_rows=enough_strip_rows(start.strip_rows, start.height),
-        gray_as_rgb=start.channels == GRAY_AS_RGB,
+        gray_as_rgb=start.gray_as_rgb,
     )
 
 

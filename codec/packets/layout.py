@@ -23,7 +23,7 @@ from math import gcd
 import numpy as np
 from heqcodec.base.constants import PATCH
 from heqcodec.base.errors import HeqChecksumError, HeqFormatError, HeqTruncatedError
-from heqcodec.container.header import GRAY_AS_RGB
+from heqcodec.container.header import channel_values
 from numpy.typing import NDArray
 
 HEAD = struct.Struct("<HHBHHB")
@@ -60,7 +60,7 @@ class Start:
 
     Attributes:
         width, height: pixels, 1..65535.
-        channels: as in a file's header.
+        channels: byte 11 of a file's header.
         strip_rows: of the file that the packets make.
         step: index, of that file's header.
         stride, run: of the order of sending, see `patches_at`.
@@ -96,7 +96,17 @@ class Start:
     @property
     def planes(self) -> int:
         """Colour planes that are coded."""
-        return 3 if self.channels == 3 else 1
+        return int(channel_values(self.channels)["channels"])
+
+    @property
+    def gray_as_rgb(self) -> bool:
+        """One plane is decoded to R, G and B."""
+        return bool(channel_values(self.channels)["gray_as_rgb"])
+
+    @property
+    def weighted(self) -> bool:
+        """Coefficients are weighted by frequency."""
+        return bool(channel_values(self.channels)["weighted"])
 
     def patches_at(self, positions: NDArray[np.int64]) -> NDArray[np.int64]:
         """Patches, counted row by row, at positions of the order of sending.
@@ -133,7 +143,7 @@ class Start:
         valid = (
             start.width > 0
             and start.height > 0
-            and start.channels in (1, 3, GRAY_AS_RGB)
+            and start.planes in (1, 3)
             and start.strip_rows > 0
             and start.step <= STEP_MASK
             and 0 < start.patches <= 1 << 16

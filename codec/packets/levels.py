@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from heqcodec.base.errors import HeqUnsupportedError
-from heqcodec.container.header import GRAY_AS_RGB, Header
+from heqcodec.container.header import Header
 from heqcodec.container.reader import ContainerReader
 from heqcodec.container.strips import NOT_SENT, Strip, strip_patch_rows
 from heqcodec.file.encoding import joined_file
@@ -105,7 +105,7 @@ def start_of(header: Header, stride: int, run: int, packets: int) -> Start:
     return Start(
         width=header.width,
         height=header.height,
-        channels=GRAY_AS_RGB if header.gray_as_rgb else header.channels,
+        channels=header.channels_byte,
         strip_rows=header.strip_rows,
         step=header.rate,
         stride=stride,

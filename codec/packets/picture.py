@@ -12,10 +12,11 @@ choice). See `heqcodec.purenet.concealment`.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-from heqcodec.base.constants import PATCH
+from heqcodec.base.constants import PATCH, WEIGHTED
 from heqcodec.nqe_r.layout import LEVELS
 from heqcodec.purenet.concealment import conceal
 from numpy.typing import NDArray
@@ -48,7 +49,7 @@ def picture(
     """
     valid, start = image.valid, image.start
     assert start is not None
-    channels = 1 if start.channels == 1 else 3
+    channels = 3 if start.gray_as_rgb else start.planes
     if not valid.any():
         return np.full((start.height, start.width, channels), int(GREY), np.uint8)
     decode = decode_codes if image.codes is not None else _decode_levels
@@ -63,8 +64,9 @@ def _decode_levels(image: ImageState, decoder: str | None, device: str) -> NDArr
     valid, start = image.valid, image.start
     assert start is not None and image.patches is not None
     shape = start.rows, start.columns
-    steps = _steps_by_row(image.patches, shape)
-    patches = _at_steps(image, steps)
+    given = replace(image.patches, steps=image.patches.steps + WEIGHTED * start.weighted)
+    steps = _steps_by_row(given, shape)
+    patches = _at_steps(image.model, given, steps, start.columns)
     if not valid.all():
         plain = registry.load_rate_decoder(image.model, decoder=registry.PLAIN)
         pixels = _decode(plain, patches, steps, shape)
@@ -93,24 +95,22 @@ def _steps_by_row(patches: Patches, shape: tuple[int, int]) -> NDArray[np.int64]
     )
 
 
-def _at_steps(image: ImageState, steps: NDArray[np.int64]) -> Patches:
+def _at_steps(model: str, given: Patches, steps: NDArray[np.int64], columns: int) -> Patches:
     """A copy of the patches in which those of another step than their row's are quantized anew."""
     from heqcodec.models import registry
 
-    given, start = image.patches, image.start
-    assert given is not None and start is not None
     patches = Patches(given.levels.copy(), given.transform_sizes.copy(), given.steps, given.known)
-    other = given.known & (given.steps != steps.repeat(start.columns))
+    other = given.known & (given.steps != steps.repeat(columns))
     if other.any():
-        dequantizer = registry.load_dequantizer(image.model)
+        dequantizer = registry.load_dequantizer(model)
         for index in np.flatnonzero(other):
             one = slice(index, index + 1)
             pixels = dequantizer.pixels(
                 given.levels[one], given.transform_sizes[one], given.steps[one]
             )
-            whole = np.rint(pixels[:, : start.planes]).clip(0, 255).astype(np.uint8)
+            whole = np.rint(pixels[:, : given.levels.shape[1]]).clip(0, 255).astype(np.uint8)
             samples = whole.transpose(0, 2, 3, 1)
-            _set_levels(image.model, patches, samples, steps[index // start.columns], [int(index)])
+            _set_levels(model, patches, samples, steps[index // columns], [int(index)])
     return patches
 
 

@@ -24,6 +24,7 @@ from heqcodec.nqe_r.layout import (
 )
 from heqcodec.nqe_r.quantizer import OCTAVE
 from heqcodec.nqe_r.transform import SIZE, TRANSFORM_SIZES
+from heqcodec.nqe_r.weighting import step_of
 from numpy.typing import NDArray
 
 MAGNITUDES = 3
@@ -86,12 +87,12 @@ class Dequantizer:
         arguments as for `pixels`."""
         patches = np.arange(len(transform_sizes))
         indices = np.broadcast_to(steps, len(transform_sizes))
-        units = self._encoder.patch_steps(indices)[patches, transform_sizes].astype(np.float32)
+        units = self._encoder.level_steps(indices, transform_sizes, levels.shape[1])
         magnitude = np.abs(levels.astype(np.int32))
         kind = np.clip(magnitude, 1, MAGNITUDES) - 1
-        table = self._places[transform_sizes, indices // OCTAVE]
+        table = self._places[transform_sizes, step_of(indices) // OCTAVE]
         place = table[patches[:, None, None], self._zones, kind]
-        value = (magnitude + place) * units[:, : levels.shape[1], None]
+        value = (magnitude + place) * units
         signed: NDArray[np.float32] = np.where(levels == 0, 0, np.copysign(value, levels))
         return signed.astype(np.float32)
 
@@ -107,7 +108,7 @@ class Dequantizer:
         Args:
             levels: int16 (N, C, 1024), C 1 or 3.
             transform_sizes: uint8 (N,).
-            steps: index of each patch, int64 (N,), or of all.
+            steps: index of the quantizer of each patch, int64 (N,), or of all.
             scale: 1, 2, 4, 8 or 16; a sample is the mean of so many squared.
 
         Returns:

@@ -19,6 +19,7 @@ from heqcodec.base.constants import STEPS
 from heqcodec.nqe_r.bounds import LevelBounds
 from heqcodec.nqe_r.encoder import RateNqe
 from heqcodec.nqe_r.quantizer import OCTAVE
+from heqcodec.nqe_r.weighting import step_of
 from numpy.typing import NDArray
 
 from .dequantizer import Dequantizer
@@ -35,7 +36,7 @@ INPUTS = 193 + LEVEL_HINTS
 
 def step_weights(steps: NDArray[np.int64]) -> NDArray[np.float32]:
     """Linear interpolation between knots: indices (B,) to float32 (B, KNOTS), rows of sum 1."""
-    place = steps[:, None].astype(np.float32) / np.float32(OCTAVE)
+    place = step_of(steps)[:, None].astype(np.float32) / np.float32(OCTAVE)
     rate_weights = np.maximum(1 - np.abs(place - np.arange(KNOTS, dtype=np.float32)), 0)
     return rate_weights.astype(np.float32)
 

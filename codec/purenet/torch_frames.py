@@ -22,6 +22,7 @@ from heqcodec.nqe_r.bounds import HALVES, MEANS, MIDDLES, LevelBounds
 from heqcodec.nqe_r.layout import LEVELS, QUARTERS, SUBS, cell_places, map_levels
 from heqcodec.nqe_r.quantizer import step_size
 from heqcodec.nqe_r.transform import QUARTER, STAGE_SHIFT
+from heqcodec.nqe_r.weighting import step_of
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
@@ -129,6 +130,7 @@ class TorchFrames:
         assert self._decoder.trust
         apart = made.clamp(0, 1) - plain.clamp(0, 1)
         energy = F.avg_pool2d(apart.square(), PATCH).mean(1)
+        steps = step_of(steps)
         squares = np.vectorize(lambda step: (255 / step_size(int(step))) ** 2, otypes=[np.float32])
         relative = energy * self._given(squares(steps))[..., None]
         scaled = (LEAST_ENERGY + relative).log10() / 2 + 1
@@ -154,8 +156,7 @@ class TorchFrames:
         levels = levels.reshape(-1, planes, LEVELS)
         sizes = np.stack([frame.transform_sizes for frame in frames]).reshape(-1)
         by_patch = np.concatenate([frame.steps.repeat(columns) for frame in frames])
-        units = self._decoder.encoder.patch_steps(by_patch)[np.arange(len(sizes)), sizes]
-        own = self._given(units[:, :planes, None].astype(np.float32))
+        own = self._given(self._decoder.encoder.level_steps(by_patch, sizes, planes))
         sums = samples.new_zeros(len(sizes))
         for size in np.unique(sizes).tolist():
             chosen = self._given(np.flatnonzero(sizes == size))

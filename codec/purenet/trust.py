@@ -42,6 +42,7 @@ import numpy as np
 from heqcodec.base.constants import PATCH, STEPS
 from heqcodec.nqe_r.layout import BANDS, SUBS
 from heqcodec.nqe_r.quantizer import step_size
+from heqcodec.nqe_r.weighting import step_of
 from numpy.typing import NDArray
 
 LUMA_ENDS = (6, 24, 64, 128, BANDS)
@@ -135,9 +136,10 @@ class Trust:
 
         Args:
             hints: (PATCH_HINTS, R, C), 0..1.
-            steps: indices of the rows, int64 (R,).
+            steps: indices of the rows' quantizers, int64 (R,).
             energies: from `patch_energy`, (R, C).
         """
+        steps = step_of(steps)
         flat = with_neighbours(hints).reshape(2 * len(hints), -1).T
         squares = [(255 / step_size(step)) ** 2 for step in steps.tolist()]
         relative = energies * np.array(squares, np.float32)[:, None]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from heqcodec.container.header import GRAY_AS_RGB
 from heqcodec.file.options import quality_of_step
 from heqcodec.models import registry
 from heqcodec.packets.layout import Start
@@ -95,7 +94,7 @@ def _start_facts(start: Start) -> dict[str, Any]:
         "height": start.height,
         "rows": start.rows,
         "columns": start.columns,
-        "channels": 1 if start.channels in (1, GRAY_AS_RGB) else 3,
+        "channels": start.planes,
         "model": name,
     }
     if name and registry.mode_of(name) == registry.RATE_MODE:

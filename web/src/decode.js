@@ -29,7 +29,7 @@ export async function info(source, { maxPixels = DEFAULT_MAX_PIXELS, partial = f
   return {
     width: header.width, height: header.height, channels: header.greyAsRgb ? 3 : header.channels, alpha: chunks.some(([type]) => type === "ALPH"),
     mode: header.mode ? "rate" : "patch", progressive: header.mode === 2, coder: CODERS[header.coder], model: modelName(header),
-    steps: header.mode ? steps : null, bitsPerPatch: header.mode ? null : header.rate,
+    steps: header.mode ? steps : null, weighted: header.weighted, bitsPerPatch: header.mode ? null : header.rate,
     strips: header.strips, stripRows: header.stripRows, fileBytes: bytes.length,
     bpp: (8 * bytes.length) / (header.width * header.height), encoderId: header.encoderId, coderId: header.coderId,
     chunks: chunks.map(([type, data]) => ({ type, bytes: data.length })), unsentStrips,
@@ -157,7 +157,7 @@ async function plainBox(source, model, header, box, progress) {
   const [x, y, width, height] = box, data = new Uint8ClampedArray(4 * width * height).fill(128), lost = new Uint8Array(height);
   for (let i = 3; i < data.length; i += 4) data[i] = 255;
   const left = x >> 5, right = Math.ceil((x + width) / 32), firstRow = y >> 5, lastRow = Math.ceil((y + height) / 32);
-  const rows = plainRows(model, right - left, header.channels), rest = breather();
+  const rows = plainRows(model, right - left, header.channels, header.weighted), rest = breather();
   try {
     const first = Math.floor(firstRow / header.stripRows), last = Math.floor((lastRow - 1) / header.stripRows);
     for (let index = first; index <= last; index++) {

@@ -2,8 +2,12 @@
 
 import { CodeRows } from "./patch_models.js";
 
-/** D of index `s`, float32 [size][plane]: see docs/FORMAT.md. */
-export function stepsOf(model, s) {
+/** Step indices by which the steps of weighted files are finer: see docs/FORMAT.md. */
+const FINER = 64;
+
+/** D of index `rate`, float32 [size][plane], of the lowest frequencies where coefficients are weighted: see docs/FORMAT.md. */
+export function stepsOf(model, rate, weighted) {
+  const s = weighted ? Math.max(rate - FINER, 0) : rate;
   return Float32Array.from({ length: 6 }, (_, i) => ((model.steps[i * 128 + (s & 127)] * 2 ** (s >> 7) + 8) / 16) | 0);
 }
 
@@ -15,12 +19,12 @@ export function pointsOf(places, s) {
 }
 
 /** What runs the plain inverse of a model. */
-export const plainRows = (model, columns, planes) => new (model.codes ? CodeRows : PlainRows)(model, columns, planes);
+export const plainRows = (model, columns, planes, weighted) => new (model.codes ? CodeRows : PlainRows)(model, columns, planes, weighted);
 
 /** Runs the plain inverse over rows of patches; holds one row of the image. */
 class PlainRows {
-  constructor(model, columns, planes) {
-    Object.assign(this, { native: model.native, model, columns, planes });
+  constructor(model, columns, planes, weighted) {
+    Object.assign(this, { native: model.native, model, columns, planes, weighted });
     this.length = planes * 32 * 32 * columns;
     this.out = this.native.allocate(4 * this.length);
     this.points = this.native.allocate(4 * 48);
@@ -40,10 +44,10 @@ class PlainRows {
   row(strip, row, rate, left, right, places = this.model.places) {
     const { native, columns, planes, model } = this, first = row * strip.columns + left;
     native.view(Float32Array, this.points, 48).set(pointsOf(places, rate));
-    native.view(Float32Array, this.units, 6).set(stepsOf(model, rate));
+    native.view(Float32Array, this.units, 6).set(stepsOf(model, rate, this.weighted));
     native.calls.heq_plain(
       strip.levels + first * planes * 2048, strip.sizes + first, right - left, planes, model.transforms,
-      this.points, this.units, this.out, 32 * 32 * columns, 32 * columns,
+      this.points, this.units, this.weighted, this.out, 32 * 32 * columns, 32 * columns,
     );
     return native.view(Float32Array, this.out, this.length);
   }

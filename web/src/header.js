@@ -10,7 +10,7 @@ export const DEFAULT_MAX_PIXELS = 89478485;
 const MAGIC = [0x89, 0x48, 0x45, 0x51, 0x0d, 0x0a, 0x1a, 0x0a];
 const SMALL_FRAME = 1 << 20;
 const MOST_STRIPS = 1 << 16;
-const GREY_AS_RGB = 129;
+const GREY_AS_RGB = 129, WEIGHTED = 64;
 
 export const hex = (bytes) => Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 
@@ -30,8 +30,9 @@ export function parseHeader(bytes) {
     throw new HeqChecksumError("The header is damaged; get another copy, or decode with partial.");
   }
   if (bytes[8] !== 1) throw new HeqUnsupportedError(`The file has format version ${bytes[8]}; this package reads version 1.`);
+  const channels = bytes[11] & ~WEIGHTED, greyAsRgb = channels === GREY_AS_RGB;
   const header = {
-    mode: bytes[9], coder: bytes[10], channels: bytes[11] === GREY_AS_RGB ? 1 : bytes[11], greyAsRgb: bytes[11] === GREY_AS_RGB,
+    mode: bytes[9], coder: bytes[10], channels: greyAsRgb ? 1 : channels, greyAsRgb, weighted: (bytes[11] & WEIGHTED) !== 0,
     width: view.getUint32(12, true), height: view.getUint32(16, true), rate: view.getUint16(20, true),
     stripRows: bytes[22], deviceRows: bytes[23], encoderId: hex(bytes.subarray(24, 32)), coderId: hex(bytes.subarray(32, 40)),
   };
@@ -49,13 +50,14 @@ export function parseHeader(bytes) {
   return header;
 }
 
-function checkHeader({ mode, coder, channels, width, height, rate, stripRows, deviceRows, coderId }) {
+function checkHeader({ mode, coder, channels, weighted, width, height, rate, stripRows, deviceRows, coderId }) {
   if (mode > 2 || coder > PACKED) throw new HeqUnsupportedError(`The file has mode ${mode} and coder ${coder}; this package knows neither.`);
   if ((mode === 0) !== coder < DEVICE) throw new HeqFormatError(`Coder ${coder} does not go with mode ${mode}.`);
   if (coder === 0 && coderId !== "0".repeat(16)) throw new HeqFormatError("Coder 0 has no tables, so its coder_id must be zeros.");
   if (coder === PACKED && !deviceRows) throw new HeqFormatError("The packed file does not say the rows of its device file.");
   if (coder !== PACKED && deviceRows) throw new HeqUnsupportedError(`Header byte 23 is ${deviceRows}; 0 was expected.`);
   if (channels !== 1 && channels !== 3) throw new HeqFormatError(`The file has ${channels} channels; 1, 3 or 129 were expected.`);
+  if (mode === 0 && weighted) throw new HeqFormatError("Of a constant rate no coefficients are weighted.");
   if (!width || !height) throw new HeqFormatError(`The image is ${width} x ${height} pixels; both must be at least 1.`);
   if (!stripRows) throw new HeqFormatError("A strip has 0 patch rows; 1 to 255 were expected.");
   if (mode === 0 && (rate < 8 || rate % 8)) throw new HeqFormatError(`The rate is ${rate} bits per patch; a multiple of 8 was expected.`);

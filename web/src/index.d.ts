@@ -85,6 +85,8 @@ export interface ImageInfo {
   model: string | null;
   /** Step index of each strip, null where it was not sent or is damaged; null in patch mode. */
   steps: (number | null)[] | null;
+  /** Whether coefficients are weighted by frequency: the file is tuned for the eye. */
+  weighted: boolean;
   bitsPerPatch: number | null;
   strips: number;
   stripRows: number;

@@ -9,6 +9,7 @@
 
 #include "heq_device.h"
 #include "heq_packed.h"
+#include "heq_weights.h"
 
 #define EXPORT(name) __attribute__((export_name(#name)))
 
@@ -60,7 +61,7 @@ int decode_packed(const uint8_t *code, const int32_t *ends, int slices, int rows
 
 /* The frequency of each level in a patch: 32 U + V of a whole one, 256 quarter + 16 u + v of quarters. */
 static uint16_t places[2][LEVELS];
-static uint8_t zones[256];
+static uint8_t zones[256], diagonals[256];
 
 static void find_places(void)
 {
@@ -79,6 +80,7 @@ static void find_places(void)
                 for (int i = 0; i < 7; i++) {
                     zones[band] += square > ends[i];
                 }
+                diagonals[band] = (uint8_t)(u + v);
                 band++;
             }
         }
@@ -127,8 +129,14 @@ typedef struct {
     const float *forward[2], *forward_transposed[2], *inverse[2], *inverse_transposed[2];
 } transforms;
 
+/* By what the step of a level is larger than the quantizer's. */
+static float step_factor(int index, int weighted)
+{
+    return weighted ? 16.f / frequency_weights[diagonals[index >> 2]] : 1;
+}
+
 static void plain_plane(const transforms *with, const int16_t *levels, int size, const float *points, float step,
-                        float *samples)
+                        int weighted, float *samples)
 {
     float field[LEVELS];
     int high = 0, wide = 0;
@@ -139,6 +147,7 @@ static void plain_plane(const transforms *with, const int16_t *levels, int size,
             float value = ((float)magnitude + points[3 * zones[i >> 2] + (magnitude < 3 ? magnitude : 3) - 1]) * step;
             int place = places[size][i], u = size ? place >> 4 & 15 : place >> 5;
             int v = size ? place & 15 : place & 31;
+            value *= step_factor(i, weighted);
             field[place] = levels[i] < 0 ? -value : value;
             high = u >= high ? u + 1 : high;
             wide = v >= wide ? v + 1 : wide;
@@ -192,10 +201,11 @@ static void from_samples(const float *samples, int planes, int plane_stride, int
 /* The plain inverse of patches, samples around 0 to 255, into planes at out, `plane_stride` numbers apart, of rows
  * `row_stride` apart: one plane of grey, or R, G and B. Patches lie beside each other.
  *
- * points: [2][8][3], reconstruction points of the step's octave by size, zone and magnitude; steps: [2][3]. */
+ * points: [2][8][3], reconstruction points of the step's octave by size, zone and magnitude; steps: [2][3]; are
+ * coefficients weighted by frequency? */
 EXPORT(heq_plain)
 void plain(const int16_t *levels, const uint8_t *sizes, int patches, int planes, const transforms *with,
-           const float *points, const float *steps, float *out, int plane_stride, int row_stride)
+           const float *points, const float *steps, int weighted, float *out, int plane_stride, int row_stride)
 {
     static float samples[3][LEVELS];
     if (!places[0][1]) {
@@ -205,7 +215,7 @@ void plain(const int16_t *levels, const uint8_t *sizes, int patches, int planes,
         int size = sizes[patch];
         for (int plane = 0; plane < planes; plane++) {
             plain_plane(with, levels + plane * LEVELS, size, points + 24 * size, steps[3 * size + plane],
-                        samples[plane]);
+                        weighted, samples[plane]);
         }
         to_samples(samples, planes, out, plane_stride, row_stride);
     }
@@ -251,7 +261,7 @@ void forward(const float *samples, int plane_stride, int row_stride, int planes,
  * samples: 0 to 255, planes `plane_stride` apart, rows `row_stride`. */
 EXPORT(heq_violation)
 float violation(const float *samples, int plane_stride, int row_stride, const int16_t *levels, int size, int planes,
-                const transforms *with, const float *steps)
+                const transforms *with, const float *steps, int weighted)
 {
     static float fields[3][LEVELS], found[LEVELS];
     float sum = 0;
@@ -279,7 +289,7 @@ float violation(const float *samples, int plane_stride, int row_stride, const in
         }
         for (int i = 0; i < LEVELS; i++) {
             int level = levels[plane * LEVELS + i], magnitude = level < 0 ? -level : level;
-            float value = found[places[size][i]] * unit, outside;
+            float value = found[places[size][i]] * unit / step_factor(i, weighted), outside;
             float along = level == 0 ? (value < 0 ? -value : value) : level < 0 ? -value : value;
             float high = level == 0 ? 23 / 16.f : (float)magnitude + 9 / 16.f;
             float low = magnitude > 1 ? (float)magnitude - 7 / 16.f : magnitude / 2.f;

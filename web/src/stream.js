@@ -106,7 +106,7 @@ export class StreamDecoder {
     let levels, rows;
     try {
       levels = decoded(patchRows);
-      rows = plainRows(model, columns, channels);
+      rows = plainRows(model, columns, channels, header.weighted);
       for (let row = 0; row < patchRows; row++) {
         paint(data, [0, y, width, height], rows.row(levels, row, rate, 0, columns), channels, 32 * columns, y + 32 * row, 0);
       }

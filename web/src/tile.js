@@ -108,14 +108,14 @@ export class RateTile extends Tile {
 
   /** The plain inverse. */
   base() {
-    const { native, planes, area, wide, columns, model } = this;
+    const { native, planes, area, wide, columns, model, header: { weighted } } = this;
     const out = this.allocate(4 * planes * area), points = this.allocate(4 * 48), units = this.allocate(4 * 6);
     for (let r = 0; r < this.rows; r++) {
       if (!this.known[r]) continue;
       const rate = this.steps[r], { levels, sizes } = this.levelsOf(r);
       native.view(Float32Array, points, 48).set(pointsOf(this.network.places, rate));
-      native.view(Float32Array, units, 6).set(stepsOf(model, rate));
-      native.calls.heq_plain(levels, sizes, columns, planes, model.transforms, points, units, out + 4 * PATCH * wide * r, area, wide);
+      native.view(Float32Array, units, 6).set(stepsOf(model, rate, weighted));
+      native.calls.heq_plain(levels, sizes, columns, planes, model.transforms, points, units, weighted, out + 4 * PATCH * wide * r, area, wide);
     }
     this.units = units;
     return this.scaled(out);
@@ -179,9 +179,9 @@ export class RateTile extends Tile {
   }
 
   violation(samples, r, c) {
-    const { native, model, planes, area, wide, columns } = this, at = this.levelsOf(r), size = native.view(Uint8Array, at.sizes, columns)[c];
-    native.view(Float32Array, this.units, 6).set(stepsOf(model, this.steps[r]));
-    return native.calls.heq_violation(samples, area, wide, at.levels + 2048 * planes * c, size, planes, model.transforms, this.units);
+    const { native, model, planes, area, wide, columns, header: { weighted } } = this, at = this.levelsOf(r), size = native.view(Uint8Array, at.sizes, columns)[c];
+    native.view(Float32Array, this.units, 6).set(stepsOf(model, this.steps[r], weighted));
+    return native.calls.heq_violation(samples, area, wide, at.levels + 2048 * planes * c, size, planes, model.transforms, this.units, weighted);
   }
 }
 

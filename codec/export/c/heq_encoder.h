@@ -87,7 +87,8 @@ extern "C" {
 @patch@#define HEQ_VARIABLE_RATE 0  /* the same bits for each patch */
 #define HEQ_PATCH 32         /* pixels */
 #define HEQ_GRAY_AS_RGB 129  /* one channel that decodes to three, R = G = B */
-@rate@/* For heq_image.tune: the least squared error, or more faint detail where a patch has little */
+@rate@/* For heq_image.tune: the least squared error; or, for the eye, finer low and coarser high
+@rate@ * frequencies, and more faint detail where a patch has little. */
 @rate@enum { HEQ_TUNE_PSNR = 0, HEQ_TUNE_SSIM = 1, HEQ_TUNE_TEXTURE = 2 };
 @patch@#define HEQ_RATES "@RATES@" /* bits of a patch */
 #define HEQ_STRIP_ROWS @STRIP_ROWS@     /* what heq_image.strip_rows = 0 stands for */

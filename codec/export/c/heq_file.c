@@ -4,6 +4,7 @@
 
 #define HEADER_BYTES 40
 #define ALL_ONES 0xFFFFFFFFu
+#define WEIGHTED 64 /* of the channels: coefficients are weighted by frequency */
 
 /* CRC-32 of four bits. */
 static const uint32_t crc_table[16] = {
@@ -88,6 +89,7 @@ HEQ_INTERNAL void heq_file_begin(heq_file *file, const heq_image *image)
     strips = file->rows;
 #if HEQ_VARIABLE_RATE
     file->part = image->progressive != 0;
+    file->kind |= image->tune != HEQ_TUNE_PSNR ? WEIGHTED : 0;
     strips <<= file->part; /* each comes twice */
 #endif
     least_rows = (strips >> 16) + ((strips & 0xFFFFu) != 0); /* 65,536 strips at most */

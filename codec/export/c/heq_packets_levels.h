@@ -116,7 +116,7 @@ static int begin_mode(packet_state *state, const heq_image *image)
 {
     state->encoder.step = image->rate;
     state->encoder.tune = image->tune;
-    heq_integer_steps(rate_steps, image->rate & 1023, state->encoder.steps);
+    take_steps(&state->encoder, image->rate & 1023);
     return image->rate < 1024 && image->tune <= HEQ_TUNE_TEXTURE && !image->progressive;
 }
 

@@ -8,6 +8,7 @@
 #include "heq_rate_control.h"
 #include "heq_shifts.h"
 #include "heq_transform_tables.h"
+#include "heq_weights.h"
 
 typedef struct {
     heq_file file; /* first, as in every mode */
@@ -55,6 +56,19 @@ static uint32_t bytes_of_heads(uint32_t strips)
     return 56 + eight + (strips << 2);
 }
 
+/* Are coefficients weighted by frequency? */
+static int is_weighted(const heq_state *state)
+{
+    return state->tune != HEQ_TUNE_PSNR;
+}
+
+/* Take the steps of an index. */
+static void take_steps(heq_state *state, int step)
+{
+    int finer = is_weighted(state) ? HEQ_FINER : 0;
+    heq_integer_steps(rate_steps, step > finer ? step - finer : 0, state->steps);
+}
+
 static int mode_begin(heq_state *state, const heq_image *image)
 {
     uint32_t room = image->room < 0xFFFFFFFFu ? (uint32_t)image->room : 0xFFFFFFFFu;
@@ -65,7 +79,7 @@ static int mode_begin(heq_state *state, const heq_image *image)
     state->unsent = state->coarse = 0;
     state->step = image->rate;
     state->tune = image->tune;
-    heq_integer_steps(rate_steps, image->rate & 1023, state->steps);
+    take_steps(state, image->rate & 1023);
     if (image->budget != 0) {
         if (image->progressive || image->strip_rows > 1 || state->file.rows > 65536 ||
             image->budget < heads) {
@@ -103,7 +117,7 @@ static void mode_begin_strip(heq_state *state)
 /* What is taken off the indices of a patch's thresholds. */
 static int relief_of(const heq_state *state, int32_t cost)
 {
-    return state->tune == HEQ_TUNE_PSNR
+    return !is_weighted(state)
                ? 0
                : heq_relief(cost, heq_relief_limit(state->step), state->tune);
 }
@@ -119,7 +133,8 @@ typedef struct {
 
 static void quantize(heq_state *state, const heq_patch *patch, coded_patch *made)
 {
-    made->size = heq_fast_levels(&transform, state->steps, patch, &made->levels, &made->cost);
+    made->size = heq_fast_levels(&transform, state->steps, is_weighted(state), patch,
+                                 &made->levels, &made->cost);
 }
 
 static void settle(heq_state *state, coded_patch *made)
@@ -170,7 +185,7 @@ static int32_t code_plane_levels(heq_state *state, const heq_patch *patch, int p
     int16_t *values = field->values;
     heq_transform_rows(&transform, patch, plane, size == 0 ? values : NULL,
                        size == 1 ? values : NULL, state->strip.now.scratch);
-    heq_quantizer_begin(&quantizer, state->steps[times_3(size) + plane]);
+    heq_quantizer_begin(&quantizer, state->steps[times_3(size) + plane], is_weighted(state));
     return heq_code_columns(&transform, &quantizer, size, field, state->strip.now.scratch);
 }
 
@@ -183,7 +198,7 @@ static void code_both_sizes(heq_state *state, const heq_patch *patch, int plane,
     heq_transform_rows(&transform, patch, plane, fields[0]->values, fields[1]->values,
                        state->strip.now.scratch);
     for (size = 0; size < 2; size++) {
-        heq_quantizer_begin(&quantizer, state->steps[times_3(size) + plane]);
+        heq_quantizer_begin(&quantizer, state->steps[times_3(size) + plane], is_weighted(state));
         costs[size] += heq_code_columns(&transform, &quantizer, size, fields[size],
                                         state->strip.now.scratch);
     }
@@ -415,7 +430,7 @@ static uint32_t code_given(void *context, int step)
     const uint8_t *rows = strip->rows;
     uint32_t first = state->file.row, left = strip->count;
     state->step = (uint16_t)step;
-    heq_integer_steps(rate_steps, step, state->steps);
+    take_steps(state, step);
     mode_begin_strip(state);
     state->kept = COMES_AGAIN;
     for (;;) {
@@ -460,7 +475,7 @@ static void mode_strip(heq_state *state, const uint8_t *rows, size_t stride, uin
     put_strip(state, state->file.strip, step >= 0, length);
     if (state->budget == 0 && state->step != given) {
         state->step = (uint16_t)given;
-        heq_integer_steps(rate_steps, given, state->steps);
+        take_steps(state, given);
     }
 }
 
