@@ -108,8 +108,9 @@ def encode(
         progressive: rate mode: the lowest frequencies of the whole image come first, so that
             whoever receives the file can stop there; see ``slices`` of :func:`decode`. Up to 1.1 %
             more bytes.
-        tune: rate mode: "psnr"; "ssim" keeps more faint detail in patches that have little, for
-            bytes that SSIMULACRA2 repays and PSNR does not; "texture" twice as much.
+        tune: rate mode: "psnr"; "ssim" for the eye: low frequencies are finer and high ones
+            coarser, and patches that have little detail keep more of it, for bytes that
+            SSIMULACRA2 repays and PSNR does not; "texture" keeps twice as much.
         max_pixels: largest number of pixels; None for no limit.
         progress: called now and then with how many rows of patches are encoded and of how many; a
             target takes several passes, whose number is guessed at first. What it raises ends the

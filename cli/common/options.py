@@ -121,7 +121,7 @@ Tune = Annotated[
     TuneName,
     typer.Option(
         "--tune",
-        help="rate mode: ssim and texture keep more faint detail where a patch has little.",
+        help="rate mode: ssim and texture for the eye: low frequencies finer, faint detail kept.",
     ),
 ]
 Raw = Annotated[

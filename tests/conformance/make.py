@@ -28,6 +28,8 @@ HEADER = 44
 CODERS = ("device", "packed")
 QUALITIES = (20, 60)
 """Of variable rate: few levels, and many."""
+TUNED = {"colour": 40, "gray": 70}
+"""Quality of the files that are tuned for the eye, by source."""
 
 
 def sources() -> dict[str, Image.Image]:
@@ -50,7 +52,7 @@ def encode_options(entry: dict[str, Any]) -> dict[str, Any]:
     """What ``heqcodec.encode`` is given for an entry of the index."""
     if "bits" in entry:
         return {"model": entry["model"], "bpp": entry["bits"] / 1024}
-    return {key: entry[key] for key in ("model", "quality", "coder")}
+    return {key: entry[key] for key in ("model", "quality", "coder", "tune") if key in entry}
 
 
 def entries(source: str, model: str) -> Iterator[dict[str, Any]]:
@@ -68,6 +70,12 @@ def entries(source: str, model: str) -> Iterator[dict[str, Any]]:
         for coder in CODERS:
             stem = f"{source}-{model}-{coder}-{quality}"
             yield _entry(stem, source, model, pixels, quality=quality, coder=coder)
+    if source in TUNED:
+        quality = TUNED[source]
+        pixels = f"{source}-{model}-{quality}-ssim"
+        for coder in CODERS:
+            stem = f"{source}-{model}-{coder}-{quality}-ssim"
+            yield _entry(stem, source, model, pixels, quality=quality, coder=coder, tune="ssim")
 
 
 def _entry(stem: str, source: str, model: str, pixels: str, **how: object) -> dict[str, Any]:

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from c_compilers import ARM, COMPILERS, build, needs_compiler, sanitized, sanitizer
 from c_toolchains import FORBIDDEN, arm_code
+from heqcodec.base.arguments import TuneName
 from heqcodec.export.c_project import READERS, export_c
 from heqcodec.export.vectors import pnm
 from heqcodec.file.options import step_of_quality
@@ -77,15 +78,15 @@ def run(
 
 
 @pytest.mark.parametrize(
-    ("size", "quality", "order", "fec"),
+    ("size", "quality", "order", "fec", "tune"),
     [
-        (32, 12, "rows", 0),
-        (40, 8, "interleaved", 50),
-        (48, 30, "interleaved", 0),
-        (61, 45, "rows", 100),
-        (222, 25, "interleaved", 25),
-        (222, 70, "rows", 7),
-        (1400, 90, "interleaved", 25),
+        (32, 12, "rows", 0, "psnr"),
+        (40, 8, "interleaved", 50, "ssim"),
+        (48, 30, "interleaved", 0, "psnr"),
+        (61, 45, "rows", 100, "psnr"),
+        (222, 25, "interleaved", 25, "psnr"),
+        (222, 70, "rows", 7, "psnr"),
+        (1400, 90, "interleaved", 25, "ssim"),
     ],
 )
 def test_program_writes_the_packets_of_python(
@@ -96,12 +97,14 @@ def test_program_writes_the_packets_of_python(
     quality: int,
     order: str,
     fec: int,
+    tune: TuneName,
 ) -> None:
     (tmp_path / "photo.ppm").write_bytes(pnm(pixels))
     options = f"--packets {size} --parity {fec} --order {order} --sender 700 --image 9 -q {quality}"
+    options += f" --tune {tune}"
     command = [heqenc, *options.split(), tmp_path / "photo.ppm", tmp_path / "photo.pkt"]
     assert subprocess.run(command, capture_output=True).returncode == 0
-    file = heqcodec.encode(pixels, quality=quality)
+    file = heqcodec.encode(pixels, quality=quality, tune=tune)
     interleaved = order == "interleaved"
     packets = packetize(file, size, sender=700, image=9, interleaved=interleaved, fec=fec)
     assert (tmp_path / "photo.pkt").read_bytes() == stream(packets)

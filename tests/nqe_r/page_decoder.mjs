@@ -25,7 +25,7 @@ function read(file) {
   const u16 = (at) => file.readUInt16LE(at), u32 = (at) => file.readUInt32LE(at);
   if (file.toString("hex", 0, 8) !== "894845510d0a1a0a") fail("no magic");
   if (u32(40) !== crc32(file.subarray(0, 40))) fail("header damaged");
-  const [version, mode, coder, channels] = file.subarray(8, 12);
+  const [version, mode, coder, kind] = file.subarray(8, 12), weighted = (kind & 64) !== 0, channels = kind & ~64;
   if (version !== 1 || mode !== 1 || coder !== 2) fail("not version 1, mode 1, coder 2");
   const [width, height, stripRows] = [u32(12), u32(16), file[22]];
   const rows = Math.ceil(height / 32), columns = Math.ceil(width / 32);
@@ -37,7 +37,7 @@ function read(file) {
     strips.push({ step: u16(at + 2), payload: file.subarray(at + 8, end), rows: Math.min(stripRows, rows - i * stripRows) });
     at = end + 4;
   }
-  return { width, height, rows, columns, planes: channels === 3 ? 3 : 1, asRgb: channels === 129, strips, alpha: readChunks(file, at).ALPH };
+  return { width, height, rows, columns, planes: channels === 3 ? 3 : 1, asRgb: channels === 129, weighted, strips, alpha: readChunks(file, at).ALPH };
 }
 
 // ---- Layout of a patch -------------------------------------------------------------------------------------------
@@ -375,6 +375,8 @@ const product = (a, b) => a.map((row) => b[0].map((_, j) => row.reduce((sum, x, 
 const transposed = (a) => a[0].map((_, j) => a.map((row) => row[j]));
 const square = (n) => Array.from({ length: n }, () => new Array(n).fill(0));
 
+const WEIGHTS = [16, 14, 13, 12, 12, 11, 11, 10, 10, 10, 9, 9, 9, 9, 9, 8, 8, 8, 8, 8, 8, 8, 8, 7, 7, 7, 7, 7, 7, 7, 7];
+
 class Plain {
   constructor(encoder, places) {
     Object.assign(this, { steps: encoder.steps, places });
@@ -385,15 +387,16 @@ class Plain {
   }
 
   /** Samples [plane][y][x] of a patch, before colour. */
-  planes(levels, size, s) {
+  planes(levels, size, s, weighted) {
+    const own = weighted ? Math.max(s - 64, 0) : s;
     return levels.map((q, p) => {
-      const D = ((this.steps[(size * 3 + p) * 128 + (s & 127)] << (s >> 7)) + 8) >> 4;
+      const D = ((this.steps[(size * 3 + p) * 128 + (own & 127)] << (own >> 7)) + 8) >> 4;
       const c = Array.from(q, (level, i) => {
         if (level === 0) return 0;
         const [u, v] = BAND[i >> 2];
         const zone = [1, 4, 12.25, 25, 49, 81, 144].filter((end) => end < u * u + v * v).length;
         const place = this.places[((size * 8 + (s >> 7)) * 8 + zone) * 3 + Math.min(Math.abs(level), 3) - 1];
-        return Math.sign(level) * (Math.abs(level) + place) * D;
+        return Math.sign(level) * (Math.abs(level) + place) * D * (weighted ? 16 / WEIGHTS[u + v] : 1);
       });
       return size ? this.quarters(c) : this.whole(c);
     });
@@ -438,7 +441,7 @@ function decode(weights, file) {
     const found = new Device(tables, planes, columns, strip.step, strip.payload).strip(strip.rows);
     found.levels.forEach((patch, k) => {
       levels.push(found.sizes[k], ...patch.flatMap((plane) => [...plane]));
-      const P = plain.planes(patch, found.sizes[k], strip.step), top = 32 * (row + Math.floor(k / columns)), left = 32 * (k % columns);
+      const P = plain.planes(patch, found.sizes[k], strip.step, image.weighted), top = 32 * (row + Math.floor(k / columns)), left = 32 * (k % columns);
       for (let y = top; y < Math.min(top + 32, height); y++) {
         for (let x = left; x < Math.min(left + 32, width); x++) {
           const samples = colours(P, y - top, x - left).map((sample) => clamp(Math.round(sample), 0, 255));

@@ -16,7 +16,7 @@ from sample_patches import photograph_patches
 needs_native = pytest.mark.skipif(
     find_spec("heqcodec._native") is None, reason="the C extension is not built"
 )
-STEPS = (0, 127, 128, 333, 552, 720, 904, 1023)
+STEPS = (0, 127, 128, 333, 552, 720, 904, 1023, 1024, 1088, 1576, 2047)
 
 
 @pytest.fixture(scope="module", params=["blank", "random"])

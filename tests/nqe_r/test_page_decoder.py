@@ -42,7 +42,7 @@ def photographs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 @needs_node
 def test_the_pages_lead_to_levels_and_plain_pixels(photographs: list[Path], tmp_path: Path) -> None:
     files = golden_files() + photographs
-    assert len(files) == 12
+    assert len(files) == 14
     for file, levels in zip(files, decode_by_page(DECODER, files, tmp_path), strict=True):
         assert np.array_equal(np.fromfile(levels, np.int16), own_levels(file)), file.name
 

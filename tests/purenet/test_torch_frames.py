@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from heqcodec.base.constants import WEIGHTED
 from heqcodec.image.patches import split_patches
 from heqcodec.models import registry
 from heqcodec.nqe_r.encoder import RateNqe
@@ -47,7 +48,7 @@ def saturated() -> NDArray[np.uint8]:
 
 def frames(channels: int) -> list[RateFrame]:
     images = [photograph()[:96, :128], saturated(), photograph("chelsea")[50:146, 200:328]]
-    steps = [[560] * 3, [850] * 3, [400, 600, 900]]
+    steps = [[560 + WEIGHTED] * 3, [850] * 3, [400, 600, 900 + WEIGHTED]]
     cut = [np.ascontiguousarray(image[..., :channels]) for image in images]
     return [frame_of(image, by_row) for image, by_row in zip(cut, steps, strict=True)]
 

@@ -29,6 +29,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     made = {
         "photograph": heqcodec.encode(astronaut[:200, 100:290], quality=40),
         "grey": heqcodec.encode(data.camera()[:150, :170, None], quality=20),
+        "tuned": heqcodec.encode(astronaut[:200, 100:290], quality=40, tune="ssim"),
         "lost": bytes(damaged),
         "blocks": heqcodec.encode(blocks, quality=15),
         "tiles": heqcodec.encode(np.tile(astronaut[100:180], (1, 2, 1))[:, :900], quality=30),
@@ -45,8 +46,8 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     ("decoder", "names"),
     [
         ("fast", ("photograph",)),
-        ("fast", ("grey", "lost", "blocks", "tiles", "rates", "golden")),
-        ("strong", ("photograph", "golden")),
+        ("fast", ("grey", "lost", "blocks", "tiles", "rates", "golden", "tuned")),
+        ("strong", ("photograph", "golden", "tuned")),
     ],
 )
 def test_networks(

@@ -63,7 +63,7 @@ def assert_same_pixels(given: np.ndarray, own: np.ndarray, name: str) -> None:
 @pytest.mark.slow
 def test_golden_files_and_photographs(photographs: dict[str, Path], tmp_path: Path) -> None:
     files = [*golden_files(), *photographs.values()]
-    assert len(files) == 29
+    assert len(files) == 33
     jobs = [
         {"file": file, "pixels": tmp_path / f"{i}.rgba", "levels": tmp_path / f"{i}.levels"}
         for i, file in enumerate(files)

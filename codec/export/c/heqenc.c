@@ -77,7 +77,7 @@ static int help(void)
     printf("  --budget BYTES  the file is not larger, by a step for each strip, in one pass\n"
            "  --progressive   the lowest frequencies of the whole image come first; IN is read "
            "twice\n"
-           "  --tune NAME     psnr, or ssim and texture for more faint detail where a patch has "
+           "  --tune NAME     psnr, or for the eye ssim and texture: low frequencies finer, faint detail "
            "little\n");
 #else
     printf("  --bits N        of a patch of 32 x 32 pixels, " HEQ_RATES "; default %d\n",
