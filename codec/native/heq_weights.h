@@ -8,12 +8,12 @@
 
 #include "heq_kernel.h"
 
-#define HEQ_FINER 64 /* step indices by which steps are finer than the index of the file says */
+#define HEQ_FINER 80 /* step indices by which steps are finer than the index of the file says */
 
 /* Sixteenths, by u + v of the band. */
 static const uint8_t frequency_weights[31] = {
-    16, 14, 13, 12, 12, 11, 11, 10, 10, 10, 9, 9, 9, 9, 9, 8,
-    8, 8, 8, 8, 8, 8, 8, 7, 7, 7, 7, 7, 7, 7, 7,
+    16, 14, 12, 11, 10, 10, 9, 9, 8, 8, 8, 8, 7, 7, 7, 7,
+    7, 7, 6, 6, 6, 6, 6, 6, 6, 6, 6, 5, 5, 5, 5,
 };
 
 #ifndef HEQ_KERNEL_FAST

@@ -2,15 +2,14 @@
 
 ::
 
-    coefficients ──► magnitudes * weight / 16, rounded ──► cost layer and quantizer, as ever,
-                          by u + v of the band               at a step half an octave finer
+    coefficients ──► magnitudes * weight / 16, rounded ──► cost layer and quantizer as ever, at a
+                          by u + v of the band               step that is 5/8 of an octave finer
 
 SSIMULACRA2, as eyes do, forgives errors of high frequencies sooner than those of low ones, where
 they are blocks and bands. So with ``tune`` "ssim" or "texture" low frequencies have finer steps,
 and high ones coarser steps, than the same index gives without: about as many bytes. JPEG 2000 calls
 this visual frequency weighting, JPEG and HEVC have matrices for it. The weights are near
-``(1 + (u + v) / 2) ** -0.3`` (our choice: of powers -0.15, -0.3, -0.45 the one with most SSIMULACRA2
-for its PSNR, see docs/EVALUATION.md).
+``(1 + (u + v) / 2) ** -0.4`` (our choice: see docs/EVALUATION.md for what other powers give).
 
 A weight is a sum of at most four shifts, and none is above 1: what is below the first threshold
 stays so, so encoders without multiplication weight the few coefficients that are not.
@@ -31,12 +30,12 @@ from .layout import SUBS, band_frequencies
 
 # fmt: off
 FREQUENCY_WEIGHTS = (
-    16, 14, 13, 12, 12, 11, 11, 10, 10, 10, 9, 9, 9, 9, 9, 8,
-    8, 8, 8, 8, 8, 8, 8, 7, 7, 7, 7, 7, 7, 7, 7,
+    16, 14, 12, 11, 10, 10, 9, 9, 8, 8, 8, 8, 7, 7, 7, 7,
+    7, 7, 6, 6, 6, 6, 6, 6, 6, 6, 6, 5, 5, 5, 5,
 )
 # fmt: on
 """Of coefficients, in sixteenths, by u + v of their band, 0 to 30."""
-FINER = 64
+FINER = 80
 """Step indices by which the steps of a weighted quantizer are finer than its index says."""
 _SHIFT = 4
 

@@ -375,7 +375,7 @@ const product = (a, b) => a.map((row) => b[0].map((_, j) => row.reduce((sum, x, 
 const transposed = (a) => a[0].map((_, j) => a.map((row) => row[j]));
 const square = (n) => Array.from({ length: n }, () => new Array(n).fill(0));
 
-const WEIGHTS = [16, 14, 13, 12, 12, 11, 11, 10, 10, 10, 9, 9, 9, 9, 9, 8, 8, 8, 8, 8, 8, 8, 8, 7, 7, 7, 7, 7, 7, 7, 7];
+const WEIGHTS = [16, 14, 12, 11, 10, 10, 9, 9, 8, 8, 8, 8, 7, 7, 7, 7, 7, 7, 6, 6, 6, 6, 6, 6, 6, 6, 6, 5, 5, 5, 5];
 
 class Plain {
   constructor(encoder, places) {
@@ -388,7 +388,7 @@ class Plain {
 
   /** Samples [plane][y][x] of a patch, before colour. */
   planes(levels, size, s, weighted) {
-    const own = weighted ? Math.max(s - 64, 0) : s;
+    const own = weighted ? Math.max(s - 80, 0) : s;
     return levels.map((q, p) => {
       const D = ((this.steps[(size * 3 + p) * 128 + (own & 127)] << (own >> 7)) + 8) >> 4;
       const c = Array.from(q, (level, i) => {
