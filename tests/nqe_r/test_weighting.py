@@ -71,20 +71,15 @@ def test_weighted_magnitudes(magnitude: int, place: int) -> None:
 
 
 def test_steps_of_an_index() -> None:
-    assert [base_step(index) for index in (0, 1023, WEIGHTED, WEIGHTED + FINER - 1)] == [
-        0,
-        1023,
-        0,
-        0,
-    ]
-    assert base_step(WEIGHTED + 500) == 500 - FINER
+    ends = 0, 1023, WEIGHTED, WEIGHTED + FINER - 1
+    assert [base_step(index) for index in ends] == [0, 1023, 0, 0]
+    indices = np.array([500 - FINER, WEIGHTED + 500])
+    assert base_step(int(indices[1])) == indices[0]
     nqe, sizes = encoder(), np.array([0, 1], np.uint8)
-    plain, finer = (
-        nqe.level_steps(np.full(2, index), sizes, 3) for index in (500 - FINER, WEIGHTED + 500)
-    )
+    plain, finer = (nqe.level_steps(index.repeat(2), sizes, 3) for index in indices)
     assert plain.shape == (2, 3, 1) and finer.shape == (2, 3, 1024)
     np.testing.assert_allclose(finer, plain * step_factors(), rtol=1e-6)
-    mixed = nqe.level_steps(np.array([500 - FINER, WEIGHTED + 500]), sizes, 3)
+    mixed = nqe.level_steps(indices, sizes, 3)
     np.testing.assert_array_equal(mixed[0], np.broadcast_to(plain[0], (3, 1024)))
     np.testing.assert_array_equal(mixed[1], finer[1])
     with pytest.raises(ValueError, match="0 to 2047, not 2048"):
