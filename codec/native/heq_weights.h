@@ -8,7 +8,7 @@
 
 #include "heq_kernel.h"
 
-#define HEQ_FINER 80 /* step indices by which steps are finer than the index of the file says */
+#define HEQ_FINER 96 /* step indices by which steps are finer than the index of the file says */
 
 /* Sixteenths, by u + v of the band. */
 static const uint8_t frequency_weights[31] = {

@@ -3,7 +3,7 @@
 ::
 
     coefficients ──► magnitudes * weight / 16, rounded ──► cost layer and quantizer as ever, at a
-                          by u + v of the band               step that is 5/8 of an octave finer
+                          by u + v of the band               step that is 3/4 of an octave finer
 
 SSIMULACRA2, as eyes do, forgives errors of high frequencies sooner than those of low ones, where
 they are blocks and bands. So with ``tune`` "ssim" or "texture" low frequencies have finer steps,
@@ -35,7 +35,7 @@ FREQUENCY_WEIGHTS = (
 )
 # fmt: on
 """Of coefficients, in sixteenths, by u + v of their band, 0 to 30."""
-FINER = 80
+FINER = 96
 """Step indices by which the steps of a weighted quantizer are finer than its index says."""
 _SHIFT = 4
 

@@ -388,7 +388,7 @@ class Plain {
 
   /** Samples [plane][y][x] of a patch, before colour. */
   planes(levels, size, s, weighted) {
-    const own = weighted ? Math.max(s - 80, 0) : s;
+    const own = weighted ? Math.max(s - 96, 0) : s;
     return levels.map((q, p) => {
       const D = ((this.steps[(size * 3 + p) * 128 + (own & 127)] << (own >> 7)) + 8) >> 4;
       const c = Array.from(q, (level, i) => {

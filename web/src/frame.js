@@ -3,7 +3,7 @@
 import { CodeRows } from "./patch_models.js";
 
 /** Step indices by which the steps of weighted files are finer: see docs/FORMAT.md. */
-const FINER = 80;
+const FINER = 96;
 
 /** D of index `rate`, float32 [size][plane], of the lowest frequencies where coefficients are weighted: see docs/FORMAT.md. */
 export function stepsOf(model, rate, weighted) {
