@@ -1,6 +1,6 @@
 """Instructions a pixel, code, stack and memory of the exported encoder on microcontrollers.
 
-    python benchmarks/cortex_m.py --image kodim05.png [--model nqe-r -q 35] [--out table.json]
+    python benchmarks/cortex_m.py --image kodim05.png [--model nqe-r -q 35 --tune psnr] [--out table.json]
 
 Exports a model, compiles it with benchmarks/firmware for each processor and kernel, and
 runs that in qemu on the whole image, from RGB in memory: `-icount shift=0` gives every instruction
@@ -31,6 +31,7 @@ from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 import typer
+from heqcodec.base.arguments import TuneName
 
 FIRMWARE = Path(__file__).parent / "firmware"
 NODE = re.compile(r'node: \{ title: "([^"]*)" label: "[^"]*?(\d+) bytes')
@@ -239,6 +240,7 @@ def main(
     image: Annotated[Path, typer.Option(help="Photograph; all of it is encoded.")],
     model: Annotated[str, typer.Option(help="Of `heqcodec models`, nqe-r or nqe-t.")] = "nqe-r",
     quality: Annotated[int, typer.Option("-q", help="Of nqe-r, 1 to 100.")] = 35,
+    tune: Annotated[TuneName, typer.Option(help="Of nqe-r.")] = "psnr",
     bits: Annotated[int, typer.Option(help="Of nqe-t, of a patch.")] = 256,
     cpu: Annotated[list[str] | None, typer.Option(help=f"Of {', '.join(PROCESSORS)}.")] = None,
     out: Annotated[Path | None, typer.Option(help="File of JSON for the table.")] = None,
@@ -248,13 +250,13 @@ def main(
     from heqcodec.base.files import write_bytes
     from heqcodec.eval.folder import read_pixels
     from heqcodec.export.c_project import export_c
-    from heqcodec.file.options import step_of_quality
+    from heqcodec.file.options import TUNES, step_of_quality
     from heqcodec.models import registry
 
     rate = registry.mode_of(model) == registry.RATE_MODE
     pixels = np.ascontiguousarray(read_pixels(image))
     coded = (
-        heqcodec.encode(pixels, model=model, strip_metadata=True, quality=quality)
+        heqcodec.encode(pixels, model=model, strip_metadata=True, quality=quality, tune=tune)
         if rate
         else heqcodec.encode(pixels, model=model, strip_metadata=True, bpp=bits / 1024)
     )
@@ -265,7 +267,8 @@ def main(
         figures = export_c(model, folder)
         height, width = pixels.shape[:2]
         loaded = folder / "image.bin"
-        head = struct.pack("<4I", width, height, step_of_quality(quality) if rate else bits, 0)
+        setting = step_of_quality(quality) | TUNES.index(tune) << 10 if rate else bits
+        head = struct.pack("<4I", width, height, setting, 0)
         loaded.write_bytes(head + pixels.tobytes())
         typer.echo(
             f"{model}, {figures['weight_bytes']:,} bytes of weights and tables of the model, "
@@ -284,7 +287,9 @@ def main(
                     f"{row['stack_O2']:,} of stack, {row['file_bytes']:,} in the file"
                 )
     if out:
-        options = f"--model {model} " + (f"-q {quality}" if rate else f"--bits {bits}")
+        options = f"--model {model} " + (
+            f"-q {quality} --tune {tune}" if rate else f"--bits {bits}"
+        )
         table = {
             "command": f"python benchmarks/cortex_m.py --image {image.name} {options}",
             "heqcodec": heqcodec.__version__,

@@ -11,7 +11,7 @@ extern "C" {
 
 typedef struct {
     uint32_t width, height;
-    int setting;           /* step, bits of a patch, quality or level */
+    int setting;           /* step and 1024 times the tune, bits of a patch, quality or level */
     int strip_rows;        /* 0: the encoder's own */
     const uint8_t *pixels; /* RGB */
 } count_image;

@@ -23,6 +23,8 @@ int encode_image(const count_image *from)
     image.strip_rows = (uint8_t)from->strip_rows;
     image.write = send_bytes;
 #if HEQ_VARIABLE_RATE
+    image.rate &= 1023;
+    image.tune = (uint8_t)(from->setting >> 10);
     image.payload = payload;
     image.room = sizeof payload;
 #endif
