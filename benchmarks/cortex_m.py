@@ -1,6 +1,6 @@
 """Instructions a pixel, code, stack and memory of the exported encoder on microcontrollers.
 
-    python benchmarks/cortex_m.py --image kodim05.png [--model nqe-r -q 35 --tune psnr] [--out table.json]
+    python benchmarks/cortex_m.py --image kodim05.png [--model nqe-r -q 35 --tune psnr] [--out FILE]
 
 Exports a model, compiles it with benchmarks/firmware for each processor and kernel, and
 runs that in qemu on the whole image, from RGB in memory: `-icount shift=0` gives every instruction
