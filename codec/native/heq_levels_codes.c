@@ -74,19 +74,17 @@ static int32_t cost_of(const heq_quantizer *quantizer, int32_t size)
 }
 
 HEQ_INTERNAL int32_t heq_quantize_codes(const heq_quantizer *quantizer, const int32_t *values,
-                                        const uint8_t *weights, int count, int16_t *codes,
-                                        int stride, int *found)
+                                        int count, int16_t *codes, int stride, int *found)
 {
     int32_t quarter = quantizer->quarter, least = quantizer->thresholds[0], cost = 0;
-    const int32_t *first = values, *end = values + count;
+    const int32_t *end = values + count;
     int all = *found;
     for (; values < end; values++) {
         int32_t value = *values, size = value < 0 ? -value : value;
         int code = 0;
         if (size > quarter) { /* most are not */
-            size = weights == NULL ? size : weighed(size, weights[values - first]);
             if (size < least) {
-                cost += size > quarter;
+                cost++;
             } else {
                 cost += cost_of(quantizer, size);
                 code = code_of(quantizer, value, size);
@@ -99,6 +97,19 @@ HEQ_INTERNAL int32_t heq_quantize_codes(const heq_quantizer *quantizer, const in
     }
     *found = all;
     return cost;
+}
+
+/* Weight 16 coefficients; of those that cost nothing none becomes larger. */
+static void weigh(const heq_quantizer *quantizer, int32_t *values, const uint8_t *weights)
+{
+    int32_t quarter = quantizer->quarter, *end = values + 16;
+    for (; values < end; values++, weights++) {
+        int32_t value = *values, size = value < 0 ? -value : value;
+        if (size > quarter) {
+            size = weighed(size, *weights);
+            *values = value < 0 ? -size : size;
+        }
+    }
 }
 
 static void clear_codes(int16_t *codes, int count, int stride)
@@ -121,8 +132,7 @@ static int32_t code_columns(const heq_transform *transform, const heq_quantizer 
         int16_t *first = field->values + (top << 5) + column;
         int mean = points == 16 && (column & 15) == 0, found = 0;
         /* The band of each of 16 coefficients is a frequency higher than that before. */
-        const uint8_t *weights = quantizer->weighted == 0 ? NULL
-                                 : frequency_weights + (points == 32 ? column >> 1 : column & 15);
+        const uint8_t *weights = frequency_weights + (points == 32 ? column >> 1 : column & 15);
         int parts = heq_transform_column(transform, first, points,
                                          mean ? -1 : quantizer->quarter, values, scratch);
         if (mean) { /* it waits for the others */
@@ -131,7 +141,10 @@ static int32_t code_columns(const heq_transform *transform, const heq_quantizer 
         }
         for (part = 0; part < points >> 4; part++) {
             if (parts >> part & 1) {
-                cost += heq_quantize_codes(quantizer, values + (part << 4), weights, 16,
+                if (quantizer->weighted) {
+                    weigh(quantizer, values + (part << 4), weights);
+                }
+                cost += heq_quantize_codes(quantizer, values + (part << 4), 16,
                                            first + (part << 5), stride, &found);
             } else {
                 clear_codes(first + (part << 5), 16, stride);
@@ -157,7 +170,7 @@ HEQ_INTERNAL int32_t heq_code_columns(const heq_transform *transform,
     heq_combine_means(means);
     for (each = 0; each < 4; each++) {
         int place = ((each >> 1) << 9) + ((each & 1) << 4);
-        cost += heq_quantize_codes(quantizer, means + each, NULL, 1, field->values + place, 0,
+        cost += heq_quantize_codes(quantizer, means + each, 1, field->values + place, 0,
                                    &found); /* their weight is 1 */
     }
     field->known.used |= found != 0 ? 0x10001u : 0;

@@ -23,12 +23,10 @@ typedef struct {
 
 HEQ_INTERNAL void heq_quantizer_begin(heq_quantizer *quantizer, int32_t step, int weighted);
 
-/* Codes of `count` coefficients, to every `stride`-th place from the first; with `weights` each is
- * weighted by its own (heq_weights.h), else NULL. Returns what they cost in bits, roughly, below 17
- * each; `found` collects the bits of all codes. */
+/* Codes of `count` coefficients, to every `stride`-th place from the first. Returns what they cost
+ * in bits, roughly, below 17 each; `found` collects the bits of all codes. */
 HEQ_INTERNAL int32_t heq_quantize_codes(const heq_quantizer *quantizer, const int32_t *values,
-                                        const uint8_t *weights, int count, int16_t *codes,
-                                        int stride, int *found);
+                                        int count, int16_t *codes, int stride, int *found);
 
 /* Transform the columns of a field whose rows are transformed, as a whole (size 0) or in quarters,
  * and quantize them; scratch is of HEQ_SCRATCH. Returns what the levels cost. */

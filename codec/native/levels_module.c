@@ -165,7 +165,7 @@ static int32_t size_cost(const int32_t *coefficients, int32_t step)
     int16_t codes[HEQ_LEVELS];
     int found = 0;
     heq_quantizer_begin(&quantizer, step, 0);
-    return heq_quantize_codes(&quantizer, coefficients, NULL, HEQ_LEVELS, codes, 1, &found);
+    return heq_quantize_codes(&quantizer, coefficients, HEQ_LEVELS, codes, 1, &found);
 }
 
 /* A level from its code; one that is too large for a code from its coefficient. */
@@ -189,8 +189,8 @@ static void settle_patch(const heq_cost_layer *layer, const int32_t *steps, int 
         heq_quantizer quantizer;
         heq_quantizer_begin(&quantizer, steps[plane], 0);
         for (place = 0; place < HEQ_LEVELS; place++) {
-            heq_quantize_codes(&quantizer, value + heq_place(size, place >> 5, place & 31), NULL,
-                               1, fields[plane]->values + place, 0, &found);
+            heq_quantize_codes(&quantizer, value + heq_place(size, place >> 5, place & 31), 1,
+                               fields[plane]->values + place, 0, &found);
         }
         fields[plane]->used = 0xFFFFFFFFu;
     }
