@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from heqcodec.base.arguments import TuneName
 from heqcodec.base.errors import HeqError
 
-from .common.options import Force, JsonFacts, Quiet, Verbose
+from .common.options import Force, JsonFacts, Quiet, Tune, Verbose
 from .common.terminal import (
     about,
     check_output,
@@ -58,6 +59,7 @@ def packetize(
     ],
     size: Size = 222,
     quality: Quality = None,
+    tune: Tune = "psnr",
     fec: Fec = 0,
     order: Order = "interleaved",
     most: Annotated[
@@ -86,7 +88,8 @@ def packetize(
     if most is not None and quality is not None:
         raise usage_error("it chooses the quality; leave --quality out.", "--packets")
     with about(source):
-        packets = _packets(read_input(source), size, quality, fec, order, sender, image, most)
+        data = read_input(source)
+        packets = _packets(data, size, quality, fec, order, sender, image, most, tune)
     _write_packets(output, packets)
     if not quiet and output != "-":
         tell(f"{output}: {len(packets)} packets, {sum(map(len, packets)):,} bytes")
@@ -209,6 +212,7 @@ def _packets(
     sender: int,
     image: int,
     most: int | None = None,
+    tune: TuneName = "psnr",
 ) -> list[bytes]:
     from heqcodec import encode
     from heqcodec.container.header import MAGIC
@@ -222,13 +226,16 @@ def _packets(
         return packetize(file, size, sender=sender, image=image, interleaved=interleaved, fec=fec)
 
     if data.startswith(MAGIC):
-        for option, value in (("--quality", quality), ("--packets", most)):
+        tuned = None if tune == "psnr" else tune
+        for option, value in (("--quality", quality), ("--packets", most), ("--tune", tuned)):
             if value is not None:
-                raise usage_error(f"a .heq file has its quality; leave {option} out.", option)
+                raise usage_error(f"a .heq file is encoded already; leave {option} out.", option)
         return packets_of(data)
-    if most is None:
-        return packets_of(encode(data, quality=quality, strip_metadata=True))
-    return _fitting(lambda q: packets_of(encode(data, quality=q, strip_metadata=True)), most)
+
+    def packets_at(quality: float | None) -> list[bytes]:
+        return packets_of(encode(data, quality=quality, tune=tune, strip_metadata=True))
+
+    return packets_at(quality) if most is None else _fitting(packets_at, most)
 
 
 def _fitting(packets_at: Callable[[float], list[bytes]], most: int) -> list[bytes]:

@@ -37,6 +37,10 @@ def test_there_and_back(image: Path, tmp_path: Path) -> None:
     assert (tmp_path / "back.heq").read_bytes() == made
     run("packetize", tmp_path / "back.heq", tmp_path / "again.pkt", "--size", 100)
     assert (tmp_path / "again.pkt").read_bytes() == packets.read_bytes()
+    run("packetize", image, tmp_path / "tuned.pkt", "-q", 30, "--tune", "ssim")
+    run("assemble", tmp_path / "tuned.pkt", tmp_path / "tuned.heq")
+    tuned = heqcodec.encode(image, quality=30, tune="ssim", strip_metadata=True)
+    assert (tmp_path / "tuned.heq").read_bytes() == tuned
 
 
 def test_what_is_missing(image: Path, tmp_path: Path) -> None:
@@ -110,3 +114,6 @@ def test_what_arrives_is_written(image: Path, tmp_path: Path) -> None:
 def test_wrong_commands(image: Path, tmp_path: Path) -> None:
     assert "--order" in run("packetize", image, tmp_path / "a.pkt", "--order", "up", code=2)
     assert "start packet" in run("assemble", image, code=1)
+    (tmp_path / "done.heq").write_bytes(heqcodec.encode(image, quality=20))
+    again = "packetize", tmp_path / "done.heq", tmp_path / "a.pkt"
+    assert "--tune" in run(*again, "--tune", "ssim", code=2)
