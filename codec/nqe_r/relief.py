@@ -10,9 +10,9 @@
 
 The cost layer keeps a level of 1 where it lowers the squared error by more than its bits are worth.
 Faint texture in calm patches loses by that rule, and eyes miss it; a busy patch hides what it
-loses. So thresholds fall in calm patches alone. With "ssim" SSIMULACRA2 needs 1.4 % fewer bytes at
-equal score, PSNR 0.8 % more (12 validation photographs, ``eval/results/rate/tune.csv`` by
-`heqcodec.lab.comparison.tune`). Calm is relative to photographs at the same step: the limits are
+loses. So thresholds fall in calm patches alone. Without the weights of `heqcodec.nqe_r.weighting`
+SSIMULACRA2 needs 1.4 % fewer bytes by "ssim" at equal score, PSNR 0.8 % more (12 validation
+photographs). Calm is relative to photographs at the same step: the limits are
 half a step of a logarithm to the base 2 below the mean of training photographs.
 """
 

@@ -19,6 +19,7 @@ The index of a weighted quantizer is its step index with the bit `WEIGHTED` set.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TypeVar
 
 import numpy as np
@@ -57,10 +58,13 @@ def base_step(index: int) -> int:
     return index if index < WEIGHTED else max(step_of(index) - FINER, 0)
 
 
+@cache
 def level_weights() -> NDArray[np.int32]:
     """Weights in sixteenths in the order of levels, int32 (1024,)."""
     diagonals = band_frequencies().sum(axis=1)
-    return np.array(FREQUENCY_WEIGHTS, np.int32)[diagonals].repeat(SUBS)
+    weights = np.array(FREQUENCY_WEIGHTS, np.int32)[diagonals].repeat(SUBS)
+    weights.setflags(write=False)  # all who ask have the same one
+    return weights
 
 
 def weighted(coefficients: NDArray[np.int32]) -> NDArray[np.int32]:

@@ -78,7 +78,7 @@ static int help(void)
            "  --progressive   the lowest frequencies of the whole image come first; IN is read "
            "twice\n"
            "  --tune NAME     psnr, or for the eye ssim and texture: low frequencies finer, faint detail "
-           "little\n");
+           "kept\n");
 #else
     printf("  --bits N        of a patch of 32 x 32 pixels, " HEQ_RATES "; default %d\n",
            HEQ_DEFAULT_RATE);
