@@ -192,7 +192,7 @@ static void settle_patch(const heq_cost_layer *layer, const int32_t *steps, int 
             heq_quantize_codes(&quantizer, value + heq_place(size, place >> 5, place & 31), 1,
                                fields[plane]->values + place, 0, &found);
         }
-        fields[plane]->used = 0xFFFFFFFFu;
+        fields[plane]->known.used = 0xFFFFFFFFu;
     }
     heq_settle_codes(layer, size, planes, relief, fields);
     for (plane = 0; plane < planes; plane++) {
