@@ -161,6 +161,12 @@ def test_shares_of_a_pack(tmp_path: Path) -> None:
     assert sum(t.tobytes() not in own for t in load_tiles(tmp_path / "p.npy")[0]) >= 5
     assert make_pack([*options, "--camera-share", "0", "--drawn-share", "1"]) == 0
     assert not own & {tile.tobytes() for tile in load_tiles(tmp_path / "p.npy")[0]}
+    only = ["--camera-share", "0", "--drawn-share", "0", "--noise-share", "1"]
+    assert make_pack([*options, *only]) == 0
+    clean = load_tiles(tmp_path / "clean")[0].astype(int)
+    for tile in load_tiles(tmp_path / "p.npy")[0]:
+        # One of the clean tiles, with noise of 1 to 12 samples.
+        assert 0.9 < (tile - clean).std(axis=(1, 2, 3)).min() < 12.5
     with pytest.raises(SystemExit):
         make_pack([*options, "--camera-share", "0.6", "--drawn-share", "0.5"])
 

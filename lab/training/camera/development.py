@@ -48,7 +48,7 @@ def photographed(pixels: NDArray[np.uint8], rng: np.random.Generator) -> NDArray
     if kind < JPEG_ONLY_SHARE:
         return as_jpeg(pixels, rng, gray=False)
     if kind < JPEG_ONLY_SHARE + NOISE_ONLY_SHARE:
-        return with_noise(pixels, float(np.exp(rng.uniform(0, 2.5))), rng)
+        return with_some_noise(pixels, rng)
     height, width = pixels.shape[:2]
     if rng.random() < ENLARGED_SHARE:
         factor = rng.uniform(*ENLARGEMENTS)
@@ -113,6 +113,11 @@ def with_noise(
     """Pixels with Gaussian noise of a standard deviation in samples, the same everywhere."""
     noise = rng.standard_normal(pixels.shape, dtype=np.float32) * np.float32(deviation)
     return np.clip(np.rint(pixels + noise), 0, 255).astype(np.uint8)
+
+
+def with_some_noise(pixels: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+    """The same of a standard deviation from 1 to 12 samples, drawn by its logarithm."""
+    return with_noise(pixels, float(np.exp(rng.uniform(0, 2.5))), rng)
 
 
 def _toned(shown: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:

@@ -5,10 +5,11 @@
     python -m heqcodec.lab.training.camera.pack tiles.npy --clean tiles/ --native photographs/
 
 Of the tiles, half are clean, 35 in a hundred as cameras give them, 15 drawn (``--camera-share``,
-``--drawn-share``); of the camera images, a third are cuts of photographs at their own resolution,
-as they are. Of the clean ones, half are cut from these photographs, reduced by 2; ``--cuts`` takes
-more. The pack is one array, uint8 (N, 256, 256, 3), which ``heqcodec train --data tiles.npy``
-reads. Tile ``i`` is drawn from the seed and ``i`` alone, so processes do not matter.
+``--drawn-share``), none clean with even noise (``--noise-share``). Of the camera images, a third
+are cuts of photographs at their own resolution, as they are. Of the clean ones, half are cut from
+these photographs, reduced by 2; ``--cuts`` takes more. The pack is one array, uint8
+(N, 256, 256, 3), which ``heqcodec train --data tiles.npy`` reads. Tile ``i`` is drawn from the
+seed and ``i`` alone, so processes do not matter.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from .development import photographed
+from .development import photographed, with_some_noise
 from .drawings import drawing
 
 CAMERA_SHARE, DRAWN_SHARE = 0.35, 0.15
@@ -73,11 +74,13 @@ def _reduction(index: int, reduced: bool) -> float:
 def make_tile(
     index: int, seed: int, kind: str, clean: NDArray[np.uint8] | None
 ) -> NDArray[np.uint8]:
-    """One tile of a kind, "camera", "drawn" or "clean" (as it is)."""
+    """One tile of a kind, "camera", "drawn", "noise" or "clean" (as it is)."""
     rng = np.random.default_rng([seed, index])
     if kind == "drawn":
         return drawing(rng)
     assert clean is not None
+    if kind == "noise":
+        return with_some_noise(clean, rng)
     return photographed(clean, rng) if kind == "camera" else clean
 
 
@@ -90,6 +93,7 @@ def make_pack(
     camera_share: float = CAMERA_SHARE,
     drawn_share: float = DRAWN_SHARE,
     cuts: int | None = None,
+    noise_share: float = 0.0,
 ) -> None:
     """Write a pack of ``count`` tiles; see the module.
 
@@ -100,8 +104,9 @@ def make_pack(
         count: of tiles.
         seed: of all that is drawn.
         camera_share: of the tiles, 0 to 1.
-        drawn_share: the same; what is left is clean.
+        drawn_share: the same.
         cuts: clean tiles to cut from ``native_dir``; None: as many as ``clean_dir`` has.
+        noise_share: of the tiles, clean with white noise; what is left is clean.
     """
     rng = np.random.default_rng(seed)
     clean, _ = load_tiles(clean_dir)
@@ -111,11 +116,13 @@ def make_pack(
         wanted = len(clean) if cuts is None else cuts
         clean = np.concatenate([clean, _cuts(paths, wanted, True, seed)])
         native = _cuts(paths, int(count * camera_share * NATIVE_SHARE), False, seed + 1)
-    kinds = rng.choice(
-        ["clean", "camera", "drawn"],
-        count,
-        p=[1 - camera_share - drawn_share, camera_share, drawn_share],
-    )
+    shares = {
+        "clean": 1 - camera_share - drawn_share - noise_share,
+        "camera": camera_share,
+        "drawn": drawn_share,
+        "noise": noise_share,
+    }
+    kinds = rng.choice(list(shares), count, p=list(shares.values()))
     order = rng.permutation(np.resize(np.arange(len(clean)), max(count, len(clean))))
     camera = np.flatnonzero(kinds == "camera")
     kept = dict(zip(camera[: len(native)].tolist(), native, strict=False))
@@ -134,7 +141,7 @@ def make_pack(
         for index, job in jobs.items():
             pack[index] = job.result()
     pack.flush()
-    counts = {kind: int((kinds == kind).sum()) for kind in ("clean", "camera", "drawn")}
+    counts = {kind: int((kinds == kind).sum()) for kind in shares}
     print(f"{out}: {count} tiles, {counts}, {len(kept)} of the camera tiles at native resolution")
 
 
@@ -150,12 +157,22 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--camera-share", type=float, default=CAMERA_SHARE)
     parser.add_argument("--drawn-share", type=float, default=DRAWN_SHARE)
+    parser.add_argument("--noise-share", type=float, default=0.0)
     parser.add_argument("--cuts", type=int, help="clean tiles from --native (as many as --clean)")
     given = parser.parse_args(arguments)
     shares = given.camera_share, given.drawn_share
-    if min(shares) < 0 or sum(shares) > 1:
-        parser.error("--camera-share and --drawn-share must be from 0 on, together at most 1")
-    make_pack(given.out, given.clean, given.native, given.count, given.seed, *shares, given.cuts)
+    if min(*shares, given.noise_share) < 0 or sum(shares) + given.noise_share > 1:
+        parser.error("the shares must be from 0 on, together at most 1")
+    make_pack(
+        given.out,
+        given.clean,
+        given.native,
+        given.count,
+        given.seed,
+        *shares,
+        given.cuts,
+        given.noise_share,
+    )
     return 0
 
 
