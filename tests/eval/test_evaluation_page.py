@@ -155,7 +155,7 @@ def test_the_bd_rates_of_the_page_are_stored(heading: str, measure: str) -> None
     assert rows
     for codec, *cells in rows:
         (name,) = quoted(codec)
-        assert cells == [rates[measure, anchor, name] for anchor in LIVE], name
+        assert cells == [rates[measure, anchor, name] for anchor in (*LIVE, "vvc")], name
 
 
 def test_other_kinds_of_images_are_as_stored() -> None:
