@@ -217,7 +217,7 @@ def test_picture_of_what_came(file: bytes, pixels: NDArray[np.uint8]) -> None:
     packets = packetize(file, 60, interleaved=True)
     (whole,) = assembled(packets).images()
     assert np.array_equal(picture(whole), heqcodec.decode(file))
-    (part,) = assembled([p for place, p in enumerate(packets) if place % 4 != 3]).images()
+    (part,) = assembled([p for place, p in enumerate(packets) if place % 4 != 1]).images()
     lost = ~part.valid
     assert 0.1 < lost.mean() < 0.3
     plain = picture(part, "plain")
@@ -229,7 +229,7 @@ def test_picture_of_what_came(file: bytes, pixels: NDArray[np.uint8]) -> None:
     assert part.patches and whole.patches
     same = (part.patches.levels == whole.patches.levels).all(axis=(1, 2)).reshape(lost.shape)
     pixels_of_same = same.repeat(32, 0).repeat(32, 1)[:200, :250]
-    assert 0.3 < same.mean() < 1 and not (same & lost).any()
+    assert 0.5 < same.mean() < 1 and not (same & lost).any()
     assert np.array_equal(plain[pixels_of_same], sound[pixels_of_same])
 
 

@@ -92,8 +92,8 @@ def make_pack(
     seed: int,
     camera_share: float = CAMERA_SHARE,
     drawn_share: float = DRAWN_SHARE,
-    cuts: int | None = None,
     noise_share: float = 0.0,
+    cuts: int | None = None,
 ) -> None:
     """Write a pack of ``count`` tiles; see the module.
 
@@ -105,8 +105,8 @@ def make_pack(
         seed: of all that is drawn.
         camera_share: of the tiles, 0 to 1.
         drawn_share: the same.
+        noise_share: the same, of clean tiles with even noise; what is left is clean.
         cuts: clean tiles to cut from ``native_dir``; None: as many as ``clean_dir`` has.
-        noise_share: of the tiles, clean with white noise; what is left is clean.
     """
     rng = np.random.default_rng(seed)
     clean, _ = load_tiles(clean_dir)
@@ -160,19 +160,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--noise-share", type=float, default=0.0)
     parser.add_argument("--cuts", type=int, help="clean tiles from --native (as many as --clean)")
     given = parser.parse_args(arguments)
-    shares = given.camera_share, given.drawn_share
-    if min(*shares, given.noise_share) < 0 or sum(shares) + given.noise_share > 1:
+    shares = given.camera_share, given.drawn_share, given.noise_share
+    if min(shares) < 0 or sum(shares) > 1:
         parser.error("the shares must be from 0 on, together at most 1")
-    make_pack(
-        given.out,
-        given.clean,
-        given.native,
-        given.count,
-        given.seed,
-        *shares,
-        given.cuts,
-        given.noise_share,
-    )
+    make_pack(given.out, given.clean, given.native, given.count, given.seed, *shares, given.cuts)
     return 0
 
 
