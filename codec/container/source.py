@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +15,8 @@ from heqcodec.base.errors import HeqError
 _AHEAD = 1 << 14
 """Bytes that are read together with what is asked for over a network: heads of strips that follow
 are often among them."""
+_NO_RANGES = "support range requests", "seek streaming HTTP"
+"""In the errors of ``fsspec`` about a server that sends no part of a file."""
 
 Source: TypeAlias = "bytes | bytearray | memoryview | str | os.PathLike[str] | BinaryIO"
 
@@ -30,7 +33,7 @@ def open_source(source: Source) -> Iterator[BinaryIO]:
 
     Raises:
         TypeError: none of these, or a file object in text mode.
-        HeqError: a URL of no file system that is here.
+        HeqError: a URL of no file system that is here, or of a server that sends whole files only.
         OSError: the file cannot be opened or read.
     """
     if isinstance(source, (bytes, bytearray, memoryview)):
@@ -60,7 +63,8 @@ def open_source(source: Source) -> Iterator[BinaryIO]:
         )
 
 
-def _open_url(url: str) -> BinaryIO:
+@contextmanager
+def _open_url(url: str) -> Iterator[BinaryIO]:
     """A seekable file on a file system of ``fsspec``."""
     from fsspec.core import url_to_fs
 
@@ -68,4 +72,12 @@ def _open_url(url: str) -> BinaryIO:
         files, path = url_to_fs(url)
     except (ImportError, ValueError) as error:
         raise HeqError(f"{url} cannot be opened: {error}") from error
-    return cast(BinaryIO, files.open(path, "rb", block_size=_AHEAD, cache_type="readahead"))
+    try:
+        with files.open(path, "rb", block_size=_AHEAD, cache_type="readahead") as opened:
+            yield cast(BinaryIO, opened)
+    except FileNotFoundError as error:  # Of fsspec: without a reason.
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), url) from error
+    except ValueError as error:
+        if not any(text in str(error) for text in _NO_RANGES):
+            raise
+        raise HeqError("The server sends whole files only; download the file first.") from error

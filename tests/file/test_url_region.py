@@ -52,8 +52,10 @@ def test_the_command(files: dict[str, bytes], tmp_path: Path) -> None:
         done = run("decode", url, tmp_path / "a.png", "--region", region, "--decoder", "plain")
         assert done.exit_code == 0, done.stderr
         assert sum(server.requests) < len(files["/index.heq"]) / 4
-        missing = run("decode", server.url("/none.heq"), tmp_path / "b.png", "--region", region)
-    assert missing.exit_code == 1 and len(missing.stderr.splitlines()) == 1
+        for options in ((), ("--region", region)):
+            missing = run("decode", server.url("/none.heq"), tmp_path / "b.png", *options)
+            assert missing.exit_code == 1 and len(missing.stderr.splitlines()) == 1
+            assert "/none.heq" in missing.stderr and "No such file" in missing.stderr
     expected = heqcodec.decode(files["/index.heq"], region=REGION, decoder="plain")
     assert np.array_equal(np.asarray(Image.open(tmp_path / "a.png")), expected)
 
@@ -61,3 +63,13 @@ def test_the_command(files: dict[str, bytes], tmp_path: Path) -> None:
 def test_a_url_of_no_file_system() -> None:
     with pytest.raises(HeqError, match="cannot be opened"):
         heqcodec.decode("nosuch://host/a.heq")
+
+
+def test_a_server_that_sends_whole_files_only(files: dict[str, bytes], tmp_path: Path) -> None:
+    region = ",".join(map(str, REGION))
+    with range_server(files, ranges=False) as server:
+        arguments = "decode", server.url("/index.heq"), tmp_path / "a.png", "--decoder", "plain"
+        refused = run(*arguments, "--region", region)
+        assert run(*arguments).exit_code == 0
+    assert refused.exit_code == 1 and len(refused.stderr.splitlines()) == 1
+    assert "sends whole files only" in refused.stderr

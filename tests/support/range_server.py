@@ -12,14 +12,21 @@ from loopback import running
 
 
 class RangeServer(ThreadingHTTPServer):
-    """Serves ``files``, by path; ``requests`` has the bytes of each answer."""
+    """Serves ``files``, by path; ``requests`` has the bytes of each answer.
 
-    def __init__(self, files: dict[str, bytes]) -> None:
+    Args:
+        ranges: whether it answers requests for ranges, or sends whole files only.
+    """
+
+    def __init__(self, files: dict[str, bytes], ranges: bool = True) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
-        self.files, self.requests = files, list[int]()
+        self.files, self.requests, self.ranges = files, list[int](), ranges
 
     def url(self, path: str) -> str:
         return f"http://127.0.0.1:{self.server_port}{path}"
+
+    def handle_error(self, *_: Any) -> None:
+        """A client may leave in the middle of an answer."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -39,14 +46,15 @@ class _Handler(BaseHTTPRequestHandler):
             return
         wanted = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
         body = data
-        if wanted:
+        if wanted and self.server.ranges:
             start, end = int(wanted[1]), int(wanted[2] or len(data) - 1)
             body = data[start : end + 1]
             self.send_response(206)
             self.send_header("Content-Range", f"bytes {start}-{start + len(body) - 1}/{len(data)}")
         else:
             self.send_response(200)
-        self.send_header("Accept-Ranges", "bytes")
+        if self.server.ranges:
+            self.send_header("Accept-Ranges", "bytes")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         if with_body:
@@ -58,7 +66,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def range_server(files: dict[str, bytes]) -> Iterator[RangeServer]:
-    server = RangeServer(files)
+def range_server(files: dict[str, bytes], ranges: bool = True) -> Iterator[RangeServer]:
+    server = RangeServer(files, ranges)
     with running(server):
         yield server
