@@ -12,7 +12,6 @@ independent, or come in bursts of four in the mean; seeds are fixed.
 from __future__ import annotations
 
 import argparse
-import io
 import subprocess
 import sys
 import tempfile
@@ -63,7 +62,7 @@ def main() -> None:
             packets = packetize(file, SIZE, **options)
             for burst in BURSTS:
                 made = simulate(
-                    png(pixels), packets, LOSSES, burst, arguments.draws, number, arguments.decoder
+                    pixels, packets, LOSSES, burst, arguments.draws, number, arguments.decoder
                 )
                 cells = [f"{row.psnr:.2f}" for row in made] + [f"{100 * made[2].whole:.0f} %"]
                 lines.append(line(number, name, burst, len(packets), cells))
@@ -81,13 +80,6 @@ def photograph(folder: Path, number: int) -> np.ndarray:
     """A photograph of the set at 640 x 480, uint8 (480, 640, 3)."""
     with Image.open(folder / f"kodim{number:02}.png") as image:
         return np.asarray(image.convert("RGB").resize((640, 480), Image.Resampling.LANCZOS))
-
-
-def png(pixels: np.ndarray) -> bytes:
-    """The bytes of a PNG file."""
-    target = io.BytesIO()
-    Image.fromarray(pixels).save(target, "PNG")
-    return target.getvalue()
 
 
 def line(number: int, name: str, burst: float, packets: int, cells: list[str]) -> str:

@@ -15,6 +15,7 @@ from heqcodec.cli import (
     export,
     inspection,
     link,
+    link_simulation,
     receiving,
     repacking,
     search,
@@ -63,7 +64,7 @@ app.command("pack")(repacking.pack)
 app.command("unpack")(repacking.unpack)
 app.command("packetize")(link.packetize)
 app.command("assemble")(link.assemble)
-app.command("simulate-link")(link.simulate_link)
+app.command("simulate-link")(link_simulation.simulate_link)
 app.command("receive")(receiving.receive)
 app.command("view")(viewing.view)
 app.command("info")(inspection.info)

@@ -16,6 +16,7 @@ from .common.jobs import run_jobs
 from .common.options import (
     Backend,
     ByRows,
+    Decoder,
     Device,
     Force,
     HeqInputs,
@@ -25,7 +26,6 @@ from .common.options import (
     Recursive,
     Threads,
     Verbose,
-    choice_option,
 )
 from .common.sources import Job, check_image_name, plan_jobs
 from .common.terminal import (
@@ -38,31 +38,6 @@ from .common.terminal import (
     set_threads,
     usage_error,
 )
-
-
-def _offered_decoders() -> list[str]:
-    """Decoders that a model here has."""
-    from heqcodec.models import registry
-
-    return list(
-        dict.fromkeys(
-            name for model in registry.model_names() for name in registry.offered_decoders(model)
-        )
-    )
-
-
-Decoder = Annotated[
-    str,
-    choice_option(
-        "--decoder",
-        None,
-        _offered_decoders,
-        "strong",
-        "strong; or of files of variable rate fast, a smaller network; best, a larger one, run "
-        "on four flips and turns of the frame (best-2: two, best-8: eight); plain, no "
-        "network: it needs neither onnxruntime nor torch. `heqcodec models` lists a model's.",
-    ),
-]
 
 
 @reports_errors

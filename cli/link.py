@@ -1,4 +1,4 @@
-"""``heqcodec packetize``, ``assemble`` and ``simulate-link``: links that lose packets."""
+"""``heqcodec packetize`` and ``assemble``: packets for links that lose some."""
 
 from __future__ import annotations
 
@@ -15,15 +15,16 @@ from .common.terminal import (
     about,
     check_output,
     print_json,
-    print_table,
     read_input,
     reports_errors,
+    say,
     tell,
     usage_error,
     write_output,
 )
 
 if TYPE_CHECKING:
+    from heqcodec.image.arrays import LoadedImage
     from heqcodec.packets.assembler import ImageState
 
 MOST_PACKETS = 65535
@@ -38,7 +39,11 @@ Quality = Annotated[
 Fec = Annotated[
     float,
     typer.Option(
-        "--fec", min=0, max=100, metavar="PERCENT", help="Parity packets, in percent of the others."
+        "--fec",
+        min=0,
+        max=100,
+        metavar="PERCENT",
+        help="Parity packets, in percent of the others; who receives needs the extra link.",
     ),
 ]
 Order = Annotated[
@@ -88,9 +93,12 @@ def packetize(
     if most is not None and quality is not None:
         raise usage_error("it chooses the quality; leave --quality out.", "--packets")
     with about(source):
-        data = read_input(source)
-        packets = _packets(data, size, quality, fec, order, sender, image, most, tune)
-    _write_packets(output, packets)
+        loaded = loaded_input(source)
+        packets = packets_of_input(loaded, size, quality, fec, order, sender, image, most, tune)
+        unsent = _not_sent(loaded)
+    if unsent and not quiet:
+        say(f"{source}: packets carry neither alpha nor metadata; left out: {', '.join(unsent)}.")
+    write_packets(output, packets)
     if not quiet and output != "-":
         tell(f"{output}: {len(packets)} packets, {sum(map(len, packets)):,} bytes")
 
@@ -128,7 +136,13 @@ def assemble(
     for path in inputs:
         with about(path):
             assembler.feed_all(_read_packets(path))
-    found = _chosen(assembler.images(), sender, image)
+    if assembler.replaced and not quiet:
+        say(
+            f"Images replaced by later ones of the same numbers: {assembler.replaced}; assemble "
+            "their packets apart."
+        )
+    with about(", ".join(inputs)):
+        found = _chosen(assembler.images(), sender, image)
     if output is not None:
         _write(found, output)
     known = int(found.valid.sum())
@@ -139,6 +153,7 @@ def assemble(
         "known": known,
         "missing": found.missing(),
         "refused": assembler.refused,
+        "replaced": assembler.replaced,
     }
     if as_json:
         print_json(facts)
@@ -148,63 +163,30 @@ def assemble(
         tell(f"{known} of {found.valid.size} patches, {len(found.missing())} packets missing")
 
 
-@reports_errors
-def simulate_link(
-    source: Annotated[str, typer.Argument(metavar="IN", help="An image; - is standard input.")],
-    size: Size = 222,
-    quality: Quality = 25,
-    fec: Fec = 0,
-    order: Order = "interleaved",
-    losses: Annotated[
-        str, typer.Option("--losses", metavar="P,P,...", help="Percent of packets that are lost.")
-    ] = "0,2,10,30",
-    burst: Annotated[
-        float, typer.Option("--burst", min=1, help="Mean length of a run of lost packets.")
-    ] = 1,
-    draws: Annotated[int, typer.Option("--draws", min=1, help="Of each loss.")] = 20,
-    seed: Annotated[int, typer.Option("--seed")] = 0,
-    decoder: Annotated[str, typer.Option("--decoder", help="strong, fast or plain.")] = "strong",
-    output: Annotated[
-        str | None,
-        typer.Option(
-            "--out",
-            metavar="FILE.pkt",
-            help="Write what arrives, of the first draw at the last loss.",
-        ),
-    ] = None,
-    force: Force = False,
-    as_json: JsonFacts = False,
-    verbose: Verbose = False,
-) -> None:
-    """Lose and reorder packets of an image, and print the PSNR of what arrives."""
-    from heqcodec.eval.link import arrivals, draws_of, simulate
+def loaded_input(source: str) -> bytes | LoadedImage:
+    """The bytes of a .heq file, or another image."""
+    from heqcodec.container.header import MAGIC
+    from heqcodec.image.images import load_image
 
-    if output is not None:
-        check_output(source, output, force)
     data = read_input(source)
-    with about(source):
-        packets = _packets(data, size, quality, fec, order, 0, 0)
-        percents = [float(part) for part in losses.split(",")]
-        rows = simulate(data, packets, percents, burst, draws, seed, decoder)
-    if output is not None:
-        last = percents[-1]
-        came = arrivals(len(packets), last / 100, burst, draws_of(last, seed))
-        _write_packets(output, [packets[index] for index in came])
-    if as_json:
-        print_json({"packets": len(packets), "losses": [row._asdict() for row in rows]})
-        return
-    title = f"{len(packets)} packets of up to {size} bytes"
-    headings = ("lost %", "PSNR dB", "worst dB", "patches %", "whole %")
-    figures = [(row.psnr, row.worst, 100 * row.patches, 100 * row.whole) for row in rows]
-    cells = [
-        [f"{row.percent:g}", *(f"{figure:.2f}" for figure in found)]
-        for row, found in zip(rows, figures, strict=True)
-    ]
-    print_table(title, headings, cells, left=(), plain=True)
+    return data if data.startswith(MAGIC) else load_image(data)
 
 
-def _packets(
-    data: bytes,
+def _not_sent(source: bytes | LoadedImage) -> list[str]:
+    """What an image has that packets do not carry."""
+    from heqcodec.api import info, read_metadata
+
+    if isinstance(source, bytes):
+        kept = vars(read_metadata(source, partial=True))
+        alpha = info(source, partial=True)["alpha"]
+    else:
+        kept, alpha = vars(source), source.alpha is not None
+    names = [name for name in ("icc", "exif", "xmp", "geo") if kept[name] is not None]
+    return ["alpha", *names] if alpha else names
+
+
+def packets_of_input(
+    source: bytes | LoadedImage,
     size: int,
     quality: float | None,
     fec: float,
@@ -214,8 +196,8 @@ def _packets(
     most: int | None = None,
     tune: TuneName = "psnr",
 ) -> list[bytes]:
+    """The packets of what `loaded_input` gave; the other arguments are options of `packetize`."""
     from heqcodec import encode
-    from heqcodec.container.header import MAGIC
     from heqcodec.packets import packetize
 
     if order not in ("rows", "interleaved"):
@@ -225,15 +207,15 @@ def _packets(
     def packets_of(file: bytes) -> list[bytes]:
         return packetize(file, size, sender=sender, image=image, interleaved=interleaved, fec=fec)
 
-    if data.startswith(MAGIC):
+    if isinstance(source, bytes):
         tuned = None if tune == "psnr" else tune
         for option, value in (("--quality", quality), ("--packets", most), ("--tune", tuned)):
             if value is not None:
                 raise usage_error(f"a .heq file is encoded already; leave {option} out.", option)
-        return packets_of(data)
+        return packets_of(source)
 
     def packets_at(quality: float | None) -> list[bytes]:
-        return packets_of(encode(data, quality=quality, tune=tune, strip_metadata=True))
+        return packets_of(encode(source, quality=quality, tune=tune, strip_metadata=True))
 
     return packets_at(quality) if most is None else _fitting(packets_at, most)
 
@@ -295,7 +277,9 @@ def _chosen(images: list[ImageState], sender: int | None, image: int | None) -> 
     if len(found) == 1:
         return found[0]
     if not found:
-        raise HeqError("no packets of such an image came, or its start packet did not.")
+        raise HeqError(
+            "no start packet of such an image is there; it was lost, or this is no file of packets."
+        )
     named = ", ".join(f"--sender {state.sender} --image {state.image}" for state in found)
     raise HeqError(f"there are packets of several images; choose one: {named}.")
 
@@ -309,7 +293,8 @@ def _write(image: ImageState, output: str) -> None:
     save_image(image.picture(), output)
 
 
-def _write_packets(output: str, packets: list[bytes]) -> None:
+def write_packets(output: str, packets: list[bytes]) -> None:
+    """Write packets as a .pkt file, or to standard output for ``-``."""
     from heqcodec.packets.framing import LENGTH
 
     write_output(output, b"".join(LENGTH.pack(len(packet)) + packet for packet in packets))

@@ -7,14 +7,8 @@ from typing import Annotated
 
 import typer
 
-from .common.options import Verbose, choice_option
+from .common.options import Decoder, Verbose
 from .common.terminal import reports_errors, usage_error
-
-
-def _decoders() -> list[str]:
-    from heqcodec.models import registry
-
-    return list(registry.DECODERS)
 
 
 @reports_errors
@@ -93,10 +87,7 @@ def receive(
         int, typer.Option("--max-pixels", min=1, metavar="N", help="Of an image, at most.")
     ] = 1 << 24,
     processes: Annotated[int, typer.Option("-j", "--processes", min=1, help="That decode.")] = 1,
-    decoder: Annotated[
-        str,
-        choice_option("--decoder", None, _decoders, "strong", "Of the pictures that are written."),
-    ] = "strong",
+    decoder: Decoder = "strong",
     verbose: Verbose = False,
 ) -> None:
     """Receive packets, and show the images as they fill in.

@@ -37,7 +37,8 @@ def view(
     """Write a page that shows .heq files in a browser: zoom, strips, damage, save as PNG.
 
     The page holds the files and all that decodes them, by the plain inverse: it needs no network
-    and no installation, also for files that are dropped on it later.
+    and no installation, also for files that are dropped on it later. The page itself is built from
+    web/ (npm ci && npm run build there) before heqcodec is installed.
     """
     from heqcodec.api import info
     from heqcodec.base.files import write_bytes

@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 import numpy as np
 from heqcodec.base.errors import HeqError
-from heqcodec.container.header import MAGIC
 from heqcodec.packets import PacketAssembler
 from heqcodec.packets.picture import GREY
 from numpy.typing import NDArray
@@ -74,7 +73,7 @@ def draws_of(percent: float, seed: int) -> np.random.Generator:
 
 
 def simulate(
-    source: bytes,
+    original: NDArray[np.uint8],
     packets: Sequence[bytes],
     percents: Sequence[float],
     burst: float,
@@ -85,7 +84,7 @@ def simulate(
     """Send the packets of an image over links of several losses.
 
     Args:
-        source: the image, or the .heq file, that the packets are of.
+        original: the image that the packets are of, uint8 (H, W, channels).
         packets: all of them, in the order of sending.
         percents: losses, 0..100.
         burst: see `arrivals`.
@@ -93,10 +92,6 @@ def simulate(
         seed: of all draws.
         decoder: see :func:`heqcodec.decode`.
     """
-    from heqcodec import decode
-    from heqcodec.image.images import load_image
-
-    original = decode(source) if source.startswith(MAGIC) else load_image(source).pixels
     made = []
     for percent in percents:
         generator = draws_of(percent, seed)

@@ -164,6 +164,17 @@ def model_names() -> list[str]:
     return registry.model_names()
 
 
+def offered_decoders() -> list[str]:
+    """Decoders that a model here has."""
+    from heqcodec.models import registry
+
+    return list(
+        dict.fromkeys(
+            name for model in registry.model_names() for name in registry.offered_decoders(model)
+        )
+    )
+
+
 def choice_option(
     flag: str, metavar: str | None, offered: Callable[[], list[str]], usual: str, help: str
 ) -> Any:
@@ -180,6 +191,18 @@ def choice_option(
 Model = Annotated[
     str,
     choice_option("--model", "M", model_names, "default", "A name that `heqcodec models` lists."),
+]
+Decoder = Annotated[
+    str,
+    choice_option(
+        "--decoder",
+        None,
+        offered_decoders,
+        "strong",
+        "strong; or of files of variable rate fast, a smaller network; best, a larger one, run "
+        "on four flips and turns of the frame (best-2: two, best-8: eight); plain, no "
+        "network: it needs neither onnxruntime nor torch. `heqcodec models` lists a model's.",
+    ),
 ]
 HeqInputs = Annotated[
     list[str],

@@ -98,6 +98,8 @@ def about(path: str) -> Iterator[None]:
     try:
         yield
     except HeqError as error:
+        if str(error).startswith(name):
+            raise
         raise type(error)(f"{name}: {error}") from error
 
 

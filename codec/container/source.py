@@ -75,8 +75,9 @@ def _open_url(url: str) -> Iterator[BinaryIO]:
     try:
         with files.open(path, "rb", block_size=_AHEAD, cache_type="readahead") as opened:
             yield cast(BinaryIO, opened)
-    except FileNotFoundError as error:  # Of fsspec: without a reason.
-        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), url) from error
+    except FileNotFoundError as error:  # Of fsspec, for both and without a reason.
+        reason = "No such file, or its server does not answer"
+        raise FileNotFoundError(errno.ENOENT, reason, url) from error
     except ValueError as error:
         if not any(text in str(error) for text in _NO_RANGES):
             raise

@@ -15,11 +15,7 @@ from heqcodec.base.errors import (
     HeqTruncatedError,
     HeqUnsupportedError,
 )
-from heqcodec.container.header import (
-    DEFAULT_MAX_PIXELS,
-    Header,
-    check_pixels,
-)
+from heqcodec.container.header import DEFAULT_MAX_PIXELS, Header, check_pixels
 from heqcodec.file.encoding import rate_header
 from heqcodec.nqe_r.coders import OWN
 from heqcodec.nqe_r.layout import LEVEL_LIMIT
@@ -268,10 +264,11 @@ class PacketAssembler:
 
     Attributes:
         refused: packets that were damaged, of no image, or too many.
+        replaced: images that gave way to a later one of the same sender and number.
     """
 
     def __init__(self, max_pixels: int | None = DEFAULT_MAX_PIXELS) -> None:
-        self.refused = 0
+        self.refused = self.replaced = 0
         self._max_pixels = max_pixels
         self._senders: OrderedDict[int, OrderedDict[int, ImageState]] = OrderedDict()
 
@@ -332,6 +329,7 @@ class PacketAssembler:
             if image.start.seed() == start.seed() and not image.start.packets and image.numbers:
                 image.start, image.total = start, start.packets or image.total
                 return image
+            self.replaced += 1
             self._senders[packet.sender][packet.image] = image = ImageState(
                 packet.sender, packet.image
             )

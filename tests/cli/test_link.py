@@ -117,3 +117,34 @@ def test_wrong_commands(image: Path, tmp_path: Path) -> None:
     (tmp_path / "done.heq").write_bytes(heqcodec.encode(image, quality=20))
     again = "packetize", tmp_path / "done.heq", tmp_path / "a.pkt"
     assert "--tune" in run(*again, "--tune", "ssim", code=2)
+    for losses in ("abc", "10,", "", "200", "nan"):
+        assert "--losses" in run("simulate-link", image, "--losses", losses, code=2)
+    assert "--decoder" in run("simulate-link", image, "--decoder", "ssimulacra2", code=2)
+    assert "takes an image" in run("simulate-link", tmp_path / "done.heq", code=2)
+    said = run("assemble", image, tmp_path / "a.xyz", code=1)
+    assert said.count("a.xyz") == 1 and "cannot be read" in said
+    (tmp_path / "empty.pkt").write_bytes(b"")
+    assert "empty.pkt" in run("assemble", tmp_path / "empty.pkt", code=1)
+
+
+def test_what_packets_do_not_carry_is_said(image: Path, tmp_path: Path) -> None:
+    with Image.open(image) as photograph:
+        photograph.putalpha(photograph.convert("L"))
+        photograph.save(tmp_path / "alpha.png", exif=b"Exif\0\0MM\0*\0\0\0\x08\0\0\0\0\0\0")
+    (tmp_path / "alpha.heq").write_bytes(heqcodec.encode(tmp_path / "alpha.png", quality=20))
+    for name in ("alpha.png", "alpha.heq"):
+        assert (
+            "alpha" in run("packetize", tmp_path / name, tmp_path / "a.pkt", "-f").split(": ", 2)[2]
+        )
+        assert run("packetize", tmp_path / name, tmp_path / "a.pkt", "-f", "--quiet") == ""
+    assert "left out" not in run("packetize", image, tmp_path / "a.pkt", "-f")
+
+
+def test_an_image_that_a_later_one_replaces(image: Path, tmp_path: Path) -> None:
+    first, second = tmp_path / "first.pkt", tmp_path / "second.pkt"
+    run("packetize", image, first, "-q", 10)
+    run("packetize", image, second, "-q", 20)
+    said = run("assemble", first, second, tmp_path / "out.heq")
+    assert "replaced by later ones of the same numbers: 1" in said
+    assert json.loads(run("assemble", first, second, "--json", "--quiet"))["replaced"] == 1
+    assert json.loads(run("assemble", first, first, "--json"))["replaced"] == 0
