@@ -99,7 +99,7 @@ def draw(
 
     Args:
         curves: in the order of the legend, which also gives each its colour and marker.
-        folder: where the files go, replacing what is there; it exists.
+        folder: where the files go, replacing what is there; made if it is not there.
         title: over each figure, when given.
         xlim: rates to show, bits per pixel, the lower one first and above 0; None for all. The
             other axis then spans the points at these rates.
@@ -118,6 +118,7 @@ def draw(
             'Plots need matplotlib, which is not installed; run pip install "heqcodec[eval]".'
         ) from error
 
+    folder.mkdir(parents=True, exist_ok=True)
     written = []
     for name, panels in _figures(curves):
         with rc_context(_STYLE):

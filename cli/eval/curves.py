@@ -87,7 +87,6 @@ def curves(
     refuse_existing([out / name for name in files], force)
     for warning in comparison_warnings([*shown, *anchors], images):
         say(f"heqcodec: {warning}")
-    out.mkdir(parents=True, exist_ok=True)
     plots.draw(shown, out, title, limits)
     if rows:
         write_bytes(out / CSV, bd_table.csv_text(rows, rates).encode())

@@ -129,8 +129,9 @@ def run_batch(
     try:
         shards = target if isinstance(target, ShardTarget) else None
         run = {"source": source.address, "shards": shards and shards.pattern, **run}
+        first = list(islice(folders, 1))  # Before anything is written: there may be no source.
         past = manifest.begin(run, restart, shards.present() if shards else ())
-        left = _left(folders, suffix, past, retry_failed, summary, shards is None)
+        left = _left(chain(first, folders), suffix, past, retry_failed, summary, shards is None)
         ahead = list(islice(left, LOOK_AHEAD))
         if len(ahead) < LOOK_AHEAD:
             summary.items = len(ahead)

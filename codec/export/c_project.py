@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from heqcodec.base.errors import HeqError
+from heqcodec.base.files import write_bytes
 from heqcodec.container.header import Mode
 
 from .c_parts import CParts
@@ -76,7 +77,7 @@ def export_c(
         for file, text in texts.items():
             path = folder / file
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text, encoding="utf-8", newline="\n")
+            write_bytes(path, text.encode())
         write(folder / desktop_folder(layout) / "vectors")
     except OSError as error:
         raise HeqError(f"{folder} cannot be written: {error.strerror}.") from error

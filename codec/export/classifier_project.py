@@ -6,6 +6,7 @@ import textwrap
 from pathlib import Path
 
 import numpy as np
+from heqcodec.base.files import write_bytes
 from heqcodec.models.classifiers import SIDE, ShippedClassifier
 from heqcodec.nqe_vgg.bit_planes import pack_vgg
 from numpy.typing import NDArray
@@ -89,11 +90,11 @@ def write_classifier_vectors(classifier: ShippedClassifier, folder: Path) -> Non
     folder.mkdir(exist_ok=True)
     lines = []
     for name, pixels in _images().items():
-        (folder / name).write_bytes(pnm(pixels))
+        write_bytes(folder / name, pnm(pixels))
         scores = classifier.network.scores(pixels[None])[0]
         listed = " ".join(map(str, scores.tolist()))
         lines.append(f"{name} {classifier.classes[int(scores.argmax())]} {listed}\n")
-    (folder / "expected").write_text("".join(lines), encoding="ascii", newline="\n")
+    write_bytes(folder / "expected", "".join(lines).encode())
 
 
 def _images() -> dict[str, NDArray[np.uint8]]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from heqcodec.base.files import write_bytes
 from heqcodec.image.raw.layout import parse_layout
 from numpy.typing import NDArray
 
@@ -40,19 +41,19 @@ def write_vectors(model: str, folder: Path) -> None:
     lines = []
     for vector in vectors[registry.mode_of(model)]():
         image = f"{vector.name}.{'pgm' if vector.pixels.shape[2] == 1 else 'ppm'}"
-        (folder / image).write_bytes(pnm(vector.pixels))
+        write_bytes(folder / image, pnm(vector.pixels))
         coded = heqcodec.encode(vector.pixels, model=model, strip_metadata=True, **vector.encode)
-        (folder / f"{vector.name}.heq").write_bytes(coded)
+        write_bytes(folder / f"{vector.name}.heq", coded)
         lines.append(f"{image} {vector.name}.heq {vector.options}".rstrip() + "\n")
     rate = registry.mode_of(model) == registry.RATE_MODE
     lines += write_packets(model, folder, rate)
     for kind in RAW_KINDS:
         name = kind.replace(":", "-").replace("=", "").replace("/", "-")
         dump, raw = raw_dump(kind)
-        (folder / f"{name}.raw").write_bytes(dump)
-        (folder / f"{name}.heq").write_bytes(heqcodec.encode(dump, raw=raw, model=model))
+        write_bytes(folder / f"{name}.raw", dump)
+        write_bytes(folder / f"{name}.heq", heqcodec.encode(dump, raw=raw, model=model))
         lines.append(f"{name}.raw {name}.heq --raw {raw}\n")
-    (folder / "list").write_text("".join(lines), encoding="ascii", newline="\n")
+    write_bytes(folder / "list", "".join(lines).encode())
 
 
 def write_packets(model: str, folder: Path, rate: bool) -> list[str]:
@@ -71,7 +72,7 @@ def write_packets(model: str, folder: Path, rate: bool) -> list[str]:
         )
         packets = heqcodec.packetize(coded, size, interleaved=interleaved, fec=fec)
         data = b"".join(len(packet).to_bytes(2, "big") + packet for packet in packets)
-        (folder / f"{name}.pkt").write_bytes(data)
+        write_bytes(folder / f"{name}.pkt", data)
         order = "interleaved" if interleaved else "rows"
         options = f"--packets {size} --parity {fec} --order {order}"
         options += f" -q {quality}" if rate else ""

@@ -46,6 +46,12 @@ def rows(out: Path) -> list[dict[str, Any]]:
     return read_manifest(Location(str(out / ".heqcodec-batch"))).to_pylist()  # type: ignore[no-any-return]
 
 
+def test_a_missing_source_leaves_nothing_behind(tmp_path: Path) -> None:
+    result = run("batch", "encode", tmp_path / "none", tmp_path / "out", "--workers", "0")
+    assert result.exit_code == 1 and "No such file" in result.stderr
+    assert names(tmp_path) == []
+
+
 class TestOperations:
     def test_bytes_are_those_of_single_calls(self, photos: Path, tmp_path: Path) -> None:
         device, packed, back = tmp_path / "device", tmp_path / "packed", tmp_path / "back"

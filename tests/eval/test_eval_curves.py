@@ -55,6 +55,7 @@ def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leaves plots out, where a test is of the rest and drawing would take its seconds."""
 
     def touch(curves: list[Curve], folder: Path, *more: object) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
         for name in plots.plot_names(curves):
             (folder / name).touch()
 
@@ -231,6 +232,14 @@ def test_help_needs_neither_torch_nor_matplotlib() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "--anchor" in done.stdout
+
+
+def test_without_matplotlib_no_folder_stays(
+    results: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    assert "matplotlib" in run(results, "--out", tmp_path / "out", code=1).stderr
+    assert not (tmp_path / "out").exists()
 
 
 class TestPlots:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import resource
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -151,6 +153,21 @@ def test_firmware_and_desktop_are_apart(export: Export, layout: str) -> None:
     for name in files:
         if "vectors/" not in name and Path(name).name != "heqenc":
             assert not re.search(r"@[A-Z_]+@", (folder / name).read_text("utf-8")), name
+
+
+def test_a_full_disk_leaves_whole_files_only(export: Export, tmp_path: Path) -> None:
+    whole, cut = export("plain", "nqe-t"), tmp_path / "shed"
+    largest = max(path.stat().st_size for path in whole.rglob("*"))
+    command = [sys.executable, "-m", "heqcodec", "export", "c", "--model", "nqe-t"]
+    done = subprocess.run(
+        [*command, "--prefix", PREFIX, "--out", cut],
+        capture_output=True,
+        text=True,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (largest - 1, largest - 1)),
+    )
+    assert done.returncode == 1 and "cannot be written" in done.stderr
+    for path in filter(Path.is_file, cut.rglob("*")):
+        assert path.read_bytes() == (whole / path.relative_to(cut)).read_bytes()
 
 
 def test_a_classifier_has_no_example(tmp_path: Path) -> None:
