@@ -12,6 +12,7 @@ independent, or come in bursts of four in the mean; seeds are fixed.
 from __future__ import annotations
 
 import argparse
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -35,7 +36,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--ssdv", type=Path)
+    parser.add_argument("--ssdv", type=program)
     parser.add_argument("--draws", type=int, default=20)
     parser.add_argument("--decoder", default="strong")
     arguments = parser.parse_args()
@@ -76,6 +77,13 @@ def main() -> None:
     (arguments.out / "link.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
+def program(name: str) -> str:
+    """The name of a program that is there."""
+    if shutil.which(name) is None:
+        raise argparse.ArgumentTypeError(f"there is no program {name}")
+    return name
+
+
 def photograph(folder: Path, number: int) -> np.ndarray:
     """A photograph of the set at 640 x 480, uint8 (480, 640, 3)."""
     with Image.open(folder / f"kodim{number:02}.png") as image:
@@ -89,11 +97,11 @@ def line(number: int, name: str, burst: float, packets: int, cells: list[str]) -
 
 
 def ssdv_lines(
-    program: Path, pixels: np.ndarray, number: int, clean: float, most: int, draws: int
+    ssdv: str, pixels: np.ndarray, number: int, clean: float, most: int, draws: int
 ) -> list[str]:
     """The rows of SSDV: of at most so many packets, and of as good a whole picture."""
-    made = {level: ssdv_packets(program, pixels, level) for level in range(8)}
-    whole = {level: psnr(pixels, ssdv_picture(program, made[level])) for level in made}
+    made = {level: ssdv_packets(ssdv, pixels, level) for level in range(8)}
+    whole = {level: psnr(pixels, ssdv_picture(ssdv, made[level])) for level in made}
     fits = [level for level in made if len(made[level]) <= most * 1.25]
     as_good = [level for level in made if whole[level] >= clean - 0.3]
     rows = []
@@ -106,31 +114,31 @@ def ssdv_lines(
                 for _ in range(draws if loss else 1):
                     came = arrivals(len(made[level]), loss / 100, burst, generator)
                     kept = [made[level][index] for index in sorted(came)]
-                    values.append(psnr(pixels, ssdv_picture(program, kept)))
+                    values.append(psnr(pixels, ssdv_picture(ssdv, kept)))
                 cells.append(f"{np.mean(values):.2f}")
             title = f"SSDV, quality {level}, {name}"
             rows.append(line(number, title, burst, len(made[level]), [*cells, ""]))
     return rows
 
 
-def ssdv_packets(program: Path, pixels: np.ndarray, level: int) -> list[bytes]:
+def ssdv_packets(ssdv: str, pixels: np.ndarray, level: int) -> list[bytes]:
     """Packets of 222 bytes without error correction, at one of its qualities, 0..7."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         Image.fromarray(pixels).save(folder / "in.jpg", quality=95, subsampling=2)
-        command = [program, "-e", "-n", "-l", str(SIZE), "-q", str(level), "-c", "TEST", "-i", "1"]
+        command = [ssdv, "-e", "-n", "-l", str(SIZE), "-q", str(level), "-c", "TEST", "-i", "1"]
         command += [folder / "in.jpg", folder / "out.bin"]
         subprocess.run(command, check=True, capture_output=True)
         data = (folder / "out.bin").read_bytes()
     return [data[start : start + SIZE] for start in range(0, len(data), SIZE)]
 
 
-def ssdv_picture(program: Path, packets: list[bytes]) -> np.ndarray:
+def ssdv_picture(ssdv: str, packets: list[bytes]) -> np.ndarray:
     """What its decoder makes of packets, mid-grey if nothing."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "in.bin").write_bytes(b"".join(packets))
-        command = [program, "-d", "-n", "-l", str(SIZE), folder / "in.bin", folder / "out.jpg"]
+        command = [ssdv, "-d", "-n", "-l", str(SIZE), folder / "in.bin", folder / "out.jpg"]
         subprocess.run(command, check=False, capture_output=True)
         try:
             with Image.open(folder / "out.jpg") as image:

@@ -20,7 +20,7 @@ import numpy as np
 from heqcodec.eval.link import arrivals
 from heqcodec.eval.metrics import psnr
 from heqcodec.packets import PacketAssembler, packetize
-from link import SIZE, photograph, ssdv_packets, ssdv_picture
+from link import SIZE, photograph, program, ssdv_packets, ssdv_picture
 from PIL import Image, ImageDraw, ImageFile
 
 NUMBER, QUALITY, LOSS, SEED = 13, 25, 10, 0
@@ -33,7 +33,7 @@ def main() -> None:
     """Draw the picture."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--ssdv", type=Path, required=True)
+    parser.add_argument("--ssdv", type=program, required=True)
     parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()
     pixels = photograph(arguments.folder, NUMBER)

@@ -187,8 +187,8 @@ def decode(
             **damage,
         }
         if image.unsent_strips:
-            unsent = _ranges(image.unsent_strips)
-            say(f"{job.source}: strips {unsent} were not sent by the encoder and were filled.")
+            unsent = _strips(image.unsent_strips, "was not sent by the encoder and was filled")
+            say(f"{job.source}: {unsent}.")
         if any(damage.values()):
             result["failed"] = _damage_sentence(job.source, damage)
         return result
@@ -235,14 +235,21 @@ def _rectangle(text: str | None) -> tuple[int, int, int, int] | None:
 def _damage_sentence(source: str, damage: dict[str, Any]) -> str:
     parts = []
     if damage["damaged_strips"]:
-        parts.append(f"strips {_ranges(damage['damaged_strips'])} are damaged and were filled")
+        parts.append(_strips(damage["damaged_strips"], "is damaged and was filled"))
     if damage["coarse_strips"]:
-        parts.append(f"strips {_ranges(damage['coarse_strips'])} are damaged and coarser")
+        parts.append(_strips(damage["coarse_strips"], "is damaged and coarser"))
     if damage["damaged_chunks"]:
-        parts.append(f"chunks {', '.join(damage['damaged_chunks'])} are damaged and were left out")
+        parts.append(f"damaged and left out: {', '.join(damage['damaged_chunks'])}")
     if damage["repaired"]:
         parts.append(f"{', '.join(damage['repaired'])} had damage that was put right")
     return f"{source}: {'; '.join(parts)}."
+
+
+def _strips(indices: list[int], text: str) -> str:
+    """A text about strips, which is that of one."""
+    if len(indices) == 1:
+        return f"strip {indices[0]} {text}"
+    return f"strips {_ranges(indices)} {text.replace('was ', 'were ').replace('is ', 'are ')}"
 
 
 def _ranges(indices: list[int]) -> str:

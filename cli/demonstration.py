@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from heqcodec.base.errors import HeqError
+from heqcodec.cli.encoding import check_options
 
 from .common.names import shown
 from .common.options import Force, Model, Quiet, Verbose
@@ -43,11 +44,13 @@ def demo(
     """Encode a photograph, decode it, and compare it with a JPEG of about the same size."""
     from heqcodec import api
     from heqcodec.eval.metrics import ms_ssim, psnr
+    from heqcodec.file.options import EncodeOptions
     from heqcodec.image.images import load_image, save_image
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
+    check_options(EncodeOptions(bpp=bpp, model=model))
     check_image_name(str(out))
     check_output(image or "", str(out), force)
     loaded = load_image(_sample_photograph() if image is None else image)

@@ -83,7 +83,7 @@ class EncodeSettings:
         given = vars(self).copy()
         raw = given.pop("raw")
         options = EncodeOptions(**given)
-        _check_options(options)
+        check_options(options)
         _check_raw(raw)
         return options
 
@@ -167,7 +167,7 @@ def encode(
     run_jobs(plan, work, _line, "encoding", as_json=as_json, quiet=quiet)
 
 
-def _check_options(options: EncodeOptions) -> None:
+def check_options(options: EncodeOptions) -> None:
     """Refuse what no image could be encoded with, as a wrong command."""
     from heqcodec.file.options import OptionError
     from heqcodec.models import registry

@@ -67,6 +67,8 @@ def _shown(description: dict[str, Any]) -> dict[str, Any]:
         description["step"] = f"{min(steps)} to {max(steps)}"
         coarse, fine = quality_of_step(max(steps)), quality_of_step(min(steps))
         description["quality"] = f"{coarse:g} to {fine:g}"
+    if description["model"] is None:  # Its steps may be others.
+        description.update(model="none of this version", quality=None)
     return description
 
 

@@ -6,9 +6,21 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from heqcodec.base.errors import HeqError
 
 from .common.options import Decoder, Verbose
 from .common.terminal import reports_errors, usage_error
+
+
+def _checked_udp(address: str | None) -> str | None:
+    from heqcodec.receive.udp import parse_address
+
+    try:
+        if address is not None:
+            parse_address(address)
+    except HeqError as error:
+        raise usage_error(str(error), "--udp") from error
+    return address
 
 
 @reports_errors
@@ -22,6 +34,7 @@ def receive(
         typer.Option(
             "--udp",
             metavar="[HOST:]PORT",
+            callback=_checked_udp,
             help="Packets as datagrams; on this machine alone unless an address is given, such as "
             "0.0.0.0:5000.",
         ),

@@ -43,7 +43,7 @@ def report_batch(summary: Summary, heads: dict[str, str], as_json: bool, quiet: 
         say(f"  and {summary.failed - NAMED_FAILURES:,} more, which the manifest lists.")
     if summary.failed_before:
         say(
-            f"heqcodec: {summary.failed_before:,} items failed before and were left alone; "
+            f"heqcodec: items that failed before and were left alone: {summary.failed_before:,}; "
             "--retry-failed does them again."
         )
     raise typer.Exit(DATA_ERROR)

@@ -50,7 +50,7 @@ MaxPixels = Annotated[
         "--max-pixels",
         min=1,
         metavar="N",
-        help="Refuse larger images; about 90 million if unset, by rows none.",
+        help="Refuse larger images; about 90 million if unset.",
     ),
 ]
 StripRows = Annotated[
@@ -60,13 +60,26 @@ StripRows = Annotated[
         min=1,
         max=255,
         metavar="N",
-        help="Rows of patches in a strip; damage costs a strip.",
+        help="Rows of patches (32 pixels) in a strip, which a damaged byte costs: 4 if unset, 1 in "
+        "patch mode and with a budget, 32 if packed, often the whole image.",
     ),
 ]
 Verbose = Annotated[
     bool, typer.Option("-v", "--verbose", help="Say more, and show where an error comes from.")
 ]
-Device = Annotated[str, typer.Option("--device", metavar="D", help="auto, cpu, cuda or cuda:1.")]
+
+
+def _checked_device(name: str) -> str:
+    check_choice(name.partition(":")[0], ["auto", "cpu", "cuda", "mps", "xpu"], "--device")
+    return name
+
+
+Device = Annotated[
+    str,
+    typer.Option(
+        "--device", metavar="D", callback=_checked_device, help="auto, cpu, cuda or cuda:1."
+    ),
+]
 Backend = Annotated[
     BackendName,
     typer.Option(
@@ -149,7 +162,7 @@ ByRows = Annotated[
     typer.Option(
         "--rows",
         help="For huge frames: read TIFF, PNG, JPEG or a raw dump, or write TIFF, PNG, PPM or "
-        "PGM, a band of rows at a time, in little memory.",
+        "PGM, a band of rows at a time, in little memory, of any size if --max-pixels is unset.",
     ),
 ]
 StripMetadata = Annotated[

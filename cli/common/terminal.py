@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
+import re
 import sys
 import traceback
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec
 
 import typer
-from heqcodec.base.errors import HeqError, HeqLimitError
+from heqcodec.base.errors import HeqError
 
 from . import names
 
@@ -34,6 +35,8 @@ EXTRAS = {
 """Packages that only some commands need, and what installs them."""
 INTERRUPTED = 130
 """128 + SIGINT, as shells report it."""
+_ARGUMENTS = re.compile(r"\b(max_pixels|(?<=with )partial|(?<=leave )slices|(?<=\()strip(?=\)))\b")
+"""Of functions, in messages for users of the command, to whom they are options."""
 _WIDEST_TABLE = 1000
 
 
@@ -63,8 +66,8 @@ def reports_errors(command: Callable[P, None]) -> Callable[P, None]:
 
 def sentence(error: BaseException) -> str:
     """One line that tells a user what an exception means."""
-    if isinstance(error, HeqLimitError):
-        return _line(error).replace("max_pixels", "--max-pixels")
+    if isinstance(error, HeqError):
+        return re.sub(_ARGUMENTS, r"--\g<0>", _line(error)).replace("--max_", "--max-")
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename}: {error.strerror}." if error.filename else f"{error.strerror}."
     if isinstance(error, MemoryError):
@@ -220,6 +223,8 @@ def check_output(source: str, target: str, force: bool) -> None:
         return
     path = Path(target)
     if not path.parent.is_dir():
+        if path.parent.exists():
+            raise HeqError(f"{path.parent} is a file, and no folder for {path.name}.")
         raise HeqError(f"The folder {path.parent} does not exist; make it first.")
     if path.is_dir():
         raise HeqError(f"{target} is a folder; name a file in it.")

@@ -60,9 +60,11 @@ def replaced_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
                 os.replace(temporary, target)
         if fcntl is None:
             os.replace(temporary, target)  # Windows renames no open file.
-    except BaseException:
+    except BaseException as error:
         with contextlib.suppress(OSError):
             os.unlink(temporary)
+        if isinstance(error, OSError) and error.errno and error.filename is None:
+            error.filename = os.fspath(path)  # Of a full disk the system names no file.
         raise
     _sync_folder(target.parent)
 

@@ -194,9 +194,17 @@ def _(
         else:
             assert choice.target_bpp is not None
             target = math.floor(choice.target_bpp * width * height / 8)
-        finest_fitting_step(size_at, target)
+        finest_fitting_step(size_at, target, _removable(chunks))
     ((step, strips),) = best.items()
     return joined_file(header_at(step), strips, chunks, choice.index)
+
+
+def _removable(chunks: list[Chunk]) -> str:
+    """What can be left out of a file for fewer bytes."""
+    for chunk in chunks:
+        if chunk.type == chunk_types.ALPHA:
+            return f"metadata (strip) or alpha ({len(chunk.data)} bytes)"
+    return "metadata (strip)"
 
 
 def _fixed_size(header: Header, chunks: list[Chunk], index: bool) -> int:
@@ -219,8 +227,8 @@ def _budget_file(
     if fixed > budget:
         raise HeqError(
             f"The header, heads of strips and metadata of this file have {fixed} bytes, more than "
-            f"the budget of {budget}; give more, leave out metadata (strip), or take more rows per "
-            "strip."
+            f"the budget of {budget}; give more, leave out {_removable(chunks)}, or take more rows "
+            "per strip."
         )
     rows = header.strip_rows
     patches = [

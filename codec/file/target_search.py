@@ -16,7 +16,9 @@ USUAL_GUESSES = 6
 """Files that a search for a target codes, roughly: for the progress that is reported."""
 
 
-def finest_fitting_step(size_at: Callable[[int], int], target: int) -> int:
+def finest_fitting_step(
+    size_at: Callable[[int], int], target: int, removable: str = "metadata"
+) -> int:
     """The step whose file fits into ``target`` while that of the next finer step does not.
 
     The size is taken to fall with the step. Where it does so only nearly, the step still fits.
@@ -27,6 +29,7 @@ def finest_fitting_step(size_at: Callable[[int], int], target: int) -> int:
         size_at: bytes of the file at a step, 0 to 1023. It is called last for a step that fits
             only with the one that is returned, or a coarser one before.
         target: bytes.
+        removable: what a message about too large a file says to leave out.
 
     Raises:
         HeqError: the file of the coarsest step is larger.
@@ -43,7 +46,7 @@ def finest_fitting_step(size_at: Callable[[int], int], target: int) -> int:
         if fine == STEPS - 1:
             raise HeqError(
                 f"The smallest file of this image has {size} bytes, more than the {target} that "
-                "are allowed; allow more, leave out metadata, or make the image smaller."
+                f"are allowed; allow more, leave out {removable}, or make the image smaller."
             )
         if fine in sizes and coarse in sizes:
             guess = _between(fine, coarse, sizes, target, bisect=len(sizes) % 4 == 0)

@@ -22,7 +22,7 @@ from .folder import FolderSource
 from .inbox import Source
 from .limits import Limits
 from .service import Receiver
-from .udp import UdpSource
+from .udp import UdpSource, parse_address
 from .web import Web
 
 LOCK = "receiver.lock"
@@ -143,10 +143,7 @@ def _listening(host: str, port: int) -> socket.socket:
 def _sources(options: Options, receiver: Receiver) -> list[Source]:
     sources: list[Source] = []
     if options.udp is not None:
-        host, _, port = options.udp.rpartition(":")
-        if not port.isdigit() or int(port) > 65535:
-            raise HeqError(f"{options.udp} is no port, nor an address with one.")
-        sources.append(UdpSource(host.strip("[]") or "127.0.0.1", int(port)))
+        sources.append(UdpSource(*parse_address(options.udp)))
     if options.serial is not None:
         from .serial_line import SerialSource
 

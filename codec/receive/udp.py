@@ -20,6 +20,18 @@ BUFFER = 8 << 20
 SCHEME = "udp"
 
 
+def parse_address(text: str) -> tuple[str, int]:
+    """Address and port of ``[HOST:]PORT``, by default of this machine alone.
+
+    Raises:
+        HeqError: it is none.
+    """
+    host, _, port = text.rpartition(":")
+    if not port.isdigit() or int(port) > 65535:
+        raise HeqError(f"{text} is no port, nor an address with one.")
+    return host.strip("[]") or "127.0.0.1", int(port)
+
+
 class UdpSource:
     """A socket.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -137,6 +138,12 @@ except SystemExit:
         monkeypatch.setattr(fcntl, "flock", lock_after_a_sweep)
         write_bytes(tmp_path / "out.bin", b"whole")
         assert (tmp_path / "out.bin").read_bytes() == b"whole" and len(locked) == 2
+
+
+def test_an_error_of_the_disk_names_the_file(tmp_path: Path) -> None:
+    with pytest.raises(OSError) as found, replaced_file(tmp_path / "out.heq"):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert found.value.filename == str(tmp_path / "out.heq")
 
 
 def test_other_files_stay(tmp_path: Path) -> None:

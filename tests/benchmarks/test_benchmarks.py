@@ -304,3 +304,13 @@ def test_speed_measures_real_jpegs() -> None:
         data = speed.jpeg_encode(pixels)
         assert data[:2] == b"\xff\xd8"
         assert speed.jpeg_decode(data).shape[:2] == shape[:2]
+
+
+def test_a_missing_program_is_a_wrong_command(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["link", str(tmp_path), "--out", str(tmp_path), "--ssdv", str(tmp_path / "none")]
+    monkeypatch.setattr(sys, "argv", arguments)
+    with pytest.raises(SystemExit) as ended:
+        load("link").main()
+    assert ended.value.code == 2 and "there is no program" in capsys.readouterr().err

@@ -84,8 +84,9 @@ class TestDecode:
         strict = run("decode", bad, out)
         assert strict.exit_code == 1 and not out.exists()
         assert "bad.heq" in strict.stderr and "Strip 1" in strict.stderr
+        assert "with --partial" in strict.stderr
         partial = run("decode", bad, out, "--partial")
-        assert partial.exit_code == 1 and "strips 1 are damaged" in partial.stderr
+        assert partial.exit_code == 1 and "strip 1 is damaged and was filled" in partial.stderr
         assert Image.open(out).size == (100, 70)
         answer = run("decode", bad, out, "--partial", "-f", "--json")
         (found,) = json.loads(answer.stdout)["files"]
@@ -104,6 +105,10 @@ class TestDecode:
     def test_max_pixels(self, coded: Path) -> None:
         result = run("decode", coded, coded.with_name("out.png"), "--max-pixels", "6999")
         assert result.exit_code == 1 and "--max-pixels" in result.stderr
+
+    def test_a_device_of_no_such_name_is_a_wrong_command(self, coded: Path) -> None:
+        result = run("decode", coded, coded.with_name("out.png"), "--device", "foo")
+        assert result.exit_code == 2 and "cuda" in result.stderr
 
     def test_not_a_heq_file(self, photo: Path) -> None:
         result = run("decode", photo, photo.with_name("out.png"))

@@ -50,6 +50,8 @@ class TestDemo:
 
     def test_a_picture_that_cannot_be_written_is_a_wrong_command(self, tmp_path: Path) -> None:
         assert run("demo", "--out", tmp_path / "demo.gif").exit_code == 2
+        wrong = run("demo", "--out", tmp_path / "demo.png", "--bpp", "0.3")
+        assert wrong.exit_code == 2 and "--bpp" in wrong.stderr
         assert names(tmp_path) == []
 
     @pytest.mark.parametrize("size", [1, 900, 2500, 10**9])

@@ -177,3 +177,5 @@ class TestEncode:
     def test_missing_output_folder(self, photo: Path) -> None:
         result = run("encode", photo, photo.parent / "no" / "out.heq")
         assert result.exit_code == 1 and "does not exist" in result.stderr
+        result = run("encode", photo, photo / "out.heq")
+        assert result.exit_code == 1 and "photo.png is a file" in result.stderr

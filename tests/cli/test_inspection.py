@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import heqcodec
+import numpy as np
 import pytest
 from command_runner import run
-from heqcodec.container.header import HEADER_LENGTH
+from heqcodec.container.header import HEADER_LENGTH, parse_header
 from heqcodec.models import registry
 
 
@@ -26,6 +28,13 @@ class TestInfoAndModels:
         result = run("info", coded)
         assert result.exit_code == 1 and "photo.heq" in result.stderr and result.stdout == ""
         assert run("info", coded.with_name("missing.heq")).exit_code == 1
+
+    def test_a_file_of_other_weights_has_no_quality(self) -> None:
+        data = heqcodec.encode(np.zeros((40, 40, 3), np.uint8), quality=40)
+        header = replace(parse_header(data[:HEADER_LENGTH]), encoder_id=bytes(8))
+        text = run("info", "-", stdin=header.pack() + data[HEADER_LENGTH:]).stdout
+        assert "none of this version" in text and "quality" not in text
+        assert "quality" in run("info", "-", stdin=data).stdout
 
     def test_models(self, monkeypatch: pytest.MonkeyPatch) -> None:
         described = [

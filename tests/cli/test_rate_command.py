@@ -150,6 +150,13 @@ class TestRepack:
 
 
 class TestDecodeAndInfo:
+    def test_alpha_is_named_where_it_takes_the_room(self, tmp_path: Path) -> None:
+        noise = np.random.default_rng(0).integers(0, 256, (64, 64, 4), dtype=np.uint8)
+        for name, channels in (("a.png", 4), ("b.png", 3)):
+            Image.fromarray(noise[..., :channels]).save(tmp_path / name)
+            result = run("encode", tmp_path / name, tmp_path / "a.heq", "--target-size", "100")
+            assert result.exit_code == 1 and ("alpha" in result.stderr) == (channels == 4)
+
     def test_slices(self, tmp_path: Path) -> None:
         data = heqcodec.encode(PHOTO, quality=70, coder="packed")
         (tmp_path / "a.heq").write_bytes(data)
@@ -167,7 +174,7 @@ class TestDecodeAndInfo:
         (tmp_path / "a.heq").write_bytes(data[: (start + stop) // 2])
         out = tmp_path / "a.png"
         result = run("decode", tmp_path / "a.heq", out, "--partial", "--json")
-        assert result.exit_code == 1 and "strips 0 are damaged and coarser" in result.stderr
+        assert result.exit_code == 1 and "strip 0 is damaged and coarser" in result.stderr
         (answer,) = json.loads(result.stdout)["files"]
         assert (answer["coarse_strips"], answer["damaged_strips"]) == ([0], [])
         assert decoded(out).shape == PHOTO.shape

@@ -67,7 +67,8 @@ class TestCommand:
         assert (out / "weights" / "tiny-transform.json").exists()
         for options, message in (
             (["--resume"], "there is no checkpoint"),
-            (["--device", "tpu9"], 'no device "tpu9" here'),
+            (["--device", "cuda:99"], 'no device "cuda:99" here'),
         ):
             result = run(*command, *options)
             assert result.exit_code == 1 and message in result.stderr
+        assert run(*command, "--device", "tpu9").exit_code == 2

@@ -167,7 +167,9 @@ def test_other_commands_import_nothing_of_it() -> None:
 def test_wrong_commands(tmp_path: Path) -> None:
     assert run("receive", "--out", tmp_path).exit_code == 2
     found = run("receive", "--out", tmp_path, "--udp", "x")
-    assert found.exit_code == 1 and "no port" in found.stderr
+    assert found.exit_code == 2 and "no port" in found.stderr
+    found = run("receive", "--out", tmp_path, "--udp", "0", "--decoder", "ssimulacra2")
+    assert found.exit_code == 2 and "--decoder" in found.stderr
     found = run("receive", "--out", tmp_path, "--watch", tmp_path / "none", "--port", "0")
     assert found.exit_code == 1 and "no folder" in found.stderr
 
