@@ -1,9 +1,10 @@
 """PURENET's weights as they are stored: convolutions in 8 bits, the rest in float16.
 
-Each output channel of a convolution has a scale of its own, the largest weight over 127. Rounding
-to it moves a decoded sample by less than PURENET's training does from one run to the next (our
-choice, because weights are most of what an installation downloads; `nqe-t` and `nqe-vgg` are older
-and hold float16 throughout).
+Each output channel of a convolution has a scale of its own, the largest weight over 127 (our
+choice, because weights are most of what an installation downloads). One convolution stays in
+float16: the one that reads the plain inverse at full resolution. Its rounding alone took up to
+0.25 dB from a quiet image, ten times as much as that of all others (docs/TRAINING.md). Decoders
+that are older hold it in 8 bits, `nqe-t` and `nqe-vgg` float16 throughout.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 SCALE = ".scale"
 """Added to a tensor's name: float16 (O,), what its 8-bit rows are to be multiplied with."""
 _LARGEST = 127
+_IN_FLOAT16 = "fine_in.weight"
 
 
 def stored_weights(state: Mapping[str, Tensor]) -> dict[str, NDArray[Any]]:
@@ -29,13 +31,13 @@ def stored_weights(state: Mapping[str, Tensor]) -> dict[str, NDArray[Any]]:
         state: of a `Purenet`, floats.
 
     Returns:
-        int8 (O, I, h, w) and float16 (O,) scales for convolutions, float16 for all else. Restored
-        weights are stored again as they were.
+        int8 (O, I, h, w) and float16 (O,) scales for convolutions but the one named above, float16
+        for all else. Restored weights are stored again as they were.
     """
     stored: dict[str, NDArray[Any]] = {}
     for name, value in state.items():
         weights = value.detach().float().cpu().numpy()
-        if weights.ndim != 4:
+        if weights.ndim != 4 or name == _IN_FLOAT16:
             stored[name] = weights.astype(np.float16)
             continue
         exact = np.abs(weights).max(axis=(1, 2, 3)) / np.float32(_LARGEST)

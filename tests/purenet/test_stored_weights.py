@@ -28,6 +28,16 @@ def test_are_within_half_a_step_of_each_channel() -> None:
     assert all((again[name] == value).all() for name, value in stored.items())
 
 
+def test_the_convolution_on_the_plain_inverse_is_stored_in_float16() -> None:
+    torch.manual_seed(0)
+    network = Purenet(PurenetConfig(inputs=4, has_base=True, width=8, fine_width=4))
+    stored = stored_weights(network.state_dict())
+    assert stored["fine_in.weight"].dtype == np.float16 and "fine_in.weight" + SCALE not in stored
+    assert {stored[name].dtype for name in ("enter.weight", "fine_out.weight")} == {np.dtype("i1")}
+    again = stored_weights(restored_weights(stored))
+    assert all((again[name] == value).all() for name, value in stored.items())
+
+
 def test_zeros_stay_zeros() -> None:
     back = restored_weights(stored_weights({"last.weight": torch.zeros(2, 4, 1, 1)}))
     assert not back["last.weight"].any()
