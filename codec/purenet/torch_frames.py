@@ -31,7 +31,7 @@ from .guard import RAMP
 from .rate_decoder import PurenetRateDecoder, step_weights
 from .tiles import TILE, in_pixels, tiles
 from .torch_network import TorchNetwork
-from .trust import LEAST_ENERGY, MOST
+from .trust import LEAST_ENERGY, MOST, flat_quarters
 
 TOGETHER = 4 * TILE**2
 """Patches in one call of the network: 2.4 megapixels."""
@@ -145,6 +145,7 @@ class TorchFrames:
         hidden = F.relu(F.linear(torch.cat(inputs, 3), first, bias))
         grey, share = self._decoder.trust.least.tolist()
         kept = (255**2 * energy >= grey) | (relative >= share)
+        kept = kept & ~flat_quarters(means.movedim(1, 0))
         return (hidden @ second + second_bias).clamp(0, MOST) * kept
 
     def _violations(self, made: Tensor, frames: list[RateFrame]) -> Tensor:

@@ -15,6 +15,7 @@ from heqcodec.purenet.torch_frames import RateFrame, TorchFrames
 from heqcodec.purenet.torch_network import TorchNetwork
 from numpy.typing import NDArray
 from small_models import photograph
+from small_rate_model import constant_trust
 
 DEVICES = ["cpu", *["cuda"] * torch.cuda.is_available()]
 
@@ -71,10 +72,12 @@ def test_frames_together_are_those_one_by_one(channels: int, device: str) -> Non
 
 def test_guard_and_trust_have_their_say(monkeypatch: pytest.MonkeyPatch) -> None:
     """A network adds what the levels do not allow, in some patches more than in others."""
-    ramp = torch.linspace(0, 0.04, 128)
+    ramp = torch.linspace(0, 0.1, 128)
     monkeypatch.setattr(TorchNetwork, "frames", lambda self, base, *_: base + ramp)
     decoder, given = loaded(), frames(3)
     together = TorchFrames(decoder)
+    assert furthest(together.decode(given), decoder, given) <= 1
+    monkeypatch.setattr(decoder, "trust", constant_trust(0.4))
     assert furthest(together.decode(given), decoder, given) <= 1
     for name, same in (
         ("_violations", torch.zeros(len(given) * 12)),
@@ -83,6 +86,14 @@ def test_guard_and_trust_have_their_say(monkeypatch: pytest.MonkeyPatch) -> None
         with monkeypatch.context() as patched:
             patched.setattr(TorchFrames, name, lambda *_, same=same: same)
             assert furthest(together.decode(given), decoder, given) > 5
+
+
+def test_squares_of_a_drawing_keep_the_plain_inverse(monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = registry.load_rate_decoder("nqe-r", "cpu", "plain", "auto")
+    assert isinstance(plain, PurenetRateDecoder)
+    monkeypatch.setattr(TorchNetwork, "frames", lambda self, base, *_: base + 0.01)
+    given = [frame_of(saturated().repeat(2, 0).repeat(2, 1), [560] * 6)]
+    assert furthest(TorchFrames(loaded()).decode(given), plain, given) == 0
 
 
 def test_large_frames_and_many_are_cut_into_tiles(monkeypatch: pytest.MonkeyPatch) -> None:

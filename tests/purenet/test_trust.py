@@ -9,6 +9,7 @@ import heqcodec
 import numpy as np
 import pytest
 import torch
+from heqcodec.base.arguments import DecoderName
 from heqcodec.eval.metrics import psnr
 from heqcodec.image.patches import split_patches
 from heqcodec.lab.training import trust_fit
@@ -24,12 +25,16 @@ from heqcodec.purenet.rate_decoder import KNOTS, PurenetRateDecoder
 from heqcodec.purenet.torch_network import decode_base
 from heqcodec.purenet.trust import (
     LEAST,
+    LEVEL_HINTS,
     MOST,
+    PATCH_HINTS,
     PREFIX,
     TENSORS,
     TRUST_INPUTS,
     Trust,
     between_patches,
+    flat_quarters,
+    level_hints,
     patch_energy,
     trust_inputs,
     with_neighbours,
@@ -37,18 +42,12 @@ from heqcodec.purenet.trust import (
 from numpy.typing import NDArray
 from safetensors.numpy import load_file
 from small_models import SIZES, photograph, randomised
-from small_rate_model import only_weights, write_rate_weights
+from small_rate_model import constant_trust, only_weights, write_rate_weights
 
 
 @pytest.fixture(scope="module")
 def encoder() -> RateNqe:
     return RateNqe(encoder_tensors("nqe-r"))
-
-
-def constant(weight: float) -> Trust:
-    """One weight for every patch."""
-    tensors = {PREFIX + name: np.zeros(shape, np.float32) for name, shape in TENSORS.items()}
-    return Trust({**tensors, PREFIX + "second_bias": np.float32(weight)})
 
 
 QUICK = Schedule(300, 1024, 4e-3)
@@ -85,9 +84,9 @@ def test_a_frame_follows_its_network_so_far(encoder: RateNqe, channels: int) -> 
         for network, trust in (
             (None, None),
             (Checks(), None),
-            (Checks(), constant(0)),
-            (Checks(), constant(0.5)),
-            (Checks(), constant(7)),
+            (Checks(), constant_trust(0)),
+            (Checks(), constant_trust(0.5)),
+            (Checks(), constant_trust(7)),
         )
     ]
     plain, *others = (frame.astype(float) for frame in frames)
@@ -103,7 +102,7 @@ def test_lost_patches_are_the_networks(encoder: RateNqe) -> None:
     valid = np.ones((3, 4), dtype=bool)
     valid[1, 2] = False
     decoder = PurenetRateDecoder(
-        encoder, Dequantizer(encoder, default_places()), Checks(), constant(0)
+        encoder, Dequantizer(encoder, default_places()), Checks(), constant_trust(0)
     )
     lost = decoder.decode_frame(*grid, valid)
     # Only the middle of the patch is its own alone.
@@ -170,6 +169,42 @@ def test_corrections_small_in_levels_and_in_steps_are_dropped() -> None:
     assert (Trust(tensors).of_patches(hints, np.array([384, 640]), energies) > 0).all()
     with pytest.raises(ValueError, match="least"):
         Trust({**tensors, LEAST: np.zeros(3)})
+
+
+def hints_of(levels: NDArray[np.int16], sizes: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Of patches (R, C, 3, 1024)."""
+    made = level_hints(levels.reshape(-1, 3, 1024)).T.reshape(LEVEL_HINTS, *sizes.shape)
+    return np.concatenate([sizes[None], made])
+
+
+def test_flat_quarters_are_means_alone_with_quarters_among_them() -> None:
+    levels, sizes = np.zeros((3, 9, 3, 1024), np.int16), np.zeros((3, 9), np.float32)
+    levels[..., 0] = 700
+    sizes[1, 4] = 1
+    levels[1, 4, :, :4] = -300  # the means of quarters
+    found = flat_quarters(with_neighbours(hints_of(levels, sizes))[PATCH_HINTS:])
+    np.testing.assert_array_equal(found, np.tile(np.arange(9) // 3 == 1, (3, 1)))
+    torch_found = flat_quarters(
+        torch.from_numpy(with_neighbours(hints_of(levels, sizes))[PATCH_HINTS:])
+    )
+    np.testing.assert_array_equal(torch_found.numpy(), found)
+    for plane in range(3):
+        for place in (4, 5, 300, 1023):
+            more = levels.copy()
+            more[0, 3, plane, place] = 1
+            found = flat_quarters(with_neighbours(hints_of(more, sizes))[PATCH_HINTS:])
+            np.testing.assert_array_equal(found[:, 3:6], [[0, 0, 1], [0, 0, 1], [1, 1, 1]])
+
+
+@pytest.mark.parametrize("decoder", ["fast", "strong"])
+def test_squares_of_a_drawing_keep_the_plain_inverse(decoder: DecoderName) -> None:
+    colours = np.array([[10, 20, 220], [205, 35, 60], [30, 15, 10]], dtype=np.uint8)
+    squares = np.random.default_rng(2).integers(0, 3, (10, 12)).repeat(16, 0).repeat(16, 1)
+    picture = colours[squares]
+    for quality in (20, 45, 65):
+        file = heqcodec.encode(picture, quality=quality)
+        plain = heqcodec.decode(file, decoder="plain")
+        np.testing.assert_array_equal(heqcodec.decode(file, decoder=decoder), plain)
 
 
 def test_fit_finds_where_corrections_help() -> None:

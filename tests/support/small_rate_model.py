@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import pytest
 import torch
 from heqcodec.models import manifest as model_manifest
@@ -19,6 +20,7 @@ from heqcodec.nqe_r.packed_coder import PackedCoder
 from heqcodec.purenet.dequantizer import PLACES, default_places
 from heqcodec.purenet.network import Purenet, PurenetConfig
 from heqcodec.purenet.stored_weights import stored_weights
+from heqcodec.purenet.trust import PREFIX, TENSORS, Trust
 from numpy.typing import NDArray
 from safetensors.numpy import save
 from sample_cost_layers import random_cost_layer
@@ -110,3 +112,9 @@ def only_weights(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None
     finally:
         for cached in caches:
             cached.cache_clear()
+
+
+def constant_trust(weight: float) -> Trust:
+    """One weight for every patch."""
+    tensors = {PREFIX + name: np.zeros(shape, np.float32) for name, shape in TENSORS.items()}
+    return Trust({**tensors, PREFIX + "second_bias": np.array(weight, np.float32)})
