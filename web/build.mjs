@@ -44,6 +44,7 @@ function gathered(parts) {
   for (const [file, names, prefix = ""] of parts) {
     const from = readSafetensors(file);
     for (const name of names) {
+      if (name === LEAST && !from.head[name]) continue;
       const { dtype, shape, data_offsets: [begin, end] } = from.head[name];
       head[prefix + name.replace(/^(dequantizer|trust)\./, "")] = { dtype, shape, data_offsets: [at, at + end - begin] };
       data.push(from.data.subarray(begin, end));
@@ -60,12 +61,17 @@ function described(folder, file) {
   return { file, sha256: createHash("sha256").update(bytes).digest("hex"), crc: crc32(bytes) };
 }
 
-const OF_NETWORK = ["dequantizer.places", "trust.first", "trust.first_bias", "trust.second", "trust.second_bias"];
+/** A tensor that may be missing. */
+const LEAST = "trust.least";
+const OF_NETWORK = ["dequantizer.places", "trust.first", "trust.first_bias", "trust.second", "trust.second_bias", LEAST];
 /** Coders by number, as in src/header.js. */
 const NO_CODER = 0, PATCH_CODER = 1, DEVICE = 2, PACKED = 3;
 
 /** How far a network reaches, in pixels: as in codec/purenet/config.py. */
 const radiusOf = ({ blocks, mid_blocks: mid, fine_blocks: fine }) => 16 * blocks + (mid ? 4 * (1 + 2 * mid) : 0) + 2 * (2 + 2 * fine);
+
+/** How many hints a network of nqe-r takes beside the plain inverse's 192 samples of a cell. */
+const hintsOf = ({ inputs }) => inputs - 192;
 
 /** The decoders with networks of an entry of the manifest. */
 const decodersOf = ({ decoder, decoders = {} }) => ({ strong: decoder, ...decoders });
@@ -97,6 +103,7 @@ function assets() {
     const radius = Object.fromEntries(Object.entries(decodersOf(entry)).map(([kind, { config }]) => [kind, radiusOf(config)]));
     models[name] = { encoderId: encoder.encoder_id, coders: ids, radius };
     if (coders) {
+      models[name].hints = Object.fromEntries(Object.entries(decodersOf(entry)).map(([kind, { config }]) => [kind, hintsOf(config)]));
       tables = rateTables(entry);
       copyFileSync(join(WEIGHTS, coders.packed.file), join(made, coders.packed.file));
       files.packed = described(made, coders.packed.file);

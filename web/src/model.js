@@ -75,8 +75,8 @@ async function patchModel(name, options) {
 
 function networkTables(found, decoder) {
   const of = (tensor) => found[`${decoder}.${tensor}`];
-  const trust = Object.fromEntries(["first", "first_bias", "second", "second_bias"].map((tensor) => [tensor, of(tensor)]));
-  return { trust, places: of("places") };
+  const trust = Object.fromEntries(["first", "first_bias", "second", "second_bias", "least"].map((tensor) => [tensor, of(tensor)]));
+  return { trust, places: of("places"), hints: models[RATE_MODEL].hints[decoder] };
 }
 
 /** The transforms of 32 and of 16 points. */

@@ -156,9 +156,9 @@ export class RateTile extends Tile {
     return hints;
   }
 
-  /** Of the hints the network takes the sizes. */
+  /** Of the hints older networks take the sizes alone. */
   given(hints) {
-    return hints.subarray(0, this.rows * this.columns);
+    return hints.subarray(0, this.network.hints * this.rows * this.columns);
   }
 
   refine(frame, base, hints) {

@@ -13,12 +13,23 @@ export function patchEnergy(frame, base, planes, rows, columns) {
   return sums.map((sum) => sum / (planes * PATCH * PATCH));
 }
 
+const LUMA_MEANS = 1.002 / Math.sqrt(24), CHROMA_MEANS = 1.002 / Math.sqrt(48);
+/** Of the hints those of the lowest bands, with which the means are counted, and what means alone come to. */
+const LOWEST = new Map([[1, LUMA_MEANS], [6, LUMA_MEANS], [11, CHROMA_MEANS], [14, CHROMA_MEANS]]);
+
+/** Whether 3 x 3 patches, by the means of their hints, have no level but means, and one means of quarters. */
+function flatQuarters(means) {
+  const [quarters] = means;
+  return quarters > 0 && means.every((mean, hint) => hint === 0 || mean <= (LOWEST.get(hint) ?? 0) * (1 + quarters));
+}
+
 /** Weights of patches, 0 to 1.2. hints: [17][patches]. */
-export function trustWeights({ first, first_bias: bias, second, second_bias: last }, hints, steps, energies, columns) {
-  const patches = energies.length, rows = patches / columns, given = new Float64Array(INPUTS);
+export function trustWeights({ first, first_bias: bias, second, second_bias: last, least = [0, 0] }, hints, steps, energies, columns) {
+  const patches = energies.length, rows = patches / columns, given = new Float64Array(INPUTS), means = new Array(HINTS);
   const within = (place, count) => Math.min(Math.max(place, 0), count - 1);
   return Float32Array.from({ length: patches }, (_, patch) => {
     const row = Math.floor(patch / columns), step = steps[row], relative = energies[patch] * (255 / (2 * 2 ** (step / 128))) ** 2;
+    if (255 ** 2 * energies[patch] < least[0] ** 2 && relative < least[1] ** 2) return 0;
     given[0] = (2 * step) / 1024 - 1;
     for (let hint = 0; hint < HINTS; hint++) {
       let sum = 0;
@@ -28,8 +39,10 @@ export function trustWeights({ first, first_bias: bias, second, second_bias: las
         }
       }
       given[1 + hint] = 2 * hints[hint * patches + patch] - 1;
-      given[1 + HINTS + hint] = (2 * sum) / 9 - 1;
+      means[hint] = sum / 9;
+      given[1 + HINTS + hint] = 2 * means[hint] - 1;
     }
+    if (flatQuarters(means)) return 0;
     given[INPUTS - 1] = Math.log10(1e-4 + relative) / 2 + 1;
     let weight = last[0];
     for (let j = 0; j < HIDDEN; j++) {
