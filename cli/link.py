@@ -92,8 +92,8 @@ def packetize(
         check_output(source, output, force)
     if most is not None and quality is not None:
         raise usage_error("it chooses the quality; leave --quality out.", "--packets")
+    loaded = loaded_input(source)
     with about(source):
-        loaded = loaded_input(source)
         packets = packets_of_input(loaded, size, quality, fec, order, sender, image, most, tune)
         unsent = _not_sent(loaded)
     if unsent and not quiet:
@@ -134,8 +134,7 @@ def assemble(
         check_output(inputs[0], output, force)
     assembler = PacketAssembler()
     for path in inputs:
-        with about(path):
-            assembler.feed_all(_read_packets(path))
+        assembler.feed_all(_read_packets(path))
     if assembler.replaced and not quiet:
         say(
             f"Images replaced by later ones of the same numbers: {assembler.replaced}; assemble "
@@ -169,7 +168,10 @@ def loaded_input(source: str) -> bytes | LoadedImage:
     from heqcodec.image.images import load_image
 
     data = read_input(source)
-    return data if data.startswith(MAGIC) else load_image(data)
+    if data.startswith(MAGIC):
+        return data
+    with about(source):
+        return load_image(data)
 
 
 def _not_sent(source: bytes | LoadedImage) -> list[str]:

@@ -52,10 +52,10 @@ def simulate_link(
     if output is not None:
         check_output(source, output, force)
     percents = _percents(losses)
+    loaded = loaded_input(source)
+    if isinstance(loaded, bytes):
+        raise usage_error("it takes an image, not a .heq file.", "IN")
     with about(source):
-        loaded = loaded_input(source)
-        if isinstance(loaded, bytes):
-            raise usage_error("it takes an image, not a .heq file.", "IN")
         packets = packets_of_input(loaded, size, quality, fec, order, 0, 0)
         rows = simulate(loaded.pixels, packets, percents, burst, draws, seed, decoder)
     if output is not None:

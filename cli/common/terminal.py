@@ -101,8 +101,6 @@ def about(path: str) -> Iterator[None]:
     try:
         yield
     except HeqError as error:
-        if str(error).startswith(name):
-            raise
         raise type(error)(f"{name}: {error}") from error
 
 
@@ -203,7 +201,7 @@ def read_input(path: str) -> bytes:
         if "://" in path:
             from heqcodec.container.source import open_source
 
-            with open_source(path) as stream:
+            with about(path), open_source(path) as stream:
                 return stream.read()
         return Path(path).read_bytes()
     except OSError as error:

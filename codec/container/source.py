@@ -71,7 +71,7 @@ def _open_url(url: str) -> Iterator[BinaryIO]:
     try:
         files, path = url_to_fs(url)
     except (ImportError, ValueError) as error:
-        raise HeqError(f"{url} cannot be opened: {error}") from error
+        raise HeqError(f"This URL cannot be opened: {error}") from error
     try:
         with files.open(path, "rb", block_size=_AHEAD, cache_type="readahead") as opened:
             yield cast(BinaryIO, opened)
