@@ -87,5 +87,7 @@ def train(
         finish_in=finish_in,
         coders_from=coders,
     )
+    if not entry:  # Of several processes the first exports, and says so.
+        return
     figures = ", ".join(f"{label} {value:.2f} dB" for label, value in entry["held_out"].items())
     say(f"Exported to {out / 'weights'} after {entry['training']['steps']} steps; {figures}.")

@@ -50,6 +50,17 @@ class TestTrain:
         }
         assert calls == [((recipe, tmp_path), options)]
 
+    def test_a_further_worker_exports_nothing_and_says_nothing(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        module: Any = ModuleType("heqcodec.lab.training.run")
+        module.train = lambda *_, **__: {}
+        monkeypatch.setitem(sys.modules, "heqcodec.lab.training.run", module)
+        recipe = tmp_path / "r.toml"
+        recipe.touch()
+        result = run("train", recipe, "--data", tmp_path)
+        assert (result.exit_code, result.stdout, result.stderr) == (0, "", "")
+
     def test_missing_arguments(self, tmp_path: Path) -> None:
         assert run("train", tmp_path / "none.toml", "--data", tmp_path).exit_code == 2
         assert run("train").exit_code == 2

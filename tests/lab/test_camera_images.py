@@ -124,6 +124,20 @@ def test_drawings(kind) -> None:  # type: ignore[no-untyped-def]
     np.testing.assert_array_equal(made[1], kind(np.random.default_rng([5, 1])))
 
 
+def test_gradients_are_smooth_and_often_gray_and_curved() -> None:
+    made = [drawings.gradient(np.random.default_rng([6, seed])).astype(int) for seed in range(200)]
+    gray = [tile for tile in made if (tile == tile[..., :1]).all()]
+    assert 70 < len(gray) < 130
+    # Neighbours differ by the steepest slope at most, but where a ramp begins again.
+    jumps = [(np.abs(np.diff(tile, axis=1)).max(2) > 60).mean() for tile in made]
+    assert max(jumps) < 0.07 and np.median(jumps) == 0
+    # A power bends a straight ramp: its slopes differ from one another, which even ones do not.
+    straight = [tile[0, :, 0] for tile in gray if (tile == tile[:1]).all()]
+    slopes = [np.diff(row)[np.diff(row) > 0] for row in straight]
+    bent = [found.max() - found.min() > 3 for found in slopes if len(found) > 20]
+    assert any(bent) and not all(bent)
+
+
 @pytest.mark.slow
 def test_a_pack_is_repeatable_and_can_be_trained_on(tmp_path: Path) -> None:
     (tmp_path / "clean").mkdir()
@@ -161,6 +175,11 @@ def test_shares_of_a_pack(tmp_path: Path) -> None:
     assert sum(t.tobytes() not in own for t in load_tiles(tmp_path / "p.npy")[0]) >= 5
     assert make_pack([*options, "--camera-share", "0", "--drawn-share", "1"]) == 0
     assert not own & {tile.tobytes() for tile in load_tiles(tmp_path / "p.npy")[0]}
+    gradients = ["--camera-share", "0", "--drawn-share", "1", "--drawn", "gradient"]
+    assert make_pack([*options, *gradients]) == 0
+    rngs = [np.random.default_rng([1, index]) for index in range(8)]
+    expected = [drawings.drawing(rng, ["gradient"]) for rng in rngs]
+    np.testing.assert_array_equal(load_tiles(tmp_path / "p.npy")[0], expected)
     only = ["--camera-share", "0", "--drawn-share", "0", "--noise-share", "1"]
     assert make_pack([*options, *only]) == 0
     clean = load_tiles(tmp_path / "clean")[0].astype(int)
@@ -186,10 +205,10 @@ def test_held_out_photographs_by_folder(tmp_path: Path) -> None:
 
 def test_drawn_pictures_are_written_for_decoders_to_be_tested_with(tmp_path: Path) -> None:
     for folder, seed in (("a", 1), ("b", 1), ("c", 2)):
-        assert drawings.main([str(tmp_path / folder), "--count", "7", "--seed", str(seed)]) == 0
+        assert drawings.main([str(tmp_path / folder), "--count", "8", "--seed", str(seed)]) == 0
     files = {name: sorted((tmp_path / name).iterdir()) for name in "abc"}
     read = {name: [file.read_bytes() for file in files[name]] for name in files}
     assert read["a"] == read["b"]
-    assert len(set(read["a"] + read["c"])) == 14
+    assert len(set(read["a"] + read["c"])) == 16
     kinds = {file.stem.split("-")[1] for file in files["a"]}
     assert kinds == {kind.__name__ for kind in DRAWINGS}

@@ -1,4 +1,5 @@
-"""Pictures that no camera took: text, line art, user interfaces, maps, charts, pixel art, patterns.
+"""Pictures that no camera took: text, line art, user interfaces, maps, charts, pixel art, patterns,
+gradients.
 
     python -m heqcodec.lab.training.camera.drawings OUT --count 50 --seed 99
 
@@ -12,7 +13,7 @@ from __future__ import annotations
 
 import argparse
 import string
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -264,6 +265,35 @@ def pattern(rng: np.random.Generator) -> NDArray[np.uint8]:
     return colours[index % len(colours)]
 
 
+def gradient(rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Ramps between two colours, straight or round: clipped, or over and over, with an edge or not.
+
+    Half are gray; the steepest go from one colour to the other in 20 pixels. Half are even in
+    another light: of a power of 1/3 to 3, as linear light is in samples.
+    """
+    ends = np.array([_any(rng), _any(rng)], dtype=float)
+    if rng.random() < 0.5:
+        ends = np.array([[0.0], [255.0]]) if rng.random() < 0.5 else ends[:, :1]
+        ends = ends.repeat(3, axis=1)
+    y, x = np.mgrid[:TILE, :TILE].astype(float)
+    if rng.random() < 0.3:
+        centre = rng.random(2) * TILE
+        way = np.hypot(y - centre[0], x - centre[1])
+    else:
+        quarter = rng.integers(4) * np.pi / 2
+        angle = quarter if rng.random() < 0.5 else rng.random() * 2 * np.pi
+        way = np.cos(angle) * (x - TILE / 2) + np.sin(angle) * (y - TILE / 2)
+    place = way / np.exp(rng.uniform(np.log(20), np.log(512))) + rng.random()
+    kind = rng.integers(3)
+    if kind == 0:
+        place = np.clip(place, 0, 1)
+    else:
+        place = place % 1 if kind == 1 else np.abs(place % 2 - 1)
+    if rng.random() < 0.5:
+        place = place ** np.exp(rng.uniform(-np.log(3), np.log(3)))
+    return np.rint(ends[0] + place[..., None] * (ends[1] - ends[0])).astype(np.uint8)
+
+
 DRAWINGS: tuple[Callable[[np.random.Generator], NDArray[np.uint8]], ...] = (
     text,
     line_art,
@@ -272,12 +302,16 @@ DRAWINGS: tuple[Callable[[np.random.Generator], NDArray[np.uint8]], ...] = (
     chart,
     pixel_art,
     pattern,
+    gradient,
 )
 
 
-def drawing(rng: np.random.Generator) -> NDArray[np.uint8]:
-    """A tile of a drawn kind, uint8 (256, 256, 3)."""
-    return DRAWINGS[rng.integers(len(DRAWINGS))](rng)
+NAMES = tuple(kind.__name__ for kind in DRAWINGS)
+
+
+def drawing(rng: np.random.Generator, names: Sequence[str] = NAMES) -> NDArray[np.uint8]:
+    """A tile of a drawn kind, one of some `NAMES`, uint8 (256, 256, 3)."""
+    return DRAWINGS[NAMES.index(names[rng.integers(len(names))])](rng)
 
 
 def main(arguments: list[str] | None = None) -> int:

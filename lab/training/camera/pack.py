@@ -15,6 +15,7 @@ seed and ``i`` alone, so processes do not matter.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -26,7 +27,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from .development import photographed, with_some_noise
-from .drawings import drawing
+from .drawings import NAMES, drawing
 
 CAMERA_SHARE, DRAWN_SHARE = 0.35, 0.15
 NATIVE_SHARE = 0.33
@@ -72,12 +73,16 @@ def _reduction(index: int, reduced: bool) -> float:
 
 
 def make_tile(
-    index: int, seed: int, kind: str, clean: NDArray[np.uint8] | None
+    index: int,
+    seed: int,
+    kind: str,
+    clean: NDArray[np.uint8] | None,
+    drawn: Sequence[str] = NAMES,
 ) -> NDArray[np.uint8]:
-    """One tile of a kind, "camera", "drawn", "noise" or "clean" (as it is)."""
+    """One tile of a kind, "camera", "drawn" (of these names), "noise" or "clean" (as it is)."""
     rng = np.random.default_rng([seed, index])
     if kind == "drawn":
-        return drawing(rng)
+        return drawing(rng, drawn)
     assert clean is not None
     if kind == "noise":
         return with_some_noise(clean, rng)
@@ -94,6 +99,7 @@ def make_pack(
     drawn_share: float = DRAWN_SHARE,
     noise_share: float = 0.0,
     cuts: int | None = None,
+    drawn: Sequence[str] = NAMES,
 ) -> None:
     """Write a pack of ``count`` tiles; see the module.
 
@@ -107,6 +113,7 @@ def make_pack(
         drawn_share: the same.
         noise_share: the same, of clean tiles with even noise; what is left is clean.
         cuts: clean tiles to cut from ``native_dir``; None: as many as ``clean_dir`` has.
+        drawn: kinds of drawings, of `NAMES`.
     """
     rng = np.random.default_rng(seed)
     clean, _ = load_tiles(clean_dir)
@@ -137,7 +144,7 @@ def make_pack(
             if kind == "clean":
                 pack[index] = tile
             else:
-                jobs[index] = pool.submit(partial(make_tile, index, seed, kind, tile))
+                jobs[index] = pool.submit(partial(make_tile, index, seed, kind, tile, drawn))
         for index, job in jobs.items():
             pack[index] = job.result()
     pack.flush()
@@ -157,13 +164,19 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--camera-share", type=float, default=CAMERA_SHARE)
     parser.add_argument("--drawn-share", type=float, default=DRAWN_SHARE)
+    parser.add_argument(
+        "--drawn", action="append", choices=NAMES, help="kinds of drawings (all); may be repeated"
+    )
     parser.add_argument("--noise-share", type=float, default=0.0)
     parser.add_argument("--cuts", type=int, help="clean tiles from --native (as many as --clean)")
     given = parser.parse_args(arguments)
     shares = given.camera_share, given.drawn_share, given.noise_share
     if min(shares) < 0 or sum(shares) > 1:
         parser.error("the shares must be from 0 on, together at most 1")
-    make_pack(given.out, given.clean, given.native, given.count, given.seed, *shares, given.cuts)
+    drawn = given.drawn or NAMES
+    make_pack(
+        given.out, given.clean, given.native, given.count, given.seed, *shares, given.cuts, drawn
+    )
     return 0
 
 
