@@ -284,11 +284,8 @@ def gradient(rng: np.random.Generator) -> NDArray[np.uint8]:
         angle = quarter if rng.random() < 0.5 else rng.random() * 2 * np.pi
         way = np.cos(angle) * (x - TILE / 2) + np.sin(angle) * (y - TILE / 2)
     place = way / np.exp(rng.uniform(np.log(20), np.log(512))) + rng.random()
-    kind = rng.integers(3)
-    if kind == 0:
-        place = np.clip(place, 0, 1)
-    else:
-        place = place % 1 if kind == 1 else np.abs(place % 2 - 1)
+    once, again, back = np.clip(place, 0, 1), place % 1, np.abs(place % 2 - 1)
+    place = (once, again, back)[rng.integers(3)]
     if rng.random() < 0.5:
         place = place ** np.exp(rng.uniform(-np.log(3), np.log(3)))
     return np.rint(ends[0] + place[..., None] * (ends[1] - ends[0])).astype(np.uint8)
