@@ -308,7 +308,7 @@ NAMES = tuple(kind.__name__ for kind in DRAWINGS)
 
 def drawing(rng: np.random.Generator, names: Sequence[str] = NAMES) -> NDArray[np.uint8]:
     """A tile of a drawn kind, one of some `NAMES`, uint8 (256, 256, 3)."""
-    return DRAWINGS[NAMES.index(names[rng.integers(len(names))])](rng)
+    return DRAWINGS[NAMES.index(names[int(rng.integers(len(names)))])](rng)
 
 
 def main(arguments: list[str] | None = None) -> int:
