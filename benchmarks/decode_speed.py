@@ -30,7 +30,7 @@ from heqcodec.image.images import load_image
 from numpy.typing import NDArray
 
 PEER = "bmshj2018-factorized"
-DECODERS: tuple[DecoderName, ...] = ("plain", "fast", "strong")
+DECODERS: tuple[DecoderName, ...] = ("plain", "fast", "strong", "best-2", "best")
 
 
 def peer(pixels: NDArray[np.uint8]) -> Callable[[], Any]:
