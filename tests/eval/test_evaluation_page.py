@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from heqcodec.eval import curves, summary
-from heqcodec.eval.baselines import bpg, codec_names, compressai_models, heic, jxl, make_codec
+from heqcodec.eval.baselines import bpg, codec_names, compressai_models, heic, jxl, make_codec, vvc
 from heqcodec.eval.bjontegaard import compare
 from heqcodec.eval.measurement import Measurement
 from heqcodec.eval.publications import published_curve
@@ -56,7 +56,7 @@ def test_the_codecs_are_those_of_the_suite() -> None:
 def test_the_sentences_are_those_of_codecs_that_are_not_there(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    for module in (heic, jxl, compressai_models):
+    for module in (heic, jxl, vvc, compressai_models):
         monkeypatch.setattr(module, "find_spec", lambda name: None)
     monkeypatch.setattr(bpg.shutil, "which", lambda program: None)
     for name, sentence in table("| codec | sentence |"):
