@@ -62,6 +62,7 @@ def test_the_page_has_the_reach_of_the_networks() -> None:
         name: PurenetConfig(**registry.decoder_weights("nqe-r", name)[1]).radius
         for name in ("strong", "fast", "best")
     }
-    reach = f"{radius['strong']} pixels of strong, {radius['fast']} of fast, {radius['best']} of best"
+    strong, fast, best = radius.values()
+    reach = f"{strong} pixels of strong, {fast} of fast, {best} of best"
     assert reach in " ".join(PAGE.split())
     assert f"| rate_weights | R or 1, {KNOTS} |" in PAGE
