@@ -134,6 +134,7 @@ def train(
         if resume:
             loop.load()
         loop.go(minutes)
+        loop.workers.close()
     if not loop.workers.first:
         return {}
     figures = task.held_out(loop.measured, None, ship=True)

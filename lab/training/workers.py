@@ -62,3 +62,12 @@ class Workers:
             # In the memory order of the gradient, which may be channels last.
             gradient.copy_(part.view(gradient.shape) / self.count)
         return float(flat[0]), bool(flat[1] > 0)
+
+    def close(self) -> None:
+        """Leave the group, when all have come here.
+
+        A process that ends with the group open can be aborted by a thread of it.
+        """
+        if self.count > 1 and torch.distributed.is_initialized():
+            torch.distributed.barrier()
+            torch.distributed.destroy_process_group()

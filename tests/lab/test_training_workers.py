@@ -24,6 +24,8 @@ for parameter in net.parameters():
     )
 minutes, stop = workers.average([net], 3.5 + workers.rank, workers.rank == 1)
 grads = [p.grad.contiguous() for p in net.parameters()]
+workers.close()
+assert not torch.distributed.is_initialized()
 torch.save((workers.first, minutes, stop, grads), sys.argv[1])
 """
 
@@ -62,3 +64,4 @@ def test_one_process_is_a_group_of_its_own() -> None:
     assert workers.first and workers.count == 1
     assert workers.average([net], 1.5, False) == (1.5, False)
     assert (net.weight.grad == 1).all()
+    workers.close()
