@@ -44,9 +44,12 @@ def choose_backend(backend: str, device: str) -> str:
     if backend == ONNX or (backend == "auto" and device in _ON_CPU and is_installed("onnxruntime")):
         return ONNX
     if not is_installed("torch"):
-        reason = (
-            "the backend torch" if backend == TORCH or device in _ON_CPU else f'device "{device}"'
-        )
+        if backend == "auto" and device in _ON_CPU:
+            raise HeqUnsupportedError(
+                "the network needs the package onnxruntime, which is not installed; run "
+                "pip install onnxruntime, or decode without a network, by the decoder plain."
+            )
+        reason = "the backend torch" if backend == TORCH else f'device "{device}"'
         raise HeqUnsupportedError(
             f"{reason} needs the package torch, which is not installed; run "
             'pip install "heqcodec[torch]", or decode on the CPU with backend onnx.'

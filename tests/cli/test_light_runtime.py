@@ -120,12 +120,15 @@ class TestChoice:
     def test_neither(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(backends, "is_installed", lambda package: False)
         for backend, device, who in (
-            ("auto", "cpu", "the backend torch"),
             ("torch", "auto", "the backend torch"),
             ("auto", "cuda:1", 'device "cuda:1"'),
         ):
             with pytest.raises(HeqUnsupportedError, match=rf"^{who} needs .*heqcodec\[torch\]"):
                 choose_backend(backend, device)
+        with pytest.raises(
+            HeqUnsupportedError, match=r"^the network needs .* by the decoder plain"
+        ):
+            choose_backend("auto", "cpu")
 
     def test_impossible_ones(self) -> None:
         with pytest.raises(HeqUnsupportedError, match='on the CPU, not on device "cuda"'):
