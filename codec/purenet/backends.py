@@ -41,10 +41,11 @@ def choose_backend(backend: str, device: str) -> str:
             f'the backend onnx runs on the CPU, not on device "{device}"; choose backend torch, or '
             "leave the device out."
         )
-    if backend == ONNX or (backend == "auto" and device in _ON_CPU and is_installed("onnxruntime")):
+    automatic = backend == "auto" and device in _ON_CPU
+    if backend == ONNX or (automatic and is_installed("onnxruntime")):
         return ONNX
     if not is_installed("torch"):
-        if backend == "auto" and device in _ON_CPU:
+        if automatic:
             raise HeqUnsupportedError(
                 "the network needs the package onnxruntime, which is not installed; run "
                 "pip install onnxruntime, or decode without a network, by the decoder plain."

@@ -68,6 +68,6 @@ class Workers:
 
         A process that ends with the group open can be aborted by a thread of it.
         """
-        if self.count > 1 and torch.distributed.is_initialized():
+        if self.count > 1:
             torch.distributed.barrier()
             torch.distributed.destroy_process_group()

@@ -178,7 +178,7 @@ def test_shares_of_a_pack(tmp_path: Path) -> None:
     gradients = ["--camera-share", "0", "--drawn-share", "1", "--drawn", "gradient"]
     assert make_pack([*options, *gradients]) == 0
     rngs = [np.random.default_rng([1, index]) for index in range(8)]
-    expected = [drawings.drawing(rng, ["gradient"]) for rng in rngs]
+    expected = [drawings.drawing(rng, [drawings.gradient]) for rng in rngs]
     np.testing.assert_array_equal(load_tiles(tmp_path / "p.npy")[0], expected)
     only = ["--camera-share", "0", "--drawn-share", "0", "--noise-share", "1"]
     assert make_pack([*options, *only]) == 0

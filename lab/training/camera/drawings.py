@@ -291,7 +291,8 @@ def gradient(rng: np.random.Generator) -> NDArray[np.uint8]:
     return np.rint(ends[0] + place[..., None] * (ends[1] - ends[0])).astype(np.uint8)
 
 
-DRAWINGS: tuple[Callable[[np.random.Generator], NDArray[np.uint8]], ...] = (
+Kind = Callable[[np.random.Generator], NDArray[np.uint8]]
+DRAWINGS: tuple[Kind, ...] = (
     text,
     line_art,
     interface,
@@ -303,12 +304,9 @@ DRAWINGS: tuple[Callable[[np.random.Generator], NDArray[np.uint8]], ...] = (
 )
 
 
-NAMES = tuple(kind.__name__ for kind in DRAWINGS)
-
-
-def drawing(rng: np.random.Generator, names: Sequence[str] = NAMES) -> NDArray[np.uint8]:
-    """A tile of a drawn kind, one of some `NAMES`, uint8 (256, 256, 3)."""
-    return DRAWINGS[NAMES.index(names[int(rng.integers(len(names)))])](rng)
+def drawing(rng: np.random.Generator, kinds: Sequence[Kind] = DRAWINGS) -> NDArray[np.uint8]:
+    """A tile of one of some kinds, uint8 (256, 256, 3)."""
+    return kinds[int(rng.integers(len(kinds)))](rng)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from .development import photographed, with_some_noise
-from .drawings import NAMES, drawing
+from .drawings import DRAWINGS, Kind, drawing
 
 CAMERA_SHARE, DRAWN_SHARE = 0.35, 0.15
 NATIVE_SHARE = 0.33
@@ -77,9 +77,9 @@ def make_tile(
     seed: int,
     kind: str,
     clean: NDArray[np.uint8] | None,
-    drawn: Sequence[str] = NAMES,
+    drawn: Sequence[Kind] = DRAWINGS,
 ) -> NDArray[np.uint8]:
-    """One tile of a kind, "camera", "drawn" (of these names), "noise" or "clean" (as it is)."""
+    """One tile of a kind, "camera", "drawn" (of these kinds), "noise" or "clean" (as it is)."""
     rng = np.random.default_rng([seed, index])
     if kind == "drawn":
         return drawing(rng, drawn)
@@ -99,7 +99,7 @@ def make_pack(
     drawn_share: float = DRAWN_SHARE,
     noise_share: float = 0.0,
     cuts: int | None = None,
-    drawn: Sequence[str] = NAMES,
+    drawn: Sequence[Kind] = DRAWINGS,
 ) -> None:
     """Write a pack of ``count`` tiles; see the module.
 
@@ -113,7 +113,7 @@ def make_pack(
         drawn_share: the same.
         noise_share: the same, of clean tiles with even noise; what is left is clean.
         cuts: clean tiles to cut from ``native_dir``; None: as many as ``clean_dir`` has.
-        drawn: kinds of drawings, of `NAMES`.
+        drawn: kinds of drawings.
     """
     rng = np.random.default_rng(seed)
     clean, _ = load_tiles(clean_dir)
@@ -154,6 +154,7 @@ def make_pack(
 
 def main(arguments: list[str] | None = None) -> int:
     """See the module."""
+    kinds = {kind.__name__: kind for kind in DRAWINGS}
     parser = argparse.ArgumentParser(
         prog="python -m heqcodec.lab.training.camera.pack", description=__doc__
     )
@@ -165,7 +166,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--camera-share", type=float, default=CAMERA_SHARE)
     parser.add_argument("--drawn-share", type=float, default=DRAWN_SHARE)
     parser.add_argument(
-        "--drawn", action="append", choices=NAMES, help="kinds of drawings (all); may be repeated"
+        "--drawn", action="append", choices=kinds, help="kinds of drawings (all); may be repeated"
     )
     parser.add_argument("--noise-share", type=float, default=0.0)
     parser.add_argument("--cuts", type=int, help="clean tiles from --native (as many as --clean)")
@@ -173,7 +174,7 @@ def main(arguments: list[str] | None = None) -> int:
     shares = given.camera_share, given.drawn_share, given.noise_share
     if min(shares) < 0 or sum(shares) > 1:
         parser.error("the shares must be from 0 on, together at most 1")
-    drawn = given.drawn or NAMES
+    drawn = [kinds[name] for name in given.drawn or kinds]
     make_pack(
         given.out, given.clean, given.native, given.count, given.seed, *shares, given.cuts, drawn
     )
